@@ -1,0 +1,153 @@
+//! What the processor sees of the rest of the machine.
+//!
+//! The interpreter is generic over [`Bus`], so that the real machine, the lockstep checker and a
+//! flat test memory can stand behind it at no cost. All memory addresses are *linear*: they have
+//! passed segmentation; paging is the bus's business (`ringer-mmu` in the real machine).
+
+use crate::exception::Exception;
+
+/// Why memory is touched (SDM volume 3A, 4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// A data read.
+    Read,
+    /// A data write, or the check that precedes a read-modify-write.
+    Write,
+    /// An instruction fetch.
+    Fetch,
+}
+
+/// Whose rights are checked: explicit accesses at CPL 3 are `User`; everything else, and every
+/// implicit access to a descriptor table, an IDT or a TSS, is `Supervisor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Privilege {
+    /// CPL 0, 1, 2 or an implicit system access.
+    Supervisor,
+    /// CPL 3.
+    User,
+}
+
+/// The control registers that decide how linear addresses translate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PagingRegs {
+    /// CR0 (PG, WP, PE matter).
+    pub cr0: u32,
+    /// CR3.
+    pub cr3: u32,
+    /// CR4 (PSE, PAE, PGE matter).
+    pub cr4: u32,
+    /// IA32_EFER (NXE matters).
+    pub efer: u64,
+}
+
+/// What happened to the paging registers, so that the bus flushes as much as the SDM asks
+/// (volume 3A, 4.10.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PagingChange {
+    /// MOV to CR3 or a task switch: non-global translations go.
+    Cr3,
+    /// CR0.PG/WP/PE, CR4.PSE/PAE/PGE or EFER.NXE changed: everything goes.
+    Mode,
+}
+
+/// Memory, ports, time and translation control.
+///
+/// Memory calls are *all or nothing*: when one returns an exception, no byte was written. An access
+/// may cross pages and wraps at 4 GiB. `buf`/`data` are 1 to 512 bytes.
+pub trait Bus {
+    /// Reads `buf.len()` bytes at linear address `lin`.
+    ///
+    /// # Errors
+    /// #PF when the translation or its rights forbid it.
+    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception>;
+
+    /// Writes `data` at linear address `lin`; checks every byte's page before it writes any.
+    ///
+    /// # Errors
+    /// #PF when the translation or its rights forbid it.
+    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception>;
+
+    /// Checks that `len` bytes at `lin` can be accessed so, setting accessed and dirty bits as the
+    /// access would, without accessing them. Used before read-modify-write and multi-part pushes.
+    ///
+    /// # Errors
+    /// #PF when the translation or its rights forbid it.
+    fn probe(&mut self, lin: u32, len: u32, access: Access, who: Privilege)
+    -> Result<(), Exception>;
+
+    /// Fetches instruction bytes: fills `buf` from `lin` up to its length or the end of the page,
+    /// whichever is first, and returns the count (1 to 16). The caller asks again for the rest only
+    /// when the instruction needs it.
+    ///
+    /// # Errors
+    /// #PF when the page may not be fetched from.
+    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception>;
+
+    /// Reads `size` (1, 2 or 4) bytes from an I/O port; unclaimed ports answer all ones.
+    fn port_in(&mut self, port: u16, size: u8) -> u32;
+
+    /// Writes the low `size` (1, 2 or 4) bytes of `value` to an I/O port.
+    fn port_out(&mut self, port: u16, size: u8, value: u32);
+
+    /// Told after the paging registers changed.
+    fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange);
+
+    /// INVLPG of the page that holds `lin` (a large page goes whole).
+    fn invlpg(&mut self, lin: u32);
+
+    /// With PAE, MOV to CR3 loads the four PDPTEs: the bus reads and checks them for `regs`.
+    ///
+    /// # Errors
+    /// #GP(0) when a reserved bit is set (SDM volume 3A, 4.4.1); nothing has changed then.
+    fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception>;
+
+    /// The time-stamp counter, before IA32_TSC adjustments.
+    fn tsc(&mut self) -> u64;
+
+    /// The x87 unit's FERR# line (CR0.NE = 0): true asserts IRQ 13.
+    fn ferr(&mut self, _asserted: bool) {}
+
+    /// Reads a byte.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    #[inline]
+    fn read_u8(&mut self, lin: u32, who: Privilege) -> Result<u8, Exception> {
+        let mut b = [0; 1];
+        self.read(lin, &mut b, who)?;
+        Ok(b[0])
+    }
+
+    /// Reads a little-endian word.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    #[inline]
+    fn read_u16(&mut self, lin: u32, who: Privilege) -> Result<u16, Exception> {
+        let mut b = [0; 2];
+        self.read(lin, &mut b, who)?;
+        Ok(u16::from_le_bytes(b))
+    }
+
+    /// Reads a little-endian dword.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    #[inline]
+    fn read_u32(&mut self, lin: u32, who: Privilege) -> Result<u32, Exception> {
+        let mut b = [0; 4];
+        self.read(lin, &mut b, who)?;
+        Ok(u32::from_le_bytes(b))
+    }
+
+    /// Reads a little-endian qword.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    #[inline]
+    fn read_u64(&mut self, lin: u32, who: Privilege) -> Result<u64, Exception> {
+        let mut b = [0; 8];
+        self.read(lin, &mut b, who)?;
+        Ok(u64::from_le_bytes(b))
+    }
+}

@@ -1,0 +1,1 @@
+//! System instructions: segments, gates, interrupts, tasks, control registers.

@@ -1,0 +1,24 @@
+//! The architectural machine: what an x86 processor *is*, with no idea of how fast it should be.
+//!
+//! This crate holds the guest-visible processor state, the exceptions, the CPU models, and the
+//! reference interpreter: the one place where the full semantics of every instruction stand. The
+//! translator's fast paths are proved against it, and the monitor's callouts run it.
+//!
+//! Nothing here knows about page tables or devices: memory, ports and control-register side
+//! effects are reached through the [`Bus`] trait, in *linear* addresses.
+
+pub mod bus;
+pub mod exception;
+pub mod flags;
+pub mod interp;
+pub mod model;
+pub mod segment;
+pub mod state;
+
+pub use bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
+pub use exception::{Exception, Vector};
+pub use flags::Eflags;
+pub use interp::{Interp, Outcome};
+pub use model::{CpuModel, Features};
+pub use segment::{SegAttr, Segment, Selector};
+pub use state::{Activity, CpuState, FpuImage, Gpr, Msrs, SegReg, TableReg};

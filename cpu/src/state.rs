@@ -1,0 +1,283 @@
+//! The architectural state of one 32-bit processor.
+
+use crate::flags::Eflags;
+use crate::segment::{SegAttr, Segment};
+
+/// Indexes of the general registers, in encoding order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+#[allow(missing_docs)]
+pub enum Gpr {
+    Eax = 0,
+    Ecx = 1,
+    Edx = 2,
+    Ebx = 3,
+    Esp = 4,
+    Ebp = 5,
+    Esi = 6,
+    Edi = 7,
+}
+
+/// Indexes of the segment registers, in encoding order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+#[allow(missing_docs)]
+pub enum SegReg {
+    Es = 0,
+    Cs = 1,
+    Ss = 2,
+    Ds = 3,
+    Fs = 4,
+    Gs = 5,
+}
+
+impl SegReg {
+    /// All six, in encoding order.
+    pub const ALL: [SegReg; 6] =
+        [SegReg::Es, SegReg::Cs, SegReg::Ss, SegReg::Ds, SegReg::Fs, SegReg::Gs];
+}
+
+/// GDTR or IDTR.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct TableReg {
+    /// Linear base address.
+    pub base: u32,
+    /// Last valid byte offset.
+    pub limit: u16,
+}
+
+/// The 512-byte FXSAVE image (SDM volume 2, FXSAVE, legacy 32-bit layout): x87, MMX, MXCSR, XMM.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(16))]
+pub struct FpuImage(pub [u8; 512]);
+
+impl std::fmt::Debug for FpuImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FpuImage(fcw={:#06x} fsw={:#06x})", self.fcw(), self.fsw())
+    }
+}
+
+impl FpuImage {
+    /// The state after RESET/FNINIT with MXCSR 1F80h.
+    #[must_use]
+    pub fn reset() -> Self {
+        let mut image = Self([0; 512]);
+        image.0[0..2].copy_from_slice(&0x037fu16.to_le_bytes());
+        image.0[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
+        image
+    }
+
+    /// The x87 control word.
+    #[must_use]
+    pub fn fcw(&self) -> u16 {
+        u16::from_le_bytes([self.0[0], self.0[1]])
+    }
+
+    /// The x87 status word.
+    #[must_use]
+    pub fn fsw(&self) -> u16 {
+        u16::from_le_bytes([self.0[2], self.0[3]])
+    }
+
+    /// MXCSR.
+    #[must_use]
+    pub fn mxcsr(&self) -> u32 {
+        u32::from_le_bytes([self.0[24], self.0[25], self.0[26], self.0[27]])
+    }
+}
+
+/// What the processor is doing between instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Activity {
+    /// Executing.
+    Running = 0,
+    /// HLT: waits for an interrupt.
+    Halted = 1,
+    /// Shutdown after a triple fault: only a reset helps.
+    Shutdown = 2,
+}
+
+/// Model-specific registers that the models implement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Msrs {
+    /// IA32_SYSENTER_CS (174h).
+    pub sysenter_cs: u64,
+    /// IA32_SYSENTER_ESP (175h).
+    pub sysenter_esp: u64,
+    /// IA32_SYSENTER_EIP (176h).
+    pub sysenter_eip: u64,
+    /// IA32_APIC_BASE (1Bh).
+    pub apic_base: u64,
+    /// IA32_EFER (C0000080h): only NXE exists on a 32-bit model.
+    pub efer: u64,
+    /// IA32_PAT (277h).
+    pub pat: u64,
+    /// What WRMSR to IA32_TIME_STAMP_COUNTER added to the bus's counter.
+    pub tsc_offset: u64,
+    /// IA32_MISC_ENABLE (1A0h).
+    pub misc_enable: u64,
+}
+
+/// The whole architectural state. `repr(C)`: translated code addresses fields by `offset_of!`.
+///
+/// Conventions: EFLAGS is kept whole in `eflags` whenever Rust code sees the state; FPU/SSE state
+/// is in `fpu` unless `fpu_in_host` says that the host's own registers hold it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(16))]
+pub struct CpuState {
+    /// x87, MMX and SSE state; stale while `fpu_in_host` is set.
+    pub fpu: FpuImage,
+    /// EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI.
+    pub gpr: [u32; 8],
+    /// Offset of the next instruction in CS.
+    pub eip: u32,
+    /// EFLAGS; bit 1 always set.
+    pub eflags: u32,
+    /// ES, CS, SS, DS, FS, GS.
+    pub seg: [Segment; 6],
+    /// Local descriptor table register.
+    pub ldtr: Segment,
+    /// Task register.
+    pub tr: Segment,
+    /// Global descriptor table register.
+    pub gdtr: TableReg,
+    /// Interrupt descriptor table register.
+    pub idtr: TableReg,
+    /// CR0.
+    pub cr0: u32,
+    /// CR2, the linear address of the last #PF that the guest got.
+    pub cr2: u32,
+    /// CR3.
+    pub cr3: u32,
+    /// CR4.
+    pub cr4: u32,
+    /// DR0 to DR7 (4 and 5 unused: they alias 6 and 7 unless CR4.DE).
+    pub dr: [u32; 8],
+    /// Model-specific registers.
+    pub msr: Msrs,
+    /// Current privilege level, 0 to 3.
+    pub cpl: u8,
+    /// Running, halted or shut down.
+    pub activity: Activity,
+    /// Interrupts are held back until after the next instruction (STI, MOV SS, POP SS).
+    pub shadow_irq: bool,
+    /// Debug traps too are held back until after the next instruction (MOV SS, POP SS).
+    pub shadow_debug: bool,
+    /// The host's own FPU registers hold the guest's FPU/SSE state.
+    pub fpu_in_host: bool,
+    /// An NMI is being handled: further ones wait for IRET.
+    pub nmi_blocked: bool,
+    /// DR6 bits of debug traps (data breakpoints, task-switch T) gathered while an instruction ran.
+    pub pending_debug: u32,
+}
+
+/// CR0 bits (SDM volume 3A, 2.5).
+#[allow(missing_docs)]
+pub mod cr0 {
+    pub const PE: u32 = 1 << 0;
+    pub const MP: u32 = 1 << 1;
+    pub const EM: u32 = 1 << 2;
+    pub const TS: u32 = 1 << 3;
+    pub const ET: u32 = 1 << 4;
+    pub const NE: u32 = 1 << 5;
+    pub const WP: u32 = 1 << 16;
+    pub const AM: u32 = 1 << 18;
+    pub const NW: u32 = 1 << 29;
+    pub const CD: u32 = 1 << 30;
+    pub const PG: u32 = 1 << 31;
+}
+
+/// CR4 bits (SDM volume 3A, 2.5).
+#[allow(missing_docs)]
+pub mod cr4 {
+    pub const VME: u32 = 1 << 0;
+    pub const PVI: u32 = 1 << 1;
+    pub const TSD: u32 = 1 << 2;
+    pub const DE: u32 = 1 << 3;
+    pub const PSE: u32 = 1 << 4;
+    pub const PAE: u32 = 1 << 5;
+    pub const MCE: u32 = 1 << 6;
+    pub const PGE: u32 = 1 << 7;
+    pub const PCE: u32 = 1 << 8;
+    pub const OSFXSR: u32 = 1 << 9;
+    pub const OSXMMEXCPT: u32 = 1 << 10;
+}
+
+impl CpuState {
+    /// The state after RESET (SDM volume 3A, table 9-1); `signature` is the family/model/stepping
+    /// value that EDX holds.
+    #[must_use]
+    pub fn reset(signature: u32) -> Self {
+        let mut seg = [Segment::real(0, 0); 6];
+        seg[SegReg::Cs as usize].selector = 0xf000;
+        seg[SegReg::Cs as usize].base = 0xffff_0000;
+        let system = |kind| Segment {
+            selector: 0,
+            attr: SegAttr::PRESENT | SegAttr::from_bits_retain(kind),
+            base: 0,
+            limit: 0xffff,
+        };
+        let mut gpr = [0; 8];
+        gpr[Gpr::Edx as usize] = signature;
+        let mut dr = [0; 8];
+        dr[6] = 0xffff_0ff0;
+        dr[7] = 0x400;
+        Self {
+            fpu: FpuImage::reset(),
+            gpr,
+            eip: 0xfff0,
+            eflags: Eflags::FIXED_ONE,
+            seg,
+            ldtr: system(2),
+            tr: system(11),
+            gdtr: TableReg { base: 0, limit: 0xffff },
+            idtr: TableReg { base: 0, limit: 0xffff },
+            cr0: cr0::CD | cr0::NW | cr0::ET,
+            cr2: 0,
+            cr3: 0,
+            cr4: 0,
+            dr,
+            msr: Msrs { apic_base: 0xfee0_0100, pat: 0x0007_0406_0007_0406, ..Msrs::default() },
+            cpl: 0,
+            activity: Activity::Running,
+            shadow_irq: false,
+            shadow_debug: false,
+            fpu_in_host: false,
+            nmi_blocked: false,
+            pending_debug: 0,
+        }
+    }
+
+    /// EFLAGS as flags.
+    #[must_use]
+    pub fn flags(&self) -> Eflags {
+        Eflags::from_bits_retain(self.eflags)
+    }
+
+    /// Protected mode, V86 included (CR0.PE).
+    #[must_use]
+    pub fn protected(&self) -> bool {
+        self.cr0 & cr0::PE != 0
+    }
+
+    /// Virtual-8086 mode.
+    #[must_use]
+    pub fn v86(&self) -> bool {
+        self.protected() && self.eflags & Eflags::VM.bits() != 0
+    }
+
+    /// CS of the running code.
+    #[must_use]
+    pub fn cs(&self) -> &Segment {
+        &self.seg[SegReg::Cs as usize]
+    }
+
+    /// SS.
+    #[must_use]
+    pub fn ss(&self) -> &Segment {
+        &self.seg[SegReg::Ss as usize]
+    }
+}

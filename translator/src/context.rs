@@ -1,0 +1,93 @@
+//! The block of memory that translated code and the monitor share, and the register convention.
+//!
+//! # Register convention of translated code (32-bit guests)
+//! | host | holds |
+//! | --- | --- |
+//! | rax rcx rdx rbx rbp rsi rdi | guest EAX ECX EDX EBX EBP ESI EDI, zero-extended to 64 bits at every instruction boundary |
+//! | r12 | guest ESP, zero-extended |
+//! | r13 | target table of the running (window, mode): 4 bytes a guest EIP |
+//! | r14 | base of the executable view of the translation cache |
+//! | r15 | this [`ExecContext`] |
+//! | r8-r11 | scratch within one guest instruction |
+//! | rsp | the host's stack |
+//! | GS base | the window: guest linear address 0; always 4 GiB aligned |
+//! | RFLAGS | the guest's CF PF AF ZF SF OF and DF; IF=1, TF, NT and AC never the guest's |
+//! | x87, MMX, xmm0-7, MXCSR | the guest's |
+//!
+//! At every guest instruction boundary all guest registers and all guest flags are architecturally
+//! right: no sequence clobbers a flag that the guest instruction does not change, and a sequence
+//! commits only after its last access that can fault.
+
+use ringer_cpu::CpuState;
+use std::sync::atomic::AtomicU32;
+
+/// Why translated code came back, in [`ExecContext::exit_reason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ExitReason {
+    /// A direct branch that is not linked yet: `exit_arg` is the site, `cpu.eip` the target.
+    Link = 0,
+    /// An indirect lookup missed: `cpu.eip` is the target.
+    Miss = 1,
+    /// The instruction at `cpu.eip` is a callout: the interpreter runs it.
+    Callout = 2,
+    /// A pending interrupt was seen at a check (STI, POPF): `cpu.eip` is the next instruction.
+    Check = 3,
+    /// The signal handler redirected here; `fault_*` say why.
+    Signal = 4,
+    /// The instruction budget ran out before the block at `cpu.eip`.
+    Budget = 5,
+}
+
+/// Shared by translated code (through r15) and the monitor.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct ExecContext {
+    /// The guest's architectural state; its registers are stale while translated code runs.
+    pub cpu: CpuState,
+    /// RFLAGS to enter with and as they were at exit: arithmetic flags and DF are the guest's.
+    pub host_flags: u64,
+    /// Guest IF while translated code runs: 0 or 200h. CLI and STI store here.
+    pub if_flag: u32,
+    /// Guest EFLAGS without ARITH, DF and IF, minus 202h (wrapping): PUSHF adds this and `if_flag`
+    /// to the host's flags with LEA. (202h: IF and bit 1, which the host's flags always have.)
+    pub sys_flags: u32,
+    /// Non-zero: leave translated code at the next check. Set by the signal handler.
+    pub irq_pending: AtomicU32,
+    /// An [`ExitReason`].
+    pub exit_reason: u32,
+    /// Argument of the exit (link site).
+    pub exit_arg: u32,
+    /// Not used; keeps the 64-bit fields aligned.
+    pub pad: u32,
+    /// GS base: host address of guest linear 0; 4 GiB aligned.
+    pub window_base: u64,
+    /// r13 while translated code runs.
+    pub target_table: u64,
+    /// r14 while translated code runs.
+    pub cache_base: u64,
+    /// Guest instructions retired by translated code (kept only with the COUNT option).
+    pub retired: u64,
+    /// Instructions left before a Budget exit (kept only with the BUDGET option).
+    pub budget: i64,
+    /// Host registers at a Signal exit, full width, hardware order (rax rcx rdx rbx rsp rbp rsi rdi
+    /// r8-r15), for resuming inside a block.
+    pub wide: [u64; 16],
+    /// The host stack pointer of the running `enter`.
+    pub host_rsp: u64,
+    /// At a Signal exit: RIP in the translation cache.
+    pub fault_rip: u64,
+    /// At a Signal exit by a page fault: the host address.
+    pub fault_addr: u64,
+    /// At a Signal exit: the hardware error code.
+    pub fault_error: u64,
+    /// At a Signal exit: the hardware trap number (14 #PF, 13 #GP …), or [`TRAP_KICK`].
+    pub fault_trap: u64,
+    /// Block transitions through the inline lookup (kept only with the PROFILE option).
+    pub lookups: u64,
+    /// Blocks entered (kept only with the PROFILE option).
+    pub blocks: u64,
+}
+
+/// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
+pub const TRAP_KICK: u64 = 256;
