@@ -14,6 +14,7 @@ pub mod interp;
 pub mod model;
 pub mod segment;
 pub mod state;
+pub mod testing;
 
 pub use bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 pub use exception::{Exception, Vector};

@@ -39,3 +39,25 @@ pub enum CpuModel {
     /// Pentium 4: SSE2.
     Pentium4,
 }
+
+impl CpuModel {
+    /// The model's features.
+    #[must_use]
+    pub fn features(self) -> Features {
+        match self {
+            Self::I486 => Features::FPU,
+            _ => Features::all(),
+        }
+    }
+
+    /// Family, model and stepping: EDX at reset.
+    #[must_use]
+    pub fn signature(self) -> u32 {
+        match self {
+            Self::I486 => 0x480,
+            Self::Pentium => 0x52c,
+            Self::Pentium3 => 0x68a,
+            Self::Pentium4 => 0xf29,
+        }
+    }
+}

@@ -1,11 +1,17 @@
 //! What an instruction handler works on, and segmented memory access.
 //! SDM volume 3A, 5.3 (limit checking) and 5.4 (type checking).
+//!
+//! Every explicit data access of an instruction passes through here, so that the limit and type
+//! checks, #AC and the data breakpoints stand in one place. Implicit accesses of the system
+//! (descriptor tables, TSS, IDT) go to the bus directly, as supervisor, and see none of these.
 
+use super::debug;
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
+use crate::flags::Eflags;
 use crate::model::{CpuModel, Features};
 use crate::segment::{SegAttr, Segment};
-use crate::state::{CpuState, Gpr, SegReg};
+use crate::state::{CpuState, Gpr, SegReg, cr0};
 
 /// What a processor has besides its architectural state: its model, and the host-execution cache of
 /// the FPU families.
@@ -30,19 +36,59 @@ pub struct Ctx<'a, B: Bus> {
     pub unit: &'a mut Unit,
     /// Becomes EIP when the handler returns `Ok`. Starts as the address of the next instruction.
     pub next_eip: u32,
+    /// Set by a REP instruction that has iterations left: EIP stays at it.
+    pub partial: bool,
+    /// Set by IRET and task switches: RF is what they loaded, not cleared after the instruction.
+    pub keep_rf: bool,
+    /// Set by INT n and its kin: TF, although set before, causes no trap after this instruction.
+    pub no_trap: bool,
 }
 
-impl<B: Bus> Ctx<'_, B> {
+impl<'a, B: Bus> Ctx<'a, B> {
+    /// A context in which no instruction has done anything yet; `next_eip` is EIP.
+    pub fn new(s: &'a mut CpuState, bus: &'a mut B, unit: &'a mut Unit) -> Self {
+        let next_eip = s.eip;
+        Self { s, bus, unit, next_eip, partial: false, keep_rf: false, no_trap: false }
+    }
+
     /// The privilege of explicit memory accesses.
     #[must_use]
+    #[inline]
     pub fn who(&self) -> Privilege {
         if self.s.cpl == 3 { Privilege::User } else { Privilege::Supervisor }
     }
 
     /// A 32-bit general register.
     #[must_use]
+    #[inline]
     pub fn gpr(&self, r: Gpr) -> u32 {
         self.s.gpr[r as usize]
+    }
+
+    /// Sets a 32-bit general register.
+    #[inline]
+    pub fn set_gpr(&mut self, r: Gpr, value: u32) {
+        self.s.gpr[r as usize] = value;
+    }
+
+    /// Holds interrupts back until after the next instruction (STI that sets IF).
+    pub fn set_shadow_irq(&mut self) {
+        self.s.shadow_irq = true;
+    }
+
+    /// Holds interrupts and debug traps back until after the next instruction (MOV SS, POP SS).
+    pub fn set_shadow_ss(&mut self) {
+        self.s.shadow_irq = true;
+        self.s.shadow_debug = true;
+    }
+
+    /// Whether accesses that are not aligned raise #AC now (SDM volume 3A, 6.15, interrupt 17).
+    #[must_use]
+    #[inline]
+    pub fn alignment_checked(&self) -> bool {
+        self.s.cpl == 3
+            && self.s.cr0 & cr0::AM != 0
+            && self.s.eflags & Eflags::AC.bits() != 0
     }
 
     /// Checks `len` bytes at `seg:off` against the segment's type and limit and returns the linear
@@ -51,6 +97,7 @@ impl<B: Bus> Ctx<'_, B> {
     ///
     /// # Errors
     /// #GP(0) or #SS(0).
+    #[inline]
     pub fn linear(&self, seg: SegReg, off: u32, len: u32, access: Access) -> Result<u32, Exception> {
         let d = &self.s.seg[seg as usize];
         if segment_allows(d, off, len, access) {
@@ -62,30 +109,176 @@ impl<B: Bus> Ctx<'_, B> {
         }
     }
 
+    /// [`Ctx::linear`] and the alignment check: what precedes every explicit data access.
+    ///
+    /// # Errors
+    /// #GP(0), #SS(0), #AC.
+    #[inline]
+    pub fn data_linear(
+        &self,
+        seg: SegReg,
+        off: u32,
+        len: u32,
+        access: Access,
+    ) -> Result<u32, Exception> {
+        let lin = self.linear(seg, off, len, access)?;
+        self.check_alignment(lin, len)?;
+        Ok(lin)
+    }
+
+    /// #AC where an access of `len` bytes at `lin` is not aligned as the SDM's table 6-7 asks.
+    ///
+    /// # Errors
+    /// #AC.
+    #[inline]
+    pub fn check_alignment(&self, lin: u32, len: u32) -> Result<(), Exception> {
+        let mask = match len {
+            2 => 1,
+            4 => 3,
+            8 | 10 => 7,
+            _ => return Ok(()),
+        };
+        if lin & mask != 0 && self.alignment_checked() { Err(Exception::ac()) } else { Ok(()) }
+    }
+
     /// Reads `buf.len()` bytes at `seg:off` with all checks, data breakpoints and #AC included.
     ///
     /// # Errors
     /// #GP, #SS, #PF, #AC.
+    #[inline]
     pub fn read_mem(&mut self, seg: SegReg, off: u32, buf: &mut [u8]) -> Result<(), Exception> {
-        let lin = self.linear(seg, off, buf.len() as u32, Access::Read)?;
+        let len = buf.len() as u32;
+        let lin = self.data_linear(seg, off, len, Access::Read)?;
         let who = self.who();
-        self.bus.read(lin, buf, who)
+        self.bus.read(lin, buf, who)?;
+        debug::note_data(self.s, lin, len, false);
+        Ok(())
     }
 
     /// Writes `data` at `seg:off` with all checks.
     ///
     /// # Errors
     /// #GP, #SS, #PF, #AC; nothing was written then.
+    #[inline]
     pub fn write_mem(&mut self, seg: SegReg, off: u32, data: &[u8]) -> Result<(), Exception> {
-        let lin = self.linear(seg, off, data.len() as u32, Access::Write)?;
+        let len = data.len() as u32;
+        let lin = self.data_linear(seg, off, len, Access::Write)?;
         let who = self.who();
-        self.bus.write(lin, data, who)
+        self.bus.write(lin, data, who)?;
+        debug::note_data(self.s, lin, len, true);
+        Ok(())
+    }
+
+    /// Checks that `len` bytes at `seg:off` can be written, without writing: what precedes a
+    /// read-modify-write, so that it faults as a write. Returns the linear address.
+    ///
+    /// # Errors
+    /// #GP, #SS, #PF, #AC.
+    #[inline]
+    pub fn probe_write(&mut self, seg: SegReg, off: u32, len: u32) -> Result<u32, Exception> {
+        let lin = self.data_linear(seg, off, len, Access::Write)?;
+        let who = self.who();
+        self.bus.probe(lin, len, Access::Write, who)?;
+        Ok(lin)
+    }
+
+    /// Reads the byte at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_u8(&mut self, seg: SegReg, off: u32) -> Result<u8, Exception> {
+        let mut b = [0; 1];
+        self.read_mem(seg, off, &mut b)?;
+        Ok(b[0])
+    }
+
+    /// Reads the word at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_u16(&mut self, seg: SegReg, off: u32) -> Result<u16, Exception> {
+        let mut b = [0; 2];
+        self.read_mem(seg, off, &mut b)?;
+        Ok(u16::from_le_bytes(b))
+    }
+
+    /// Reads the dword at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_u32(&mut self, seg: SegReg, off: u32) -> Result<u32, Exception> {
+        let mut b = [0; 4];
+        self.read_mem(seg, off, &mut b)?;
+        Ok(u32::from_le_bytes(b))
+    }
+
+    /// Reads `size` (1, 2 or 4) bytes at `seg:off`, zero-extended.
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_sized(&mut self, seg: SegReg, off: u32, size: u32) -> Result<u32, Exception> {
+        match size {
+            1 => self.read_u8(seg, off).map(u32::from),
+            2 => self.read_u16(seg, off).map(u32::from),
+            _ => self.read_u32(seg, off),
+        }
+    }
+
+    /// Writes a byte at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn write_u8(&mut self, seg: SegReg, off: u32, value: u8) -> Result<(), Exception> {
+        self.write_mem(seg, off, &[value])
+    }
+
+    /// Writes a word at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn write_u16(&mut self, seg: SegReg, off: u32, value: u16) -> Result<(), Exception> {
+        self.write_mem(seg, off, &value.to_le_bytes())
+    }
+
+    /// Writes a dword at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn write_u32(&mut self, seg: SegReg, off: u32, value: u32) -> Result<(), Exception> {
+        self.write_mem(seg, off, &value.to_le_bytes())
+    }
+
+    /// Writes the low `size` (1, 2 or 4) bytes of `value` at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn write_sized(
+        &mut self,
+        seg: SegReg,
+        off: u32,
+        size: u32,
+        value: u32,
+    ) -> Result<(), Exception> {
+        match size {
+            1 => self.write_u8(seg, off, value as u8),
+            2 => self.write_u16(seg, off, value as u16),
+            _ => self.write_u32(seg, off, value),
+        }
     }
 }
 
 /// Whether `len` bytes at offset `off` of `d` may be accessed so: present and not null, readable or
 /// writable as asked, inside the limit (expand-down segments: above it).
 #[must_use]
+#[inline]
 pub fn segment_allows(d: &Segment, off: u32, len: u32, access: Access) -> bool {
     let a = d.attr;
     if a.contains(SegAttr::NULL) || !a.contains(SegAttr::PRESENT) {
@@ -96,8 +289,12 @@ pub fn segment_allows(d: &Segment, off: u32, len: u32, access: Access) -> bool {
         Access::Write => !code && a.contains(SegAttr::WRITABLE),
         Access::Read | Access::Fetch => !code || a.contains(SegAttr::WRITABLE),
     };
-    let Some(last) = off.checked_add(len - 1) else { return type_ok && d.limit == u32::MAX && !a.contains(SegAttr::EXPAND_DOWN) };
-    let limit_ok = if !code && a.contains(SegAttr::EXPAND_DOWN) {
+    let expand_down = !code && a.contains(SegAttr::EXPAND_DOWN);
+    let Some(last) = off.checked_add(len.wrapping_sub(1)) else {
+        // The access wraps at 4 GiB: only a segment of the full size has both ends inside.
+        return type_ok && d.limit == u32::MAX && !expand_down;
+    };
+    let limit_ok = if expand_down {
         let top = if a.contains(SegAttr::DB) { u32::MAX } else { 0xffff };
         off > d.limit && last <= top
     } else {

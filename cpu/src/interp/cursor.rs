@@ -1,0 +1,268 @@
+//! The stack: single pushes and pops, and [`StackCursor`] for instructions of several.
+//!
+//! Only the low word of ESP moves on a 16-bit stack (SS.B clear; SDM volume 3A, 5.1.1 of the stack
+//! chapter in volume 1, 6.2.3). Nothing is committed before everything has been checked: a cursor
+//! probes each push and writes on `commit`, so an instruction that faults in its middle leaves
+//! ESP and the memory below it as they were.
+
+use super::operand::{mask, write_low};
+use super::{Ctx, ctx::segment_allows, debug};
+use crate::bus::{Access, Bus, Privilege};
+use crate::exception::Exception;
+use crate::segment::Segment;
+use crate::state::{CpuState, Gpr, SegReg};
+
+/// The bytes of ESP that a stack in `ss` uses: 4 with SS.B, else 2.
+#[must_use]
+#[inline]
+pub fn pointer_size(ss: &Segment) -> u32 {
+    if ss.is_32() { 4 } else { 2 }
+}
+
+/// As many pushes as any instruction makes: a call gate's 31 parameters and four more, PUSHA's 8,
+/// ENTER's 32 and a few.
+const MOST: usize = 40;
+
+/// A push that has been checked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pending {
+    lin: u32,
+    value: u32,
+    size: u32,
+}
+
+/// A stack pointer that moves ahead of ESP; see the module.
+#[derive(Clone, Copy, Debug)]
+pub struct StackCursor {
+    seg: Segment,
+    sp: u32,
+    who: Privilege,
+    error: u32,
+    pending: [Pending; MOST],
+    count: usize,
+}
+
+impl StackCursor {
+    /// At SS:ESP with the rights of the running code; violations raise #SS(0).
+    #[must_use]
+    pub fn current(s: &CpuState) -> Self {
+        let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
+        Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0)
+    }
+
+    /// On another stack (gates, IRET): violations raise #SS(`error`).
+    #[must_use]
+    pub fn on(seg: Segment, sp: u32, who: Privilege, error: u32) -> Self {
+        Self { seg, sp, who, error, pending: [Pending::default(); MOST], count: 0 }
+    }
+
+    /// The stack pointer now; on a 16-bit stack the high word is the one it began with.
+    #[must_use]
+    pub fn sp(&self) -> u32 {
+        self.sp
+    }
+
+    fn offset(&self, sp: u32) -> u32 {
+        sp & mask(pointer_size(&self.seg))
+    }
+
+    fn moved(&self, by: u32) -> u32 {
+        let mut sp = self.sp;
+        write_low(&mut sp, pointer_size(&self.seg), self.sp.wrapping_add(by));
+        sp
+    }
+
+    fn linear<B: Bus>(
+        &self,
+        ctx: &Ctx<'_, B>,
+        sp: u32,
+        size: u32,
+        access: Access,
+    ) -> Result<u32, Exception> {
+        let off = self.offset(sp);
+        if !segment_allows(&self.seg, off, size, access) {
+            return Err(Exception::ss(self.error));
+        }
+        let lin = self.seg.base.wrapping_add(off);
+        if self.who == Privilege::User {
+            ctx.check_alignment(lin, size)?;
+        }
+        Ok(lin)
+    }
+
+    /// Pushes the low `size` (2 or 4) bytes of `value`: checked now, written by
+    /// [`StackCursor::commit`] or [`StackCursor::flush`].
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC.
+    pub fn push<B: Bus>(
+        &mut self,
+        ctx: &mut Ctx<'_, B>,
+        size: u32,
+        value: u32,
+    ) -> Result<(), Exception> {
+        let sp = self.moved(size.wrapping_neg());
+        let lin = self.linear(ctx, sp, size, Access::Write)?;
+        ctx.bus.probe(lin, size, Access::Write, self.who)?;
+        if self.count == MOST {
+            self.flush(ctx)?;
+        }
+        self.pending[self.count] = Pending { lin, value, size };
+        self.count += 1;
+        self.sp = sp;
+        Ok(())
+    }
+
+    /// Pops `size` (2 or 4) bytes.
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC.
+    pub fn pop<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>, size: u32) -> Result<u32, Exception> {
+        let value = self.peek(ctx, 0, size)?;
+        self.sp = self.moved(size);
+        Ok(value)
+    }
+
+    /// Reads `size` (2 or 4) bytes at `above` the stack pointer.
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC.
+    pub fn peek<B: Bus>(
+        &self,
+        ctx: &mut Ctx<'_, B>,
+        above: u32,
+        size: u32,
+    ) -> Result<u32, Exception> {
+        let lin = self.linear(ctx, self.moved(above), size, Access::Read)?;
+        let value = if size == 2 {
+            u32::from(ctx.bus.read_u16(lin, self.who)?)
+        } else {
+            ctx.bus.read_u32(lin, self.who)?
+        };
+        debug::note_data(ctx.s, lin, size, false);
+        Ok(value)
+    }
+
+    /// Moves the pointer up over `bytes` (RET n, parameters) without reading.
+    pub fn skip(&mut self, bytes: u32) {
+        self.sp = self.moved(bytes);
+    }
+
+    /// Writes the pushes made so far.
+    ///
+    /// # Errors
+    /// None after the checks of `push`, unless the bus's rights changed in between.
+    pub fn flush<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+        for p in &self.pending[..self.count] {
+            ctx.bus.write(p.lin, &p.value.to_le_bytes()[..p.size as usize], self.who)?;
+            debug::note_data(ctx.s, p.lin, p.size, true);
+        }
+        self.count = 0;
+        Ok(())
+    }
+
+    /// Writes the pushes and moves ESP (SS stays; a caller that changes SS sets both itself).
+    ///
+    /// # Errors
+    /// As [`StackCursor::flush`].
+    pub fn commit<B: Bus>(mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+        self.flush(ctx)?;
+        ctx.set_gpr(Gpr::Esp, self.sp);
+        Ok(())
+    }
+}
+
+impl<B: Bus> Ctx<'_, B> {
+    /// The bits of ESP that the stack uses: FFFFh or FFFFFFFFh by SS.B.
+    #[must_use]
+    #[inline]
+    pub fn sp_mask(&self) -> u32 {
+        mask(pointer_size(self.s.ss()))
+    }
+
+    /// The stack pointer: SP or ESP by SS.B.
+    #[must_use]
+    #[inline]
+    pub fn sp(&self) -> u32 {
+        self.gpr(Gpr::Esp) & self.sp_mask()
+    }
+
+    /// Sets SP or ESP by SS.B.
+    #[inline]
+    pub fn set_sp(&mut self, value: u32) {
+        let size = pointer_size(self.s.ss());
+        write_low(&mut self.s.gpr[Gpr::Esp as usize], size, value);
+    }
+
+    /// Pushes the low `size` (2 or 4) bytes of `value`.
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC; ESP has not moved then.
+    #[inline]
+    pub fn push(&mut self, size: u32, value: u32) -> Result<(), Exception> {
+        let sp = self.sp().wrapping_sub(size) & self.sp_mask();
+        self.write_sized(SegReg::Ss, sp, size, value)?;
+        self.set_sp(sp);
+        Ok(())
+    }
+
+    /// Pushes a word.
+    ///
+    /// # Errors
+    /// As [`Ctx::push`].
+    pub fn push16(&mut self, value: u16) -> Result<(), Exception> {
+        self.push(2, u32::from(value))
+    }
+
+    /// Pushes a dword.
+    ///
+    /// # Errors
+    /// As [`Ctx::push`].
+    pub fn push32(&mut self, value: u32) -> Result<(), Exception> {
+        self.push(4, value)
+    }
+
+    /// The `size` (2 or 4) bytes at `above` the top of the stack, which does not move.
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC.
+    #[inline]
+    pub fn peek(&mut self, above: u32, size: u32) -> Result<u32, Exception> {
+        let off = self.sp().wrapping_add(above) & self.sp_mask();
+        self.read_sized(SegReg::Ss, off, size)
+    }
+
+    /// Moves the stack pointer up by `bytes`.
+    #[inline]
+    pub fn release(&mut self, bytes: u32) {
+        let sp = self.sp().wrapping_add(bytes);
+        self.set_sp(sp);
+    }
+
+    /// Pops `size` (2 or 4) bytes.
+    ///
+    /// # Errors
+    /// #SS, #PF, #AC; ESP has not moved then.
+    #[inline]
+    pub fn pop(&mut self, size: u32) -> Result<u32, Exception> {
+        let value = self.peek(0, size)?;
+        self.release(size);
+        Ok(value)
+    }
+
+    /// Pops a word.
+    ///
+    /// # Errors
+    /// As [`Ctx::pop`].
+    pub fn pop16(&mut self) -> Result<u16, Exception> {
+        self.pop(2).map(|v| v as u16)
+    }
+
+    /// Pops a dword.
+    ///
+    /// # Errors
+    /// As [`Ctx::pop`].
+    pub fn pop32(&mut self) -> Result<u32, Exception> {
+        self.pop(4)
+    }
+}

@@ -1,0 +1,181 @@
+//! Fetching and decoding, with a cache of decoded instructions.
+//!
+//! # The cache is exact
+//! An entry is used only when its linear address, offset and mode match *and* the bytes fetched now
+//! are the bytes it was decoded from. So nothing ever invalidates an entry: modified code, other
+//! aliases and other address spaces all show in the bytes. Fetching anew also makes every fetch
+//! fault happen where it should.
+//!
+//! # Order of faults
+//! Bytes are taken one page at a time and only as far as the instruction reaches, within CS's limit.
+//! Running out at the limit is #GP(0); running out at 15 bytes is #GP(0) too, whatever follows;
+//! running out at a page's end fetches the next page, whose #PF has the page's start in CR2.
+
+use super::Handler;
+use crate::bus::{Bus, Privilege};
+use crate::exception::Exception;
+use crate::state::CpuState;
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+
+/// The longest instruction (SDM volume 2, 2.3.11).
+const MAX_LENGTH: usize = 15;
+
+/// Slots of the cache; a power of two.
+const SLOTS: usize = 1 << 14;
+
+/// One decoded instruction and what it was decoded from.
+#[derive(Debug)]
+pub(super) struct Entry<B: Bus> {
+    /// Linear address of the first byte.
+    lin: u32,
+    /// Offset in CS (branch targets depend on it).
+    eip: u32,
+    /// 16 or 32; 0 in an empty slot.
+    bitness: u32,
+    /// The first 16 bytes, zero beyond `len`.
+    bytes: u128,
+    /// Ones over the `len` bytes.
+    mask: u128,
+    /// Bytes of the instruction.
+    pub len: u32,
+    /// The decoded form.
+    pub instruction: Instruction,
+    /// What executes it.
+    pub handler: Handler<B>,
+}
+
+/// The direct-mapped cache.
+#[derive(Debug)]
+pub(super) struct DecodeCache<B: Bus> {
+    slots: Box<[Entry<B>]>,
+}
+
+/// Where the next instruction is fetched from.
+#[derive(Clone, Copy)]
+struct Site {
+    lin: u32,
+    eip: u32,
+    bitness: u32,
+    /// Bytes up to CS's limit, at most 15.
+    room: usize,
+    who: Privilege,
+}
+
+impl Site {
+    fn of(s: &CpuState) -> Result<Self, Exception> {
+        let cs = s.cs();
+        let left = cs.limit.checked_sub(s.eip).ok_or(Exception::gp(0))?;
+        Ok(Self {
+            lin: cs.base.wrapping_add(s.eip),
+            eip: s.eip,
+            bitness: if cs.is_32() && !s.v86() { 32 } else { 16 },
+            room: (left as usize).saturating_add(1).min(MAX_LENGTH),
+            who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
+        })
+    }
+}
+
+impl<B: Bus> DecodeCache<B> {
+    /// An empty cache; `nothing` fills the empty slots and is never called.
+    pub fn new(nothing: Handler<B>) -> Self {
+        let empty = || Entry {
+            lin: 0,
+            eip: 0,
+            bitness: 0,
+            bytes: 0,
+            mask: 0,
+            len: 0,
+            instruction: Instruction::default(),
+            handler: nothing,
+        };
+        Self { slots: (0..SLOTS).map(|_| empty()).collect() }
+    }
+
+    /// The instruction at CS:EIP, decoded; its handler comes from `table`.
+    ///
+    /// # Errors
+    /// #GP(0) beyond the limit or 15 bytes, #PF, #UD.
+    #[inline]
+    pub fn get(
+        &mut self,
+        s: &CpuState,
+        bus: &mut B,
+        table: &[Handler<B>],
+    ) -> Result<&Entry<B>, Exception> {
+        let site = Site::of(s)?;
+        let mut buf = [0; 16];
+        let count = bus.fetch(site.lin, &mut buf, site.who)?.min(site.room);
+        let slot = slot_of(site.lin);
+        let e = &self.slots[slot];
+        let known = e.lin == site.lin
+            && e.eip == site.eip
+            && e.bitness == site.bitness
+            && e.len as usize <= count
+            && (u128::from_le_bytes(buf) ^ e.bytes) & e.mask == 0;
+        if !known {
+            let entry = decode_at(site, buf, count, bus, table)?;
+            self.slots[slot] = entry;
+        }
+        Ok(&self.slots[slot])
+    }
+}
+
+/// Neighbouring instructions fall into different slots; the fold keeps aliases at large powers of
+/// two (the same program in other segments) apart.
+#[inline]
+fn slot_of(lin: u32) -> usize {
+    (lin ^ (lin >> 14)) as usize & (SLOTS - 1)
+}
+
+/// Decodes at `site`, of which the first `count` bytes are in `buf`; fetches the second page's part
+/// when the instruction needs it.
+#[cold]
+fn decode_at<B: Bus>(
+    site: Site,
+    mut buf: [u8; 16],
+    mut count: usize,
+    bus: &mut B,
+    table: &[Handler<B>],
+) -> Result<Entry<B>, Exception> {
+    loop {
+        let mut decoder = Decoder::with_ip(
+            site.bitness,
+            &buf[..count],
+            u64::from(site.eip),
+            DecoderOptions::NONE,
+        );
+        let instruction = decoder.decode();
+        match decoder.last_error() {
+            DecoderError::None => return Ok(entry(site, buf, instruction, table)),
+            DecoderError::NoMoreBytes if count >= site.room => return Err(Exception::gp(0)),
+            DecoderError::NoMoreBytes => {
+                let mut more = [0; 16];
+                let at = site.lin.wrapping_add(count as u32);
+                let got = bus.fetch(at, &mut more, site.who)?.min(site.room - count);
+                buf[count..count + got].copy_from_slice(&more[..got]);
+                count += got;
+            }
+            _ => return Err(Exception::ud()),
+        }
+    }
+}
+
+fn entry<B: Bus>(
+    site: Site,
+    buf: [u8; 16],
+    instruction: Instruction,
+    table: &[Handler<B>],
+) -> Entry<B> {
+    let len = instruction.len() as u32;
+    let mask = (1u128 << (8 * len)) - 1;
+    Entry {
+        lin: site.lin,
+        eip: site.eip,
+        bitness: site.bitness,
+        bytes: u128::from_le_bytes(buf) & mask,
+        mask,
+        len,
+        handler: table[instruction.code() as usize],
+        instruction,
+    }
+}

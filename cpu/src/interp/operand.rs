@@ -1,0 +1,241 @@
+//! Operands: registers, effective addresses, immediates.
+//!
+//! Sizes are const parameters in bytes (1, 2 or 4), so that each handler is compiled for its size;
+//! values travel zero-extended in a `u32`.
+
+use super::Ctx;
+use crate::bus::Bus;
+use crate::exception::Exception;
+use crate::state::{CpuState, Gpr, SegReg};
+use iced_x86::{Instruction, OpKind, Register};
+
+/// All ones in the low `size` bytes.
+#[must_use]
+#[inline]
+pub const fn mask(size: u32) -> u32 {
+    match size {
+        1 => 0xff,
+        2 => 0xffff,
+        _ => u32::MAX,
+    }
+}
+
+/// The index of a 16- or 32-bit general register; other registers give nonsense below 8.
+#[inline]
+fn index(r: Register, first: Register) -> usize {
+    ((r as usize).wrapping_sub(first as usize)) & 7
+}
+
+/// The segment register that `r` names. `r` is one (the decoder never yields another here).
+#[must_use]
+#[inline]
+pub fn seg_of(r: Register) -> SegReg {
+    SegReg::ALL[(r as usize).wrapping_sub(Register::ES as usize).min(5)]
+}
+
+/// The general register of `size` bytes that `r` names, zero-extended.
+#[must_use]
+#[inline]
+pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u32 {
+    match size {
+        1 => {
+            let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
+            (s.gpr[n & 3] >> ((n & 4) << 1)) & 0xff
+        }
+        2 => s.gpr[index(r, Register::AX)] & 0xffff,
+        _ => s.gpr[index(r, Register::EAX)],
+    }
+}
+
+/// Writes the low `size` bytes of `value` to the general register that `r` names; the rest of the
+/// register stays.
+#[inline]
+pub fn write_gpr(s: &mut CpuState, r: Register, size: u32, value: u32) {
+    match size {
+        1 => {
+            let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
+            let shift = (n & 4) << 1;
+            let g = &mut s.gpr[n & 3];
+            *g = (*g & !(0xff << shift)) | ((value & 0xff) << shift);
+        }
+        2 => write_low(&mut s.gpr[index(r, Register::AX)], 2, value),
+        _ => s.gpr[index(r, Register::EAX)] = value,
+    }
+}
+
+/// Replaces the low `size` bytes of `reg`.
+#[inline]
+pub fn write_low(reg: &mut u32, size: u32, value: u32) {
+    let m = mask(size);
+    *reg = (*reg & !m) | (value & m);
+}
+
+/// A base or index register of an effective address: none, 16 or 32 bits.
+#[inline]
+fn address_part(s: &CpuState, r: Register) -> u32 {
+    let n = r as u32;
+    if n.wrapping_sub(Register::EAX as u32) < 8 {
+        s.gpr[(n - Register::EAX as u32) as usize]
+    } else if n.wrapping_sub(Register::AX as u32) < 8 {
+        s.gpr[(n - Register::AX as u32) as usize] & 0xffff
+    } else {
+        0
+    }
+}
+
+/// Whether `i`'s ModRM memory operand uses 16-bit addressing.
+#[must_use]
+#[inline]
+pub fn is_address_16(i: &Instruction) -> bool {
+    let reg = match i.memory_base() {
+        Register::None => i.memory_index(),
+        base => base,
+    };
+    match reg {
+        Register::None => i.memory_displ_size() == 2,
+        r => (r as u32).wrapping_sub(Register::AX as u32) < 8,
+    }
+}
+
+/// Where an operand that is read and then written back stands.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// A general register.
+    Reg(Register),
+    /// Memory that has been checked for writing.
+    Mem(SegReg, u32),
+}
+
+impl<B: Bus> Ctx<'_, B> {
+    /// The operand size of `i` in bytes, 2 or 4, as its opcode form and prefixes make it; forms
+    /// without one get the code segment's default. (Slow: for handlers of many sizes.)
+    #[must_use]
+    pub fn operand_size(&self, i: &Instruction) -> u32 {
+        match i.code().op_code().operand_size() {
+            16 => 2,
+            32 => 4,
+            _ if self.s.cs().is_32() && !self.s.v86() => 4,
+            _ => 2,
+        }
+    }
+
+    /// Segment and offset of `i`'s memory operand. 16-bit addresses wrap at 64 KiB.
+    #[must_use]
+    #[inline]
+    pub fn ea(&self, i: &Instruction) -> (SegReg, u32) {
+        (seg_of(i.memory_segment()), self.ea_offset(i))
+    }
+
+    /// The offset alone (LEA).
+    #[must_use]
+    #[inline]
+    pub fn ea_offset(&self, i: &Instruction) -> u32 {
+        let base = address_part(self.s, i.memory_base());
+        let index = address_part(self.s, i.memory_index());
+        let sum = base
+            .wrapping_add(index.wrapping_mul(i.memory_index_scale()))
+            .wrapping_add(i.memory_displacement32());
+        if is_address_16(i) { sum & 0xffff } else { sum }
+    }
+
+    /// A general register of `size` bytes.
+    #[must_use]
+    #[inline]
+    pub fn reg(&self, r: Register, size: u32) -> u32 {
+        read_gpr(self.s, r, size)
+    }
+
+    /// Sets a general register of `size` bytes.
+    #[inline]
+    pub fn set_reg(&mut self, r: Register, size: u32, value: u32) {
+        write_gpr(self.s, r, size, value);
+    }
+
+    /// Replaces the low `size` bytes of register `r`.
+    #[inline]
+    pub fn set_gpr_low(&mut self, r: Gpr, size: u32, value: u32) {
+        write_low(&mut self.s.gpr[r as usize], size, value);
+    }
+
+    /// Reads operand `n` of `size` bytes: a general register, memory or an immediate (sign-extended
+    /// as its kind says, then cut to `size`).
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_op(&mut self, i: &Instruction, n: u32, size: u32) -> Result<u32, Exception> {
+        match i.op_kind(n) {
+            OpKind::Register => Ok(self.reg(i.op_register(n), size)),
+            OpKind::Memory => {
+                let (seg, off) = self.ea(i);
+                self.read_sized(seg, off, size)
+            }
+            _ => Ok(i.immediate(n) as u32 & mask(size)),
+        }
+    }
+
+    /// Writes operand `n` of `size` bytes: a general register or memory.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`]; nothing was written then.
+    #[inline]
+    pub fn write_op(
+        &mut self,
+        i: &Instruction,
+        n: u32,
+        size: u32,
+        value: u32,
+    ) -> Result<(), Exception> {
+        if i.op_kind(n) == OpKind::Register {
+            self.set_reg(i.op_register(n), size, value);
+            return Ok(());
+        }
+        let (seg, off) = self.ea(i);
+        self.write_sized(seg, off, size, value)
+    }
+
+    /// Opens operand 0 for a read-modify-write: memory is checked for writing first, so that the
+    /// instruction faults as a write before it has read. Returns the place and the old value.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn open(&mut self, i: &Instruction, size: u32) -> Result<(Place, u32), Exception> {
+        if i.op0_kind() == OpKind::Register {
+            let r = i.op0_register();
+            return Ok((Place::Reg(r), self.reg(r, size)));
+        }
+        let (seg, off) = self.ea(i);
+        self.open_at(seg, off, size)
+    }
+
+    /// [`Ctx::open`] for memory at `seg:off`.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`].
+    #[inline]
+    pub fn open_at(
+        &mut self,
+        seg: SegReg,
+        off: u32,
+        size: u32,
+    ) -> Result<(Place, u32), Exception> {
+        self.probe_write(seg, off, size)?;
+        Ok((Place::Mem(seg, off), self.read_sized(seg, off, size)?))
+    }
+
+    /// Writes back to a place that [`Ctx::open`] gave.
+    ///
+    /// # Errors
+    /// As [`Ctx::write_mem`]; after `open` only a bus whose rights change in between raises any.
+    #[inline]
+    pub fn close(&mut self, place: Place, size: u32, value: u32) -> Result<(), Exception> {
+        match place {
+            Place::Reg(r) => {
+                self.set_reg(r, size, value);
+                Ok(())
+            }
+            Place::Mem(seg, off) => self.write_sized(seg, off, size, value),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! From a decoded `Code` to the function that executes it, for one CPU model.
+//!
+//! Filled once an interpreter: every code is offered to the families in turn; a code that no family
+//! knows, or that belongs to a feature the model lacks, gets the handler that raises #UD.
+
+use super::{Ctx, Handler, arith, bcd, bits, branch, data, flagops, fpu, logic, muldiv, shift};
+use super::{stack, string, sys};
+use crate::bus::Bus;
+use crate::exception::Exception;
+use crate::model::Features;
+use iced_x86::{Code, CpuidFeature, Instruction, OpCodeOperandKind};
+
+/// The handler of every code, indexed by `Code as usize`.
+pub(super) fn build<B: Bus>(features: Features) -> Box<[Handler<B>]> {
+    Code::values()
+        .map(|code| if offered(code, features) { lookup(code) } else { None })
+        .map(|handler| handler.unwrap_or(undefined))
+        .collect()
+}
+
+fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let families: [fn(Code) -> Option<Handler<B>>; 13] = [
+        data::lookup,
+        arith::lookup,
+        logic::lookup,
+        shift::lookup,
+        muldiv::lookup,
+        bits::lookup,
+        stack::lookup,
+        branch::lookup,
+        string::lookup,
+        bcd::lookup,
+        flagops::lookup,
+        sys::lookup,
+        fpu::lookup,
+    ];
+    families.iter().find_map(|family| family(code))
+}
+
+/// Whether a processor with `features` has the instruction at all.
+fn offered(code: Code, features: Features) -> bool {
+    code.cpuid_features().iter().all(|&f| has(f, code, features))
+}
+
+/// Whether `features` covers what the decoder calls `feature`. Those of later processors, and of
+/// other makers, are none of ours.
+fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
+    use CpuidFeature as F;
+    let needed = match feature {
+        F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 => Features::empty(),
+        F::CPUID | F::SMM => Features::empty(),
+        // F3 90 and the prefixed bit scans run as NOP, BSF and BSR on processors without them.
+        F::PAUSE | F::LZCNT | F::BMI1 => Features::empty(),
+        F::FPU | F::FPU287 | F::FPU387 => Features::FPU,
+        F::CX8 => Features::CX8,
+        F::CMOV | F::MULTIBYTENOP | F::RDPMC => Features::CMOV,
+        F::TSC => Features::TSC,
+        F::MSR => Features::MSR,
+        F::MMX => Features::MMX,
+        F::FXSR => Features::FXSR,
+        F::SEP => Features::SEP,
+        F::SSE => Features::SSE,
+        F::SSE2 => Features::SSE2,
+        F::CLFSH => Features::CLFSH,
+        // Hint space (0F 18 to 0F 1F) is NOP since the P6.
+        F::CET_IBT | F::CET_SS | F::CLDEMOTE if is_hint(code) => Features::CMOV,
+        _ => return false,
+    };
+    features.contains(needed)
+}
+
+/// Codes in the hint space that later processors gave a meaning.
+fn is_hint(code: Code) -> bool {
+    use Code as C;
+    matches!(code, C::Endbr32 | C::Endbr64 | C::Rdsspd_r32 | C::Cldemote_m8)
+}
+
+/// The bytes of operand `n` of `code`: 1, 2 or 4; none for other kinds and for memory without a
+/// register form.
+pub(super) fn operand_size(code: Code, n: u32) -> Option<u32> {
+    use OpCodeOperandKind as K;
+    match code.op_code().op_kind(n) {
+        K::r8_or_mem | K::r8_reg | K::r8_opcode | K::al => Some(1),
+        K::r16_or_mem | K::r16_reg | K::r16_rm | K::r16_opcode | K::ax => Some(2),
+        K::r32_or_mem | K::r32_reg | K::r32_rm | K::r32_opcode | K::eax => Some(4),
+        _ => None,
+    }
+}
+
+/// Picks the instance of a handler for operand 0's size.
+macro_rules! by_size {
+    ($code:expr, $size:expr, $handler:ident $(, $op:ty)?) => {
+        match $size {
+            Some(1) => Some($handler::<B, $($op,)? 1> as $crate::interp::Handler<B>),
+            Some(2) => Some($handler::<B, $($op,)? 2> as $crate::interp::Handler<B>),
+            Some(4) => Some($handler::<B, $($op,)? 4> as $crate::interp::Handler<B>),
+            _ => None,
+        }
+    };
+}
+pub(super) use by_size;
+
+/// Raises #UD.
+///
+/// # Errors
+/// #UD always.
+pub(super) fn undefined<B: Bus>(_: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    Err(Exception::ud())
+}

@@ -1,0 +1,182 @@
+//! A flat memory behind the [`Bus`] trait, for tests of this crate and of those above it.
+//!
+//! Linear addresses are physical ones; ranges can be made to fault, so that the paths which must
+//! leave no partial state can be tested without page tables.
+
+use crate::bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
+use crate::exception::{Exception, pf};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Flat memory with ports, and with ranges that fault.
+#[derive(Debug, Clone, Default)]
+pub struct FlatBus {
+    /// Memory from linear address 0; reads above answer ones, writes above are dropped.
+    pub mem: Vec<u8>,
+    /// What a port answers; others answer ones.
+    pub ports: HashMap<u16, u32>,
+    /// Every port write: port, size in bytes, value.
+    pub port_writes: Vec<(u16, u8, u32)>,
+    /// Linear ranges that are not present.
+    pub absent: Vec<Range<u32>>,
+    /// Linear ranges that cannot be written.
+    pub read_only: Vec<Range<u32>>,
+    /// Linear ranges that only the supervisor may access.
+    pub supervisor: Vec<Range<u32>>,
+    /// Every memory write: address and length.
+    pub writes: Vec<(u32, usize)>,
+    /// Whether `writes` is kept.
+    pub log_writes: bool,
+    /// What paging changes were reported.
+    pub paging: Vec<(PagingRegs, PagingChange)>,
+    /// Pages named by INVLPG.
+    pub invalidated: Vec<u32>,
+    /// The next answer of the time-stamp counter; goes up by one a reading.
+    pub time: u64,
+    /// The last level of FERR#.
+    pub ferr: bool,
+}
+
+impl FlatBus {
+    /// `size` bytes of zeroed memory.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self { mem: vec![0; size], ..Self::default() }
+    }
+
+    /// Copies `bytes` into memory at `at` (what lies above the end is dropped).
+    pub fn load(&mut self, at: u32, bytes: &[u8]) {
+        for (k, b) in bytes.iter().enumerate() {
+            self.poke(at.wrapping_add(k as u32), *b);
+        }
+    }
+
+    /// The byte at `at`.
+    #[must_use]
+    pub fn peek(&self, at: u32) -> u8 {
+        self.mem.get(at as usize).copied().unwrap_or(0xff)
+    }
+
+    /// The dword at `at`.
+    #[must_use]
+    pub fn peek32(&self, at: u32) -> u32 {
+        u32::from_le_bytes([0, 1, 2, 3].map(|k| self.peek(at.wrapping_add(k))))
+    }
+
+    fn poke(&mut self, at: u32, value: u8) {
+        if let Some(b) = self.mem.get_mut(at as usize) {
+            *b = value;
+        }
+    }
+
+    fn check(&self, lin: u32, len: u32, access: Access, who: Privilege) -> Result<(), Exception> {
+        let write = if access == Access::Write { pf::WRITE } else { 0 };
+        let user = if who == Privilege::User { pf::USER } else { 0 };
+        for k in 0..len {
+            let at = lin.wrapping_add(k);
+            let within = |ranges: &[Range<u32>]| ranges.iter().any(|r| r.contains(&at));
+            if within(&self.absent) {
+                return Err(Exception::page_fault(at, write | user));
+            }
+            let denied = (write != 0 && within(&self.read_only))
+                || (user != 0 && within(&self.supervisor));
+            if denied {
+                return Err(Exception::page_fault(at, write | user | pf::PRESENT));
+            }
+        }
+        Ok(())
+    }
+
+    fn guarded(&self) -> bool {
+        !(self.absent.is_empty() && self.read_only.is_empty() && self.supervisor.is_empty())
+    }
+}
+
+impl Bus for FlatBus {
+    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+        if self.guarded() {
+            self.check(lin, buf.len() as u32, Access::Read, who)?;
+        }
+        let at = lin as usize;
+        if let Some(bytes) = at.checked_add(buf.len()).and_then(|end| self.mem.get(at..end)) {
+            buf.copy_from_slice(bytes);
+            return Ok(());
+        }
+        for (k, b) in buf.iter_mut().enumerate() {
+            *b = self.peek(lin.wrapping_add(k as u32));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
+        if self.guarded() {
+            self.check(lin, data.len() as u32, Access::Write, who)?;
+        }
+        if self.log_writes {
+            self.writes.push((lin, data.len()));
+        }
+        let at = lin as usize;
+        if let Some(bytes) = at.checked_add(data.len()).and_then(|end| self.mem.get_mut(at..end)) {
+            bytes.copy_from_slice(data);
+            return Ok(());
+        }
+        self.load(lin, data);
+        Ok(())
+    }
+
+    fn probe(
+        &mut self,
+        lin: u32,
+        len: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        if self.guarded() { self.check(lin, len, access, who) } else { Ok(()) }
+    }
+
+    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+        if self.guarded() {
+            self.check(lin, 1, Access::Fetch, who)?;
+        }
+        let count = (0x1000 - (lin & 0xfff) as usize).min(16);
+        let at = lin as usize;
+        if let Some(bytes) = self.mem.get(at..at.saturating_add(16)) {
+            buf.copy_from_slice(bytes);
+            return Ok(count);
+        }
+        for (k, b) in buf.iter_mut().enumerate().take(count) {
+            *b = self.peek(lin.wrapping_add(k as u32));
+        }
+        Ok(count)
+    }
+
+    fn port_in(&mut self, port: u16, size: u8) -> u32 {
+        let ones = u32::MAX >> (32 - 8 * u32::from(size));
+        self.ports.get(&port).copied().unwrap_or(u32::MAX) & ones
+    }
+
+    fn port_out(&mut self, port: u16, size: u8, value: u32) {
+        self.port_writes.push((port, size, value));
+    }
+
+    fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
+        self.paging.push((*regs, change));
+    }
+
+    fn invlpg(&mut self, lin: u32) {
+        self.invalidated.push(lin);
+    }
+
+    fn load_pdptes(&mut self, _regs: &PagingRegs) -> Result<(), Exception> {
+        Ok(())
+    }
+
+    fn tsc(&mut self) -> u64 {
+        self.time = self.time.wrapping_add(1);
+        self.time
+    }
+
+    fn ferr(&mut self, asserted: bool) {
+        self.ferr = asserted;
+    }
+}
