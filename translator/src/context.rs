@@ -18,7 +18,7 @@
 //! right: no sequence clobbers a flag that the guest instruction does not change, and a sequence
 //! commits only after its last access that can fault.
 
-use ringer_cpu::CpuState;
+use ringer_cpu::{CpuState, Eflags};
 use std::sync::atomic::AtomicU32;
 
 /// Why translated code came back, in [`ExecContext::exit_reason`].
@@ -58,7 +58,11 @@ pub struct ExecContext {
     pub exit_reason: u32,
     /// Argument of the exit (link site).
     pub exit_arg: u32,
-    /// Not used; keeps the 64-bit fields aligned.
+    /// Non-zero: do not enter translated code, service the machine first. Set by the signal handler.
+    pub kick: AtomicU32,
+    /// Single-step traps to let pass before leaving (the first one comes before any step).
+    pub step_skip: u32,
+    /// Keeps the 64-bit fields aligned.
     pub pad: u32,
     /// GS base: host address of guest linear 0; 4 GiB aligned.
     pub window_base: u64,
@@ -91,3 +95,56 @@ pub struct ExecContext {
 
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
 pub const TRAP_KICK: u64 = 256;
+
+impl ExecContext {
+    /// A context for a processor in state `cpu` and a cache that executes at `cache_base`.
+    #[must_use]
+    pub fn new(cpu: CpuState, cache_base: u64) -> Self {
+        Self {
+            cpu,
+            host_flags: 0x202,
+            if_flag: 0,
+            sys_flags: 0,
+            irq_pending: AtomicU32::new(0),
+            exit_reason: 0,
+            exit_arg: 0,
+            kick: AtomicU32::new(0),
+            step_skip: 0,
+            pad: 0,
+            window_base: 0,
+            target_table: 0,
+            cache_base,
+            retired: 0,
+            budget: 0,
+            wide: [0; 16],
+            host_rsp: 0,
+            fault_rip: 0,
+            fault_addr: 0,
+            fault_error: 0,
+            fault_trap: 0,
+            lookups: 0,
+            blocks: 0,
+        }
+    }
+
+    /// Splits EFLAGS into the parts that translated code works on.
+    pub fn load_flags(&mut self) {
+        // RF holds for one instruction only, and a block runs at least one.
+        self.cpu.eflags &= !Eflags::RF.bits();
+        let eflags = self.cpu.eflags;
+        let native = HOST_FLAGS;
+        self.host_flags = u64::from(eflags & native) | 0x202;
+        self.if_flag = eflags & Eflags::IF.bits();
+        self.sys_flags = (eflags & !native & !Eflags::IF.bits()).wrapping_sub(0x202);
+    }
+
+    /// Puts EFLAGS together again after translated code ran.
+    pub fn store_flags(&mut self) {
+        let native = HOST_FLAGS;
+        let system = self.cpu.eflags & !native & !Eflags::IF.bits();
+        self.cpu.eflags = system | (self.host_flags as u32 & native) | self.if_flag;
+    }
+}
+
+/// The EFLAGS bits that are the guest's in the host's RFLAGS while translated code runs.
+const HOST_FLAGS: u32 = Eflags::ARITH.bits() | Eflags::DF.bits();

@@ -1,1 +1,28 @@
-//! placeholder
+//! The monitor: runs a guest by one of three engines, and stands between translated code, the
+//! interpreter, the MMU and the devices.
+//!
+//! [`Monitor::run`] is the run loop; [`bt`] dispatches blocks, [`faults`] takes the exits that host
+//! traps cause, [`lockstep`] compares the two engines, [`signals`] is the only place where host
+//! signals arrive.
+
+pub mod bios;
+mod bt;
+mod callouts;
+mod clock;
+mod config;
+mod env;
+mod faults;
+mod heat;
+mod inbox;
+mod journal;
+mod lockstep;
+mod profile;
+mod run;
+pub mod signals;
+
+pub use bios::BiosHook;
+pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd, UnknownEngine};
+pub use inbox::Kicker;
+pub use profile::{LedgerRow, Profile, Row};
+pub use ringer_translator::TranslatorOptions;
+pub use run::Monitor;

@@ -1,0 +1,504 @@
+//! The binary-translation engine: finds or makes the block at CS:EIP, runs it, and takes its exits.
+//!
+//! Cold code is interpreted; a block that was visited often enough is translated. All that can go
+//! wrong in a block ends in the interpreter at the guest instruction concerned, which alone decides
+//! what the architecture says.
+
+use crate::config::{MonitorConfig, MonitorError};
+use crate::env::PagingEvent;
+use crate::heat::Heat;
+use crate::profile::{Counters, Profile, Row};
+use crate::run::Monitor;
+use hashbrown::HashMap;
+use ringer_cpu::{Privilege, interp::fpu};
+use ringer_mmu::{DropSink, WindowId, Windows};
+use ringer_translator::context::{ExecContext, ExitReason};
+use ringer_translator::runtime::blocks::{BlockId, BlockKey};
+use ringer_translator::runtime::targets::Targets;
+use ringer_translator::runtime::{CodeCache, set_gs_base};
+use ringer_translator::{Mode, Source, Target, Translator, TranslatorOptions};
+use std::ops::Range;
+
+/// Visits after which a block is translated.
+const HOT: u8 = 12;
+/// Host bytes set aside for a block before it is translated.
+const RESERVE: usize = 64 << 10;
+/// Guest instructions in a block at most.
+const MAX_INSTRS: u32 = 64;
+/// Interpreted instructions between looks for a translated block.
+const COLD_RUN: u32 = 64;
+/// Shadow windows kept at once.
+const MAX_WINDOWS: usize = 48;
+/// Host mappings that the windows may use: half of vm.max_map_count.
+const VMA_BUDGET: usize = 32_000;
+
+/// The translation engine's own state.
+#[derive(Debug)]
+pub(crate) struct Bt {
+    pub(crate) cache: CodeCache,
+    pub(crate) windows: Windows,
+    translator: Translator,
+    options: TranslatorOptions,
+    heat: Heat,
+    /// (window, mode) whose base and table are loaded in the context.
+    selected: Option<(WindowId, Mode)>,
+    /// GS base as last set on this thread.
+    gs_base: u64,
+    /// A direct exit that wants to be linked to the next block.
+    pending_link: Option<u32>,
+    /// Writes to code pages by page frame: pages that hold data too are worth leaving alone.
+    code_writes: HashMap<u64, u32>,
+    retired: u64,
+    dispatched: u64,
+    /// Instructions that lockstep compared.
+    pub(crate) compared: u64,
+}
+
+/// Passes dropped mappings on to the target tables.
+pub(crate) struct Sink<'a> {
+    targets: &'a mut Targets,
+    selected: &'a mut Option<(WindowId, Mode)>,
+}
+
+impl DropSink for Sink<'_> {
+    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32) {
+        self.targets.drop_pages(window, first_page, pages);
+    }
+
+    fn window_gone(&mut self, window: WindowId) {
+        self.targets.drop_window(window);
+        if self.selected.is_some_and(|(w, _)| w == window) {
+            *self.selected = None;
+        }
+    }
+}
+
+/// What the dispatcher found at CS:EIP.
+pub(crate) enum Found {
+    /// Host code.
+    Block(u64),
+    /// Nothing hot, or nothing that can be fetched: interpret.
+    Cold,
+}
+
+impl Bt {
+    pub(crate) fn new(cfg: &MonitorConfig) -> Result<Self, MonitorError> {
+        let mut options = cfg.options;
+        if cfg.profile {
+            options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
+        }
+        let lockstep = cfg.engine == crate::Engine::Lockstep;
+        if cfg.clock == crate::ClockKind::Virtual {
+            options |= TranslatorOptions::COUNT;
+            if !lockstep {
+                options |= TranslatorOptions::BUDGET;
+            }
+        }
+        if lockstep {
+            // Every block must come back, to be compared.
+            options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+        }
+        let features = cfg.model.features();
+        let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)
+            .map_err(|e| MonitorError::Windows(e.to_string()))?;
+        Ok(Self {
+            cache: CodeCache::new(cfg.tc_size)?,
+            windows,
+            translator: Translator::new(options, features),
+            options,
+            heat: Heat::new(if lockstep { 1 } else { HOT }),
+            selected: None,
+            gs_base: 0,
+            pending_link: None,
+            code_writes: HashMap::new(),
+            retired: 0,
+            dispatched: 0,
+            compared: 0,
+        })
+    }
+
+    pub(crate) fn cache_base(&self) -> u64 {
+        self.cache.base()
+    }
+
+    pub(crate) fn cache_range(&self) -> Range<u64> {
+        self.cache.range()
+    }
+
+    pub(crate) fn stubs_end(&self) -> u64 {
+        self.cache.stub_range().end
+    }
+
+    pub(crate) fn exit_signal(&self) -> u64 {
+        self.cache.exit_signal()
+    }
+
+    pub(crate) fn selected_window(&self) -> Option<WindowId> {
+        self.selected.map(|(window, _)| window)
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        self.options.contains(TranslatorOptions::COUNT)
+    }
+
+    /// Splits the borrow: the windows, and where they report what they drop.
+    pub(crate) fn windows_and_sink(&mut self) -> (&mut Windows, Sink<'_>) {
+        let sink = Sink { targets: &mut self.cache.targets, selected: &mut self.selected };
+        (&mut self.windows, sink)
+    }
+
+    pub(crate) fn fill_profile(&self, p: &mut Profile, c: &Counters, context: &ExecContext) {
+        let s = self.cache.stats();
+        p.instructions_translated = self.retired;
+        let total = self.retired + p.instructions_interpreted;
+        p.translated_percent = percent(self.retired, total);
+        p.block_entries = context.blocks;
+        p.inline_lookups = context.lookups.saturating_sub(c.miss_exits);
+        p.dispatched = self.dispatched;
+        p.direct_links =
+            context.blocks.saturating_sub(p.inline_lookups).saturating_sub(p.dispatched);
+        p.undispatched_percent =
+            percent(p.direct_links + p.inline_lookups, context.blocks.max(1));
+        p.blocks_translated = s.translated;
+        p.guest_bytes = s.guest_bytes;
+        p.host_bytes = s.host_bytes;
+        p.expansion = s.host_bytes as f64 / s.guest_bytes.max(1) as f64;
+        p.cache_used = self.cache.used() as u64;
+        p.evictions = s.flushes;
+        p.invalidations = s.invalidated;
+        let w = self.windows.stats();
+        p.window_pages = w.pages_mapped;
+        p.windows_created = w.windows_created;
+        p.windows_evicted = w.windows_evicted;
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
+impl Monitor {
+    /// Runs guest code until the run loop wants the floor.
+    pub(crate) fn bt_slice(&mut self) -> Result<(), MonitorError> {
+        while !self.must_service() {
+            self.sync_paging();
+            let mode = if self.context.cpu.shadow_irq { None } else { Mode::of(&self.context.cpu) };
+            let Some(mode) = mode else {
+                self.interpret(1);
+                continue;
+            };
+            match self.find(mode)? {
+                Found::Block(pc) => self.run_block(pc)?,
+                Found::Cold => self.interpret(COLD_RUN),
+            }
+        }
+        Ok(())
+    }
+
+    /// Interprets up to `max` instructions, until the end of the guest's basic block.
+    fn interpret(&mut self, max: u32) {
+        self.bt.pending_link = None;
+        let row = self.env.io.ledger.switch(Row::Interpreter);
+        for _ in 0..max {
+            let before = self.context.cpu.eip;
+            self.step();
+            let moved = self.context.cpu.eip.wrapping_sub(before);
+            if moved > 15 || moved == 0 || self.must_service() || !self.env.paging.is_empty() {
+                break;
+            }
+        }
+        self.env.io.ledger.switch(row);
+    }
+
+    /// Tells the windows what happened to the paging registers.
+    pub(crate) fn sync_paging(&mut self) {
+        if self.env.paging.is_empty() {
+            return;
+        }
+        let (windows, mut sink) = self.bt.windows_and_sink();
+        for event in self.env.paging.drain(..) {
+            match event {
+                PagingEvent::Cr3 => windows.on_cr3_load(),
+                PagingEvent::Mode => windows.on_mode_change(),
+                PagingEvent::Page(lin) => windows.on_invlpg(&mut self.env.mmu, lin, &mut sink),
+            }
+        }
+        self.bt.selected = None;
+    }
+
+    /// Makes the window and the target table of the running (address space, privilege, mode)
+    /// current.
+    fn select(&mut self, mode: Mode) -> Result<WindowId, MonitorError> {
+        if let Some((window, m)) = self.bt.selected {
+            if m == mode {
+                return Ok(window);
+            }
+        }
+        let user = self.context.cpu.cpl == 3;
+        let (windows, mut sink) = self.bt.windows_and_sink();
+        let active = windows.activate(&mut self.env.mmu, user, &mut sink);
+        let (id, base) = (active.id, active.base);
+        let table = self.bt.cache.targets.select(id, mode).map_err(MonitorError::Targets)?;
+        self.context.window_base = base;
+        self.context.target_table = table;
+        self.bt.selected = Some((id, mode));
+        Ok(id)
+    }
+
+    /// Finds the block at EIP; translates it when it is hot.
+    pub(crate) fn find(&mut self, mode: Mode) -> Result<Found, MonitorError> {
+        let window = self.select(mode)?;
+        let eip = self.context.cpu.eip;
+        let off = self.bt.cache.targets.get(window, mode, eip);
+        if off != 0 {
+            if let Some(site) = self.bt.pending_link.take() {
+                if let Some(id) = self.bt.cache.at_offset(off) {
+                    self.link(site, id);
+                }
+            }
+            return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
+        }
+        let who = privilege(&self.context);
+        let Ok(pa) = self.env.mmu.fetch_pa(&mut self.env.io, eip, who) else {
+            return Ok(Found::Cold);
+        };
+        let second = self.second_frame(eip, who);
+        let cache = &self.bt.cache;
+        let whole = BlockKey { pa, eip, mode, second: None };
+        let crossing = BlockKey { second, ..whole };
+        let found = cache.find(&whole).or_else(|| second.and_then(|_| cache.find(&crossing)));
+        let id = match found {
+            Some(id) => id,
+            None if !self.bt.heat.visit(pa) => return Ok(Found::Cold),
+            None => match self.translate(whole, second)? {
+                Some(id) => id,
+                None => return Ok(Found::Cold),
+            },
+        };
+        self.enter_target(window, id);
+        if let Some(site) = self.bt.pending_link.take() {
+            self.link(site, id);
+        }
+        Ok(Found::Block(self.bt.cache.host_pc(id)))
+    }
+
+    fn link(&mut self, site: u32, id: BlockId) {
+        if self.bt.options.contains(TranslatorOptions::LINK) {
+            self.bt.cache.link(site, id);
+        }
+    }
+
+    /// The frame of the page after EIP's, when an instruction at EIP could reach into it.
+    fn second_frame(&mut self, eip: u32, who: Privilege) -> Option<u64> {
+        if eip & 0xfff < 0xff1 {
+            return None;
+        }
+        let next = (eip | 0xfff).checked_add(1)?;
+        self.env.mmu.fetch_pa(&mut self.env.io, next, who).ok().map(|pa| pa >> 12)
+    }
+
+    /// Enters a block into the running window's target table.
+    fn enter_target(&mut self, window: WindowId, id: BlockId) {
+        let block = self.bt.cache.block(id);
+        let (key, off) = (block.key, block.host_off);
+        let (windows, mut sink) = self.bt.windows_and_sink();
+        windows.note_fetch(&mut self.env.mmu, key.eip >> 12, &mut sink);
+        if key.second.is_some() {
+            windows.note_fetch(&mut self.env.mmu, (key.eip >> 12).wrapping_add(1), &mut sink);
+        }
+        self.bt.cache.targets.set(window, key.mode, key.eip, off);
+    }
+
+    /// Translates the block at `key`. `None`: nothing here can run as host code.
+    fn translate(
+        &mut self,
+        key: BlockKey,
+        second: Option<u64>,
+    ) -> Result<Option<BlockId>, MonitorError> {
+        let row = self.env.io.ledger.switch(Row::Translating);
+        let id = self.translate_block(key, second);
+        self.env.io.ledger.switch(row);
+        Ok(id)
+    }
+
+    fn translate_block(&mut self, key: BlockKey, second: Option<u64>) -> Option<BlockId> {
+        let page_left = 0x1000 - (key.pa & 0xfff) as u32;
+        let mut bytes = [0u8; 0x1000 + 16];
+        if !self.env.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
+            return None;
+        }
+        let mut len = page_left as usize;
+        if let Some(frame) = second {
+            if self.env.mmu.memory().read(frame << 12, &mut bytes[len..len + 16]) {
+                len += 16;
+            }
+        }
+        if self.bt.cache.next_place(RESERVE).is_none() {
+            self.flush_cache();
+        }
+        let (base, first_site) = self.bt.cache.next_place(RESERVE)?;
+        let source =
+            Source { eip: key.eip, bytes: &bytes[..len], page_left, max_instrs: MAX_INSTRS };
+        let target = Target { base, stubs: self.bt.cache.stub_addresses() };
+        let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
+        if t.host.is_empty() {
+            return None;
+        }
+        let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
+        let id = self.bt.cache.insert(key, &t)?;
+        self.protect(key.pa >> 12);
+        if let Some(frame) = key.second {
+            self.protect(frame);
+        }
+        Some(id)
+    }
+
+    /// From now on a write to `frame` is noticed.
+    fn protect(&mut self, frame: u64) {
+        if self.env.mmu.is_code_page(frame) {
+            return;
+        }
+        self.env.mmu.set_code_page(frame, true);
+        self.bt.windows.protect_code(&mut self.env.mmu, frame);
+    }
+
+    /// Evicts the whole cache.
+    fn flush_cache(&mut self) {
+        self.bt.pending_link = None;
+        for frame in self.bt.cache.flush() {
+            self.env.mmu.set_code_page(frame, false);
+        }
+    }
+
+    /// Handles the writes to code pages that the last instruction made.
+    pub(crate) fn flush_code_writes(&mut self) {
+        let writes = std::mem::take(&mut self.env.io.code_writes);
+        for &(pa, len) in &writes {
+            let in_page = (0x1000 - (pa & 0xfff) as u32).min(len);
+            self.invalidate(pa, in_page);
+            if in_page < len {
+                self.invalidate(pa + u64::from(in_page), len - in_page);
+            }
+        }
+        self.env.io.code_writes = writes;
+        self.env.io.code_writes.clear();
+    }
+
+    fn invalidate(&mut self, pa: u64, len: u32) {
+        let (gone, empty) = self.bt.cache.invalidate(pa, len);
+        if gone > 0 {
+            self.bt.pending_link = None;
+            self.bt.heat.cool(pa);
+        }
+        let frame = pa >> 12;
+        let writes = self.bt.code_writes.entry(frame).or_insert(0);
+        *writes += 1;
+        if !empty && *writes % MIXED_PAGE == 0 {
+            // Data and code share the page: each write costs a trap. Let the code go; it comes back
+            // when it is hot again.
+            self.bt.cache.invalidate(frame << 12, 0x1000);
+            self.bt.pending_link = None;
+        }
+        if !self.bt.cache.has_code(frame) {
+            self.env.mmu.set_code_page(frame, false);
+        }
+    }
+
+    /// Runs translated code from `pc` until it has to come back for good.
+    pub(crate) fn run_block(&mut self, pc: u64) -> Result<(), MonitorError> {
+        self.prepare_entry();
+        self.bt.dispatched += 1;
+        let entry = self.bt.cache.entry();
+        let row = self.env.io.ledger.switch(Row::Translated);
+        // SAFETY: `pc` is the entry of a valid block (it came from the registry or from a target
+        // table, whose entries are cleared with their blocks); `select` made window, table and
+        // cache base belong together.
+        unsafe { entry.enter(&mut self.context, pc) };
+        self.env.io.ledger.switch(row);
+        self.take_exits()
+    }
+
+    /// Everything that translated code expects to find.
+    pub(crate) fn prepare_entry(&mut self) {
+        self.context.load_flags();
+        if !self.context.cpu.fpu_in_host {
+            fpu::release(&mut self.context.cpu);
+        }
+        if self.bt.gs_base != self.context.window_base {
+            self.bt.gs_base = self.context.window_base;
+            set_gs_base(self.bt.gs_base);
+        }
+        if self.env.io.clock.is_virtual() {
+            self.context.budget = self.virtual_budget().min(i64::MAX as u64) as i64;
+        }
+    }
+
+    fn take_exits(&mut self) -> Result<(), MonitorError> {
+        while self.context.exit_reason == ExitReason::Signal as u32 {
+            if !self.signal_exit() {
+                return Ok(());
+            }
+            let entry = self.bt.cache.entry();
+            let row = self.env.io.ledger.switch(Row::Translated);
+            // SAFETY: `signal_exit` said that the code at `fault_rip` is still valid and that window
+            // and table are as they were.
+            unsafe { entry.resume(&mut self.context) };
+            self.env.io.ledger.switch(row);
+        }
+        self.leave_translated();
+        self.plain_exit();
+        Ok(())
+    }
+
+    /// Makes the architectural state whole after translated code.
+    pub(crate) fn leave_translated(&mut self) {
+        self.context.store_flags();
+        let retired = std::mem::take(&mut self.context.retired);
+        self.bt.retired = self.bt.retired.wrapping_add(retired);
+        self.env.io.clock.retired = self.env.io.clock.retired.wrapping_add(retired);
+    }
+
+    fn plain_exit(&mut self) {
+        let counters = &mut self.env.io.counters;
+        let reason = self.context.exit_reason;
+        self.bt.pending_link = None;
+        if reason == ExitReason::Link as u32 {
+            counters.link_exits += 1;
+            self.bt.pending_link = Some(self.context.exit_arg);
+        } else if reason == ExitReason::Miss as u32 {
+            counters.miss_exits += 1;
+        } else if reason == ExitReason::Callout as u32 {
+            counters.callout_exits += 1;
+            self.callout();
+        } else if reason == ExitReason::Budget as u32 {
+            counters.budget_exits += 1;
+            // Fewer instructions are left than the block has: one at a time up to the deadline.
+            self.interpret(1);
+        } else {
+            counters.check_exits += 1;
+            self.env.io.touched = true;
+        }
+    }
+
+    /// Runs the instruction that translated code left to the interpreter.
+    fn callout(&mut self) {
+        let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
+        let before = self.env.io.ledger.switch(row);
+        self.step();
+        self.env.io.ledger.switch(before);
+    }
+
+    fn callout_row(&mut self) -> Row {
+        self.interp
+            .decode(&mut self.context.cpu, &mut self.env)
+            .map_or(Row::CalloutOther, |i| crate::callouts::row(&i))
+    }
+}
+
+/// Writes to a code page after which all its blocks are given up.
+const MIXED_PAGE: u32 = 16;
+
+/// Whose rights explicit accesses have.
+pub(crate) fn privilege(context: &ExecContext) -> Privilege {
+    if context.cpu.cpl == 3 { Privilege::User } else { Privilege::Supervisor }
+}

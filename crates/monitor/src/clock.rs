@@ -1,0 +1,49 @@
+//! The one machine clock, in nanoseconds since the machine was made.
+
+use crate::config::ClockKind;
+use std::time::Instant;
+
+/// Time for devices and the time-stamp counter (which ticks at 1 GHz: one tick a nanosecond).
+#[derive(Debug)]
+pub struct Clock {
+    kind: ClockKind,
+    start: Instant,
+    /// Guest instructions retired, by whatever engine.
+    pub retired: u64,
+    /// Idle nanoseconds that virtual time jumped over.
+    skipped: u64,
+}
+
+impl Clock {
+    /// A clock that starts now, at zero.
+    #[must_use]
+    pub fn new(kind: ClockKind) -> Self {
+        Self { kind, start: Instant::now(), retired: 0, skipped: 0 }
+    }
+
+    /// Nanoseconds of machine time.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        match self.kind {
+            ClockKind::Real => self.start.elapsed().as_nanos() as u64,
+            ClockKind::Virtual => self.retired + self.skipped,
+        }
+    }
+
+    /// True when time is a function of retired instructions.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.kind == ClockKind::Virtual
+    }
+
+    /// Virtual time jumps forward to `deadline`.
+    pub fn skip_to(&mut self, deadline: u64) {
+        self.skipped += deadline.saturating_sub(self.now());
+    }
+
+    /// The host instant of machine time `ns` (real time only).
+    #[must_use]
+    pub fn instant_at(&self, ns: u64) -> Instant {
+        self.start + std::time::Duration::from_nanos(ns)
+    }
+}

@@ -1,0 +1,128 @@
+//! What a run is asked to be, and how it ended.
+
+use ringer_cpu::CpuModel;
+use ringer_translator::TranslatorOptions;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How guest code is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Binary translation; the interpreter runs cold code and callouts.
+    Bt,
+    /// The reference interpreter alone.
+    Interp,
+    /// Both, compared after every block.
+    Lockstep,
+}
+
+/// An engine name that is none.
+#[derive(Debug, Error)]
+#[error("unknown engine '{0}': use bt, interp or lockstep")]
+pub struct UnknownEngine(String);
+
+impl FromStr for Engine {
+    type Err = UnknownEngine;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        match s {
+            "bt" => Ok(Self::Bt),
+            "interp" => Ok(Self::Interp),
+            "lockstep" => Ok(Self::Lockstep),
+            other => Err(UnknownEngine(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bt => "bt",
+            Self::Interp => "interp",
+            Self::Lockstep => "lockstep",
+        })
+    }
+}
+
+/// What the one machine clock follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClockKind {
+    /// The host's monotonic clock.
+    Real,
+    /// Retired guest instructions, one nanosecond each; idle time is skipped. Deterministic.
+    Virtual,
+}
+
+/// A run's settings.
+#[derive(Clone, Debug)]
+pub struct MonitorConfig {
+    /// The processor that the guest sees.
+    pub model: CpuModel,
+    /// How to run it.
+    pub engine: Engine,
+    /// Translation-cache budget in bytes.
+    pub tc_size: u64,
+    /// What time is.
+    pub clock: ClockKind,
+    /// Stop after so many guest instructions (makes the clock virtual).
+    pub max_instructions: Option<u64>,
+    /// Stop after so much host time.
+    pub timeout: Option<Duration>,
+    /// Keep the counters and the time ledger.
+    pub profile: bool,
+    /// The translator's optimisations.
+    pub options: TranslatorOptions,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// The processor shut down; where it was.
+    TripleFault {
+        /// CS selector.
+        cs: u16,
+        /// EIP of the instruction whose exception could not be delivered.
+        eip: u32,
+    },
+    /// The guest wrote this value to the debug-exit port.
+    DebugExit(u32),
+    /// The host-time limit was reached.
+    Timeout,
+    /// The instruction limit was reached.
+    InstructionLimit,
+    /// The user asked for the end.
+    Quit,
+    /// Lockstep found a difference; the report.
+    Difference(String),
+}
+
+/// The monitor could not start or go on; never the guest's fault.
+#[derive(Debug, Error)]
+pub enum MonitorError {
+    /// No translation cache.
+    #[error(transparent)]
+    Cache(#[from] ringer_translator::runtime::memory::CacheMemoryError),
+    /// No shadow windows.
+    #[error("cannot reserve shadow windows: {0}; is the address space limited (ulimit -v)?")]
+    Windows(String),
+    /// No target table.
+    #[error("cannot reserve a target table: {0}; is the address space limited (ulimit -v)?")]
+    Targets(#[source] rustix::io::Errno),
+    /// Signals or timers could not be set up.
+    #[error("cannot set up {what}: {source}")]
+    Host {
+        /// Which facility.
+        what: &'static str,
+        /// What the host said.
+        source: std::io::Error,
+    },
+    /// The serial back end failed.
+    #[error("serial output failed: {0}")]
+    Serial(std::io::Error),
+}

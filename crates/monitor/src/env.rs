@@ -1,0 +1,174 @@
+//! The machine as the interpreter sees it: memory through the MMU, ports and MMIO through the board,
+//! time from the one clock. What an instruction did that concerns others (a write to translated
+//! code, a change of the paging registers) is queued here and handled by the monitor right after the
+//! instruction.
+
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::profile::{Counters, Ledger, Row};
+use ringer_cpu::{Access, Bus, Exception, PagingChange, PagingRegs, Privilege};
+use ringer_devices::Board;
+use ringer_mmu::{Mmu, PhysIo};
+
+/// A change of address translation, for the shadow windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PagingEvent {
+    /// CR3 was loaded.
+    Cr3,
+    /// Everything may have changed.
+    Mode,
+    /// One page was invalidated.
+    Page(u32),
+}
+
+/// The side of the machine behind physical addresses and ports.
+#[derive(Debug)]
+pub struct Io {
+    /// The devices.
+    pub board: Board,
+    /// The clock.
+    pub clock: Clock,
+    /// Writes to pages with translated code: physical address and length.
+    pub code_writes: Vec<(u64, u32)>,
+    /// Old bytes of RAM writes, while lockstep's dry run is on.
+    pub journal: Option<Journal>,
+    /// A device was touched: lines, deadlines and events may have changed.
+    pub touched: bool,
+    /// An OUT to this port is a firmware call, not a device access.
+    pub bios_port: Option<u16>,
+    /// The last instruction made a firmware call.
+    pub bios_called: bool,
+    /// Counters.
+    pub counters: Counters,
+    /// The time ledger.
+    pub ledger: Ledger,
+}
+
+impl Io {
+    fn device<R>(&mut self, access: impl FnOnce(&mut Board, u64) -> R) -> R {
+        self.touched = true;
+        let row = self.ledger.switch(Row::Devices);
+        let now = self.clock.now();
+        let result = access(&mut self.board, now);
+        self.ledger.switch(row);
+        result
+    }
+}
+
+impl PhysIo for Io {
+    fn mmio_read(&mut self, pa: u64, size: u8) -> u64 {
+        if let Some(journal) = &mut self.journal {
+            journal.device = true;
+            return u64::MAX;
+        }
+        self.counters.mmio += 1;
+        self.device(|board, now| board.mmio_read(now, pa, size))
+    }
+
+    fn mmio_write(&mut self, pa: u64, size: u8, value: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.device = true;
+            return;
+        }
+        self.counters.mmio += 1;
+        self.device(|board, now| board.mmio_write(now, pa, size, value));
+    }
+
+    fn code_write(&mut self, pa: u64, len: u32) {
+        if self.journal.is_none() {
+            self.code_writes.push((pa, len));
+        }
+    }
+
+    fn ram_write(&mut self, offset: u64, old: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            journal.record(offset, old);
+        }
+    }
+}
+
+/// Everything behind the [`Bus`].
+#[derive(Debug)]
+pub struct Env {
+    /// Translation and guest memory.
+    pub mmu: Mmu,
+    /// Devices and time.
+    pub io: Io,
+    /// Paging changes not yet seen by the windows.
+    pub paging: Vec<PagingEvent>,
+}
+
+impl Bus for Env {
+    #[inline]
+    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.read(&mut self.io, lin, buf, who)
+    }
+
+    #[inline]
+    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.write(&mut self.io, lin, data, who)
+    }
+
+    fn probe(
+        &mut self,
+        lin: u32,
+        len: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        self.mmu.probe(&mut self.io, lin, len, access, who)
+    }
+
+    #[inline]
+    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+        self.mmu.fetch(&mut self.io, lin, buf, who)
+    }
+
+    fn port_in(&mut self, port: u16, size: u8) -> u32 {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return u32::MAX;
+        }
+        self.io.counters.port_io += 1;
+        self.io.device(|board, now| board.port_in(now, port, size))
+    }
+
+    fn port_out(&mut self, port: u16, size: u8, value: u32) {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return;
+        }
+        self.io.counters.port_io += 1;
+        if self.io.bios_port == Some(port) {
+            self.io.bios_called = true;
+            self.io.touched = true;
+            return;
+        }
+        self.io.device(|board, now| board.port_out(now, port, size, value));
+    }
+
+    fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
+        self.mmu.paging_changed(regs, change);
+        self.paging.push(match change {
+            PagingChange::Cr3 => PagingEvent::Cr3,
+            PagingChange::Mode => PagingEvent::Mode,
+        });
+    }
+
+    fn invlpg(&mut self, lin: u32) {
+        self.mmu.invlpg(lin);
+        self.paging.push(PagingEvent::Page(lin));
+    }
+
+    fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception> {
+        self.mmu.load_pdptes(&mut self.io, regs)
+    }
+
+    fn tsc(&mut self) -> u64 {
+        self.io.clock.now()
+    }
+
+    fn ferr(&mut self, asserted: bool) {
+        self.io.device(|board, now| board.set_ferr(now, asserted));
+    }
+}

@@ -1,0 +1,132 @@
+//! Exits that a host trap or a kick caused, seen as ordinary code after the signal handler.
+//!
+//! A page fault in the window is *hidden* when the guest's own page tables permit the access: the
+//! page is mapped and the host instruction runs again. Otherwise, and for any other trap, the guest
+//! instruction is given to the interpreter, which raises what the architecture says, reaches the
+//! device, or performs the write to a code page. A kick is let in at an instruction boundary; in the
+//! middle of an instruction's sequence the host instructions are single-stepped up to one.
+
+use crate::profile::Row;
+use crate::run::Monitor;
+use ringer_mmu::{Fill, Reason};
+use ringer_translator::context::TRAP_KICK;
+use ringer_translator::runtime::blocks::BlockId;
+
+const TRAP_PAGE_FAULT: u64 = 14;
+const ERROR_WRITE: u64 = 2;
+const TF: u64 = 0x100;
+
+impl Monitor {
+    /// Handles a Signal exit. True: resume translated code at `fault_rip`; false: the guest state is
+    /// whole and the dispatcher goes on.
+    pub(crate) fn signal_exit(&mut self) -> bool {
+        self.context.host_flags &= !TF;
+        match self.context.fault_trap {
+            TRAP_PAGE_FAULT => self.page_fault(),
+            TRAP_KICK => self.kicked(),
+            _ => {
+                self.env.io.counters.other_faults += 1;
+                self.reexecute(Row::TrueFaults);
+                false
+            }
+        }
+    }
+
+    fn page_fault(&mut self) -> bool {
+        let row = self.env.io.ledger.switch(Row::HiddenFaults);
+        let fill = self.try_fill();
+        self.env.io.ledger.switch(row);
+        let counters = &mut self.env.io.counters;
+        match fill {
+            Fill::Mapped => {
+                counters.hidden_faults += 1;
+                return true;
+            }
+            Fill::Interpret(Reason::TrueFault) => counters.true_faults += 1,
+            Fill::Interpret(Reason::Mmio) => counters.mmio_faults += 1,
+            Fill::Interpret(Reason::CodeWrite) => counters.code_write_faults += 1,
+            Fill::Interpret(Reason::NoHostMapping) => counters.other_faults += 1,
+        }
+        self.reexecute(Row::TrueFaults);
+        false
+    }
+
+    /// The same for lockstep: true when the trap was a hidden fault and the window is filled.
+    pub(crate) fn fill_window(&mut self) -> bool {
+        self.context.host_flags &= !TF;
+        self.context.fault_trap == TRAP_PAGE_FAULT && self.try_fill() == Fill::Mapped
+    }
+
+    fn try_fill(&mut self) -> Fill {
+        let write = self.context.fault_error & ERROR_WRITE != 0;
+        let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
+        let Ok(lin) = u32::try_from(lin) else {
+            // In the guard: the access wraps at 4 GiB.
+            return Fill::Interpret(Reason::NoHostMapping);
+        };
+        let selected = self.bt.selected_window();
+        let (windows, mut sink) = self.bt.windows_and_sink();
+        let fill = windows.fault(&mut self.env.mmu, &mut self.env.io, lin, write, &mut sink);
+        // The window may have been given up for room: then nothing can be resumed in it.
+        if fill == Fill::Mapped && self.bt.selected_window() != selected {
+            return Fill::Interpret(Reason::NoHostMapping);
+        }
+        fill
+    }
+
+    /// Gives the guest instruction at `fault_rip` to the interpreter.
+    fn reexecute(&mut self, row: Row) {
+        self.settle();
+        let before = self.env.io.ledger.switch(row);
+        self.step();
+        self.env.io.ledger.switch(before);
+    }
+
+    /// Makes the state that of the guest instruction whose host sequence holds `fault_rip`.
+    ///
+    /// By the emission rule all guest registers are as before that instruction; EIP comes from the
+    /// block's map, and the instructions that the block's head counted but that did not run are
+    /// taken back.
+    pub(crate) fn settle(&mut self) {
+        if let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) {
+            let block = self.bt.cache.block(id);
+            if let Some((index, entry)) = block.entry_at(off) {
+                self.context.cpu.eip = entry.eip;
+                if self.bt.counts() && off > 0 {
+                    let missing = u64::from(block.instrs).saturating_sub(index as u64);
+                    self.context.retired = self.context.retired.wrapping_sub(missing);
+                }
+            }
+        }
+        self.leave_translated();
+    }
+
+    fn kicked(&mut self) -> bool {
+        let rip = self.context.fault_rip;
+        let located = self.bt.cache.locate(rip);
+        if located.is_some_and(|(id, off)| self.at_boundary(id, off)) {
+            self.env.io.counters.kicks += 1;
+            self.settle();
+            return false;
+        }
+        self.env.io.counters.steps += 1;
+        self.context.host_flags |= TF;
+        self.context.step_skip = 1;
+        true
+    }
+
+    /// Whether the host instruction at `off` starts a guest instruction's sequence, or is a string
+    /// instruction: those keep the guest's registers right from one iteration to the next.
+    fn at_boundary(&self, id: BlockId, off: u32) -> bool {
+        let block = self.bt.cache.block(id);
+        let exact = block.entry_at(off).is_some_and(|(_, e)| e.host_off == off);
+        exact || self.at_string(block.host_off + off)
+    }
+
+    fn at_string(&self, cache_off: u32) -> bool {
+        let mut bytes = [0; 4];
+        let n = self.bt.cache.read_host(cache_off, &mut bytes);
+        let opcode = bytes[..n].iter().find(|b| !matches!(b, 0xf2 | 0xf3 | 0x66 | 0x48));
+        opcode.is_some_and(|b| matches!(b, 0xa4..=0xa7 | 0xaa..=0xaf))
+    }
+}

@@ -1,0 +1,111 @@
+//! How other threads reach the vCPU: serial input and the wish to end.
+
+use crate::signals::KickTarget;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+#[derive(Debug, Default)]
+struct Mail {
+    serial: VecDeque<u8>,
+    quit: bool,
+    vcpu: Option<KickTarget>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    mail: Mutex<Mail>,
+    arrived: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Mail> {
+        // The mail stays consistent whatever a panicking thread did: each field is set whole.
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A handle for other threads; clones reach the same machine.
+#[derive(Clone, Debug)]
+pub struct Kicker(Arc<Shared>);
+
+impl Kicker {
+    /// Feeds bytes to the first serial port.
+    pub fn serial_input(&self, bytes: &[u8]) {
+        self.post(|mail| mail.serial.extend(bytes));
+    }
+
+    /// Asks the run to end with [`crate::RunEnd::Quit`].
+    pub fn quit(&self) {
+        self.post(|mail| mail.quit = true);
+    }
+
+    fn post(&self, change: impl FnOnce(&mut Mail)) {
+        let mut mail = self.0.lock();
+        change(&mut mail);
+        if let Some(vcpu) = &mail.vcpu {
+            vcpu.kick();
+        }
+        self.0.arrived.notify_all();
+    }
+}
+
+/// The vCPU's side.
+#[derive(Debug)]
+pub struct Inbox(Arc<Shared>);
+
+impl Inbox {
+    /// An empty inbox.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn kicker(&self) -> Kicker {
+        Kicker(Arc::clone(&self.0))
+    }
+
+    /// From now on mail interrupts the thread of `vcpu`; `None`: no longer.
+    pub fn attach(&self, vcpu: Option<KickTarget>) {
+        self.0.lock().vcpu = vcpu;
+    }
+
+    /// Takes at most `max` serial bytes, and tells whether the end was asked for.
+    #[must_use]
+    pub fn take(&self, max: usize) -> (Vec<u8>, bool) {
+        let mut mail = self.0.lock();
+        let n = mail.serial.len().min(max);
+        (mail.serial.drain(..n).collect(), mail.quit)
+    }
+
+    /// Gives back bytes that the serial port had no room for.
+    pub fn give_back(&self, bytes: &[u8]) {
+        let mut mail = self.0.lock();
+        for b in bytes.iter().rev() {
+            mail.serial.push_front(*b);
+        }
+    }
+
+    /// Sleeps until `until` or until `wake` says that mail matters, whichever is first.
+    pub fn wait(&self, until: Option<Instant>, can_take_serial: bool) {
+        let mail = self.0.lock();
+        if mail.quit || (can_take_serial && !mail.serial.is_empty()) {
+            return;
+        }
+        match until {
+            None => drop(self.0.arrived.wait(mail)),
+            Some(t) => {
+                let left = t.saturating_duration_since(Instant::now());
+                drop(self.0.arrived.wait_timeout(mail, left));
+            }
+        }
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,248 @@
+//! The lockstep engine: every block runs in the interpreter and as host code, and the first
+//! difference ends the run with a report.
+//!
+//! A block is first run *dry* by the interpreter, with a journal of the RAM bytes it overwrites; then
+//! memory and state are put back and the host code runs for real. What is compared: all registers,
+//! flags, segment and system registers, the FPU image, where both stopped, and the bytes that the
+//! dry run wrote. Instructions that touch a device cannot be run twice; they, and the callouts
+//! between blocks, run once, by the interpreter, which is both engines' last word on them anyway.
+//! Accessed and dirty bits that the dry run set stay set: they are no data.
+
+use crate::bt::Found;
+use crate::config::{MonitorError, RunEnd};
+use crate::journal::Journal;
+use crate::run::Monitor;
+use ringer_cpu::interp::fpu;
+use ringer_cpu::{CpuState, Eflags, Outcome};
+use ringer_translator::Mode;
+use ringer_translator::context::{ExitReason, TRAP_KICK};
+use ringer_translator::runtime::blocks::BlockId;
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+/// Bytes of an FXSAVE image that hold the last instruction's pointers (FOP, FIP, FCS, FDP, FDS).
+const FPU_POINTERS: std::ops::Range<usize> = 6..24;
+
+/// What the interpreter's dry run of a block came to.
+struct DryRun {
+    state: CpuState,
+    journal: Journal,
+    /// Final bytes of each journal entry.
+    written: Vec<Vec<u8>>,
+    /// Instructions that retired.
+    ran: u32,
+}
+
+/// Where the host code stopped.
+enum Stop {
+    /// At the end of the block.
+    End,
+    /// Before guest instruction number `.0` of the block, by a trap that the interpreter must judge.
+    Trap(u32),
+    /// A kick came before anything ran.
+    NotEntered,
+}
+
+impl Monitor {
+    /// Runs guest code in both engines until the run loop wants the floor.
+    pub(crate) fn lockstep_slice(&mut self) -> Result<(), MonitorError> {
+        while !self.must_service() {
+            self.sync_paging();
+            let shadow = self.context.cpu.shadow_irq;
+            let mode = if shadow { None } else { Mode::of(&self.context.cpu) };
+            let Some(mode) = mode else {
+                self.step();
+                continue;
+            };
+            let Found::Block(pc) = self.find(mode)? else {
+                self.step();
+                continue;
+            };
+            let Some((id, _)) = self.bt.cache.locate(pc) else {
+                self.step();
+                continue;
+            };
+            self.compare_block(id, pc);
+        }
+        Ok(())
+    }
+
+    /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
+    fn compare_block(&mut self, id: BlockId, pc: u64) {
+        let mut limit = self.bt.cache.block(id).instrs;
+        while limit > 0 {
+            let before = self.snapshot();
+            let dry = self.dry_run(limit);
+            if dry.journal.device || dry.ran == 0 {
+                break;
+            }
+            match self.wet_run(id, pc) {
+                Stop::NotEntered => {
+                    self.context.cpu = before;
+                    continue;
+                }
+                Stop::Trap(at) if at < dry.ran => {
+                    // The host code stopped where the interpreter did not (a write to a code page,
+                    // say): compare what comes before, then let the interpreter do it.
+                    self.put_back(&dry.journal);
+                    self.context.cpu = before;
+                    limit = at;
+                    continue;
+                }
+                Stop::Trap(_) | Stop::End => {}
+            }
+            self.bt.compared += u64::from(dry.ran);
+            if let Some(what) = self.difference(&dry) {
+                self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
+                return;
+            }
+            self.context.cpu.fpu.0[FPU_POINTERS].copy_from_slice(&dry.state.fpu.0[FPU_POINTERS]);
+            if dry.ran == self.bt.cache.block(id).instrs {
+                return;
+            }
+            break;
+        }
+        self.step();
+    }
+
+    fn snapshot(&mut self) -> CpuState {
+        fpu::claim(&mut self.context.cpu);
+        self.context.cpu.eflags &= !Eflags::RF.bits();
+        self.context.cpu
+    }
+
+    fn dry_run(&mut self, limit: u32) -> DryRun {
+        let before = self.context.cpu;
+        self.env.io.journal = Some(Journal::default());
+        self.env.mmu.set_journal(true);
+        let mut ran = 0;
+        while ran < limit {
+            match self.interp.execute(&mut self.context.cpu, &mut self.env) {
+                Ok(Outcome::Partial) => {}
+                Ok(_) => ran += 1,
+                Err(_) => break,
+            }
+            if self.env.io.journal.as_ref().is_some_and(|j| j.device) {
+                break;
+            }
+        }
+        self.env.mmu.set_journal(false);
+        let journal = self.env.io.journal.take().unwrap_or_default();
+        fpu::claim(&mut self.context.cpu);
+        let state = self.context.cpu;
+        let written = journal.writes.iter().map(|w| self.bytes_at(w.offset, w.old.len())).collect();
+        self.put_back(&journal);
+        self.context.cpu = before;
+        DryRun { state, journal, written, ran }
+    }
+
+    fn bytes_at(&self, offset: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.env.mmu.memory().read_offset(offset, &mut bytes);
+        bytes
+    }
+
+    fn put_back(&mut self, journal: &Journal) {
+        for w in journal.writes.iter().rev() {
+            self.env.mmu.memory_mut().write_offset(w.offset, &w.old);
+        }
+    }
+
+    /// Runs the host code for real.
+    fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
+        self.context.kick.store(0, Ordering::Relaxed);
+        self.context.fault_rip = 0;
+        self.prepare_entry();
+        let eip = self.context.cpu.eip;
+        let entry = self.bt.cache.entry();
+        // SAFETY: `pc` is the entry of block `id`, valid since nothing ran in between; `find` made
+        // window, table and cache belong together.
+        unsafe { entry.enter(&mut self.context, pc) };
+        while self.context.exit_reason == ExitReason::Signal as u32 {
+            let kick = self.context.fault_trap == TRAP_KICK;
+            if !kick && !self.fill_window() {
+                let at = self.bt.cache.locate(self.context.fault_rip);
+                let index = at.and_then(|(_, off)| self.bt.cache.block(id).entry_at(off));
+                self.settle();
+                fpu::claim(&mut self.context.cpu);
+                return Stop::Trap(index.map_or(0, |(i, _)| i as u32));
+            }
+            // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
+            unsafe { entry.resume(&mut self.context) };
+        }
+        let not_entered = self.context.exit_reason == ExitReason::Check as u32
+            && self.context.retired == 0
+            && self.context.cpu.eip == eip;
+        self.leave_translated();
+        fpu::claim(&mut self.context.cpu);
+        if not_entered { Stop::NotEntered } else { Stop::End }
+    }
+
+    /// The first thing in which the two engines differ.
+    fn difference(&self, dry: &DryRun) -> Option<String> {
+        let (a, b) = (&dry.state, &self.context.cpu);
+        let names = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+        for (k, name) in names.iter().enumerate() {
+            if a.gpr[k] != b.gpr[k] {
+                return Some(format!("{name}: interp {:08x}, bt {:08x}", a.gpr[k], b.gpr[k]));
+            }
+        }
+        if a.eip != b.eip {
+            return Some(format!("eip: interp {:08x}, bt {:08x}", a.eip, b.eip));
+        }
+        if a.eflags != b.eflags {
+            return Some(format!("eflags: interp {:08x}, bt {:08x}", a.eflags, b.eflags));
+        }
+        if a.seg != b.seg || a.cr0 != b.cr0 || a.cpl != b.cpl {
+            return Some("segment or system registers".to_owned());
+        }
+        let fpu = |s: &CpuState| {
+            let mut image = s.fpu.0;
+            image[FPU_POINTERS].fill(0);
+            image
+        };
+        let (x, y) = (fpu(a), fpu(b));
+        if let Some(k) = (0..x.len()).find(|k| x[*k] != y[*k]) {
+            return Some(format!("fpu image byte {k}: interp {:02x}, bt {:02x}", x[k], y[k]));
+        }
+        self.memory_difference(dry)
+    }
+
+    fn memory_difference(&self, dry: &DryRun) -> Option<String> {
+        dry.journal.writes.iter().zip(&dry.written).find_map(|(w, expected)| {
+            let now = self.bytes_at(w.offset, expected.len());
+            (now != *expected).then(|| {
+                format!("memory at {:#x}: interp {expected:02x?}, bt {now:02x?}", w.offset)
+            })
+        })
+    }
+
+    fn report(&self, id: BlockId, before: &CpuState, dry: &DryRun, what: &str) -> String {
+        let block = self.bt.cache.block(id);
+        let mut bytes = vec![0; block.guest_len as usize];
+        self.env.mmu.memory().read(block.key.pa, &mut bytes);
+        let mut out = format!("engines differ after {} instructions: {what}\n", dry.ran);
+        let _ = writeln!(out, "guest block at {:08x}:", block.key.eip);
+        out += &ringer_translator::disasm_guest(&bytes, block.key.eip);
+        for (name, s) in [("before", before), ("interp", &dry.state), ("bt", &self.context.cpu)] {
+            let _ = writeln!(
+                out,
+                "{name:>7}: eip {:08x} eflags {:08x} eax {:08x} ecx {:08x} edx {:08x} ebx {:08x} \
+                 esp {:08x} ebp {:08x} esi {:08x} edi {:08x}",
+                s.eip,
+                s.eflags,
+                s.gpr[0],
+                s.gpr[1],
+                s.gpr[2],
+                s.gpr[3],
+                s.gpr[4],
+                s.gpr[5],
+                s.gpr[6],
+                s.gpr[7]
+            );
+        }
+        out += "host code:\n";
+        out += &ringer_translator::listing(&self.bt.cache.host_code(id), self.bt.cache.host_pc(id));
+        out
+    }
+}

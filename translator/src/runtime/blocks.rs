@@ -1,0 +1,180 @@
+//! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
+
+use crate::{MapEntry, Mode};
+use hashbrown::HashMap;
+
+/// Number of a block since the last flush.
+pub type BlockId = u32;
+
+/// What makes two blocks the same: shared between address spaces, they are found by the physical
+/// address of their bytes, the linear address they run at, and the mode facts baked into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockKey {
+    /// Physical address of the first byte.
+    pub pa: u64,
+    /// Linear address of the first byte.
+    pub eip: u32,
+    /// Facts about segments, privilege and the FPU.
+    pub mode: Mode,
+    /// Physical page frame of the second page, for a block that crosses into one.
+    pub second: Option<u64>,
+}
+
+/// A translated block.
+#[derive(Debug)]
+pub struct Block {
+    /// Its identity.
+    pub key: BlockKey,
+    /// Guest bytes it covers.
+    pub guest_len: u32,
+    /// Guest instructions it runs as host code.
+    pub instrs: u32,
+    /// Offset of its host code in the cache.
+    pub host_off: u32,
+    /// Bytes of host code, cold exit stubs included.
+    pub host_len: u32,
+    /// Where each guest instruction's sequence begins.
+    pub map: Box<[MapEntry]>,
+    /// False once its guest bytes changed.
+    pub valid: bool,
+    /// Its direct exits, as site numbers.
+    pub sites: std::ops::Range<u32>,
+    /// Sites of other blocks (or its own) that were linked to it.
+    pub incoming: Vec<u32>,
+}
+
+impl Block {
+    /// The page frames its bytes lie in.
+    pub fn frames(&self) -> impl Iterator<Item = u64> {
+        [Some(self.key.pa >> 12), self.key.second].into_iter().flatten()
+    }
+
+    /// True when it has bytes in `from..to` of page frame `frame`.
+    #[must_use]
+    pub fn overlaps(&self, frame: u64, from: u32, to: u32) -> bool {
+        let start = (self.key.pa & 0xfff) as u32;
+        let end = start + self.guest_len.max(1);
+        if frame == self.key.pa >> 12 && from < end.min(0x1000) && start < to {
+            return true;
+        }
+        self.key.second == Some(frame) && end > 0x1000 && from < end - 0x1000
+    }
+
+    /// The map entry whose host sequence holds block-relative offset `off`.
+    #[must_use]
+    pub fn entry_at(&self, off: u32) -> Option<(usize, MapEntry)> {
+        let after = self.map.partition_point(|e| e.host_off <= off);
+        let index = after.checked_sub(1)?;
+        Some((index, self.map[index]))
+    }
+}
+
+/// A direct exit: a `jmp`/`jcc rel32` that can be patched.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// Cache offset of the rel32 field.
+    pub patch_off: u32,
+    /// Its original rel32, which leads to the exit's cold stub.
+    pub unlinked: i32,
+    /// The guest EIP it goes to.
+    pub target: u32,
+    /// The block it belongs to.
+    pub block: BlockId,
+    /// The block it is linked to now.
+    pub linked: Option<BlockId>,
+}
+
+/// All blocks since the last flush.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// In order of allocation, so also in order of `host_off`.
+    pub blocks: Vec<Block>,
+    /// By site number.
+    pub sites: Vec<Site>,
+    by_key: HashMap<BlockKey, BlockId>,
+    /// Blocks with bytes in a page frame.
+    by_frame: HashMap<u64, Vec<BlockId>>,
+}
+
+impl Registry {
+    /// The valid block of `key`.
+    #[must_use]
+    pub fn find(&self, key: &BlockKey) -> Option<BlockId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Adds a block; its `host_off` is beyond all others.
+    pub fn add(&mut self, block: Block) -> BlockId {
+        let id = self.blocks.len() as BlockId;
+        self.by_key.insert(block.key, id);
+        for frame in block.frames() {
+            self.by_frame.entry(frame).or_default().push(id);
+        }
+        self.blocks.push(block);
+        id
+    }
+
+    /// The block whose host code holds cache offset `off`.
+    #[must_use]
+    pub fn at_host(&self, off: u32) -> Option<BlockId> {
+        let index = self.blocks.partition_point(|b| b.host_off <= off).checked_sub(1)?;
+        let block = &self.blocks[index];
+        (off < block.host_off + block.host_len).then_some(index as BlockId)
+    }
+
+    /// Takes the blocks that overlap `from..to` of `frame` out of the look-up structures; returns
+    /// them, and whether the frame has no block left.
+    pub fn take_overlapping(&mut self, frame: u64, from: u32, to: u32) -> (Vec<BlockId>, bool) {
+        let Some(list) = self.by_frame.get_mut(&frame) else { return (Vec::new(), true) };
+        let blocks = &self.blocks;
+        let mut taken = Vec::new();
+        list.retain(|id| {
+            let hit = blocks[*id as usize].overlaps(frame, from, to);
+            if hit {
+                taken.push(*id);
+            }
+            !hit
+        });
+        let empty = list.is_empty();
+        if empty {
+            self.by_frame.remove(&frame);
+        }
+        for id in &taken {
+            self.unlist(*id, frame);
+        }
+        (taken, empty)
+    }
+
+    fn unlist(&mut self, id: BlockId, done: u64) {
+        let block = &mut self.blocks[id as usize];
+        block.valid = false;
+        let key = block.key;
+        if self.by_key.get(&key) == Some(&id) {
+            self.by_key.remove(&key);
+        }
+        for frame in self.blocks[id as usize].frames().filter(|f| *f != done) {
+            if let Some(list) = self.by_frame.get_mut(&frame) {
+                list.retain(|other| *other != id);
+            }
+        }
+    }
+
+    /// Whether any valid block has bytes in `frame`.
+    #[must_use]
+    pub fn has_code(&self, frame: u64) -> bool {
+        self.by_frame.get(&frame).is_some_and(|l| !l.is_empty())
+    }
+
+    /// The frames that hold code.
+    pub fn frames(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_frame.keys().copied()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.blocks.clear();
+        self.sites.clear();
+        self.by_key.clear();
+        self.by_frame.clear();
+    }
+}

@@ -1,0 +1,70 @@
+//! The calls into translated code.
+//!
+//! Safety argument of this module: the stubs follow the sysv64 convention (they save every
+//! callee-saved register and return with the stack as it was), and blocks are made of the
+//! translator's output only, which reaches guest memory through GS alone and the context through r15
+//! alone. So a call is sound as long as the context is valid, which the `&mut` proves.
+
+use crate::context::ExecContext;
+use std::sync::OnceLock;
+
+/// Addresses of the two entry stubs in a live cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    pub(super) enter: u64,
+    pub(super) resume: u64,
+}
+
+impl Entry {
+    /// Runs translated code from host address `pc` until it exits. GS base must be the window.
+    ///
+    /// # Safety
+    /// `pc` is the entry of a valid block of the cache these stubs belong to, and GS base, r13's
+    /// table and the cache base in `context` belong together.
+    pub unsafe fn enter(self, context: &mut ExecContext, pc: u64) {
+        // SAFETY: see the module's argument; the caller vouches for `pc`.
+        unsafe {
+            let stub: extern "sysv64" fn(*mut ExecContext, u64) =
+                std::mem::transmute(self.enter as usize);
+            stub(context, pc);
+        }
+    }
+
+    /// Goes on at `context.fault_rip` after a Signal exit.
+    ///
+    /// # Safety
+    /// As [`Entry::enter`]; nothing was invalidated since that exit.
+    pub unsafe fn resume(self, context: &mut ExecContext) {
+        // SAFETY: see the module's argument.
+        unsafe {
+            let stub: extern "sysv64" fn(*mut ExecContext) =
+                std::mem::transmute(self.resume as usize);
+            stub(context);
+        }
+    }
+}
+
+/// AT_HWCAP2 bit: the kernel lets user code use WRGSBASE.
+const HWCAP2_FSGSBASE: u64 = 1 << 1;
+const AT_HWCAP2: libc::c_ulong = 26;
+const ARCH_SET_GS: libc::c_long = 0x1001;
+
+fn has_fsgsbase() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        // SAFETY: getauxval has no preconditions.
+        unsafe { libc::getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE != 0 }
+    })
+}
+
+/// Points GS at a window. Neither Rust nor the C library uses GS on x86-64 Linux, so this changes
+/// nothing but what translated code sees.
+pub fn set_gs_base(base: u64) {
+    if has_fsgsbase() {
+        // SAFETY: the kernel announced FSGSBASE; GS is not used by this process's own code.
+        unsafe { std::arch::asm!("wrgsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) }
+    } else {
+        // SAFETY: ARCH_SET_GS changes the GS base of this thread only.
+        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
+    }
+}

@@ -1,0 +1,236 @@
+//! The few host sequences that every block shares: into translated code, and out of it.
+//!
+//! They sit at the start of the cache and survive every flush. The miss stub is first of all, at
+//! offset 0, because 0 is what an empty target-table entry says.
+//!
+//! Invariant: between the check of `kick` in the entry stubs and the first instruction of a block
+//! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
+//! step on to a place where it can be stopped.
+
+use crate::StubAddresses;
+use crate::context::{ExecContext, ExitReason};
+use dynasm::dynasm;
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
+use ringer_cpu::CpuState;
+use std::mem::offset_of;
+
+/// Bytes at the start of the cache that are set aside for stubs.
+pub const STUB_AREA: usize = 4096;
+
+const FX_XMM: usize = 160;
+
+/// Offset of a field of the context.
+macro_rules! at {
+    ($field:ident) => {
+        offset_of!(ExecContext, $field) as i32
+    };
+}
+
+fn gpr(index: usize) -> i32 {
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, gpr) + 4 * index) as i32
+}
+
+fn eip() -> i32 {
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32
+}
+
+fn xmm(index: usize) -> i32 {
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, fpu) + FX_XMM + 16 * index) as i32
+}
+
+fn wide(index: usize) -> i32 {
+    (offset_of!(ExecContext, wide) + 8 * index) as i32
+}
+
+/// The assembled stubs and where each begins.
+#[derive(Debug)]
+pub struct Stubs {
+    /// The bytes, to be written at offset 0 of the cache.
+    pub code: Vec<u8>,
+    /// `extern "sysv64" fn(*mut ExecContext, host_pc)`: runs translated code from `host_pc`.
+    pub enter: u64,
+    /// `extern "sysv64" fn(*mut ExecContext)`: goes on at `fault_rip` with all host registers as
+    /// `wide` and `host_flags` have them.
+    pub resume: u64,
+    /// Where the signal handler redirects to.
+    pub exit_signal: u64,
+    /// Where blocks leave to.
+    pub exits: StubAddresses,
+}
+
+type Asm = VecAssembler<X64Relocation>;
+
+/// Assembles the stubs for a cache that executes at `base`.
+///
+/// # Panics
+/// When the stubs outgrow [`STUB_AREA`]: a bug of ours.
+#[must_use]
+pub fn assemble(base: u64) -> Stubs {
+    let mut a = Asm::new(base as usize);
+    let addr = |a: &Asm| base + a.offset().0 as u64;
+    let exit_miss = addr(&a);
+    dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d);
+    exit_with(&mut a, ExitReason::Miss);
+    let exit_link = addr(&a);
+    exit_with(&mut a, ExitReason::Link);
+    let exit_callout = addr(&a);
+    exit_with(&mut a, ExitReason::Callout);
+    let exit_check = addr(&a);
+    exit_with(&mut a, ExitReason::Check);
+    let exit_budget = addr(&a);
+    exit_with(&mut a, ExitReason::Budget);
+    let exit_signal = addr(&a);
+    save_wide(&mut a);
+    exit_with(&mut a, ExitReason::Signal);
+    dynasm!(a ; .arch x64 ; ->common:);
+    save_guest(&mut a);
+    leave(&mut a);
+    let enter = addr(&a);
+    emit_enter(&mut a);
+    let resume = addr(&a);
+    emit_resume(&mut a);
+    let code = a.finalize().expect("stubs have only local labels");
+    assert!(code.len() <= STUB_AREA, "stubs outgrew their area");
+    let exits = StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget };
+    Stubs { code, enter, resume, exit_signal, exits }
+}
+
+fn exit_with(a: &mut Asm, reason: ExitReason) {
+    dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);
+}
+
+/// Guest registers into the context. No flag is touched before PUSHFQ.
+fn save_guest(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; mov [r15 + gpr(0)], eax
+        ; mov [r15 + gpr(1)], ecx
+        ; mov [r15 + gpr(2)], edx
+        ; mov [r15 + gpr(3)], ebx
+        ; mov [r15 + gpr(4)], r12d
+        ; mov [r15 + gpr(5)], ebp
+        ; mov [r15 + gpr(6)], esi
+        ; mov [r15 + gpr(7)], edi
+        ; pushfq
+        ; pop QWORD [r15 + at!(host_flags)]
+        ; cld
+        ; movaps [r15 + xmm(0)], xmm0
+        ; movaps [r15 + xmm(1)], xmm1
+        ; movaps [r15 + xmm(2)], xmm2
+        ; movaps [r15 + xmm(3)], xmm3
+        ; movaps [r15 + xmm(4)], xmm4
+        ; movaps [r15 + xmm(5)], xmm5
+        ; movaps [r15 + xmm(6)], xmm6
+        ; movaps [r15 + xmm(7)], xmm7
+    );
+}
+
+fn leave(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; mov rsp, [r15 + at!(host_rsp)]
+        ; add rsp, 8
+        ; pop r15
+        ; pop r14
+        ; pop r13
+        ; pop r12
+        ; pop rbp
+        ; pop rbx
+        ; ret
+    );
+}
+
+fn prologue(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; push rbx
+        ; push rbp
+        ; push r12
+        ; push r13
+        ; push r14
+        ; push r15
+        ; sub rsp, 8
+        ; mov r15, rdi
+        ; mov [r15 + at!(host_rsp)], rsp
+        ; movaps xmm0, [r15 + xmm(0)]
+        ; movaps xmm1, [r15 + xmm(1)]
+        ; movaps xmm2, [r15 + xmm(2)]
+        ; movaps xmm3, [r15 + xmm(3)]
+        ; movaps xmm4, [r15 + xmm(4)]
+        ; movaps xmm5, [r15 + xmm(5)]
+        ; movaps xmm6, [r15 + xmm(6)]
+        ; movaps xmm7, [r15 + xmm(7)]
+        ; mov r13, [r15 + at!(target_table)]
+        ; mov r14, [r15 + at!(cache_base)]
+    );
+}
+
+/// Loads EAX..EDI and the flags; r8-r11 are left alone.
+fn load_guest(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; push QWORD [r15 + at!(host_flags)]
+        ; popfq
+        ; mov eax, [r15 + gpr(0)]
+        ; mov ecx, [r15 + gpr(1)]
+        ; mov edx, [r15 + gpr(2)]
+        ; mov ebx, [r15 + gpr(3)]
+        ; mov r12d, [r15 + gpr(4)]
+        ; mov ebp, [r15 + gpr(5)]
+        ; mov esi, [r15 + gpr(6)]
+        ; mov edi, [r15 + gpr(7)]
+    );
+}
+
+fn emit_enter(a: &mut Asm) {
+    prologue(a);
+    dynasm!(a ; .arch x64
+        ; mov r11, rsi
+        ; cmp DWORD [r15 + at!(kick)], 0
+        ; jne >kicked
+    );
+    load_guest(a);
+    dynasm!(a ; .arch x64
+        ; jmp r11
+        ; kicked:
+        ; mov DWORD [r15 + at!(exit_reason)], ExitReason::Check as i32
+    );
+    leave(a);
+}
+
+fn save_wide(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; mov [r15 + wide(0)], rax
+        ; mov [r15 + wide(1)], rcx
+        ; mov [r15 + wide(2)], rdx
+        ; mov [r15 + wide(3)], rbx
+        ; mov [r15 + wide(5)], rbp
+        ; mov [r15 + wide(6)], rsi
+        ; mov [r15 + wide(7)], rdi
+        ; mov [r15 + wide(8)], r8
+        ; mov [r15 + wide(9)], r9
+        ; mov [r15 + wide(10)], r10
+        ; mov [r15 + wide(11)], r11
+        ; mov [r15 + wide(12)], r12
+    );
+}
+
+/// As [`emit_enter`], with the full registers of a Signal exit. POPFQ may set TF: the trap then
+/// comes after the final JMP, before anything of the block has run.
+fn emit_resume(a: &mut Asm) {
+    prologue(a);
+    dynasm!(a ; .arch x64
+        ; mov rax, [r15 + wide(0)]
+        ; mov rcx, [r15 + wide(1)]
+        ; mov rdx, [r15 + wide(2)]
+        ; mov rbx, [r15 + wide(3)]
+        ; mov rbp, [r15 + wide(5)]
+        ; mov rsi, [r15 + wide(6)]
+        ; mov rdi, [r15 + wide(7)]
+        ; mov r8, [r15 + wide(8)]
+        ; mov r9, [r15 + wide(9)]
+        ; mov r10, [r15 + wide(10)]
+        ; mov r11, [r15 + wide(11)]
+        ; mov r12, [r15 + wide(12)]
+        ; push QWORD [r15 + at!(host_flags)]
+        ; popfq
+        ; jmp QWORD [r15 + at!(fault_rip)]
+    );
+}
