@@ -40,6 +40,8 @@ pub struct Monitor {
     started: Instant,
     seconds: f64,
     last_eip: (u16, u32),
+    /// The board's next deadline as of the last service.
+    deadline: Option<u64>,
     /// COM1 had no room for the last input.
     serial_full: bool,
 }
@@ -87,6 +89,7 @@ impl Monitor {
             started: Instant::now(),
             seconds: 0.0,
             last_eip: (0, 0),
+            deadline: None,
             serial_full: false,
         })
     }
@@ -266,7 +269,8 @@ impl Monitor {
             let left = t.saturating_sub(self.started.elapsed()).as_nanos() as u64;
             now.saturating_add(left).max(now + 1)
         });
-        let deadline = if clock.is_virtual() { None } else { self.env.io.board.next_deadline() };
+        self.deadline = self.env.io.board.next_deadline();
+        let deadline = if clock.is_virtual() { None } else { self.deadline };
         // A limit moves with every look at the clock: round its key, so that the timer is not set
         // anew at each exit.
         let key = match (deadline, limit) {
@@ -324,7 +328,7 @@ impl Monitor {
     /// Instructions until virtual time must be looked at.
     pub(crate) fn virtual_budget(&self) -> u64 {
         let clock = &self.env.io.clock;
-        let deadline = self.env.io.board.next_deadline().unwrap_or(u64::MAX);
+        let deadline = self.deadline.unwrap_or(u64::MAX);
         let to_deadline = deadline.saturating_sub(clock.now());
         let limit = self.cfg.max_instructions.unwrap_or(u64::MAX);
         to_deadline.min(limit.saturating_sub(clock.retired))

@@ -1,0 +1,53 @@
+//! Boots the Debian guest in Ringer, types commands at its shell, checks the answers, and switches
+//! it off: the project's main job as a check that anyone can run.
+//!
+//! `cargo run --release -p ringer-benches --bin boot-check [ENGINE]`
+
+use ringer_benches::guest::{Guest, PROMPT, boot};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// A command line and what its output must hold.
+const TALK: &[(&str, &[&str])] = &[
+    ("uname -a", &["Linux", "i686", "GNU/Linux"]),
+    ("cat /proc/cpuinfo", &["GenuineIntel", "fpu"]),
+    ("ls /", &["proc", "sys", "dev"]),
+    ("echo $((6*7)) | sed s/^/answer-/", &["answer-42"]),
+];
+
+fn talk(engine: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut vm, seconds) = boot(&mut Guest::debian().ringer(engine, "run"))?;
+    println!("boot-check: {engine}: shell after {seconds:.2} s");
+    for (line, wanted) in TALK {
+        vm.send(&format!("{line}\n"))?;
+        let answer = vm.wait_for(PROMPT, ANSWER)?;
+        for text in *wanted {
+            if !answer.contains(text) {
+                return Err(format!("{line:?} answered without {text:?}:\n{answer}").into());
+            }
+        }
+        println!("boot-check: {line:?} answered as it must");
+    }
+    vm.send("poweroff -f\n")?;
+    let status = vm.wait_end(ANSWER)?;
+    if status.code() != Some(0) {
+        return Err(format!("poweroff ended the process with {status}, not with status 0").into());
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let engine = std::env::args().nth(1).unwrap_or_else(|| "bt".to_owned());
+    match talk(&engine) {
+        Ok(()) => {
+            println!("boot-check: {engine}: 1 passed, 0 failed");
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("boot-check: {engine}: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
