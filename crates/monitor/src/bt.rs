@@ -137,6 +137,11 @@ impl Bt {
         self.selected.map(|(window, _)| window)
     }
 
+    /// The next entry may be on another thread: its GS base is unknown.
+    pub(crate) fn left_thread(&mut self) {
+        self.gs_base = 0;
+    }
+
     pub(crate) fn counts(&self) -> bool {
         self.options.contains(TranslatorOptions::COUNT)
     }
@@ -362,8 +367,8 @@ impl Monitor {
         self.bt.windows.protect_code(&mut self.env.mmu, frame);
     }
 
-    /// Evicts the whole cache.
-    fn flush_cache(&mut self) {
+    /// Evicts the whole translation cache.
+    pub fn flush_cache(&mut self) {
         self.bt.pending_link = None;
         for frame in self.bt.cache.flush() {
             self.env.mmu.set_code_page(frame, false);

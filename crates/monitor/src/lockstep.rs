@@ -67,13 +67,39 @@ impl Monitor {
         Ok(())
     }
 
+    /// Runs the block at CS:EIP in both engines once and returns the report of the first difference.
+    /// For sweeps that set up each case themselves; call it inside [`Monitor::as_vcpu`].
+    ///
+    /// # Errors
+    /// When the host fails us.
+    pub fn compare_here(&mut self) -> Result<Option<String>, MonitorError> {
+        self.sync_paging();
+        if let Some(mode) = Mode::of(&self.context.cpu) {
+            if let Found::Block(pc) = self.find(mode)? {
+                if let Some((id, _)) = self.bt.cache.locate(pc) {
+                    self.compare_block(id, pc);
+                }
+            }
+        }
+        Ok(match self.end.take() {
+            Some(RunEnd::Difference(report)) => Some(report),
+            _ => None,
+        })
+    }
+
+    /// Instructions compared so far.
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.bt.compared
+    }
+
     /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
     fn compare_block(&mut self, id: BlockId, pc: u64) {
         let mut limit = self.bt.cache.block(id).instrs;
         while limit > 0 {
             let before = self.snapshot();
             let dry = self.dry_run(limit);
-            if dry.journal.device || dry.ran == 0 {
+            if dry.journal.device {
                 break;
             }
             match self.wet_run(id, pc) {

@@ -147,25 +147,35 @@ impl Monitor {
     /// When the host fails us; never because of what the guest does.
     pub fn run(&mut self) -> Result<RunEnd, MonitorError> {
         self.started = Instant::now();
+        let result = self.as_vcpu(Self::run_loop)?;
+        self.env.io.ledger.switch(Row::Dispatch);
+        self.seconds += self.started.elapsed().as_secs_f64();
+        result
+    }
+
+    /// Makes the calling thread the vCPU while `work` runs: signal handlers, timer and mail point to
+    /// it.
+    ///
+    /// # Errors
+    /// When the host refuses a timer or the alternate signal stack.
+    pub fn as_vcpu<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> Result<R, MonitorError> {
         let cache = self.bt.cache_range();
         let stubs_end = self.bt.stubs_end();
         let exit = self.bt.exit_signal();
         // SAFETY: the context is boxed and stays in place as long as `self`; the registration is
-        // dropped below, on this thread, before `run` returns.
+        // dropped below, on this thread, before `as_vcpu` returns.
         let registration =
             unsafe { Registration::new(&raw mut *self.context, cache, stubs_end, exit) };
-        let what = "signals and timers";
-        let registration =
-            registration.map_err(|source| MonitorError::Host { what, source })?;
+        let registration = registration
+            .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
         self.inbox.attach(Some(registration.target()));
         self.signals = Some(registration);
-        let result = self.run_loop();
+        let result = work(self);
         self.inbox.attach(None);
         self.signals = None;
+        self.bt.left_thread();
         ringer_cpu::interp::fpu::claim(&mut self.context.cpu);
-        self.env.io.ledger.switch(Row::Dispatch);
-        self.seconds += self.started.elapsed().as_secs_f64();
-        result
+        Ok(result)
     }
 
     fn run_loop(&mut self) -> Result<RunEnd, MonitorError> {
