@@ -1,9 +1,128 @@
-//! Being written.
-use super::Handler;
+//! Addition and subtraction: ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG CMPXCHG8B.
+
+use super::alu::{self, Binary, Unary};
+use super::operand::write_gpr;
+use super::table::{by_size, operand_size};
+use super::{Ctx, Handler};
 use crate::bus::Bus;
-use iced_x86::Code;
+use crate::exception::Exception;
+use crate::flags::Eflags;
+use crate::state::Gpr;
+use iced_x86::{Code, Instruction, Mnemonic as M, Register};
 
 /// The handler of `code`, if it belongs here.
-pub(super) fn lookup<B: Bus>(_code: Code) -> Option<Handler<B>> {
-    None
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let size = operand_size(code, 0);
+    match code.mnemonic() {
+        M::Add => by_size!(size, binary, alu::Add),
+        M::Adc => by_size!(size, binary, alu::Adc),
+        M::Sub => by_size!(size, binary, alu::Sub),
+        M::Sbb => by_size!(size, binary, alu::Sbb),
+        M::Cmp => by_size!(size, compare, alu::Sub),
+        M::Inc => by_size!(size, unary, alu::Inc),
+        M::Dec => by_size!(size, unary, alu::Dec),
+        M::Neg => by_size!(size, unary, alu::Neg),
+        M::Xadd => by_size!(size, xadd),
+        M::Cmpxchg => by_size!(size, cmpxchg),
+        M::Cmpxchg8b => Some(cmpxchg8b::<B>),
+        _ => None,
+    }
+}
+
+/// destination = destination op source, with the operation's flags.
+pub(super) fn binary<B: Bus, O: Binary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let (place, a) = ctx.open(i, N)?;
+    let b = ctx.read_op(i, 1, N)?;
+    let mut flags = ctx.s.eflags;
+    let result = O::run::<N>(&mut flags, a, b);
+    ctx.close(place, N, result)?;
+    ctx.s.eflags = flags;
+    Ok(())
+}
+
+/// Only the flags of destination op source.
+pub(super) fn compare<B: Bus, O: Binary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let a = ctx.read_op(i, 0, N)?;
+    let b = ctx.read_op(i, 1, N)?;
+    O::run::<N>(&mut ctx.s.eflags, a, b);
+    Ok(())
+}
+
+/// destination = op destination, with the operation's flags.
+pub(super) fn unary<B: Bus, O: Unary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let (place, a) = ctx.open(i, N)?;
+    let mut flags = ctx.s.eflags;
+    let result = O::run::<N>(&mut flags, a);
+    ctx.close(place, N, result)?;
+    ctx.s.eflags = flags;
+    Ok(())
+}
+
+/// The source gets the old destination, then the destination the sum: with one register for both,
+/// the sum stays.
+fn xadd<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let (place, a) = ctx.open(i, N)?;
+    let source = i.op1_register();
+    let b = ctx.reg(source, N);
+    let mut flags = ctx.s.eflags;
+    let sum = alu::Add::run::<N>(&mut flags, a, b);
+    if let super::operand::Place::Mem(..) = place {
+        ctx.close(place, N, sum)?;
+        ctx.set_reg(source, N, a);
+    } else {
+        ctx.set_reg(source, N, a);
+        ctx.close(place, N, sum)?;
+    }
+    ctx.s.eflags = flags;
+    Ok(())
+}
+
+/// The destination is written in either case: its old value when the comparison fails.
+fn cmpxchg<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    const ACCUMULATOR: [Register; 5] =
+        [Register::None, Register::AL, Register::AX, Register::None, Register::EAX];
+    let accumulator = ACCUMULATOR[N as usize];
+    let (place, old) = ctx.open(i, N)?;
+    let expected = ctx.reg(accumulator, N);
+    let new = ctx.reg(i.op1_register(), N);
+    let mut flags = ctx.s.eflags;
+    alu::Sub::run::<N>(&mut flags, expected, old);
+    if expected == old {
+        ctx.close(place, N, new)?;
+    } else {
+        ctx.close(place, N, old)?;
+        write_gpr(ctx.s, accumulator, N, old);
+    }
+    ctx.s.eflags = flags;
+    Ok(())
+}
+
+/// Compares EDX:EAX with the qword, which is written in either case. Only ZF changes.
+fn cmpxchg8b<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let (seg, off) = ctx.ea(i);
+    ctx.probe_write(seg, off, 8)?;
+    let mut bytes = [0; 8];
+    ctx.read_mem(seg, off, &mut bytes)?;
+    let old = u64::from_le_bytes(bytes);
+    let pair = |hi, lo| u64::from(hi) << 32 | u64::from(lo);
+    let equal = old == pair(ctx.gpr(Gpr::Edx), ctx.gpr(Gpr::Eax));
+    let new = if equal { pair(ctx.gpr(Gpr::Ecx), ctx.gpr(Gpr::Ebx)) } else { old };
+    ctx.write_mem(seg, off, &new.to_le_bytes())?;
+    if equal {
+        ctx.s.eflags |= Eflags::ZF.bits();
+    } else {
+        ctx.s.eflags &= !Eflags::ZF.bits();
+        ctx.set_gpr(Gpr::Eax, old as u32);
+        ctx.set_gpr(Gpr::Edx, (old >> 32) as u32);
+    }
+    Ok(())
 }

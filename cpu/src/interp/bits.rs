@@ -1,9 +1,77 @@
-//! Being written.
-use super::Handler;
+//! Bit tests and scans: BT BTS BTR BTC BSF BSR.
+
+use super::alu::{self, Binary};
+use super::arith::{binary, compare};
+use super::operand::{Place, is_address_16};
+use super::table::{by_size, operand_size};
+use super::{Ctx, Handler};
 use crate::bus::Bus;
-use iced_x86::Code;
+use crate::exception::Exception;
+use crate::state::SegReg;
+use iced_x86::{Code, Instruction, Mnemonic as M, OpCodeOperandKind, OpKind};
 
 /// The handler of `code`, if it belongs here.
-pub(super) fn lookup<B: Bus>(_code: Code) -> Option<Handler<B>> {
-    None
+///
+/// The prefixed scans (LZCNT, TZCNT) are BSR and BSF on processors that do not know them: the
+/// prefix means nothing there.
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let size = operand_size(code, 0);
+    let immediate = code.op_code().op_kind(1) == OpCodeOperandKind::imm8;
+    match (code.mnemonic(), immediate) {
+        (M::Bsf | M::Tzcnt, _) => by_size!(size, binary, alu::Bsf),
+        (M::Bsr | M::Lzcnt, _) => by_size!(size, binary, alu::Bsr),
+        (M::Bt, true) => by_size!(size, compare, alu::Bt),
+        (M::Bts, true) => by_size!(size, binary, alu::Bts),
+        (M::Btr, true) => by_size!(size, binary, alu::Btr),
+        (M::Btc, true) => by_size!(size, binary, alu::Btc),
+        (M::Bt, false) => by_size!(size, test_far),
+        (M::Bts, false) => by_size!(size, change_far, alu::Bts),
+        (M::Btr, false) => by_size!(size, change_far, alu::Btr),
+        (M::Btc, false) => by_size!(size, change_far, alu::Btc),
+        _ => None,
+    }
+}
+
+/// Where the bit `offset` (signed) from `i`'s memory operand lies: the operand-sized unit around it.
+fn unit_of<B: Bus, const N: u32>(
+    ctx: &Ctx<'_, B>,
+    i: &Instruction,
+    offset: u32,
+) -> (SegReg, u32) {
+    let (seg, off) = ctx.ea(i);
+    let signed = if N == 2 { i32::from(offset as i16) } else { offset as i32 };
+    let shift = if N == 2 { 4 } else { 5 };
+    let off = off.wrapping_add(((signed >> shift) as u32).wrapping_mul(N));
+    (seg, if is_address_16(i) { off & 0xffff } else { off })
+}
+
+fn test_far<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let offset = ctx.reg(i.op1_register(), N);
+    let value = if i.op0_kind() == OpKind::Register {
+        ctx.reg(i.op0_register(), N)
+    } else {
+        let (seg, off) = unit_of::<B, N>(ctx, i, offset);
+        ctx.read_sized(seg, off, N)?
+    };
+    alu::Bt::run::<N>(&mut ctx.s.eflags, value, offset);
+    Ok(())
+}
+
+fn change_far<B: Bus, O: Binary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let offset = ctx.reg(i.op1_register(), N);
+    let (place, value) = if i.op0_kind() == OpKind::Register {
+        let r = i.op0_register();
+        (Place::Reg(r), ctx.reg(r, N))
+    } else {
+        let (seg, off) = unit_of::<B, N>(ctx, i, offset);
+        ctx.open_at(seg, off, N)?
+    };
+    let mut flags = ctx.s.eflags;
+    let result = O::run::<N>(&mut flags, value, offset);
+    ctx.close(place, N, result)?;
+    ctx.s.eflags = flags;
+    Ok(())
 }

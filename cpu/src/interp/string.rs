@@ -1,9 +1,264 @@
-//! Being written.
-use super::Handler;
+//! String instructions: MOVS CMPS STOS LODS SCAS INS OUTS, with REP, REPE and REPNE.
+//!
+//! # Exactness of REP
+//! An iteration commits SI, DI and the count together, after its last access that can fault. So at
+//! a fault or an interrupt the registers tell exactly what is done, EIP is still the
+//! instruction's, and executing it again continues. At a fault in CMPS or SCAS the flags are those
+//! from before the instruction (SDM volume 2, REP). A pass stops early, as [`Ctx::partial`], after
+//! [`MOST`] iterations, and after every one under single step or when a data breakpoint was met.
+
+use super::alu::{Binary, Sub};
+use super::operand::{mask, seg_of};
+use super::{Ctx, Handler, debug, sys};
 use crate::bus::Bus;
-use iced_x86::Code;
+use crate::exception::Exception;
+use crate::flags::Eflags;
+use crate::state::{Gpr, SegReg};
+use iced_x86::{Code, Instruction, Mnemonic as M, OpKind};
+
+/// Iterations of one pass: the longest that an interrupt waits.
+const MOST: u32 = 1024;
 
 /// The handler of `code`, if it belongs here.
-pub(super) fn lookup<B: Bus>(_code: Code) -> Option<Handler<B>> {
-    None
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    use Code as C;
+    Some(match code {
+        C::Movsb_m8_m8 => string::<B, Movs, 1>,
+        C::Movsw_m16_m16 => string::<B, Movs, 2>,
+        C::Movsd_m32_m32 => string::<B, Movs, 4>,
+        C::Stosb_m8_AL => string::<B, Stos, 1>,
+        C::Stosw_m16_AX => string::<B, Stos, 2>,
+        C::Stosd_m32_EAX => string::<B, Stos, 4>,
+        C::Lodsb_AL_m8 => string::<B, Lods, 1>,
+        C::Lodsw_AX_m16 => string::<B, Lods, 2>,
+        C::Lodsd_EAX_m32 => string::<B, Lods, 4>,
+        C::Cmpsb_m8_m8 => string::<B, Cmps, 1>,
+        C::Cmpsw_m16_m16 => string::<B, Cmps, 2>,
+        C::Cmpsd_m32_m32 => string::<B, Cmps, 4>,
+        C::Scasb_AL_m8 => string::<B, Scas, 1>,
+        C::Scasw_AX_m16 => string::<B, Scas, 2>,
+        C::Scasd_EAX_m32 => string::<B, Scas, 4>,
+        C::Insb_m8_DX => string::<B, Ins, 1>,
+        C::Insw_m16_DX => string::<B, Ins, 2>,
+        C::Insd_m32_DX => string::<B, Ins, 4>,
+        C::Outsb_DX_m8 => string::<B, Outs, 1>,
+        C::Outsw_DX_m16 => string::<B, Outs, 2>,
+        C::Outsd_DX_m32 => string::<B, Outs, 4>,
+        _ => {
+            debug_assert!(!matches!(code.mnemonic(), M::Insb | M::Outsb), "a string code is missing");
+            return None;
+        }
+    })
+}
+
+/// What all iterations of one instruction share.
+#[derive(Clone, Copy)]
+struct Walk {
+    /// The source's segment: DS or an override. The destination's is always ES.
+    seg: SegReg,
+    /// Size of SI, DI and CX in bytes: 2 or 4.
+    address: u32,
+    /// What SI and DI move by.
+    step: u32,
+}
+
+impl Walk {
+    fn of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction) -> Self {
+        let short = |kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemoryESDI);
+        let address = if short(i.op0_kind()) || short(i.op1_kind()) { 2 } else { 4 };
+        let back = ctx.s.eflags & Eflags::DF.bits() != 0;
+        let source = |kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemorySegESI);
+        let has_source = source(i.op0_kind()) || source(i.op1_kind());
+        Self {
+            seg: if has_source { seg_of(i.memory_segment()) } else { SegReg::Ds },
+            address,
+            step: if back { N.wrapping_neg() } else { N },
+        }
+    }
+
+    fn pointer<B: Bus>(&self, ctx: &Ctx<'_, B>, r: Gpr) -> u32 {
+        ctx.gpr(r) & mask(self.address)
+    }
+
+    fn advance<B: Bus>(&self, ctx: &mut Ctx<'_, B>, r: Gpr) {
+        let value = ctx.gpr(r).wrapping_add(self.step);
+        ctx.set_gpr_low(r, self.address, value);
+    }
+}
+
+/// One string instruction.
+trait Operation {
+    /// The REP prefix also asks ZF: CMPS and SCAS.
+    const COMPARES: bool = false;
+
+    /// One iteration: the accesses, then SI and DI. Flags go to `flags`.
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        flags: &mut u32,
+    ) -> Result<(), Exception>;
+}
+
+/// The instruction with whatever REP prefix it has.
+fn string<B: Bus, O: Operation, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let walk = Walk::of::<B, N>(ctx, i);
+    let mut flags = ctx.s.eflags;
+    if !(i.has_rep_prefix() || i.has_repne_prefix()) {
+        O::once::<B, N>(ctx, &walk, &mut flags)?;
+        ctx.s.eflags = flags;
+        return Ok(());
+    }
+    // ZF that ends the repetition: clear for REPE, set for REPNE.
+    let until = if i.has_repne_prefix() { Eflags::ZF.bits() } else { 0 };
+    let single_step = ctx.s.eflags & Eflags::TF.bits() != 0;
+    let most = if single_step { 1 } else { MOST };
+    for _ in 0..most {
+        let count = walk.pointer(ctx, Gpr::Ecx);
+        if count == 0 {
+            break;
+        }
+        O::once::<B, N>(ctx, &walk, &mut flags)?;
+        ctx.set_gpr_low(Gpr::Ecx, walk.address, count - 1);
+        let ended = O::COMPARES && flags & Eflags::ZF.bits() == until;
+        ctx.partial = count > 1 && !ended;
+        if !ctx.partial || ctx.s.pending_debug != 0 {
+            break;
+        }
+    }
+    ctx.s.eflags = flags;
+    Ok(())
+}
+
+struct Movs;
+
+impl Operation for Movs {
+    #[inline]
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        _: &mut u32,
+    ) -> Result<(), Exception> {
+        let from = walk.pointer(ctx, Gpr::Esi);
+        let value = ctx.read_sized(walk.seg, from, N)?;
+        let to = walk.pointer(ctx, Gpr::Edi);
+        ctx.write_sized(SegReg::Es, to, N, value)?;
+        walk.advance(ctx, Gpr::Esi);
+        walk.advance(ctx, Gpr::Edi);
+        Ok(())
+    }
+}
+
+struct Stos;
+
+impl Operation for Stos {
+    #[inline]
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        _: &mut u32,
+    ) -> Result<(), Exception> {
+        let to = walk.pointer(ctx, Gpr::Edi);
+        let value = ctx.gpr(Gpr::Eax) & mask(N);
+        ctx.write_sized(SegReg::Es, to, N, value)?;
+        walk.advance(ctx, Gpr::Edi);
+        Ok(())
+    }
+}
+
+struct Lods;
+
+impl Operation for Lods {
+    #[inline]
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        _: &mut u32,
+    ) -> Result<(), Exception> {
+        let from = walk.pointer(ctx, Gpr::Esi);
+        let value = ctx.read_sized(walk.seg, from, N)?;
+        ctx.set_gpr_low(Gpr::Eax, N, value);
+        walk.advance(ctx, Gpr::Esi);
+        Ok(())
+    }
+}
+
+struct Cmps;
+
+impl Operation for Cmps {
+    const COMPARES: bool = true;
+
+    #[inline]
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        flags: &mut u32,
+    ) -> Result<(), Exception> {
+        let a = ctx.read_sized(walk.seg, walk.pointer(ctx, Gpr::Esi), N)?;
+        let b = ctx.read_sized(SegReg::Es, walk.pointer(ctx, Gpr::Edi), N)?;
+        Sub::run::<N>(flags, a, b);
+        walk.advance(ctx, Gpr::Esi);
+        walk.advance(ctx, Gpr::Edi);
+        Ok(())
+    }
+}
+
+struct Scas;
+
+impl Operation for Scas {
+    const COMPARES: bool = true;
+
+    #[inline]
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        flags: &mut u32,
+    ) -> Result<(), Exception> {
+        let b = ctx.read_sized(SegReg::Es, walk.pointer(ctx, Gpr::Edi), N)?;
+        Sub::run::<N>(flags, ctx.gpr(Gpr::Eax) & mask(N), b);
+        walk.advance(ctx, Gpr::Edi);
+        Ok(())
+    }
+}
+
+struct Ins;
+
+impl Operation for Ins {
+    /// The destination is checked before the port is read, so that no device loses data to a fault.
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        _: &mut u32,
+    ) -> Result<(), Exception> {
+        let port = ctx.gpr(Gpr::Edx) as u16;
+        sys::io::check(ctx, port, N as u8)?;
+        let to = walk.pointer(ctx, Gpr::Edi);
+        ctx.probe_write(SegReg::Es, to, N)?;
+        let value = ctx.bus.port_in(port, N as u8);
+        debug::note_io(ctx.s, port, N);
+        ctx.write_sized(SegReg::Es, to, N, value)?;
+        walk.advance(ctx, Gpr::Edi);
+        Ok(())
+    }
+}
+
+struct Outs;
+
+impl Operation for Outs {
+    fn once<B: Bus, const N: u32>(
+        ctx: &mut Ctx<'_, B>,
+        walk: &Walk,
+        _: &mut u32,
+    ) -> Result<(), Exception> {
+        let port = ctx.gpr(Gpr::Edx) as u16;
+        sys::io::check(ctx, port, N as u8)?;
+        let from = walk.pointer(ctx, Gpr::Esi);
+        let value = ctx.read_sized(walk.seg, from, N)?;
+        ctx.bus.port_out(port, N as u8, value);
+        debug::note_io(ctx.s, port, N);
+        walk.advance(ctx, Gpr::Esi);
+        Ok(())
+    }
 }

@@ -89,7 +89,7 @@ pub(super) fn operand_size(code: Code, n: u32) -> Option<u32> {
 
 /// Picks the instance of a handler for operand 0's size.
 macro_rules! by_size {
-    ($code:expr, $size:expr, $handler:ident $(, $op:ty)?) => {
+    ($size:expr, $handler:ident $(, $op:ty)?) => {
         match $size {
             Some(1) => Some($handler::<B, $($op,)? 1> as $crate::interp::Handler<B>),
             Some(2) => Some($handler::<B, $($op,)? 2> as $crate::interp::Handler<B>),
