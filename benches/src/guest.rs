@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The shell's prompt in the guest.
-pub const PROMPT: &str = "/ # ";
+pub const PROMPT: &str = "ringer:/root# ";
 /// The longest that a boot may take.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(300);
 
