@@ -1,0 +1,165 @@
+//! The rows of the table, in the order of the manual (SDM volume 1, chapter 5).
+
+use super::{Rewrite, Treatment};
+use Code as C;
+use Mnemonic as M;
+use Treatment::{Callout, Innocuous, Rewritten};
+use iced_x86::{Code, Mnemonic};
+
+/// A family of instructions that run as themselves.
+#[derive(Debug)]
+pub(super) struct Family {
+    /// The manual's name for it.
+    #[allow(dead_code)]
+    pub name: &'static str,
+    /// Its innocuous members.
+    pub mnemonics: &'static [Mnemonic],
+}
+
+/// Mnemonics whose forms are innocuous unless [`FORMS`] says otherwise.
+#[rustfmt::skip]
+pub(super) const INNOCUOUS: &[Family] = &[
+    Family { name: "data transfer", mnemonics: &[
+        M::Cmova, M::Cmovae, M::Cmovb, M::Cmovbe, M::Cmove, M::Cmovg, M::Cmovge, M::Cmovl,
+        M::Cmovle, M::Cmovne, M::Cmovno, M::Cmovnp, M::Cmovns, M::Cmovo, M::Cmovp, M::Cmovs,
+        M::Xadd, M::Cmpxchg, M::Cmpxchg8b, M::Cwd, M::Cdq, M::Cbw, M::Cwde, M::Movsx, M::Movzx,
+    ]},
+    Family { name: "binary arithmetic", mnemonics: &[
+        M::Add, M::Adc, M::Sub, M::Sbb, M::Imul, M::Mul, M::Idiv, M::Div, M::Inc, M::Dec, M::Neg,
+        M::Cmp,
+    ]},
+    Family { name: "logical", mnemonics: &[M::And, M::Or, M::Xor, M::Not] },
+    Family { name: "shift and rotate", mnemonics: &[
+        M::Sar, M::Shr, M::Sal, M::Shl, M::Shrd, M::Shld, M::Ror, M::Rol, M::Rcr, M::Rcl,
+    ]},
+    Family { name: "bit and byte", mnemonics: &[
+        M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr, M::Seta, M::Setae, M::Setb, M::Setbe,
+        M::Sete, M::Setg, M::Setge, M::Setl, M::Setle, M::Setne, M::Setno, M::Setnp, M::Setns,
+        M::Seto, M::Setp, M::Sets, M::Test,
+    ]},
+    Family { name: "flag control", mnemonics: &[
+        M::Stc, M::Clc, M::Cmc, M::Cld, M::Std, M::Lahf, M::Sahf,
+    ]},
+    Family { name: "miscellaneous", mnemonics: &[M::Xlatb, M::Pause, M::Clflush] },
+    Family { name: "x87 data transfer", mnemonics: &[
+        M::Fld, M::Fst, M::Fstp, M::Fild, M::Fist, M::Fistp, M::Fbld, M::Fbstp, M::Fxch, M::Fcmove,
+        M::Fcmovne, M::Fcmovb, M::Fcmovbe, M::Fcmovnb, M::Fcmovnbe, M::Fcmovu, M::Fcmovnu,
+    ]},
+    Family { name: "x87 basic arithmetic", mnemonics: &[
+        M::Fadd, M::Faddp, M::Fiadd, M::Fsub, M::Fsubp, M::Fisub, M::Fsubr, M::Fsubrp, M::Fisubr,
+        M::Fmul, M::Fmulp, M::Fimul, M::Fdiv, M::Fdivp, M::Fidiv, M::Fdivr, M::Fdivrp, M::Fidivr,
+        M::Fprem, M::Fprem1, M::Fabs, M::Fchs, M::Frndint, M::Fscale, M::Fsqrt, M::Fxtract,
+    ]},
+    Family { name: "x87 comparison", mnemonics: &[
+        M::Fcom, M::Fcomp, M::Fcompp, M::Fucom, M::Fucomp, M::Fucompp, M::Ficom, M::Ficomp,
+        M::Fcomi, M::Fucomi, M::Fcomip, M::Fucomip, M::Ftst, M::Fxam,
+    ]},
+    Family { name: "x87 transcendental", mnemonics: &[
+        M::Fsin, M::Fcos, M::Fsincos, M::Fptan, M::Fpatan, M::F2xm1, M::Fyl2x, M::Fyl2xp1,
+    ]},
+    Family { name: "x87 constants", mnemonics: &[
+        M::Fld1, M::Fldz, M::Fldpi, M::Fldl2e, M::Fldln2, M::Fldl2t, M::Fldlg2,
+    ]},
+    // Not here: FSAVE, FSTENV and their like, which would show the host's instruction pointers.
+    Family { name: "x87 control", mnemonics: &[
+        M::Fincstp, M::Fdecstp, M::Ffree, M::Finit, M::Fninit, M::Fclex, M::Fnclex, M::Fstcw,
+        M::Fnstcw, M::Fldcw, M::Fstsw, M::Fnstsw, M::Wait, M::Fnop,
+    ]},
+    Family { name: "MMX", mnemonics: &[
+        M::Movd, M::Movq, M::Packsswb, M::Packssdw, M::Packuswb, M::Punpckhbw, M::Punpckhwd,
+        M::Punpckhdq, M::Punpcklbw, M::Punpcklwd, M::Punpckldq, M::Paddb, M::Paddw, M::Paddd,
+        M::Paddsb, M::Paddsw, M::Paddusb, M::Paddusw, M::Psubb, M::Psubw, M::Psubd, M::Psubsb,
+        M::Psubsw, M::Psubusb, M::Psubusw, M::Pmulhw, M::Pmullw, M::Pmaddwd, M::Pcmpeqb,
+        M::Pcmpeqw, M::Pcmpeqd, M::Pcmpgtb, M::Pcmpgtw, M::Pcmpgtd, M::Pand, M::Pandn, M::Por,
+        M::Pxor, M::Psllw, M::Pslld, M::Psllq, M::Psrlw, M::Psrld, M::Psrlq, M::Psraw, M::Psrad,
+        M::Emms,
+    ]},
+    // Not here: MASKMOVQ, which stores through DS:EDI.
+    Family { name: "SSE", mnemonics: &[
+        M::Movaps, M::Movups, M::Movhps, M::Movhlps, M::Movlps, M::Movlhps, M::Movmskps, M::Movss,
+        M::Addps, M::Addss, M::Subps, M::Subss, M::Mulps, M::Mulss, M::Divps, M::Divss, M::Rcpps,
+        M::Rcpss, M::Sqrtps, M::Sqrtss, M::Rsqrtps, M::Rsqrtss, M::Maxps, M::Maxss, M::Minps,
+        M::Minss, M::Cmpps, M::Cmpss, M::Comiss, M::Ucomiss, M::Andps, M::Andnps, M::Orps,
+        M::Xorps, M::Shufps, M::Unpckhps, M::Unpcklps, M::Cvtpi2ps, M::Cvtsi2ss, M::Cvtps2pi,
+        M::Cvttps2pi, M::Cvtss2si, M::Cvttss2si, M::Ldmxcsr, M::Stmxcsr, M::Pavgb, M::Pavgw,
+        M::Pextrw, M::Pinsrw, M::Pmaxub, M::Pmaxsw, M::Pminub, M::Pminsw, M::Pmovmskb, M::Pmulhuw,
+        M::Psadbw, M::Pshufw, M::Movntq, M::Movntps, M::Prefetchnta, M::Prefetcht0,
+        M::Prefetcht1, M::Prefetcht2, M::Sfence,
+    ]},
+    // Not here: MASKMOVDQU, which stores through DS:EDI.
+    Family { name: "SSE2", mnemonics: &[
+        M::Movapd, M::Movupd, M::Movhpd, M::Movlpd, M::Movmskpd, M::Movsd, M::Addpd, M::Addsd,
+        M::Subpd, M::Subsd, M::Mulpd, M::Mulsd, M::Divpd, M::Divsd, M::Sqrtpd, M::Sqrtsd,
+        M::Maxpd, M::Maxsd, M::Minpd, M::Minsd, M::Andpd, M::Andnpd, M::Orpd, M::Xorpd, M::Cmppd,
+        M::Cmpsd, M::Comisd, M::Ucomisd, M::Shufpd, M::Unpckhpd, M::Unpcklpd, M::Cvtpd2pi,
+        M::Cvttpd2pi, M::Cvtpi2pd, M::Cvtpd2dq, M::Cvttpd2dq, M::Cvtdq2pd, M::Cvtps2pd,
+        M::Cvtpd2ps, M::Cvtss2sd, M::Cvtsd2ss, M::Cvtsd2si, M::Cvttsd2si, M::Cvtsi2sd,
+        M::Cvtdq2ps, M::Cvtps2dq, M::Cvttps2dq, M::Movdqa, M::Movdqu, M::Movq2dq, M::Movdq2q,
+        M::Pmuludq, M::Paddq, M::Psubq, M::Pshuflw, M::Pshufhw, M::Pshufd, M::Pslldq, M::Psrldq,
+        M::Punpckhqdq, M::Punpcklqdq, M::Lfence, M::Mfence, M::Movntpd, M::Movntdq, M::Movnti,
+    ]},
+];
+
+/// Forms with a treatment of their own; they go before [`INNOCUOUS`].
+#[rustfmt::skip]
+pub(super) const FORMS: &[(Treatment, &[Code])] = &[
+    (Innocuous, &[
+        C::Mov_rm8_r8, C::Mov_rm16_r16, C::Mov_rm32_r32, C::Mov_r8_rm8, C::Mov_r16_rm16,
+        C::Mov_r32_rm32, C::Mov_r8_imm8, C::Mov_r16_imm16, C::Mov_r32_imm32, C::Mov_rm8_imm8,
+        C::Mov_rm16_imm16, C::Mov_rm32_imm32, C::Xchg_r16_AX, C::Xchg_r32_EAX, C::Bswap_r32,
+    ]),
+    (Rewritten(Rewrite::OtherForm), &[
+        C::Inc_r16, C::Inc_r32, C::Dec_r16, C::Dec_r32,
+        C::Mov_AL_moffs8, C::Mov_AX_moffs16, C::Mov_EAX_moffs32,
+        C::Mov_moffs8_AL, C::Mov_moffs16_AX, C::Mov_moffs32_EAX,
+    ]),
+    (Rewritten(Rewrite::Lea), &[C::Lea_r16_m, C::Lea_r32_m]),
+    (Rewritten(Rewrite::Nothing), &[C::Nopw, C::Nopd, C::Nop_rm16, C::Nop_rm32, C::Endbr32]),
+    (Rewritten(Rewrite::Exchange), &[C::Xchg_rm8_r8, C::Xchg_rm16_r16, C::Xchg_rm32_r32]),
+    (Rewritten(Rewrite::Push), &[
+        C::Push_r32, C::Push_rm32, C::Pushd_imm32, C::Pushd_imm8,
+    ]),
+    (Rewritten(Rewrite::PushSegment), &[
+        C::Pushd_ES, C::Pushd_CS, C::Pushd_SS, C::Pushd_DS, C::Pushd_FS, C::Pushd_GS,
+    ]),
+    (Rewritten(Rewrite::Pop), &[C::Pop_r32, C::Pop_rm32]),
+    (Rewritten(Rewrite::PushAll), &[C::Pushad]),
+    (Rewritten(Rewrite::PopAll), &[C::Popad]),
+    (Rewritten(Rewrite::Leave), &[C::Leaved]),
+    (Rewritten(Rewrite::Jump), &[C::Jmp_rel8_32, C::Jmp_rel32_32]),
+    (Rewritten(Rewrite::JumpIndirect), &[C::Jmp_rm32]),
+    (Rewritten(Rewrite::JumpIf), &[
+        C::Jo_rel8_32, C::Jno_rel8_32, C::Jb_rel8_32, C::Jae_rel8_32, C::Je_rel8_32,
+        C::Jne_rel8_32, C::Jbe_rel8_32, C::Ja_rel8_32, C::Js_rel8_32, C::Jns_rel8_32,
+        C::Jp_rel8_32, C::Jnp_rel8_32, C::Jl_rel8_32, C::Jge_rel8_32, C::Jle_rel8_32,
+        C::Jg_rel8_32, C::Jo_rel32_32, C::Jno_rel32_32, C::Jb_rel32_32, C::Jae_rel32_32,
+        C::Je_rel32_32, C::Jne_rel32_32, C::Jbe_rel32_32, C::Ja_rel32_32, C::Js_rel32_32,
+        C::Jns_rel32_32, C::Jp_rel32_32, C::Jnp_rel32_32, C::Jl_rel32_32, C::Jge_rel32_32,
+        C::Jle_rel32_32, C::Jg_rel32_32,
+    ]),
+    (Rewritten(Rewrite::Loop), &[
+        C::Loop_rel8_32_ECX, C::Loope_rel8_32_ECX, C::Loopne_rel8_32_ECX, C::Jecxz_rel8_32,
+    ]),
+    (Rewritten(Rewrite::Call), &[C::Call_rel32_32]),
+    (Rewritten(Rewrite::CallIndirect), &[C::Call_rm32]),
+    (Rewritten(Rewrite::Return), &[C::Retnd, C::Retnd_imm16]),
+    (Rewritten(Rewrite::String), &[
+        C::Movsb_m8_m8, C::Movsw_m16_m16, C::Movsd_m32_m32,
+        C::Cmpsb_m8_m8, C::Cmpsw_m16_m16, C::Cmpsd_m32_m32,
+        C::Stosb_m8_AL, C::Stosw_m16_AX, C::Stosd_m32_EAX,
+        C::Lodsb_AL_m8, C::Lodsw_AX_m16, C::Lodsd_EAX_m32,
+        C::Scasb_AL_m8, C::Scasw_AX_m16, C::Scasd_EAX_m32,
+    ]),
+    (Rewritten(Rewrite::ReadSegment), &[C::Mov_rm16_Sreg, C::Mov_r32m16_Sreg]),
+    (Rewritten(Rewrite::ClearInterrupts), &[C::Cli]),
+    (Rewritten(Rewrite::SetInterrupts), &[C::Sti]),
+    (Rewritten(Rewrite::PushFlags), &[C::Pushfd]),
+    (Rewritten(Rewrite::PopFlags), &[C::Popfd]),
+    // Undocumented aliases of one-operand forms, and the second opcode of TEST with an immediate,
+    // are left to the interpreter.
+    (Callout, &[
+        C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,
+        C::Fstp_sti_DFD8, C::Fxch_st0_sti_DDC8, C::Fxch_st0_sti_DFC8, C::Test_rm8_imm8_F6r1,
+        C::Test_rm16_imm16_F7r1, C::Test_rm32_imm32_F7r1,
+    ]),
+];

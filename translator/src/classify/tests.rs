@@ -1,0 +1,1 @@
+//! The table is complete and denies what it must.

@@ -1,0 +1,184 @@
+//! Leaving a block: links, lookups, callouts, checks, and the cold tails behind the block's code.
+//!
+//! A direct exit within the page is `jmp rel32` to a cold tail that names the site; the cache
+//! patches the jump. Any other exit looks its target up in the table at r13, which belongs to the
+//! address space; so a block can be shared between address spaces.
+
+use super::{Emitter, at};
+use crate::{DirectExit, TranslatorOptions};
+use dynasmrt::{DynasmApi, dynasm};
+
+/// Code out of the block's straight line. `patch` is the offset of the rel32 that leads there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cold {
+    /// A direct exit that is not linked.
+    Link { patch: usize, site: u32, target: u32 },
+    /// The taken side of a conditional branch out of the page.
+    Lookup { patch: usize, target: u32 },
+    /// POPF of a value for the interpreter.
+    PopFlagsCallout { patch: usize, eip: u32 },
+    /// The budget is used up.
+    Budget { patch: usize },
+    /// POPF with an interrupt pending.
+    PopFlagsCheck { patch: usize, next: u32 },
+}
+
+impl Cold {
+    pub fn patch(&self) -> usize {
+        match *self {
+            Cold::Link { patch, .. }
+            | Cold::Lookup { patch, .. }
+            | Cold::PopFlagsCallout { patch, .. }
+            | Cold::Budget { patch }
+            | Cold::PopFlagsCheck { patch, .. } => patch,
+        }
+    }
+}
+
+impl Emitter {
+    /// JMP to an absolute host address within 2 GiB.
+    pub(super) fn jmp_host(&mut self, address: u64) {
+        let patch = self.jmp_rel32();
+        let rel = address.wrapping_sub(self.base + self.offset() as u64) as i64;
+        debug_assert_eq!(rel, i64::from(rel as i32), "stub out of reach");
+        self.asm.ops[patch..].copy_from_slice(&(rel as i32).to_le_bytes());
+    }
+
+    /// JMP with an empty rel32; returns the field's offset.
+    pub(super) fn jmp_rel32(&mut self) -> usize {
+        self.asm.ops.extend_from_slice(&[0xe9, 0, 0, 0, 0]);
+        self.offset() - 4
+    }
+
+    /// Jcc (condition number `cc`) with an empty rel32; returns the field's offset.
+    pub(super) fn jcc_rel32(&mut self, cc: u8) -> usize {
+        self.asm.ops.extend_from_slice(&[0x0f, 0x80 | cc, 0, 0, 0, 0]);
+        self.offset() - 4
+    }
+
+    /// Goes to guest address `target`, which is known.
+    pub fn jump(&mut self, target: u32) {
+        if self.linkable(target) {
+            let patch = self.jmp_rel32();
+            self.link(patch, target);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+            self.lookup();
+        }
+    }
+
+    /// Makes the rel32 at `patch` an exit to guest address `target`.
+    pub(super) fn exit_at(&mut self, patch: usize, target: u32) {
+        if self.linkable(target) {
+            self.link(patch, target);
+        } else {
+            self.cold.push(Cold::Lookup { patch, target });
+        }
+    }
+
+    /// Goes to the guest address in r8d (zero-extended).
+    pub(super) fn lookup(&mut self) {
+        if self.opts.contains(TranslatorOptions::PROFILE) {
+            dynasm!(self.asm ; .arch x64
+                ; mov r9, [r15 + at::LOOKUPS]
+                ; lea r9, [r9 + 1]
+                ; mov [r15 + at::LOOKUPS], r9
+            );
+        }
+        if self.opts.contains(TranslatorOptions::INDIRECT) {
+            dynasm!(self.asm ; .arch x64
+                ; mov r9d, [r13 + r8 * 4]
+                ; lea r9, [r9 + r14]
+                ; jmp r9
+            );
+        } else {
+            self.jmp_host(self.stubs.exit_miss);
+        }
+    }
+
+    /// Leaves for the interpreter, which runs the instruction at `eip`.
+    pub fn callout(&mut self, eip: u32) {
+        self.leave_to(eip, self.stubs.exit_callout);
+    }
+
+    /// Leaves when an interrupt is pending, else goes on at `next`. JRCXZ is the one branch that
+    /// neither reads nor needs a flag; guest ECX waits in r8.
+    pub fn check(&mut self, next: u32) {
+        dynasm!(self.asm ; .arch x64
+            ; mov r8d, ecx
+            ; mov ecx, [r15 + at::IRQ_PENDING]
+        );
+        self.asm.ops.extend_from_slice(&[0xe3, 0]);
+        let short = self.offset();
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+        self.leave_to(next, self.stubs.exit_check);
+        self.asm.ops[short - 1] = (self.offset() - short) as u8;
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+        self.jump(next);
+    }
+
+    pub(super) fn leave_to(&mut self, eip: u32, stub: u64) {
+        dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::EIP], eip as i32);
+        self.jmp_host(stub);
+    }
+
+    /// The budget is checked before the block counts: a block runs whole or not at all.
+    pub(super) fn budget_check(&mut self) {
+        dynasm!(self.asm ; .arch x64
+            ; pushfq
+            ; sub QWORD [r15 + at::BUDGET], i32::MAX
+        );
+        self.counts.push(self.offset() - 4);
+        const SIGN: u8 = 8;
+        let patch = self.jcc_rel32(SIGN);
+        self.cold.push(Cold::Budget { patch });
+        dynasm!(self.asm ; .arch x64 ; popfq);
+    }
+
+    pub(super) fn emit_cold(&mut self) {
+        for k in 0..self.cold.len() {
+            let cold = self.cold[k];
+            let patch = cold.patch();
+            let rel = (self.offset() - (patch + 4)) as i32;
+            self.asm.ops[patch..patch + 4].copy_from_slice(&rel.to_le_bytes());
+            match cold {
+                Cold::Link { site, target, .. } => {
+                    dynasm!(self.asm ; .arch x64
+                        ; mov DWORD [r15 + at::EIP], target as i32
+                        ; mov DWORD [r15 + at::EXIT_ARG], site as i32
+                    );
+                    self.jmp_host(self.stubs.exit_link);
+                }
+                Cold::Lookup { target, .. } => {
+                    dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+                    self.lookup();
+                }
+                Cold::PopFlagsCallout { eip, .. } => {
+                    self.undo_pop_flags();
+                    self.callout(eip);
+                }
+                Cold::Budget { .. } => {
+                    dynasm!(self.asm ; .arch x64 ; add QWORD [r15 + at::BUDGET], i32::MAX);
+                    self.counts.push(self.offset() - 4);
+                    dynasm!(self.asm ; .arch x64 ; popfq);
+                    self.leave_to(self.eip, self.stubs.exit_budget);
+                }
+                Cold::PopFlagsCheck { next, .. } => {
+                    self.commit_flags();
+                    self.leave_to(next, self.stubs.exit_check);
+                }
+            }
+        }
+    }
+
+    /// The target's block starts in this block's page, so whoever reached this one can reach it.
+    fn linkable(&self, target: u32) -> bool {
+        self.links && (target ^ self.eip) >> 12 == 0
+    }
+
+    fn link(&mut self, patch: usize, target: u32) {
+        let site = self.first_site.wrapping_add(self.exits.len() as u32);
+        self.exits.push(DirectExit { site, patch_off: patch as u32, target });
+        self.cold.push(Cold::Link { patch, site, target });
+    }
+}

@@ -1,0 +1,122 @@
+//! Instructions on the system flags. The arithmetic flags and DF are in the host's RFLAGS; IF is in
+//! the context, and the others are too, in a sum that saves PUSHF an AND.
+
+use super::exit::Cold;
+use super::{Emitter, Refused, at};
+use crate::Mode;
+use dynasmrt::{DynasmApi, dynasm};
+use iced_x86::Instruction;
+use ringer_cpu::Eflags;
+
+const IF: i32 = Eflags::IF.bits() as i32;
+/// The bits of an image that POPFD may bring in inline; DF only as zero.
+const SWITCHED: i32 = (Eflags::ARITH.bits() | Eflags::IF.bits()) as i32;
+/// IF and bit 1, which the host's flags always have: `sys_flags` is less by them.
+const HOST_ONES: i32 = IF | Eflags::FIXED_ONE as i32;
+const OVERFLOW_BIT: i8 = 11;
+/// Condition number of JNE.
+const NOT_EQUAL: u8 = 5;
+
+impl Emitter {
+    pub(super) fn cli(&mut self) -> Result<(), Refused> {
+        self.may_change_if()?;
+        dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::IF_FLAG], 0);
+        Ok(())
+    }
+
+    /// CLI and STI below IOPL are the interpreter's.
+    pub(super) fn may_change_if(&self) -> Result<(), Refused> {
+        if self.mode.contains(Mode::IOPL_OK) { Ok(()) } else { Err(Refused) }
+    }
+
+    /// STI without its check, which comes after the next instruction.
+    pub fn sti(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::IF_FLAG], IF);
+    }
+
+    /// PUSHFD. While the monitor steps the host to a boundary TF is set, and would be pushed: so
+    /// PUSHFQ must stand where no step begins before it, at the very start of the sequence.
+    pub(super) fn push_flags(&mut self) -> Result<(), Refused> {
+        if self.offset() > 0 && self.offset() == self.prologue_len {
+            return Err(Refused);
+        }
+        dynasm!(self.asm ; .arch x64
+            ; pushfq
+            ; pop r8
+            ; mov r9d, [r15 + at::SYS_FLAGS]
+            ; lea r8d, [r8 + r9]
+            ; mov r9d, [r15 + at::IF_FLAG]
+            ; lea r8d, [r8 + r9]
+        );
+        self.push_r8d();
+        Ok(())
+    }
+
+    /// POPFD, for values that change no system flag but IF, and with DF clear; any other is a
+    /// callout. Where CPL > IOPL, IF does not change.
+    ///
+    /// The flags before it wait in r11 (r10: EAX), for the callout.
+    pub(super) fn pop_flags(&mut self, i: &Instruction) -> Result<(), Refused> {
+        dynasm!(self.asm ; .arch x64
+            ; gs mov r8d, [r12]
+            ; mov r10d, eax
+            ; lahf
+            ; seto al
+            ; mov r11d, eax
+            ; mov r9d, r8d
+            ; and r9d, !SWITCHED
+            ; sub r9d, HOST_ONES
+            ; cmp r9d, [r15 + at::SYS_FLAGS]
+        );
+        let patch = self.jcc_rel32(NOT_EQUAL);
+        self.cold.push(Cold::PopFlagsCallout { patch, eip: i.ip32() });
+        if self.may_change_if().is_ok() {
+            dynasm!(self.asm ; .arch x64
+                ; mov r9d, r8d
+                ; and r9d, IF
+                ; mov [r15 + at::IF_FLAG], r9d
+                ; neg r9d
+                ; sbb r9d, r9d
+                ; test r9d, [r15 + at::IRQ_PENDING]
+            );
+            let patch = self.jcc_rel32(NOT_EQUAL);
+            self.cold.push(Cold::PopFlagsCheck { patch, next: i.next_ip32() });
+        }
+        self.commit_flags();
+        Ok(())
+    }
+
+    /// EFLAGS from r8d, ESP, and EAX from r10d. POPFQ would do the flags in one instruction, but it
+    /// takes longer, and clears the TF of a monitor that is stepping.
+    pub(super) fn commit_flags(&mut self) {
+        dynasm!(self.asm ; .arch x64
+            ; mov eax, r8d
+            ; shr eax, OVERFLOW_BIT
+            ; and al, 1
+        );
+        self.flags_from_al();
+        dynasm!(self.asm ; .arch x64
+            ; mov eax, r8d
+            ; mov ah, al
+            ; sahf
+            ; mov eax, r10d
+            ; cld
+            ; lea r12d, [r12 + 4]
+        );
+    }
+
+    /// The state before a POPFD whose sequence came as far as its comparison.
+    pub(super) fn undo_pop_flags(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; mov eax, r11d);
+        self.flags_from_al();
+        dynasm!(self.asm ; .arch x64
+            ; sahf
+            ; mov eax, r10d
+        );
+    }
+
+    /// OF from AL (0 or 1); SAHF, which follows, leaves it alone.
+    fn flags_from_al(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; add al, 0x7f);
+    }
+}

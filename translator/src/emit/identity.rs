@@ -1,0 +1,71 @@
+//! Innocuous instructions: the same operation, with ESP renamed and the memory operand re-based.
+
+use super::{Emitter, Refused};
+use iced_x86::{Code, Instruction, OpKind, Register};
+
+/// The host register of a guest register: ESP and SP live in r12.
+pub(super) fn rename(reg: Register) -> Register {
+    match reg {
+        Register::ESP => Register::R12D,
+        Register::SP => Register::R12W,
+        other => other,
+    }
+}
+
+impl Emitter {
+    /// Re-emits `i`. LOCK is dropped: there is one virtual processor, and a lock that straddles
+    /// cache lines costs microseconds on the host. Redundant prefixes go too.
+    pub fn identity(&mut self, i: &Instruction) -> Result<(), Refused> {
+        self.identity_as(i.code(), i)
+    }
+
+    /// The forms that 64-bit mode lacks, or takes longer to decode (67h before a MOV with a plain
+    /// offset changes its length).
+    pub(super) fn other_form(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let code = match i.code() {
+            Code::Inc_r16 => Code::Inc_rm16,
+            Code::Inc_r32 => Code::Inc_rm32,
+            Code::Dec_r16 => Code::Dec_rm16,
+            Code::Dec_r32 => Code::Dec_rm32,
+            Code::Mov_AL_moffs8 => Code::Mov_r8_rm8,
+            Code::Mov_AX_moffs16 => Code::Mov_r16_rm16,
+            Code::Mov_EAX_moffs32 => Code::Mov_r32_rm32,
+            Code::Mov_moffs8_AL => Code::Mov_rm8_r8,
+            Code::Mov_moffs16_AX => Code::Mov_rm16_r16,
+            Code::Mov_moffs32_EAX => Code::Mov_rm32_r32,
+            _ => return Err(Refused),
+        };
+        self.identity_as(code, i)
+    }
+
+    fn identity_as(&mut self, code: Code, i: &Instruction) -> Result<(), Refused> {
+        let mut host = *i;
+        host.set_code(code);
+        strip_prefixes(&mut host);
+        for k in 0..host.op_count() {
+            match host.op_kind(k) {
+                OpKind::Register => host.set_op_register(k, rename(host.op_register(k))),
+                OpKind::Memory => {
+                    let address = self.address(i, Register::R12D)?;
+                    address.apply(&mut host);
+                }
+                OpKind::Immediate8
+                | OpKind::Immediate8_2nd
+                | OpKind::Immediate16
+                | OpKind::Immediate32
+                | OpKind::Immediate8to16
+                | OpKind::Immediate8to32 => {}
+                // Implicit operands through ESI and EDI, branch targets, far pointers.
+                _ => return Err(Refused),
+            }
+        }
+        self.encode(&host)
+    }
+}
+
+pub(super) fn strip_prefixes(i: &mut Instruction) {
+    i.set_has_lock_prefix(false);
+    i.set_has_repe_prefix(false);
+    i.set_has_repne_prefix(false);
+    i.set_segment_prefix(Register::None);
+}

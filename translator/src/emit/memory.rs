@@ -1,0 +1,186 @@
+//! Guest memory operands in host form.
+//!
+//! With GS base at the window and the 67h prefix, `[ebx+ecx*4+8]` truncates to 32 bits and adds the
+//! window's base in hardware. A segment base is added by LEA: r10d holds it, r11d the sum of base and
+//! index where both are there. Segments that need checks are refused.
+
+use super::{Emitter, Refused, at, identity::rename};
+use crate::{SegmentClass, TranslatorOptions};
+use dynasmrt::{DynasmApi, dynasm};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+/// A host operand `gs:[base + index*scale + disp]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address {
+    base: Register,
+    index: Register,
+    scale: u32,
+    disp: u32,
+}
+
+impl Address {
+    /// Bytes of displacement to encode. Without a base the only form has four.
+    fn displ_size(&self) -> u32 {
+        match self.disp as i32 {
+            _ if self.base == Register::None => 4,
+            0 => 0,
+            -128..=127 => 1,
+            _ => 4,
+        }
+    }
+
+    /// For building host instructions.
+    pub fn operand(&self) -> MemoryOperand {
+        MemoryOperand::new(
+            self.base,
+            self.index,
+            self.scale,
+            self.displ(),
+            self.displ_size(),
+            false,
+            Register::GS,
+        )
+    }
+
+    /// Replaces the memory operand of `host`.
+    pub fn apply(&self, host: &mut Instruction) {
+        host.set_memory_base(self.base);
+        host.set_memory_index(self.index);
+        host.set_memory_index_scale(self.scale);
+        host.set_memory_displacement64(self.displ() as u64);
+        host.set_memory_displ_size(self.displ_size());
+        host.set_segment_prefix(Register::GS);
+    }
+
+    fn displ(&self) -> i64 {
+        if self.base == Register::None && self.index == Register::None {
+            i64::from(self.disp)
+        } else {
+            i64::from(self.disp as i32)
+        }
+    }
+}
+
+/// Encoding index of a segment register.
+pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
+    match reg {
+        Register::ES => Ok(0),
+        Register::CS => Ok(1),
+        Register::SS => Ok(2),
+        Register::DS => Ok(3),
+        Register::FS => Ok(4),
+        Register::GS => Ok(5),
+        _ => Err(Refused),
+    }
+}
+
+fn wide(reg: Register) -> Register {
+    if reg == Register::None { reg } else { reg.full_register() }
+}
+
+impl Emitter {
+    /// The host operand for the memory operand of `i`, with ESP found in `esp`. Emits what the
+    /// segment's base needs, in r10 and r11.
+    pub(super) fn address(&mut self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
+        let mut a = plain(i, esp)?;
+        match self.mode.class(i.memory_segment()) {
+            SegmentClass::Flat => {
+                if self.opts.contains(TranslatorOptions::SHORT_ADDRESS) && is_short(&a, i.code()) {
+                    a.base = wide(a.base);
+                }
+                Ok(a)
+            }
+            SegmentClass::Based if self.opts.contains(TranslatorOptions::INLINE_BASED) => {
+                self.add_segment_base(a, segment_index(i.memory_segment())?)
+            }
+            SegmentClass::Based | SegmentClass::Other => Err(Refused),
+        }
+    }
+
+    fn add_segment_base(&mut self, a: Address, segment: usize) -> Result<Address, Refused> {
+        if a.index.size() == 1 {
+            return Err(Refused); // XLAT
+        }
+        dynasm!(self.asm ; .arch x64 ; mov r10d, [r15 + at::base(segment)]);
+        if a.base == Register::None {
+            return Ok(Address { base: Register::R10D, ..a });
+        }
+        if a.index == Register::None {
+            return Ok(Address { index: Register::R10D, scale: 1, ..a });
+        }
+        self.encode_lea(Register::R11D, a)?;
+        Ok(Address { base: Register::R10D, index: Register::R11D, scale: 1, disp: 0 })
+    }
+
+    /// `lea reg, [a]` in 64-bit arithmetic; a 32-bit `reg` gets the truncated sum.
+    fn encode_lea(&mut self, reg: Register, a: Address) -> Result<(), Refused> {
+        let code = if reg.size() == 2 { Code::Lea_r16_m } else { Code::Lea_r32_m };
+        let operand = MemoryOperand::new(
+            wide(a.base),
+            wide(a.index),
+            a.scale,
+            i64::from(a.disp as i32),
+            a.displ_size(),
+            false,
+            Register::None,
+        );
+        let lea = Instruction::with2(code, reg, operand).map_err(|_| Refused)?;
+        self.encode(&lea)
+    }
+
+    /// LEA: arithmetic, no access.
+    pub(super) fn lea(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let mut a = plain(i, Register::R12D)?;
+        let reg = rename(i.op0_register());
+        if a.base == Register::None && a.index != Register::None && a.scale == 1 {
+            (a.base, a.index) = (a.index, Register::None);
+        }
+        self.encode_lea(reg, a)
+    }
+
+    /// `mov r8d, operand 0 of i`, for a 32-bit register or memory operand.
+    pub(super) fn load_r8d(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let load = if i.op0_kind() == iced_x86::OpKind::Register {
+            let reg = rename(i.op0_register());
+            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, reg)
+        } else {
+            let operand = self.address(i, Register::R12D)?.operand();
+            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, operand)
+        };
+        self.encode(&load.map_err(|_| Refused)?)
+    }
+}
+
+/// The operand's parts with ESP in `esp`, no segment applied. 16-bit addressing is refused.
+fn plain(i: &Instruction, esp: Register) -> Result<Address, Refused> {
+    let (base, index) = (i.memory_base(), i.memory_index());
+    let sixteen = base.is_gpr16() || index.is_gpr16() || i.memory_displ_size() == 2;
+    if sixteen || base == Register::EIP {
+        return Err(Refused);
+    }
+    Ok(Address {
+        base: if base == Register::ESP { esp } else { base },
+        index,
+        scale: i.memory_index_scale(),
+        disp: i.memory_displacement32(),
+    })
+}
+
+/// A register alone is zero-extended already, so the 67h prefix can go. Not where the processor adds
+/// something itself: bit offsets and XLAT.
+fn is_short(a: &Address, code: Code) -> bool {
+    let alone = a.base != Register::None && a.index == Register::None && a.disp == 0;
+    alone
+        && !matches!(
+            code,
+            Code::Bt_rm16_r16
+                | Code::Bt_rm32_r32
+                | Code::Bts_rm16_r16
+                | Code::Bts_rm32_r32
+                | Code::Btr_rm16_r16
+                | Code::Btr_rm32_r32
+                | Code::Btc_rm16_r16
+                | Code::Btc_rm32_r32
+                | Code::Xlat_m8
+        )
+}

@@ -1,0 +1,223 @@
+//! The emitter: host bytes of one block, with its exits.
+//!
+//! Guest instructions go through iced's encoder, inline sequences through dynasm. Each family of
+//! sequences has a file. They all keep the rules of [`crate::context`]: no flag changes that the
+//! guest instruction does not change, and nothing is committed before the last access that can
+//! fault. A sequence that cannot be emitted answers [`Refused`], and the instruction becomes a
+//! callout.
+
+use crate::classify::Rewrite;
+use crate::context::ExecContext;
+use crate::translate::Step;
+use crate::{DirectExit, Mode, StubAddresses, Target, TranslatorOptions};
+use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
+use iced_x86::{Encoder, Instruction};
+use ringer_cpu::CpuState;
+use ringer_cpu::segment::Segment;
+use std::mem::offset_of;
+
+mod branch;
+mod exit;
+mod flags;
+mod identity;
+mod memory;
+mod misc;
+mod segment;
+mod stack;
+mod string;
+
+use exit::Cold;
+
+/// The instruction has no inline form here: it becomes a callout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// Offsets from r15.
+pub(crate) mod at {
+    use super::{CpuState, ExecContext, Segment, offset_of};
+
+    pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32;
+    pub const SEG: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, seg)) as i32;
+    pub const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
+    pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;
+    pub const IRQ_PENDING: i32 = offset_of!(ExecContext, irq_pending) as i32;
+    pub const EXIT_ARG: i32 = offset_of!(ExecContext, exit_arg) as i32;
+    pub const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
+    pub const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
+    pub const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;
+    pub const LOOKUPS: i32 = offset_of!(ExecContext, lookups) as i32;
+    pub const BLOCKS: i32 = offset_of!(ExecContext, blocks) as i32;
+
+    /// Base of the segment with encoding index `k`.
+    pub const fn base(k: usize) -> i32 {
+        SEG + (k * size_of::<Segment>() + offset_of!(Segment, base)) as i32
+    }
+
+    /// Selector of the segment with encoding index `k`.
+    pub const fn selector(k: usize) -> i32 {
+        SEG + (k * size_of::<Segment>() + offset_of!(Segment, selector)) as i32
+    }
+}
+
+/// Emits one block at a time; the buffers live on.
+pub(crate) struct Emitter {
+    asm: SimpleAssembler,
+    encoder: Encoder,
+    opts: TranslatorOptions,
+    mode: Mode,
+    base: u64,
+    stubs: StubAddresses,
+    eip: u32,
+    first_site: u32,
+    links: bool,
+    cold: Vec<Cold>,
+    exits: Vec<DirectExit>,
+    /// Where the prologue's instruction counts are, to be filled in at the end.
+    counts: Vec<usize>,
+    prologue_len: usize,
+}
+
+impl std::fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emitter")
+            .field("opts", &self.opts)
+            .field("mode", &self.mode)
+            .field("eip", &self.eip)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Emitter {
+    pub fn new(opts: TranslatorOptions) -> Self {
+        let nowhere = StubAddresses {
+            exit_link: 0,
+            exit_miss: 0,
+            exit_callout: 0,
+            exit_check: 0,
+            exit_budget: 0,
+        };
+        Self {
+            asm: SimpleAssembler::new(),
+            encoder: Encoder::new(64),
+            opts,
+            mode: Mode::empty(),
+            base: 0,
+            stubs: nowhere,
+            eip: 0,
+            first_site: 0,
+            links: false,
+            cold: Vec::new(),
+            exits: Vec::new(),
+            counts: Vec::new(),
+            prologue_len: 0,
+        }
+    }
+
+    /// Starts the block of guest address `eip`.
+    pub fn begin(&mut self, eip: u32, mode: Mode, target: &Target, first_site: u32) {
+        self.asm.ops = Vec::with_capacity(512);
+        self.mode = mode;
+        self.base = target.base;
+        self.stubs = target.stubs;
+        self.eip = eip;
+        self.first_site = first_site;
+        self.links = self.opts.contains(TranslatorOptions::LINK);
+        self.cold.clear();
+        self.exits.clear();
+        self.counts.clear();
+        self.prologue();
+        self.prologue_len = self.offset();
+    }
+
+    /// The block crosses a page: its exits are looked up, never linked.
+    pub fn forbid_links(&mut self) {
+        self.links = false;
+    }
+
+    /// Emits the cold tails and hands the block over; it has `instrs` guest instructions.
+    pub fn finish(&mut self, instrs: u32) -> (Vec<u8>, Vec<DirectExit>) {
+        self.emit_cold();
+        for k in 0..self.counts.len() {
+            let at = self.counts[k];
+            self.asm.ops[at..at + 4].copy_from_slice(&instrs.to_le_bytes());
+        }
+        (std::mem::take(&mut self.asm.ops), std::mem::take(&mut self.exits))
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Bytes emitted so far.
+    pub fn offset(&self) -> usize {
+        self.asm.ops.len()
+    }
+
+    /// Takes back everything from `offset` on: host bytes, exits and cold tails.
+    pub fn truncate(&mut self, offset: usize) {
+        self.asm.ops.truncate(offset);
+        self.exits.retain(|exit| (exit.patch_off as usize) < offset);
+        self.cold.retain(|cold| cold.patch() < offset);
+    }
+
+    /// Encodes `i` as it is.
+    fn encode(&mut self, i: &Instruction) -> Result<(), Refused> {
+        self.encoder.set_buffer(std::mem::take(&mut self.asm.ops));
+        let result = self.encoder.encode(i, self.base);
+        self.asm.ops = self.encoder.take_buffer();
+        result.map(drop).map_err(|_| Refused)
+    }
+
+    /// Emits the inline sequence `rewrite` for `i`.
+    pub fn rewrite(&mut self, rewrite: Rewrite, i: &Instruction) -> Result<Step, Refused> {
+        match rewrite {
+            Rewrite::Nothing => Ok(()),
+            Rewrite::Lea => self.lea(i),
+            Rewrite::OtherForm => self.other_form(i),
+            Rewrite::Exchange => self.exchange(i),
+            Rewrite::Push => self.push(i),
+            Rewrite::PushSegment => self.push_segment(i),
+            Rewrite::Pop => self.pop(i),
+            Rewrite::PushAll => self.push_all(),
+            Rewrite::PopAll => self.pop_all(),
+            Rewrite::Leave => self.leave(),
+            Rewrite::String => self.string(i),
+            Rewrite::ReadSegment => self.read_segment(i),
+            Rewrite::ClearInterrupts => self.cli(),
+            Rewrite::PushFlags => self.push_flags(),
+            Rewrite::PopFlags => self.pop_flags(i),
+            Rewrite::SetInterrupts => return self.may_change_if().map(|()| Step::Shadow),
+            Rewrite::Jump => return Ok(self.jump_to(i)),
+            Rewrite::JumpIndirect => return self.jump_indirect(i),
+            Rewrite::JumpIf => return self.jump_if(i),
+            Rewrite::Loop => return self.loop_back(i),
+            Rewrite::Call => return Ok(self.call(i)),
+            Rewrite::CallIndirect => return self.call_indirect(i),
+            Rewrite::Return => return self.ret(i),
+        }
+        .map(|()| Step::Next)
+    }
+
+    /// The counters that the options ask for. A fault or an interrupt inside belongs to the block's
+    /// first instruction.
+    fn prologue(&mut self) {
+        if self.opts.contains(TranslatorOptions::BUDGET) {
+            self.budget_check();
+        }
+        if self.opts.contains(TranslatorOptions::COUNT) {
+            dynasm!(self.asm ; .arch x64
+                ; mov r8, [r15 + at::RETIRED]
+                ; lea r8, [r8 + i32::MAX]
+            );
+            self.counts.push(self.offset() - 4);
+            dynasm!(self.asm ; .arch x64 ; mov [r15 + at::RETIRED], r8);
+        }
+        if self.opts.contains(TranslatorOptions::PROFILE) {
+            dynasm!(self.asm ; .arch x64
+                ; mov r8, [r15 + at::BLOCKS]
+                ; lea r8, [r8 + 1]
+                ; mov [r15 + at::BLOCKS], r8
+            );
+        }
+    }
+}

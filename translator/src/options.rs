@@ -1,0 +1,52 @@
+//! Which optimisations and counters the translator applies: one switch each, so that a bug can be
+//! bisected. With none set, translated code still runs everything right, through callouts.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Switches of the translator.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct TranslatorOptions: u32 {
+        /// Direct branches within a page get a patchable jump.
+        const LINK = 1 << 0;
+        /// Branches look their target up inline instead of leaving for the dispatcher.
+        const INDIRECT = 1 << 1;
+        /// Innocuous instructions run as themselves.
+        const IDENTITY = 1 << 2;
+        /// PUSH, POP, LEAVE, PUSHA, POPA run inline.
+        const INLINE_STACK = 1 << 3;
+        /// Branches, calls and returns run inline.
+        const INLINE_BRANCH = 1 << 4;
+        /// String instructions run inline.
+        const INLINE_STRINGS = 1 << 5;
+        /// CLI, STI, PUSHF and POPF run inline.
+        const INLINE_FLAGS = 1 << 6;
+        /// Reading segment registers runs inline.
+        const INLINE_SEGREAD = 1 << 7;
+        /// XCHG with memory runs inline (without the implied lock).
+        const INLINE_XCHG = 1 << 8;
+        /// Accesses through segments with a base run inline.
+        const INLINE_BASED = 1 << 9;
+        /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
+        const SHORT_ADDRESS = 1 << 10;
+
+        /// Count retired instructions, per block.
+        const COUNT = 1 << 16;
+        /// Count blocks entered and inline lookups.
+        const PROFILE = 1 << 17;
+        /// Leave before the block that would exceed the instruction budget.
+        const BUDGET = 1 << 18;
+
+        /// Every rewriting optimisation, and IDENTITY.
+        const REWRITES = Self::IDENTITY.bits() | Self::INLINE_STACK.bits()
+            | Self::INLINE_BRANCH.bits() | Self::INLINE_STRINGS.bits() | Self::INLINE_FLAGS.bits()
+            | Self::INLINE_SEGREAD.bits() | Self::INLINE_XCHG.bits() | Self::INLINE_BASED.bits()
+            | Self::SHORT_ADDRESS.bits();
+    }
+}
+
+impl Default for TranslatorOptions {
+    fn default() -> Self {
+        Self::LINK | Self::INDIRECT | Self::REWRITES
+    }
+}

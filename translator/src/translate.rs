@@ -1,0 +1,366 @@
+//! Block discovery: from a guest EIP to the end of the basic block, one instruction at a time.
+//!
+//! # Where a block ends
+//! At a control transfer, at a callout (the interpreter runs that instruction), at the end of its
+//! page, at `max_instrs`, after the instruction behind an STI (where interrupts are checked), and
+//! before an instruction that crosses into the next page, unless that is the block's first: then it
+//! is the whole block, and none of its exits is linked.
+//!
+//! # The map
+//! `map[k]` is where the host sequence of the k-th guest instruction begins, for k < `instrs`. One
+//! more entry may follow: the boundary at which the block is left, for a callout, a fall-through, or
+//! a check. A host RIP belongs to the last entry at or before it; at an entry's exact address the
+//! guest is at an instruction boundary.
+
+use crate::classify::{Table, Treatment, Unit};
+use crate::emit::{Emitter, Refused};
+use crate::{Mode, TranslatorOptions};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use ringer_cpu::Features;
+
+/// Where the guest's bytes are.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// EIP of the first byte; CS is flat, so also its linear address.
+    pub eip: u32,
+    /// From `eip` to the end of its page, then, if the caller has them, bytes of the next page.
+    pub bytes: &'a [u8],
+    /// How many of `bytes` are in the first page.
+    pub page_left: u32,
+    /// Instructions in a block at most; at least 1 is assumed.
+    pub max_instrs: u32,
+}
+
+/// Where the host code will run.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Executable host address of the block's first byte.
+    pub base: u64,
+    /// The exits.
+    pub stubs: StubAddresses,
+}
+
+/// Absolute host addresses of the exit stubs, within 2 GiB of every block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StubAddresses {
+    /// Direct exit not linked yet; `cpu.eip` and `exit_arg` are set.
+    pub exit_link: u64,
+    /// Indirect exit to the EIP in r8d.
+    pub exit_miss: u64,
+    /// Callout; `cpu.eip` is set.
+    pub exit_callout: u64,
+    /// An interrupt is pending; `cpu.eip` is set.
+    pub exit_check: u64,
+    /// The instruction budget is used up; `cpu.eip` is set.
+    pub exit_budget: u64,
+}
+
+/// A translated block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// Host code; position-dependent, for [`Target::base`].
+    pub host: Vec<u8>,
+    /// Guest bytes that the translation depends on, a final callout's included.
+    pub guest_len: u32,
+    /// Guest instructions that run as host code.
+    pub instrs: u32,
+    /// Host offset to guest EIP; see the module's head.
+    pub map: Vec<MapEntry>,
+    /// Exits that can be linked.
+    pub exits: Vec<DirectExit>,
+    /// How the block ends.
+    pub terminator: Terminator,
+    /// What its instructions were.
+    pub classes: ClassCounts,
+    /// It has bytes of a second page.
+    pub crosses_page: bool,
+}
+
+/// Where a guest instruction's host sequence begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Offset in [`Translation::host`].
+    pub host_off: u32,
+    /// The guest instruction.
+    pub eip: u32,
+}
+
+/// A jump that can be patched to lead straight to another block in the same page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectExit {
+    /// Number of the site: `first_site` plus the index in [`Translation::exits`].
+    pub site: u32,
+    /// Offset of the rel32 field; it leads to the exit's cold stub until it is patched.
+    pub patch_off: u32,
+    /// The guest EIP it goes to.
+    pub target: u32,
+}
+
+/// How a block ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminator {
+    /// JMP or CALL to a known address.
+    Direct {
+        /// The destination.
+        target: u32,
+    },
+    /// A conditional branch.
+    Conditional {
+        /// The destination when taken.
+        taken: u32,
+        /// The next instruction.
+        fallthrough: u32,
+    },
+    /// JMP or CALL through a register or memory.
+    Indirect,
+    /// RET.
+    Return,
+    /// The interpreter runs the instruction at `eip`.
+    Callout {
+        /// That instruction.
+        eip: u32,
+    },
+    /// The size limit, the page's end, or a check for interrupts.
+    FallThrough {
+        /// The next instruction.
+        next: u32,
+    },
+}
+
+/// How many instructions of a block were of which class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassCounts {
+    /// Re-emitted as themselves.
+    pub innocuous: u32,
+    /// Inline sequences.
+    pub rewritten: u32,
+    /// Left to the interpreter (0 or 1: it ends the block).
+    pub callout: u32,
+}
+
+/// What one guest instruction became.
+pub(crate) enum Step {
+    /// A sequence that falls through to the next instruction.
+    Next,
+    /// STI: one more instruction, then a check.
+    Shadow,
+    /// The end of the block.
+    End(Terminator),
+}
+
+/// F3 before BSF and BSR has no meaning on the modelled processors, nor before WBINVD.
+const DECODER: u32 =
+    DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD | DecoderOptions::NO_WBNOINVD;
+
+/// Translates blocks; owns the table and the buffers.
+#[derive(Debug)]
+pub struct Translator {
+    table: Table,
+    emitter: Emitter,
+}
+
+/// The state to go back to when STI turns out to need the interpreter.
+struct Snapshot {
+    host: usize,
+    instrs: u32,
+    classes: ClassCounts,
+    sti: Instruction,
+    sti_at: u32,
+}
+
+/// A block in the making.
+struct Draft {
+    instrs: u32,
+    guest_len: u32,
+    classes: ClassCounts,
+    map: Vec<MapEntry>,
+    crosses_page: bool,
+}
+
+impl Draft {
+    fn mark(&mut self, host_off: usize, eip: u32) {
+        self.map.push(MapEntry { host_off: host_off as u32, eip });
+    }
+}
+
+/// One translation with a [`Translator`] of its own: for tests and tools.
+#[must_use]
+pub fn translate(
+    src: &Source<'_>,
+    mode: Mode,
+    opts: TranslatorOptions,
+    features: Features,
+    target: &Target,
+    first_site: u32,
+) -> Translation {
+    Translator::new(opts, features).translate(src, mode, target, first_site)
+}
+
+impl Translator {
+    /// A translator for a processor with `features`.
+    #[must_use]
+    pub fn new(opts: TranslatorOptions, features: Features) -> Self {
+        Self { table: Table::new(opts, features), emitter: Emitter::new(opts) }
+    }
+
+    /// Translates the block at `src` for `mode`, to run at `target`; its direct exits are numbered
+    /// from `first_site`.
+    pub fn translate(
+        &mut self,
+        src: &Source<'_>,
+        mode: Mode,
+        target: &Target,
+        first_site: u32,
+    ) -> Translation {
+        self.emitter.begin(src.eip, mode, target, first_site);
+        let mut draft = Draft {
+            instrs: 0,
+            guest_len: 0,
+            classes: ClassCounts::default(),
+            map: Vec::with_capacity(16),
+            crosses_page: false,
+        };
+        let terminator = self.body(src, &mut draft);
+        let (host, exits) = self.emitter.finish(draft.instrs);
+        if let Some(first) = draft.map.first_mut() {
+            first.host_off = 0;
+        }
+        Translation {
+            host,
+            guest_len: draft.guest_len,
+            instrs: draft.instrs,
+            map: draft.map,
+            exits,
+            terminator,
+            classes: draft.classes,
+            crosses_page: draft.crosses_page,
+        }
+    }
+
+    fn body(&mut self, src: &Source<'_>, draft: &mut Draft) -> Terminator {
+        let page_left = (src.page_left as usize).min(src.bytes.len()) as u32;
+        let mut decoder = Decoder::with_ip(32, src.bytes, u64::from(src.eip), DECODER);
+        let mut instruction = Instruction::default();
+        let mut shadow = None;
+        loop {
+            let at = decoder.position() as u32;
+            let eip = src.eip.wrapping_add(at);
+            let full = draft.instrs >= src.max_instrs.max(1) && shadow.is_none();
+            if full || (at >= page_left && at > 0) {
+                return self.boundary(draft, eip, shadow);
+            }
+            decoder.decode_out(&mut instruction);
+            let cut = decoder.last_error() == DecoderError::NoMoreBytes;
+            let end = decoder.position() as u32;
+            if cut || end > page_left {
+                if at > 0 {
+                    return self.boundary(draft, eip, shadow);
+                }
+                draft.crosses_page = !cut;
+                self.emitter.forbid_links();
+            }
+            draft.guest_len = end;
+            // An instruction that wraps round the end of the address space is not ours to judge.
+            let wraps = u64::from(src.eip) + u64::from(end) > 1 << 32;
+            let step = if cut || wraps { Err(Refused) } else { self.one(&instruction, draft) };
+            match (step, shadow.take()) {
+                (Ok(Step::Next), None) if draft.crosses_page => {
+                    return self.boundary(draft, instruction.next_ip32(), None);
+                }
+                (Ok(Step::Next), None) => {}
+                (Ok(Step::Next), Some(_)) => {
+                    let next = instruction.next_ip32();
+                    draft.mark(self.emitter.offset(), next);
+                    self.emitter.check(next);
+                    return Terminator::FallThrough { next };
+                }
+                (Ok(Step::Shadow), None) if !draft.crosses_page => {
+                    shadow = Some(self.snapshot(draft, instruction, at));
+                    self.emitter.sti();
+                    draft.instrs += 1;
+                    draft.classes.rewritten += 1;
+                }
+                (Ok(Step::End(terminator)), None) => return terminator,
+                (Err(Refused) | Ok(Step::Shadow), None) => return self.callout(draft, eip),
+                (_, Some(s)) => return self.give_up(draft, s),
+            }
+        }
+    }
+
+    /// Emits one instruction. On [`Refused`] nothing is left of it.
+    fn one(&mut self, i: &Instruction, draft: &mut Draft) -> Result<Step, Refused> {
+        let (treatment, unit) = self.table.get(i.code());
+        let missing = match unit {
+            Unit::Integer => Mode::empty(),
+            Unit::Fpu => Mode::FPU_OFF,
+            Unit::Sse => Mode::SSE_OFF,
+        };
+        if self.emitter.mode().intersects(missing) {
+            return Err(Refused);
+        }
+        let start = self.emitter.offset();
+        let step = match treatment {
+            Treatment::Callout => Err(Refused),
+            Treatment::Innocuous => self.emitter.identity(i).map(|()| Step::Next),
+            Treatment::Rewritten(rewrite) => self.emitter.rewrite(rewrite, i),
+        };
+        match step {
+            Ok(Step::Shadow) => {}
+            Ok(_) => {
+                draft.mark(start, i.ip32());
+                draft.instrs += 1;
+                match treatment {
+                    Treatment::Innocuous => draft.classes.innocuous += 1,
+                    _ => draft.classes.rewritten += 1,
+                }
+            }
+            Err(Refused) => self.emitter.truncate(start),
+        }
+        step
+    }
+
+    fn snapshot(&mut self, draft: &mut Draft, sti: Instruction, at: u32) -> Snapshot {
+        let s = Snapshot {
+            host: self.emitter.offset(),
+            instrs: draft.instrs,
+            classes: draft.classes,
+            sti,
+            sti_at: at,
+        };
+        draft.mark(s.host, sti.ip32());
+        s
+    }
+
+    /// The instruction behind an STI cannot run inline: the STI is a callout.
+    fn give_up(&mut self, draft: &mut Draft, s: Snapshot) -> Terminator {
+        self.emitter.truncate(s.host);
+        draft.map.truncate(s.instrs as usize);
+        draft.instrs = s.instrs;
+        draft.classes = s.classes;
+        draft.guest_len = s.sti_at + s.sti.len() as u32;
+        self.callout(draft, s.sti.ip32())
+    }
+
+    fn callout(&mut self, draft: &mut Draft, eip: u32) -> Terminator {
+        draft.mark(self.emitter.offset(), eip);
+        draft.classes.callout += 1;
+        self.emitter.callout(eip);
+        Terminator::Callout { eip }
+    }
+
+    fn boundary(&mut self, draft: &mut Draft, next: u32, shadow: Option<Snapshot>) -> Terminator {
+        if let Some(s) = shadow {
+            return self.give_up(draft, s);
+        }
+        draft.mark(self.emitter.offset(), next);
+        self.emitter.jump(next);
+        Terminator::FallThrough { next }
+    }
+}
+
+
+/// The same decoding as the translator's, for listings.
+pub(crate) fn guest_decoder(bytes: &[u8], eip: u32) -> Decoder<'_> {
+    Decoder::with_ip(32, bytes, u64::from(eip), DECODER)
+}
+
