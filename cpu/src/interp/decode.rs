@@ -155,9 +155,19 @@ fn decode_at<B: Bus>(
                 buf[count..count + got].copy_from_slice(&more[..got]);
                 count += got;
             }
-            _ => return Err(Exception::ud()),
+            _ => return Err(refused(site, &buf[..count], instruction.len())),
         }
     }
+}
+
+/// The exception of `len` bytes that are no instruction. The decoder does not tell an instruction
+/// that goes on after 15 bytes from an invalid one of 15; decoding without its legality checks does.
+fn refused(site: Site, bytes: &[u8], len: usize) -> Exception {
+    if len < MAX_LENGTH {
+        return Exception::ud();
+    }
+    let lenient = Decoder::new(site.bitness, bytes, DecoderOptions::NO_INVALID_CHECK).decode();
+    if lenient.is_invalid() { Exception::gp(0) } else { Exception::ud() }
 }
 
 fn entry<B: Bus>(

@@ -1,0 +1,8 @@
+//! Integer instructions through the public interface: faults that leave no trace, decoding at the
+//! edges, REP, and what happens between two instructions.
+
+mod between;
+mod decoding;
+mod machine;
+mod memory;
+mod strings;
