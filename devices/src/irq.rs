@@ -1,0 +1,198 @@
+//! The PC's sixteen interrupt lines: two 8259As, the second's INT on the first's IR2.
+//!
+//! IRQ 0..=7 are the master's lines, 8..=15 the slave's. The processor sees one INTR line and gets one
+//! vector from an INTA cycle, whichever chip it comes from.
+
+use crate::pic::Pic;
+
+/// The master line that the slave's INT drives.
+const CASCADE: u8 = 2;
+
+/// IRQ 0, 1 and 2 belong to the board and are edge-triggered whatever the guest says; so are 8 and 13.
+const ELCR_MASTER: u8 = 0xf8;
+const ELCR_SLAVE: u8 = 0xde;
+
+/// Which of the two chips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chip {
+    /// IRQ 0..=7, and INTR.
+    Master,
+    /// IRQ 8..=15, behind the master's IR2.
+    Slave,
+}
+
+/// Both chips and the wire between them.
+#[derive(Clone, Debug)]
+pub(crate) struct Irqs {
+    master: Pic,
+    slave: Pic,
+}
+
+impl Irqs {
+    /// Both chips after power-on: everything masked.
+    pub(crate) fn new() -> Self {
+        Irqs { master: Pic::new(ELCR_MASTER), slave: Pic::new(ELCR_SLAVE) }
+    }
+
+    /// Drives line `irq` (0..=15).
+    pub(crate) fn set(&mut self, irq: u8, level: bool) {
+        if irq < 8 {
+            self.master.set_line(irq, level);
+        } else {
+            self.slave.set_line(irq & 7, level);
+            self.cascade();
+        }
+    }
+
+    /// A short low on line `irq`, which ends high: a new edge whatever the level before.
+    pub(crate) fn edge(&mut self, irq: u8) {
+        self.set(irq, false);
+        self.set(irq, true);
+    }
+
+    fn cascade(&mut self) {
+        self.master.set_line(CASCADE, self.slave.request().is_some());
+    }
+
+    /// The INTR line.
+    pub(crate) fn intr(&self) -> bool {
+        self.master.request().is_some()
+    }
+
+    /// An INTA cycle: the vector, and the IRQ it stands for unless it is spurious.
+    pub(crate) fn ack(&mut self) -> (u8, Option<u8>) {
+        match self.master.ack() {
+            None => (self.master.vector(7), None),
+            Some(CASCADE) => {
+                let level = self.slave.ack();
+                // The slave's INT falls with INTA and rises again for whatever else it has to say.
+                self.master.set_line(CASCADE, false);
+                self.cascade();
+                (self.slave.vector(level.unwrap_or(7)), level.map(|level| level + 8))
+            }
+            Some(level) => (self.master.vector(level), Some(level)),
+        }
+    }
+
+    fn chip(&mut self, chip: Chip) -> &mut Pic {
+        match chip {
+            Chip::Master => &mut self.master,
+            Chip::Slave => &mut self.slave,
+        }
+    }
+
+    /// Reads a chip's even or odd port.
+    pub(crate) fn read(&mut self, chip: Chip, a0: bool) -> u8 {
+        let value = self.chip(chip).read(a0);
+        self.cascade();
+        value
+    }
+
+    /// Writes a chip's even or odd port.
+    pub(crate) fn write(&mut self, chip: Chip, a0: bool, value: u8) {
+        self.chip(chip).write(a0, value);
+        self.cascade();
+    }
+
+    /// Reads a chip's edge/level control register.
+    pub(crate) fn elcr(&mut self, chip: Chip) -> u8 {
+        self.chip(chip).elcr()
+    }
+
+    /// Writes a chip's edge/level control register.
+    pub(crate) fn set_elcr(&mut self, chip: Chip, value: u8) {
+        self.chip(chip).set_elcr(value);
+        self.cascade();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready() -> Irqs {
+        let mut irqs = Irqs::new();
+        for (chip, base, icw3) in [(Chip::Master, 0x20, 4), (Chip::Slave, 0x28, 2)] {
+            irqs.write(chip, false, 0x11);
+            for value in [base, icw3, 1, 0] {
+                irqs.write(chip, true, value);
+            }
+        }
+        irqs
+    }
+
+    fn eoi(irqs: &mut Irqs, chip: Chip) {
+        irqs.write(chip, false, 0x20);
+    }
+
+    #[test]
+    fn slave_interrupt_comes_with_the_slaves_vector() {
+        let mut irqs = ready();
+        irqs.edge(12);
+        assert!(irqs.intr());
+        assert_eq!(irqs.ack(), (0x2c, Some(12)));
+        assert!(!irqs.intr());
+        irqs.write(Chip::Master, false, 0x0b);
+        assert_eq!(irqs.read(Chip::Master, false), 4, "the master serves its IR2");
+    }
+
+    #[test]
+    fn slave_ranks_at_ir2() {
+        let mut irqs = ready();
+        for irq in [3, 8, 1] {
+            irqs.edge(irq);
+        }
+        assert_eq!(irqs.ack().1, Some(1));
+        eoi(&mut irqs, Chip::Master);
+        assert_eq!(irqs.ack().1, Some(8));
+        eoi(&mut irqs, Chip::Slave);
+        eoi(&mut irqs, Chip::Master);
+        assert_eq!(irqs.ack().1, Some(3));
+    }
+
+    #[test]
+    fn second_slave_interrupt_is_not_lost() {
+        let mut irqs = ready();
+        irqs.edge(9);
+        assert_eq!(irqs.ack().1, Some(9));
+        irqs.edge(8);
+        irqs.edge(14);
+        assert!(!irqs.intr(), "IR2 is in service in the master");
+        eoi(&mut irqs, Chip::Slave);
+        eoi(&mut irqs, Chip::Master);
+        assert_eq!(irqs.ack().1, Some(8));
+        eoi(&mut irqs, Chip::Slave);
+        eoi(&mut irqs, Chip::Master);
+        assert_eq!(irqs.ack().1, Some(14));
+    }
+
+    #[test]
+    fn special_fully_nested_master_lets_the_slave_nest() {
+        let mut irqs = ready();
+        irqs.write(Chip::Master, false, 0x11);
+        for value in [0x20, 4, 0x11, 0] {
+            irqs.write(Chip::Master, true, value);
+        }
+        irqs.edge(12);
+        assert_eq!(irqs.ack().1, Some(12));
+        irqs.edge(9);
+        assert_eq!(irqs.ack().1, Some(9));
+    }
+
+    #[test]
+    fn request_withdrawn_before_inta_is_spurious() {
+        let mut irqs = ready();
+        irqs.edge(3);
+        irqs.write(Chip::Master, true, 0x08);
+        assert_eq!(irqs.ack(), (0x27, None));
+        irqs.write(Chip::Master, true, 0);
+        assert_eq!(irqs.ack(), (0x23, Some(3)));
+        eoi(&mut irqs, Chip::Master);
+
+        irqs.edge(10);
+        irqs.write(Chip::Slave, true, 0xff);
+        assert_eq!(irqs.ack(), (0x2f, None), "the master had latched IR2: spurious IRQ 15");
+        irqs.write(Chip::Master, false, 0x0b);
+        assert_eq!(irqs.read(Chip::Master, false), 4, "which needs an EOI at the master");
+    }
+}
