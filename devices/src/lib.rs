@@ -16,8 +16,8 @@
 //! - Nothing here knows the processor: what a device wants of it comes out as a [`BoardEvent`], or as
 //!   the level of the INTR line.
 
-//pub mod acpi;
-//mod aml;
+pub mod acpi;
+mod aml;
 pub mod board;
 pub mod bus;
 pub mod clock;
