@@ -1,1 +1,17 @@
-//! placeholder
+//! Guest memory as the processor sees it: RAM, page walks, the software TLB, shadow windows.
+//!
+//! - [`ram`]: guest physical memory in a memfd.
+//! - [`walk`]: page walks with rights, reserved bits, accessed and dirty flags.
+//! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
+//! - [`windows`]: host address ranges in which translated code reaches guest memory directly.
+//!
+//! `unsafe` is confined to `ram.rs` and `hostmap.rs`.
+
+pub mod ram;
+pub mod soft;
+mod tlb;
+pub mod walk;
+
+pub use ram::{GuestMemory, MemoryError, Region};
+pub use soft::{Mmu, PhysIo};
+pub use walk::{Path, Translation};
