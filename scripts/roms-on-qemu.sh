@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the test ROMs on QEMU's TCG: an independent machine to develop them against. Not part of the tests: QEMU is known
-# to differ from the SDM in places, which the heads of the ROMs concerned say (`# QEMU: ...`).
+# to differ from the SDM in places (it checks no segment limits, for one); the ROMs leave those checks out when the symbol
+# QEMU is defined, as it is here and nowhere else.
 #
 # usage: scripts/roms-on-qemu.sh [name-or-path ...]     (all ROMs without arguments)
 set -eu
@@ -24,7 +25,7 @@ build() {
         *) echo "$1: unknown load kind '$2'" >&2; return 1 ;;
     esac
     # shellcheck disable=SC2086
-    as --32 --fatal-warnings $defs -I "$roms/include" -o "$work/object" "$1" &&
+    as --32 --fatal-warnings --defsym QEMU=1 $defs -I "$roms/include" -o "$work/object" "$1" &&
         ld -m elf_i386 -static -nostdlib --build-id=none -z max-page-size=4096 --no-warn-rwx-segments \
             -T "$roms/include/$script" $format -o "$work/image" "$work/object"
 }
@@ -60,7 +61,7 @@ run_rom() {
     build "$1" "$load" || { echo "not built   $1"; return 1; }
     status=0
     # shellcheck disable=SC2046
-    timeout "$(head_value "$1" timeout | grep . || echo 10)" "$qemu" -accel tcg -display none -monitor none \
+    timeout -s KILL "$(head_value "$1" timeout | grep . || echo 10)" "$qemu" -accel tcg -display none -monitor none \
         -serial "file:$work/serial" -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 \
         $(machine_args "$1" "$load") </dev/null >"$work/messages" 2>&1 || status=$?
     wanted=$(head_value "$1" serial)
@@ -72,10 +73,9 @@ run_rom() {
         cmp -s "$work/wanted" "$work/serial" || problem="$problem serial differs"
     fi
     if [ -z "$problem" ]; then echo "ok          $(basename "$1" .s)"; return 0; fi
-    if grep -q '^# QEMU:' "$1"; then echo "qemu-differs $(basename "$1" .s): $problem"; else
-        echo "FAILED      $(basename "$1" .s): $problem"; fi
+    echo "FAILED      $(basename "$1" .s): $problem"
     sed 's/^/    /' "$work/serial" "$work/messages"
-    grep -q '^# QEMU:' "$1"
+    return 1
 }
 
 [ $# -gt 0 ] || set -- "$roms"/*.s
