@@ -107,6 +107,11 @@ pub trait Bus {
     /// The x87 unit's FERR# line (CR0.NE = 0): true asserts IRQ 13.
     fn ferr(&mut self, _asserted: bool) {}
 
+    /// Whether the board holds IGNNE#: x87 errors are ignored while CR0.NE = 0.
+    fn ignne(&mut self) -> bool {
+        false
+    }
+
     /// Reads a byte.
     ///
     /// # Errors

@@ -1,18 +1,84 @@
-//! x87, MMX and SSE: executed by the host's own unit on the guest's saved state.
+//! x87, MMX, SSE and SSE2: executed by the host's own unit on the guest's saved state, so that
+//! 80-bit results, transcendental functions and every status bit are exact.
+//!
+//! # How an instruction runs
+//! The guest's registers are in `CpuState::fpu`, an FXSAVE image. A handler checks availability
+//! ([`gate`]), reads the memory operand through the bus into a [`host::Frame`], lets a *thunk* (the
+//! same instruction, re-encoded to work on the frame; [`thunk`]) run between FXRSTOR and FXSAVE, writes
+//! the memory result through the bus and only then commits the image. So a fault at any point leaves
+//! the guest's state as it was.
+//!
+//! # What the host must never see
+//! - An x87 exception that is pending and a waiting instruction: that would be a host SIGFPE. [`gate`]
+//!   raises the guest's #MF first.
+//! - An unmasked SIMD exception: it is masked for the run and raised afterwards ([`simd`]).
+//! - The guest's instruction and data pointers are not the host's: [`image`] keeps them in the image.
+//!
+//! # Where the state is
+//! Translated code keeps the guest's state in the host's registers (`CpuState::fpu_in_host`).
+//! [`claim`] takes it back into the image, [`release`] gives it to the host; every handler claims.
 
-/// Executes instructions on the host's FPU.
-#[derive(Debug)]
-pub struct HostUnit {}
+mod arena;
+mod control;
+mod gate;
+mod host;
+mod image;
+mod live;
+mod maskmov;
+mod memory;
+mod simd;
+mod thunk;
+mod x87;
 
-impl HostUnit {
-    /// A unit that holds no state yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {}
-    }
-}
+#[cfg(test)]
+mod tests;
+
+use super::Handler;
+use crate::bus::Bus;
+use iced_x86::{Code, CpuidFeature as F, Mnemonic as M, OpCodeOperandKind as K};
+
+pub use host::HostUnit;
+pub use live::{claim, release};
 
 /// The handler of `code`, if it belongs here.
-pub(super) fn lookup<B: crate::Bus>(_code: iced_x86::Code) -> Option<super::Handler<B>> {
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let info = code.op_code();
+    // The forms with a leading WAIT are two instructions to the processor and to the decoder.
+    if !(info.mode16() || info.mode32()) || info.fwait() {
+        return None;
+    }
+    let features = code.cpuid_features();
+    if !features.iter().all(|f| ours(*f)) {
+        return None;
+    }
+    if features.iter().any(|f| matches!(f, F::FPU | F::FPU287 | F::FPU387)) {
+        return Some(control::lookup(code).unwrap_or(x87::arithmetic::<B>));
+    }
+    if features.iter().any(|f| matches!(f, F::MMX | F::SSE | F::SSE2 | F::FXSR | F::CLFSH)) {
+        return memory::lookup(code).or_else(|| vector(code));
+    }
     None
+}
+
+/// Features of which instructions belong here (CMOV: FCMOVcc).
+fn ours(feature: F) -> bool {
+    matches!(
+        feature,
+        F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::MMX | F::SSE | F::SSE2 | F::FXSR | F::CLFSH
+    )
+}
+
+/// The register and arithmetic instructions, by the kinds of registers that they touch.
+fn vector<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let kinds = code.op_code();
+    let kinds = kinds.op_kinds();
+    let mm = kinds.iter().any(|k| matches!(k, K::mm_reg | K::mm_rm | K::mm_or_mem));
+    let xmm = kinds.iter().any(|k| matches!(k, K::xmm_reg | K::xmm_rm | K::xmm_or_mem));
+    match (mm, xmm) {
+        (true, true) => Some(simd::mixed::<B>),
+        (true, false) => Some(simd::mmx::<B>),
+        (false, true) => Some(simd::sse::<B>),
+        (false, false) if code.mnemonic() == M::Emms => Some(simd::mmx::<B>),
+        (false, false) => None,
+    }
 }

@@ -1,0 +1,133 @@
+//! The host's FPU as an execution unit: a frame, the cache of thunks, and the call.
+//!
+//! Invariant: `current` is an entry of the arena as it is now; only `prepare` sets it.
+
+use super::arena::Arena;
+use super::thunk::{self, Plan};
+use crate::flags::Eflags;
+use crate::state::FpuImage;
+use iced_x86::Instruction;
+use std::collections::HashMap;
+use std::mem::{offset_of, transmute};
+use std::ptr::NonNull;
+
+/// MXCSR bits that exist on any model (SDM volume 1, 10.2.3); others make FXRSTOR fault.
+pub(super) const MXCSR_BITS: u32 = 0xffff;
+
+/// What a thunk works on.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Frame {
+    /// The memory operand; long enough for FNSAVE's 108 bytes.
+    pub mem: [u8; 128],
+    /// The guest's registers.
+    pub fx: FpuImage,
+    /// The general register.
+    pub gpr: u64,
+    /// RFLAGS to run with, and as they were afterwards.
+    pub flags: u64,
+    /// The host's MXCSR meanwhile.
+    pub host_mxcsr: u32,
+}
+
+/// Offsets in [`Frame`] for the assembler.
+pub(super) const FX: usize = offset_of!(Frame, fx);
+pub(super) const GPR: usize = offset_of!(Frame, gpr);
+pub(super) const FLAGS: usize = offset_of!(Frame, flags);
+pub(super) const HOST_MXCSR: usize = offset_of!(Frame, host_mxcsr);
+
+const _: () = assert!(offset_of!(Frame, mem) == 0 && FX % 16 == 0);
+
+#[derive(Clone, Copy, Debug)]
+struct Thunk {
+    entry: NonNull<u8>,
+    plan: Plan,
+}
+
+/// Executes instructions on the host's FPU.
+#[derive(Debug)]
+pub struct HostUnit {
+    arena: Arena,
+    thunks: HashMap<u64, Thunk>,
+    current: Option<NonNull<u8>>,
+    frame: Box<Frame>,
+}
+
+// SAFETY: the entries point into `arena`, which may move between threads with them.
+unsafe impl Send for HostUnit {}
+
+impl Default for HostUnit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HostUnit {
+    /// A unit that holds no state yet.
+    ///
+    /// # Panics
+    /// When the host has no memory left for code.
+    #[must_use]
+    pub fn new() -> Self {
+        let frame = Frame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
+        let arena = Arena::new().expect("the host gives 1 MiB of executable memory");
+        Self { arena, thunks: HashMap::new(), current: None, frame: Box::new(frame) }
+    }
+
+    /// Makes `i` the instruction that `run` executes; none if the host has no such instruction.
+    pub(super) fn prepare(&mut self, i: &Instruction) -> Option<Plan> {
+        let key = thunk::key(i);
+        let thunk = match self.thunks.get(&key) {
+            Some(thunk) => *thunk,
+            None => self.assemble(key, i)?,
+        };
+        self.current = Some(thunk.entry);
+        Some(thunk.plan)
+    }
+
+    #[cold]
+    fn assemble(&mut self, key: u64, i: &Instruction) -> Option<Thunk> {
+        let (code, plan) = thunk::assemble(i)?;
+        let entry = match self.arena.push(&code) {
+            Some(entry) => entry,
+            None => {
+                self.thunks.clear();
+                self.current = None;
+                self.arena.clear();
+                self.arena.push(&code)?
+            }
+        };
+        let thunk = Thunk { entry, plan };
+        self.thunks.insert(key, thunk);
+        Some(thunk)
+    }
+
+    /// The frame of the next run, or of the last one.
+    pub(super) fn frame(&mut self) -> &mut Frame {
+        &mut self.frame
+    }
+
+    /// Puts the guest's registers into the frame, with the x87 exception flags `hidden` cleared.
+    pub(super) fn load(&mut self, fpu: &FpuImage, hidden: u16) {
+        self.frame.fx = *fpu;
+        if hidden != 0 {
+            self.frame.fx.set_fsw(fpu.fsw() & !hidden);
+        }
+    }
+
+    /// Executes the prepared instruction on the frame. It must not meet a pending x87 exception if
+    /// it is a waiting one, nor an unmasked SIMD exception: either would be the host's SIGFPE.
+    pub(super) fn run(&mut self) {
+        let Some(entry) = self.current else { return };
+        let mxcsr = self.frame.fx.mxcsr() & MXCSR_BITS;
+        self.frame.fx.set_mxcsr(mxcsr);
+        self.frame.flags &= u64::from(Eflags::ARITH.bits());
+        // SAFETY: `entry` is a complete function of this signature (see `Arena`).
+        let thunk =
+            unsafe { transmute::<*mut u8, unsafe extern "sysv64" fn(*mut Frame)>(entry.as_ptr()) };
+        // SAFETY: a thunk touches the frame, the stack below and registers that the ABI lets it
+        // clobber; it leaves DF clear, the x87 unit empty and MXCSR as it was. The frame is aligned
+        // and its MXCSR has no bit that FXRSTOR refuses.
+        unsafe { thunk(&raw mut *self.frame) };
+    }
+}

@@ -1,0 +1,71 @@
+//! Moving the guest's state between the image and the host's registers.
+//!
+//! While `CpuState::fpu_in_host` is set, x87, MMX and MXCSR are in the host's unit; xmm0 to xmm7 are
+//! in the image already (translated code's exit saved them, as Rust code would clobber them). The
+//! instruction and data pointers are the interpreter's and never come from the host. Nothing here can
+//! trap: FXSAVE, FNINIT and FXRSTOR do not look for pending x87 exceptions.
+
+use super::host::MXCSR_BITS;
+use super::image::{MXCSR_FIELD, REGISTERS, WORDS};
+use crate::state::{CpuState, FpuImage};
+use std::arch::asm;
+
+/// MXCSR that Rust code expects: all masked, round to nearest.
+static HOST_MXCSR: u32 = 0x1f80;
+
+/// Takes the guest's state out of the host's registers, if it is there, and leaves the host's unit in
+/// the state that Rust code expects.
+#[inline]
+pub fn claim(s: &mut CpuState) {
+    if s.fpu_in_host {
+        take(s);
+    }
+}
+
+#[cold]
+fn take(s: &mut CpuState) {
+    let mut now = FpuImage([0; 512]);
+    // SAFETY: FXSAVE writes the 512 aligned bytes of `now`; afterwards the unit is as the ABI says.
+    unsafe {
+        asm!(
+            "fxsave [{now}]",
+            "fninit",
+            "ldmxcsr [{mxcsr}]",
+            now = in(reg) &raw mut now,
+            mxcsr = in(reg) &raw const HOST_MXCSR,
+            out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+            out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    for part in [WORDS, MXCSR_FIELD, REGISTERS] {
+        s.fpu.0[part.clone()].copy_from_slice(&now.0[part]);
+    }
+    s.fpu_in_host = false;
+}
+
+/// Gives the guest's state to the host's registers, if it is not there. From here on Rust code must
+/// not use x87 or MMX, and finds the guest's MXCSR, until [`claim`].
+#[inline]
+pub fn release(s: &mut CpuState) {
+    if s.fpu_in_host {
+        return;
+    }
+    let mut image = s.fpu;
+    image.set_mxcsr(image.mxcsr() & MXCSR_BITS);
+    // SAFETY: FXRSTOR reads 512 aligned bytes with a valid MXCSR; the vector registers that it loads
+    // are declared clobbered. That the x87 stack is not empty and MXCSR not the default is this
+    // function's contract.
+    unsafe {
+        asm!(
+            "fxrstor [{image}]",
+            image = in(reg) &raw const image,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    s.fpu_in_host = true;
+}

@@ -1,0 +1,78 @@
+//! MASKMOVQ and MASKMOVDQU: the bytes of a register that a mask selects go to DS:(E)DI.
+//! SDM volume 2, MASKMOVQ and MASKMOVDQU.
+//!
+//! Only selected bytes are accessed: others raise no fault and no breakpoint. All selected bytes are
+//! checked before the first is written.
+
+use super::gate::{self, Wait};
+use super::image::{REGISTERS, XMM};
+use crate::bus::Bus;
+use crate::exception::Exception;
+use crate::interp::Ctx;
+use crate::interp::operand::seg_of;
+use crate::state::{FpuImage, Gpr};
+use iced_x86::{Code, Instruction, OpKind, Register};
+
+/// MASKMOVQ.
+///
+/// # Errors
+/// #UD, #NM, #MF, and those of the bytes written.
+pub(super) fn mmx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::mmx(ctx.s)?;
+    let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
+    // The unit goes over to MMX: reading a register without writing one has just that effect, and
+    // brings MM0 to the first slot.
+    let host = &mut ctx.unit.host;
+    let mut touch = Instruction::default();
+    touch.set_code(Code::Pmovmskb_r32_mm);
+    touch.set_op0_register(Register::EAX);
+    touch.set_op1_register(Register::MM0);
+    host.prepare(&touch).ok_or(Exception::ud())?;
+    host.load(&ctx.s.fpu, hidden);
+    host.run();
+    let fx = host.frame().fx;
+    let register = |n| bytes::<8>(&fx, REGISTERS.start, i.op_register(n));
+    store(ctx, i, &register(1), &register(2))?;
+    ctx.s.fpu.adopt(&fx);
+    if hidden != 0 {
+        ctx.s.fpu.flag(hidden);
+    }
+    Ok(())
+}
+
+/// MASKMOVDQU.
+///
+/// # Errors
+/// #UD, #NM, and those of the bytes written.
+pub(super) fn sse<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::sse(ctx.s)?;
+    super::claim(ctx.s);
+    let register = |n| bytes::<16>(&ctx.s.fpu, XMM.start, i.op_register(n));
+    let (data, mask) = (register(1), register(2));
+    store(ctx, i, &data, &mask)
+}
+
+/// The low `N` bytes of an MMX or XMM register.
+fn bytes<const N: usize>(fx: &FpuImage, first: usize, r: Register) -> [u8; N] {
+    let at = first + 16 * (r.number() & 7);
+    std::array::from_fn(|k| fx.0[at + k])
+}
+
+fn store<B: Bus>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+    data: &[u8],
+    mask: &[u8],
+) -> Result<(), Exception> {
+    let seg = seg_of(i.memory_segment());
+    let wrap = if i.op0_kind() == OpKind::MemorySegDI { 0xffff } else { u32::MAX };
+    let at = ctx.gpr(Gpr::Edi) & wrap;
+    let selected = || (0u32..).zip(data.iter().zip(mask)).filter(|(_, (_, m))| **m & 0x80 != 0);
+    for (k, _) in selected() {
+        ctx.probe_write(seg, at.wrapping_add(k) & wrap, 1)?;
+    }
+    for (k, (value, _)) in selected() {
+        ctx.write_u8(seg, at.wrapping_add(k) & wrap, *value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! MMX, SSE and SSE2 on registers and memory operands: the host's own, on the guest's image.
+//!
+//! # SIMD floating-point exceptions
+//! They are precise: #XM comes before the destination changes (SDM volume 1, 11.5). Where the guest
+//! has one unmasked, the instruction runs with all of them masked and the flags clear; what it flags
+//! then says what the guest gets. Two things differ from an unmasked run and are put right:
+//! - an unmasked #I, #D or #Z is raised before the computation, so the flags of after it (#O, #U,
+//!   #P) do not show;
+//! - an exact tiny result raises an unmasked #U but flags nothing when #U is masked; a second run with
+//!   flush-to-zero finds it. (The guest's own FZ counts only while it masks #U.)
+
+use super::gate::{self, Wait};
+use super::image::EXCEPTIONS;
+use super::thunk::Plan;
+use super::x87;
+use crate::bus::{Access, Bus};
+use crate::exception::{Exception, Vector};
+use crate::interp::Ctx;
+use crate::state::{CpuState, SegReg, cr4};
+use iced_x86::{Instruction, Register};
+
+/// All exceptions masked.
+const MASKS: u32 = 0x1f80;
+/// MXCSR.FZ.
+const FZ: u32 = 1 << 15;
+/// Exception flags.
+const PRE: u32 = 0x07;
+const UNDERFLOW: u32 = 0x10;
+const FLAGS: u32 = EXCEPTIONS as u32;
+
+/// Instructions on MMX registers.
+///
+/// # Errors
+/// #UD, #NM, #MF, and those of the memory operand.
+pub(super) fn mmx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::mmx(ctx.s)?;
+    let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
+    execute(ctx, i, hidden)
+}
+
+/// Instructions on XMM registers.
+///
+/// # Errors
+/// #UD, #NM, #XM, and those of the memory operand.
+pub(super) fn sse<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::sse(ctx.s)?;
+    super::claim(ctx.s);
+    execute(ctx, i, 0)
+}
+
+/// Instructions between MMX and XMM registers.
+///
+/// # Errors
+/// #UD, #NM, #MF, #XM, and those of the memory operand.
+pub(super) fn mixed<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::sse(ctx.s)?;
+    let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
+    execute(ctx, i, hidden)
+}
+
+fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result<(), Exception> {
+    let plan = ctx.unit.host.prepare(i).ok_or(Exception::ud())?;
+    let mut mem = [0; 16];
+    let len = plan.len.min(mem.len());
+    let place = (len != 0).then(|| ctx.ea(i));
+    if let Some(place) = place {
+        check_aligned(ctx, plan, place)?;
+        if plan.reads {
+            ctx.read_mem(place.0, place.1, &mut mem[..len])?;
+        }
+    }
+    let host = &mut ctx.unit.host;
+    host.load(&ctx.s.fpu, hidden);
+    let frame = host.frame();
+    frame.mem[..16].copy_from_slice(&mem);
+    frame.flags = u64::from(ctx.s.eflags);
+    if plan.gpr_in {
+        frame.gpr = u64::from(gpr(ctx.s, i.op1_register()));
+    }
+    run(ctx)?;
+    if let (Some((seg, off)), true) = (place, plan.writes) {
+        mem.copy_from_slice(&ctx.unit.host.frame().mem[..16]);
+        ctx.write_mem(seg, off, &mem[..len])?;
+    }
+    let frame = ctx.unit.host.frame();
+    if plan.gpr_out {
+        ctx.s.gpr[i.op0_register().number() & 7] = frame.gpr as u32;
+    }
+    if plan.flags {
+        x87::merge_flags(ctx.s, frame.flags);
+    }
+    ctx.s.fpu.adopt(&frame.fx);
+    if hidden != 0 {
+        ctx.s.fpu.flag(hidden);
+    }
+    Ok(())
+}
+
+fn gpr(s: &CpuState, r: Register) -> u32 {
+    s.gpr[r.number() & 7]
+}
+
+/// 16-byte operands must be aligned, except those of the unaligned moves. The segment's own checks
+/// come first.
+fn check_aligned<B: Bus>(
+    ctx: &Ctx<'_, B>,
+    plan: Plan,
+    (seg, off): (SegReg, u32),
+) -> Result<(), Exception> {
+    if !plan.aligned {
+        return Ok(());
+    }
+    let access = if plan.writes { Access::Write } else { Access::Read };
+    let linear = ctx.linear(seg, off, plan.len as u32, access)?;
+    if linear & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
+}
+
+/// Runs the prepared thunk; raises the SIMD exceptions that the guest has not masked.
+fn run<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+    let guest = ctx.s.fpu.mxcsr();
+    let unmasked = !(guest >> 7) & FLAGS;
+    let host = &mut ctx.unit.host;
+    if unmasked == 0 {
+        host.run();
+        return Ok(());
+    }
+    let flush = if unmasked & UNDERFLOW == 0 { 0 } else { FZ };
+    let input = host.frame().fx;
+    let (mem, flags) = (host.frame().mem, host.frame().flags);
+    let mut raised = 0;
+    if flush != 0 {
+        host.frame().fx.set_mxcsr(guest & !FLAGS | MASKS | FZ);
+        host.run();
+        raised |= host.frame().fx.mxcsr() & UNDERFLOW;
+        let frame = host.frame();
+        (frame.fx, frame.mem, frame.flags) = (input, mem, flags);
+    }
+    host.frame().fx.set_mxcsr((guest & !FLAGS | MASKS) & !flush);
+    host.run();
+    raised |= host.frame().fx.mxcsr() & FLAGS;
+    if raised & unmasked & PRE != 0 {
+        raised &= PRE;
+    }
+    if raised & unmasked == 0 {
+        host.frame().fx.set_mxcsr(guest | raised);
+        return Ok(());
+    }
+    ctx.s.fpu.set_mxcsr(guest | raised);
+    let enabled = ctx.s.cr4 & cr4::OSXMMEXCPT != 0;
+    Err(if enabled { Exception::plain(Vector::Xm) } else { Exception::ud() })
+}
