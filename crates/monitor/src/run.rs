@@ -60,7 +60,7 @@ impl Monitor {
             cfg.clock = ClockKind::Virtual;
         }
         let interp = Interp::new(cfg.model);
-        let state = interp.reset_state();
+        let state = interp.state();
         let bt = Bt::new(&cfg)?;
         let context = Box::new(ExecContext::new(state, bt.cache_base()));
         let io = Io {
