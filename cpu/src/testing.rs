@@ -78,8 +78,8 @@ impl FlatBus {
             if within(&self.absent) {
                 return Err(Exception::page_fault(at, write | user));
             }
-            let denied = (write != 0 && within(&self.read_only))
-                || (user != 0 && within(&self.supervisor));
+            let denied =
+                (write != 0 && within(&self.read_only)) || (user != 0 && within(&self.supervisor));
             if denied {
                 return Err(Exception::page_fault(at, write | user | pf::PRESENT));
             }

@@ -73,7 +73,8 @@ impl Try {
     #[track_caller]
     fn expect(&self, got: (u32, u32), want: (u32, u32), defined: u32) {
         let Self { a, b, flags, bits } = *self;
-        let what = format!("{bits} bits, {a:#x} and {b:#x}, flags {flags:#x}: {got:x?}, not {want:x?}");
+        let what =
+            format!("{bits} bits, {a:#x} and {b:#x}, flags {flags:#x}: {got:x?}, not {want:x?}");
         assert_eq!(got.0, want.0, "{what}");
         assert_eq!(got.1 & (defined | OTHER), (want.1 & defined) | OTHER, "{what}");
     }
@@ -228,9 +229,15 @@ fn double_shifts_take_their_bits_from_the_source() {
         }
         let (mut left, mut right) = (t.flags | OTHER, t.flags | OTHER);
         let (l, r) = if t.bits == 16 {
-            (Shld::run::<2>(&mut left, t.a, t.b, count), Shrd::run::<2>(&mut right, t.a, t.b, count))
+            (
+                Shld::run::<2>(&mut left, t.a, t.b, count),
+                Shrd::run::<2>(&mut right, t.a, t.b, count),
+            )
         } else {
-            (Shld::run::<4>(&mut left, t.a, t.b, count), Shrd::run::<4>(&mut right, t.a, t.b, count))
+            (
+                Shld::run::<4>(&mut left, t.a, t.b, count),
+                Shrd::run::<4>(&mut right, t.a, t.b, count),
+            )
         };
         let ones = u64::from(u32::MAX >> (32 - t.bits));
         let (a, b) = (u64::from(t.a), u64::from(t.b));

@@ -86,9 +86,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     #[must_use]
     #[inline]
     pub fn alignment_checked(&self) -> bool {
-        self.s.cpl == 3
-            && self.s.cr0 & cr0::AM != 0
-            && self.s.eflags & Eflags::AC.bits() != 0
+        self.s.cpl == 3 && self.s.cr0 & cr0::AM != 0 && self.s.eflags & Eflags::AC.bits() != 0
     }
 
     /// Checks `len` bytes at `seg:off` against the segment's type and limit and returns the linear
@@ -98,7 +96,13 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #GP(0) or #SS(0).
     #[inline]
-    pub fn linear(&self, seg: SegReg, off: u32, len: u32, access: Access) -> Result<u32, Exception> {
+    pub fn linear(
+        &self,
+        seg: SegReg,
+        off: u32,
+        len: u32,
+        access: Access,
+    ) -> Result<u32, Exception> {
         let d = &self.s.seg[seg as usize];
         if segment_allows(d, off, len, access) {
             Ok(d.base.wrapping_add(off))

@@ -85,11 +85,7 @@ fn xchg<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(
 }
 
 /// The extension from source size 1 or 2; the destination's size is read off the instruction.
-fn extension<B: Bus>(
-    code: Code,
-    size: Option<u32>,
-    from: [Handler<B>; 2],
-) -> Option<Handler<B>> {
+fn extension<B: Bus>(code: Code, size: Option<u32>, from: [Handler<B>; 2]) -> Option<Handler<B>> {
     size?;
     match operand_size(code, 1) {
         Some(1) => Some(from[0]),

@@ -62,6 +62,8 @@ struct Site {
 }
 
 impl Site {
+    // Inlined for certain: returned through memory, its mixed field sizes stall the hot path.
+    #[inline(always)]
     fn of(s: &CpuState) -> Result<Self, Exception> {
         let cs = s.cs();
         let left = cs.limit.checked_sub(s.eip).ok_or(Exception::gp(0))?;

@@ -198,7 +198,11 @@ impl Before {
     /// The instruction completed, or stopped between two iterations.
     #[inline]
     fn retire<B: Bus>(&self, ctx: &mut Ctx<'_, B>) -> Outcome {
-        if !ctx.partial {
+        if ctx.partial {
+            // What interrupts a REP between iterations pushes RF set, and going on with it meets
+            // no instruction breakpoint again (SDM volume 3B, 17.3.1.1).
+            ctx.s.eflags |= Eflags::RF.bits();
+        } else {
             ctx.s.eip = ctx.next_eip;
             if !ctx.keep_rf {
                 ctx.s.eflags &= !Eflags::RF.bits();

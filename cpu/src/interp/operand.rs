@@ -214,12 +214,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn open_at(
-        &mut self,
-        seg: SegReg,
-        off: u32,
-        size: u32,
-    ) -> Result<(Place, u32), Exception> {
+    pub fn open_at(&mut self, seg: SegReg, off: u32, size: u32) -> Result<(Place, u32), Exception> {
         self.probe_write(seg, off, size)?;
         Ok((Place::Mem(seg, off), self.read_sized(seg, off, size)?))
     }

@@ -45,7 +45,10 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         C::Outsw_DX_m16 => string::<B, Outs, 2>,
         C::Outsd_DX_m32 => string::<B, Outs, 4>,
         _ => {
-            debug_assert!(!matches!(code.mnemonic(), M::Insb | M::Outsb), "a string code is missing");
+            debug_assert!(
+                !matches!(code.mnemonic(), M::Insb | M::Outsb),
+                "a string code is missing"
+            );
             return None;
         }
     })

@@ -66,7 +66,10 @@ impl Bench {
         let mut steps = 0;
         while self.interp.step(&mut s, &mut self.bus) != Outcome::Halted {
             steps += 1;
-            if self.bus.peek(s.cs().base.wrapping_add(s.eip)) == 0xf4 { s.eip += 1; break; }
+            if self.bus.peek(s.cs().base.wrapping_add(s.eip)) == 0xf4 {
+                s.eip += 1;
+                break;
+            }
             if steps > 200 || s.activity == ringer_cpu::Activity::Shutdown {
                 differences.push("no HLT reached".into());
                 break;
@@ -149,10 +152,10 @@ fn compare(case: &Case, masks: &Regs, s: &CpuState, bus: &FlatBus, out: &mut Vec
         let own = case.after.masks[n].unwrap_or(0xffff);
         own & masks[n].unwrap_or(0xffff) & if n == moo::FLAGS { !LATER_FLAGS } else { 0xffff }
     };
-    for n in 0..14 {
+    for (n, name) in moo::REGISTERS.into_iter().enumerate() {
         let want = case.after.regs[n].or(case.before.regs[n]).unwrap_or(0);
         if (got[n] ^ want) & mask_of(n) != 0 {
-            out.push(format!("{} is {:04x}, not {want:04x}", moo::REGISTERS[n], got[n]));
+            out.push(format!("{name} is {:04x}, not {want:04x}", got[n]));
         }
     }
     let flags_at = pushed_flags(case, s);

@@ -39,11 +39,12 @@ fn an_instruction_breakpoint_is_a_fault_that_rf_holds_back_once() {
 }
 
 #[test]
-fn rf_stays_between_iterations_of_rep() {
+fn rf_is_set_between_iterations_of_rep_so_that_its_breakpoint_hits_once() {
     let mut m = Machine::flat(&[0xf3, 0xaa]);
-    m.s.eflags |= Eflags::RF.bits();
     m.set(Gpr::Edi, 0x4000).set(Gpr::Ecx, 2000);
     assert_eq!(m.run(), Ok(Outcome::Partial));
+    m.s.dr[0] = CODE;
+    m.s.dr[7] = 0x400 | 1;
     assert!(m.flag(Eflags::RF));
     m.retire();
     assert!(!m.flag(Eflags::RF));
