@@ -1,9 +1,11 @@
 //! Decimal adjustment: DAA DAS AAA AAS AAM AAD, and SALC.
 //!
 //! 64-bit mode lacks these, so the host cannot be asked; the SDM's algorithms (volume 2) stand here
-//! in plain Rust. Flags the SDM leaves undefined follow what the adjustment as an addition or
-//! subtraction gives.
+//! in plain Rust. Flags the SDM leaves undefined are those of the adjustment as an addition or
+//! subtraction, 8-bit for DAA and DAS, 16-bit for AAA and AAS: so a real processor (AMD Zen, all
+//! AL and AF, several AH) was seen to set them in 32-bit mode.
 
+use super::alu::{Add, Binary, Sub};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -76,23 +78,24 @@ fn das<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     Ok(())
 }
 
-/// AX moves by 106h; then AL keeps its low digit.
-fn ascii_adjust<B: Bus>(ctx: &mut Ctx<'_, B>, sign: u32) {
+/// AX moves up or down by 106h if it must; then AL keeps its low digit. CF and AF tell; the other
+/// flags are those of the 16-bit operation.
+fn ascii_adjust<B: Bus, O: Binary>(ctx: &mut Ctx<'_, B>) {
     let ax = ctx.gpr(Gpr::Eax) & 0xffff;
     let adjust = ax & 0xf > 9 || has(ctx, Eflags::AF);
-    let moved = if adjust { ax.wrapping_add(0x106u32.wrapping_mul(sign)) } else { ax };
+    let moved = O::run::<2>(&mut ctx.s.eflags, ax, if adjust { 0x106 } else { 0 });
     ctx.set_gpr_low(Gpr::Eax, 2, moved & 0xff0f);
-    let value = moved as u8;
-    set_flags(ctx, value & 0xf, adjust, adjust, false);
+    let told = (Eflags::CF | Eflags::AF).bits();
+    ctx.s.eflags = (ctx.s.eflags & !told) | if adjust { told } else { 0 };
 }
 
 fn aaa<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    ascii_adjust(ctx, 1);
+    ascii_adjust::<B, Add>(ctx);
     Ok(())
 }
 
 fn aas<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    ascii_adjust(ctx, 1u32.wrapping_neg());
+    ascii_adjust::<B, Sub>(ctx);
     Ok(())
 }
 
@@ -112,7 +115,7 @@ fn aad<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let eax = ctx.gpr(Gpr::Eax);
     let product = (eax >> 8 & 0xff).wrapping_mul(u32::from(i.immediate8())) & 0xff;
     let mut flags = ctx.s.eflags;
-    let sum = <super::alu::Add as super::alu::Binary>::run::<1>(&mut flags, eax & 0xff, product);
+    let sum = Add::run::<1>(&mut flags, eax & 0xff, product);
     ctx.s.eflags = flags;
     ctx.set_gpr_low(Gpr::Eax, 2, sum);
     Ok(())
