@@ -1,1 +1,27 @@
-//! placeholder
+//! A PC put together: memory, board and processor, and the loaders that put a guest into it.
+//!
+//! The problem: what a user names (a kernel, a ROM, a disk image) must become guest memory and an
+//! entry state exactly as the protocol of that kind of image says, and a guest's reset must lead to
+//! the same point again. [`Machine`] owns that cycle; [`boot`] holds one file for each protocol;
+//! [`bios`] is the minimal firmware under a boot sector; [`firmware`] is what loaders share.
+//!
+//! Invariants: image files are read once, before anything is built; every size that an image file
+//! states is checked against the file and against guest memory; nothing here panics because of a
+//! file's contents.
+
+pub mod bios;
+pub mod boot;
+mod exit;
+pub mod firmware;
+mod machine;
+mod remote;
+mod size;
+
+pub use boot::{BootSource, LoadError};
+pub use exit::{Exit, status};
+pub use machine::{Machine, MachineConfig, MachineError, SinkFactory};
+pub use remote::Remote;
+pub use ringer_cpu::CpuModel;
+pub use ringer_devices::SerialSink;
+pub use ringer_monitor::{ClockKind, Engine, Profile};
+pub use size::{SizeError, parse_size};

@@ -1,0 +1,81 @@
+//! The minimal firmware under a boot sector: INT 10h, 11h, 12h, 13h, 15h, 16h, 19h, 1Ah.
+//!
+//! The guest sees a ROM at F000:0000 ([`rom`]). It sets up the interrupt controllers, the timer and
+//! the serial port itself, then enters the boot sector. A service interrupt lands on a stub whose
+//! OUT to [`PORT`] calls [`Bios::call`] on the host; the stub's IRET then returns with the flags that
+//! the service left on the guest's stack. The console is the first serial port, both ways.
+//!
+//! Good enough for small test programs; not a PC's BIOS.
+
+mod call;
+mod disk;
+mod keyboard;
+mod rom;
+mod system;
+mod video;
+
+use call::Call;
+pub use disk::{Disk, DiskError, SECTOR};
+use keyboard::Keyboard;
+use ringer_cpu::CpuState;
+use ringer_mmu::{GuestMemory, MemoryError};
+use ringer_monitor::BiosHook;
+use std::sync::Arc;
+
+/// The port that the ROM's stubs write to. PCs have the SMI command port there.
+pub const PORT: u16 = 0xb2;
+/// Where boot sectors are loaded and entered.
+pub const BOOT_ADDRESS: u32 = 0x7c00;
+
+/// The firmware's state on the host's side.
+#[derive(Debug)]
+struct Bios {
+    disk: Arc<Disk>,
+    ram: u64,
+    keyboard: Keyboard,
+}
+
+/// Puts the firmware and the disk's boot sector into memory; returns the calls to serve.
+///
+/// # Errors
+/// When memory refuses a part.
+pub fn install(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, MemoryError> {
+    let ram = memory.ram_size();
+    memory.install_rom(&rom::image())?;
+    rom::install_vectors(memory)?;
+    system::install_data_area(memory)?;
+    memory.load(u64::from(BOOT_ADDRESS), disk.boot_sector())?;
+    let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::default() };
+    let handler = move |cpu: &mut CpuState,
+                        memory: &mut GuestMemory,
+                        put: &mut dyn FnMut(u8),
+                        get: &mut dyn FnMut() -> Option<u8>| {
+        bios.call(&mut Call::new(cpu, memory, put, get));
+    };
+    Ok(BiosHook { port: PORT, handler: Box::new(handler) })
+}
+
+impl Bios {
+    /// Serves the interrupt whose stub just executed its OUT.
+    fn call(&mut self, call: &mut Call<'_>) {
+        let Some(vector) = rom::vector_of_stub(call.cpu) else {
+            return;
+        };
+        match vector {
+            0x10 => video::call(call),
+            0x11 => call.set_ax(system::EQUIPMENT),
+            0x12 => call.set_ax(system::LOW_MEMORY_KIB),
+            0x13 => disk::call(call, &self.disk),
+            0x15 => system::call(call, self.ram),
+            0x16 => self.keyboard.call(call),
+            0x18 => system::no_boot(call),
+            0x19 => system::boot(call, &self.disk),
+            0x1a => system::time(call),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

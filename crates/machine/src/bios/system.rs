@@ -1,0 +1,150 @@
+//! The BIOS data area, INT 15h (memory, gate A20), INT 18h and 19h (boot), INT 1Ah (time).
+
+use super::call::Call;
+use super::disk::Disk;
+use super::{BOOT_ADDRESS, rom};
+use crate::firmware;
+use ringer_cpu::{Gpr, SegReg, Segment};
+use ringer_mmu::{GuestMemory, MemoryError};
+
+/// The equipment word: a coprocessor, an 80x25 display, one serial port.
+pub const EQUIPMENT: u16 = 0x0222;
+/// KiB of conventional memory.
+pub const LOW_MEMORY_KIB: u16 = (firmware::LOW_MEMORY_END >> 10) as u16;
+/// "SMAP", the signature of the memory-map service.
+const SMAP: u32 = 0x534d_4150;
+/// AH for a service that INT 15h does not have.
+const UNSUPPORTED: u8 = 0x86;
+/// KiB between 1 and 16 MiB.
+const BELOW_16M_KIB: u64 = 0x3c00;
+
+/// Addresses in the BIOS data area.
+pub mod data {
+    pub const COM1: u64 = 0x400;
+    pub const EBDA: u64 = 0x40e;
+    pub const EQUIPMENT: u64 = 0x410;
+    pub const MEMORY: u64 = 0x413;
+    pub const VIDEO_MODE: u64 = 0x449;
+    pub const COLUMNS: u64 = 0x44a;
+    pub const CURSOR: u64 = 0x450;
+    pub const TICKS: u64 = 0x46c;
+    pub const MIDNIGHT: u64 = 0x470;
+    pub const DISKS: u64 = 0x475;
+}
+
+pub fn install_data_area(memory: &mut GuestMemory) -> Result<(), MemoryError> {
+    let ebda = (firmware::LOW_MEMORY_END >> 4) as u16;
+    let words = [
+        (data::COM1, 0x3f8),
+        (data::EBDA, ebda),
+        (data::EQUIPMENT, EQUIPMENT),
+        (data::MEMORY, LOW_MEMORY_KIB),
+        (data::VIDEO_MODE, 3),
+        (data::COLUMNS, 80),
+        (data::DISKS, 1),
+    ];
+    for (address, value) in words {
+        memory.load(address, &u16::to_le_bytes(value))?;
+    }
+    Ok(())
+}
+
+/// INT 15h.
+pub fn call(call: &mut Call<'_>, ram: u64) {
+    let above = ram.saturating_sub(u64::from(firmware::HIGH_MEMORY)) >> 10;
+    let mut ok = true;
+    match call.word(Gpr::Eax) {
+        0x2400 => a20(call, rom::A20_OFF),
+        0x2401 => a20(call, rom::A20_ON),
+        0x2402 => a20(call, rom::A20_QUERY),
+        0x2403 => {
+            call.set_high(Gpr::Eax, 0);
+            call.set_word(Gpr::Ebx, 3);
+        }
+        0xe801 => {
+            let low = above.min(BELOW_16M_KIB) as u16;
+            let high = (above.saturating_sub(BELOW_16M_KIB) >> 6).min(0xffff) as u16;
+            for (reg, value) in
+                [(Gpr::Eax, low), (Gpr::Ecx, low), (Gpr::Ebx, high), (Gpr::Edx, high)]
+            {
+                call.set_word(reg, value);
+            }
+        }
+        0xe820 => ok = memory_map(call, ram),
+        ax if ax >> 8 == 0x88 => call.set_ax(above.min(0xfc00) as u16),
+        _ => ok = false,
+    }
+    if !ok {
+        call.set_high(Gpr::Eax, UNSUPPORTED);
+    }
+    call.set_carry(!ok);
+}
+
+fn a20(call: &mut Call<'_>, routine: u16) {
+    call.set_high(Gpr::Eax, 0);
+    call.continue_at(routine);
+}
+
+/// AX=E820h: row EBX of the map to ES:DI; EBX becomes the next row, or 0 after the last.
+fn memory_map(call: &mut Call<'_>, ram: u64) -> bool {
+    const ROW: u32 = 20;
+    let map = firmware::memory_map(ram);
+    let index = call.reg(Gpr::Ebx) as usize;
+    let Some(range) = map.get(index) else { return false };
+    if call.reg(Gpr::Edx) != SMAP || call.reg(Gpr::Ecx) < ROW {
+        return false;
+    }
+    let mut row = Vec::with_capacity(ROW as usize);
+    row.extend(range.base.to_le_bytes());
+    row.extend(range.size.to_le_bytes());
+    row.extend((range.kind as u32).to_le_bytes());
+    let at = call.pointer(SegReg::Es, call.word(Gpr::Edi));
+    if !call.memory.write(at, &row) {
+        return false;
+    }
+    let next = if index + 1 < map.len() { index as u32 + 1 } else { 0 };
+    call.set_reg(Gpr::Ebx, next);
+    call.set_reg(Gpr::Ecx, ROW);
+    call.set_reg(Gpr::Eax, SMAP);
+    true
+}
+
+/// INT 18h: nothing to boot.
+pub fn no_boot(call: &mut Call<'_>) {
+    for byte in *b"No bootable device.\r\n" {
+        call.put(byte);
+    }
+    call.continue_at(rom::STOP);
+}
+
+/// INT 19h: boots from the disk again.
+pub fn boot(call: &mut Call<'_>, disk: &Disk) {
+    call.memory.write(u64::from(BOOT_ADDRESS), disk.boot_sector());
+    call.cpu.seg[SegReg::Cs as usize] = Segment::real(0, 0);
+    call.cpu.eip = BOOT_ADDRESS;
+    call.set_word(Gpr::Edx, 0x80);
+}
+
+/// INT 1Ah: the tick count (AH=00h) and setting it (AH=01h).
+pub fn time(call: &mut Call<'_>) {
+    match call.high(Gpr::Eax) {
+        0x00 => {
+            let mut ticks = [0; 4];
+            call.memory.read(data::TICKS, &mut ticks);
+            let ticks = u32::from_le_bytes(ticks);
+            call.set_word(Gpr::Ecx, (ticks >> 16) as u16);
+            call.set_word(Gpr::Edx, ticks as u16);
+            let mut midnight = [0];
+            call.memory.read(data::MIDNIGHT, &mut midnight);
+            call.memory.write(data::MIDNIGHT, &[0]);
+            call.set_low(Gpr::Eax, midnight[0]);
+            call.set_carry(false);
+        }
+        0x01 => {
+            let ticks = (call.reg(Gpr::Ecx) << 16) | u32::from(call.word(Gpr::Edx));
+            call.memory.write(data::TICKS, &ticks.to_le_bytes());
+            call.set_carry(false);
+        }
+        _ => call.set_carry(true),
+    }
+}

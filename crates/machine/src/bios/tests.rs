@@ -1,0 +1,249 @@
+//! The firmware's services, called as its ROM stubs call them.
+
+use super::*;
+use ringer_cpu::{Eflags, Gpr, SegReg, Segment};
+use std::cell::RefCell;
+use std::io::Write;
+use std::rc::Rc;
+
+const RAM: u64 = 32 << 20;
+
+/// A machine that stands in a stub, with a console of queues.
+struct Bench {
+    memory: GuestMemory,
+    cpu: CpuState,
+    hook: BiosHook,
+    printed: Rc<RefCell<Vec<u8>>>,
+    typed: Vec<u8>,
+}
+
+impl Bench {
+    /// A disk of `sectors` sectors, each filled with its number, the first bootable.
+    fn new(sectors: usize) -> Self {
+        let mut image: Vec<u8> = (0..sectors * SECTOR).map(|i| (i / SECTOR) as u8).collect();
+        image[510..512].copy_from_slice(&[0x55, 0xaa]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&image).unwrap();
+        let disk = Arc::new(Disk::new(file).unwrap());
+        let mut memory = GuestMemory::new(RAM).unwrap();
+        let hook = install(&mut memory, &disk).unwrap();
+        let mut cpu = CpuState::reset(0);
+        for seg in &mut cpu.seg {
+            *seg = Segment::real(0, 0);
+        }
+        cpu.gpr[Gpr::Edx as usize] = 0x80;
+        Self { memory, cpu, hook, printed: Rc::default(), typed: Vec::new() }
+    }
+
+    /// INT `vector` as far as the host call; returns the FLAGS that IRET will load.
+    fn int(&mut self, vector: u8) -> u16 {
+        let mut far = [0; 4];
+        assert!(self.memory.read(u64::from(vector) * 4, &mut far));
+        let (offset, segment) = (u16::from_le_bytes([far[0], far[1]]), [far[2], far[3]]);
+        self.cpu.gpr[Gpr::Esp as usize] = 0x7000;
+        assert!(self.memory.write(0x7004, &0x0202u16.to_le_bytes()));
+        self.cpu.seg[SegReg::Cs as usize] = Segment::real(u16::from_le_bytes(segment), 0);
+        self.cpu.eip = u32::from(offset) + 2;
+        let printed = Rc::clone(&self.printed);
+        let typed = &mut self.typed;
+        let mut put = move |b| printed.borrow_mut().push(b);
+        let mut get = || (!typed.is_empty()).then(|| typed.remove(0));
+        (self.hook.handler)(&mut self.cpu, &mut self.memory, &mut put, &mut get);
+        let mut flags = [0; 2];
+        assert!(self.memory.read(0x7004, &mut flags));
+        u16::from_le_bytes(flags)
+    }
+
+    fn set(&mut self, r: Gpr, value: u32) {
+        self.cpu.gpr[r as usize] = value;
+    }
+
+    fn get(&self, r: Gpr) -> u32 {
+        self.cpu.gpr[r as usize]
+    }
+
+    fn bytes<const N: usize>(&self, address: u64) -> [u8; N] {
+        let mut bytes = [0; N];
+        assert!(self.memory.read(address, &mut bytes));
+        bytes
+    }
+}
+
+fn carry(flags: u16) -> bool {
+    flags & Eflags::CF.bits() as u16 != 0
+}
+
+#[test]
+fn the_reset_vector_leads_to_the_boot_sector() {
+    let bench = Bench::new(1);
+    assert_eq!(bench.bytes::<5>(0xffff_fff0), [0xea, 0x00, 0xe1, 0x00, 0xf0]);
+    assert_eq!(bench.bytes::<1>(0xf_e100), [0xfa]);
+    assert_eq!(bench.bytes::<2>(0x7c00 + 510), [0x55, 0xaa]);
+}
+
+#[test]
+fn teletype_and_strings_reach_the_console() {
+    let mut bench = Bench::new(1);
+    bench.set(Gpr::Eax, 0x0e41);
+    bench.int(0x10);
+    assert!(bench.memory.write(0x6000, b"bc"));
+    bench.set(Gpr::Eax, 0x1300);
+    bench.set(Gpr::Ebp, 0x6000);
+    bench.set(Gpr::Ecx, 2);
+    bench.int(0x10);
+    assert_eq!(*bench.printed.borrow(), b"Abc");
+}
+
+#[test]
+fn sectors_are_read_by_geometry_and_by_packet() {
+    let mut bench = Bench::new(2000);
+    // Cylinder 1, head 2, sector 3.
+    let number = (16 + 2) * 63 + 2;
+    bench.set(Gpr::Eax, 0x0202);
+    bench.set(Gpr::Ebx, 0x8000);
+    bench.set(Gpr::Ecx, 0x0103);
+    bench.set(Gpr::Edx, 0x0280);
+    assert!(!carry(bench.int(0x13)));
+    assert_eq!(bench.get(Gpr::Eax), 2);
+    assert_eq!(bench.bytes::<2>(0x8000 + 511), [number as u8, number as u8 + 1]);
+
+    let mut packet = vec![16, 0, 1, 0, 0x00, 0x90, 0, 0];
+    packet.extend(1999u64.to_le_bytes());
+    assert!(bench.memory.write(0x6000, &packet));
+    bench.set(Gpr::Eax, 0x4200);
+    bench.set(Gpr::Esi, 0x6000);
+    assert!(!carry(bench.int(0x13)));
+    assert_eq!(bench.bytes::<1>(0x9000), [1999u32 as u8]);
+}
+
+#[test]
+fn disk_errors_set_carry_and_a_status() {
+    let mut bench = Bench::new(1);
+    let cases = [
+        (0x0201, 0x0002, 0x0080, 0x04), // behind the end
+        (0x0201, 0x0000, 0x0080, 0x01), // there is no sector 0
+        (0x0301, 0x0001, 0x0080, 0x03), // read-only
+        (0x0201, 0x0001, 0x0000, 0x01), // no floppy
+        (0x7700, 0x0001, 0x0080, 0x01), // no such service
+    ];
+    for (ax, cx, dx, status) in cases {
+        bench.set(Gpr::Eax, ax);
+        bench.set(Gpr::Ecx, cx);
+        bench.set(Gpr::Edx, dx);
+        assert!(carry(bench.int(0x13)), "{ax:#x}");
+        assert_eq!(bench.get(Gpr::Eax) >> 8, status, "{ax:#x}");
+    }
+}
+
+#[test]
+fn the_extensions_announce_themselves() {
+    let mut bench = Bench::new(1);
+    bench.set(Gpr::Eax, 0x4100);
+    bench.set(Gpr::Ebx, 0x55aa);
+    assert!(!carry(bench.int(0x13)));
+    assert_eq!(bench.get(Gpr::Ebx), 0xaa55);
+    assert_eq!(bench.get(Gpr::Eax) >> 8, 0x21);
+    assert_eq!(bench.get(Gpr::Ecx) & 1, 1);
+}
+
+#[test]
+fn memory_sizes_agree_in_all_services() {
+    let mut bench = Bench::new(1);
+    bench.int(0x12);
+    assert_eq!(bench.get(Gpr::Eax), 639);
+    bench.set(Gpr::Eax, 0x8800);
+    assert!(!carry(bench.int(0x15)));
+    assert_eq!(bench.get(Gpr::Eax), 31 << 10);
+    bench.set(Gpr::Eax, 0xe801);
+    assert!(!carry(bench.int(0x15)));
+    assert_eq!((bench.get(Gpr::Eax), bench.get(Gpr::Ebx)), (0x3c00, 256));
+
+    let (mut usable, mut row) = (0, 0);
+    loop {
+        bench.set(Gpr::Eax, 0xe820);
+        bench.set(Gpr::Ebx, row);
+        bench.set(Gpr::Ecx, 20);
+        bench.set(Gpr::Edx, 0x534d_4150);
+        bench.set(Gpr::Edi, 0x6000);
+        assert!(!carry(bench.int(0x15)));
+        assert_eq!(bench.get(Gpr::Eax), 0x534d_4150);
+        let entry = bench.bytes::<20>(0x6000);
+        if entry[16] == 1 {
+            usable += u64::from_le_bytes(entry[8..16].try_into().unwrap());
+        }
+        row = bench.get(Gpr::Ebx);
+        if row == 0 {
+            break;
+        }
+    }
+    assert_eq!(usable, RAM - 0x6_0400);
+    bench.set(Gpr::Eax, 0xc000);
+    assert!(carry(bench.int(0x15)));
+    assert_eq!(bench.get(Gpr::Eax) >> 8, 0x86);
+}
+
+#[test]
+fn a_key_is_awaited_seen_and_taken_once() {
+    let mut bench = Bench::new(1);
+    bench.set(Gpr::Eax, 0x0100);
+    assert_ne!(bench.int(0x16) & Eflags::ZF.bits() as u16, 0);
+    bench.set(Gpr::Eax, 0);
+    bench.int(0x16);
+    assert_eq!(bench.cpu.eip, u32::from(rom::WAIT_FOR_KEY));
+    bench.typed = b"q".to_vec();
+    bench.set(Gpr::Eax, 0x0100);
+    assert_eq!(bench.int(0x16) & Eflags::ZF.bits() as u16, 0);
+    assert_eq!(bench.get(Gpr::Eax), 0x1071);
+    bench.set(Gpr::Eax, 0);
+    bench.int(0x16);
+    assert_eq!(bench.get(Gpr::Eax), 0x1071);
+    bench.set(Gpr::Eax, 0x0100);
+    assert_ne!(bench.int(0x16) & Eflags::ZF.bits() as u16, 0);
+}
+
+#[test]
+fn rebooting_enters_the_boot_sector_again() {
+    let mut bench = Bench::new(1);
+    assert!(bench.memory.write(0x7c00, &[0xff; 512]));
+    bench.int(0x19);
+    assert_eq!((bench.cpu.cs().base, bench.cpu.eip), (0, 0x7c00));
+    assert_eq!(bench.bytes::<2>(0x7c00 + 510), [0x55, 0xaa]);
+}
+
+#[test]
+fn a_write_to_the_port_from_elsewhere_is_no_call() {
+    let mut bench = Bench::new(1);
+    bench.set(Gpr::Eax, 0x0e41);
+    bench.cpu.eip = 0x1234;
+    let mut printed = 0;
+    let mut put = |_| printed += 1;
+    let mut get = || None;
+    (bench.hook.handler)(&mut bench.cpu, &mut bench.memory, &mut put, &mut get);
+    assert_eq!(printed, 0);
+}
+
+#[test]
+fn ticks_can_be_set_and_read() {
+    let mut bench = Bench::new(1);
+    bench.set(Gpr::Eax, 0x0100);
+    bench.set(Gpr::Ecx, 0x0012);
+    bench.set(Gpr::Edx, 0x3456);
+    bench.int(0x1a);
+    bench.set(Gpr::Eax, 0);
+    bench.set(Gpr::Ecx, 0);
+    bench.set(Gpr::Edx, 0);
+    assert!(!carry(bench.int(0x1a)));
+    assert_eq!((bench.get(Gpr::Ecx), bench.get(Gpr::Edx)), (0x12, 0x3456));
+}
+
+#[test]
+fn only_bootable_whole_sectors_are_a_disk() {
+    let disk = |bytes: &[u8]| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        Disk::new(file)
+    };
+    assert!(matches!(disk(&[0; 511]), Err(DiskError::Size(511))));
+    assert!(matches!(disk(&[]), Err(DiskError::Size(0))));
+    assert!(matches!(disk(&[0; 512]), Err(DiskError::Signature)));
+}

@@ -1,0 +1,43 @@
+//! A raw boot sector, or a disk image that starts with one, over the minimal firmware in
+//! [`crate::bios`].
+
+use super::LoadError;
+use crate::bios::{self, Disk};
+use crate::firmware;
+use ringer_mmu::GuestMemory;
+use ringer_monitor::BiosHook;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A disk to boot from.
+#[derive(Debug)]
+pub struct BootSector {
+    disk: Arc<Disk>,
+}
+
+impl BootSector {
+    /// Opens the disk image at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not whole sectors or has no boot signature.
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let error = |source| LoadError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(error)?;
+        let metadata = file.metadata().map_err(error)?;
+        if metadata.is_dir() {
+            return Err(LoadError::Directory(path.to_owned()));
+        }
+        if metadata.len() == 0 {
+            return Err(LoadError::Empty(path.to_owned()));
+        }
+        let disk = Disk::new(file);
+        let disk = disk.map_err(|source| LoadError::Disk { path: path.to_owned(), source })?;
+        Ok(Self { disk: Arc::new(disk) })
+    }
+
+    pub(super) fn install(&self, memory: &mut GuestMemory) -> Result<BiosHook, LoadError> {
+        firmware::install_acpi(memory)?;
+        Ok(bios::install(memory, &self.disk)?)
+    }
+}

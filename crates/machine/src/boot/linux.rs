@@ -1,0 +1,248 @@
+//! Linux bzImages by the 32-bit entry of the x86 boot protocol (the kernel's
+//! Documentation/arch/x86/boot.rst): the setup header is checked and copied into the zero page, the
+//! protected-mode part goes to `code32_start`, the initrd as high as both sides allow.
+//!
+//! The header's layout comes from linux-loader's `bootparam`; its own loader wants another memory
+//! type and does not tell a truncated file from a short one, so placing the parts is done here.
+
+use super::LoadError;
+use crate::firmware::{self, FlatEntry, HIGH_MEMORY, MemoryRange};
+use linux_loader::loader::bootparam::{
+    CAN_USE_HEAP, LOADED_HIGH, XLF_KERNEL_64, boot_e820_entry, boot_params, setup_header,
+};
+use ringer_cpu::{CpuState, Gpr};
+use ringer_mmu::GuestMemory;
+use thiserror::Error;
+use vm_memory::ByteValued;
+
+/// Where the setup header lies in the file and in the zero page.
+const HEADER_OFFSET: usize = 0x1f1;
+/// "HdrS", little endian.
+const HEADER_MAGIC: u32 = 0x5372_6448;
+/// The oldest protocol with everything used here (`cmdline_size` came with 2.06, `init_size` with 2.10).
+const OLDEST_VERSION: u16 = 0x0206;
+const INIT_SIZE_VERSION: u16 = 0x020a;
+const SECTOR: usize = 512;
+/// `type_of_loader`: a loader without an assigned number.
+const UNDEFINED_LOADER: u8 = 0xff;
+const ZERO_PAGE: u32 = 0x1_0000;
+const CMDLINE: u32 = 0x2_0000;
+const STACK: u32 = 0x1_0000;
+/// Room for the command line up to the end of conventional memory, far more than any kernel takes.
+const CMDLINE_ROOM: u32 = 0x1_0000;
+const PAGE: u64 = 4096;
+const CODE: u16 = 0x10;
+
+/// What is wrong with a bzImage, or why it cannot run in this machine.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum LinuxError {
+    /// No setup header.
+    #[error("not a Linux bzImage (no boot-protocol header)")]
+    NotAKernel,
+    /// Ends within its headers or its code.
+    #[error("truncated bzImage: {missing} of {wanted} bytes are missing")]
+    Truncated {
+        /// Bytes that are not there.
+        missing: u64,
+        /// Bytes that the header announces.
+        wanted: u64,
+    },
+    /// Older than the protocol that is spoken here.
+    #[error("its boot protocol {}.{:02} is too old (2.06 is needed)", version >> 8, version & 255)]
+    TooOld {
+        /// The version in the header.
+        version: u16,
+    },
+    /// A zImage.
+    #[error("not a bzImage but a zImage, which loads low; such kernels are not supported")]
+    LoadsLow,
+    /// For another processor.
+    #[error("a 64-bit kernel; Ringer's processors have 32 bits")]
+    Needs64Bit,
+    /// The command line is too long.
+    #[error("the command line has {length} bytes; this kernel takes {limit}")]
+    CommandLine {
+        /// Its length.
+        length: usize,
+        /// What the kernel takes.
+        limit: u32,
+    },
+    /// Not enough memory for the kernel.
+    #[error("the kernel needs {} MiB of memory to start, the guest has {} MiB (-m)", needed.div_ceil(1 << 20), ram >> 20)]
+    Memory {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        ram: u64,
+    },
+    /// Not enough memory for the initrd besides the kernel.
+    #[error("no room for an initrd of {} MiB besides the kernel in {} MiB of memory (-m)", size.div_ceil(1 << 20), ram >> 20)]
+    InitrdRoom {
+        /// The initrd's size in bytes.
+        size: u64,
+        /// Bytes of memory.
+        ram: u64,
+    },
+}
+
+/// A kernel that was read, checked and laid out for a machine's memory.
+#[derive(Debug)]
+pub struct LinuxImage {
+    header: setup_header,
+    kernel: Vec<u8>,
+    initrd: Option<(u32, Vec<u8>)>,
+    cmdline: Vec<u8>,
+    ram: u64,
+}
+
+fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
+    let mut header = setup_header::default();
+    let size = header.as_slice().len();
+    // 202h tells where the header ends: a short jump at 200h over the rest of it.
+    let jump = file.get(0x200..0x202).ok_or(LinuxError::NotAKernel)?;
+    let end = (0x202 + usize::from(jump[1])).min(HEADER_OFFSET + size);
+    let bytes = file.get(HEADER_OFFSET..end.max(0x230)).ok_or(LinuxError::NotAKernel)?;
+    let known = bytes.len().min(size);
+    header.as_mut_slice()[..known].copy_from_slice(&bytes[..known]);
+    let (flag, magic, version) = (header.boot_flag, header.header, header.version);
+    if flag != 0xaa55 || magic != HEADER_MAGIC {
+        return Err(LinuxError::NotAKernel);
+    }
+    if version < OLDEST_VERSION {
+        return Err(LinuxError::TooOld { version });
+    }
+    if header.loadflags & LOADED_HIGH == 0 {
+        return Err(LinuxError::LoadsLow);
+    }
+    if header.xloadflags & XLF_KERNEL_64 != 0 {
+        return Err(LinuxError::Needs64Bit);
+    }
+    Ok(header)
+}
+
+/// The protected-mode part of the file.
+fn protected_part(file: &[u8], header: &setup_header) -> Result<Vec<u8>, LinuxError> {
+    let sectors = match header.setup_sects {
+        0 => 4,
+        n => usize::from(n),
+    };
+    let start = (sectors + 1) * SECTOR;
+    let size = u64::from(header.syssize) * 16;
+    let (wanted, have) = (start as u64 + size, file.len() as u64);
+    if have < wanted || size == 0 {
+        return Err(LinuxError::Truncated { missing: wanted.saturating_sub(have), wanted });
+    }
+    Ok(file[start..].to_vec())
+}
+
+/// The end of the memory that the kernel needs before it has read the memory map.
+fn kernel_end(header: &setup_header, size: u64) -> u64 {
+    let load = u64::from(HIGH_MEMORY);
+    let (version, alignment) = (header.version, u64::from(header.kernel_alignment));
+    if version < INIT_SIZE_VERSION {
+        return load + size * 3;
+    }
+    let start = match header.relocatable_kernel {
+        0 => header.pref_address,
+        _ => load.next_multiple_of(alignment.clamp(1, 1 << 30)).max(header.pref_address),
+    };
+    start.saturating_add(u64::from(header.init_size)).max(load + size)
+}
+
+impl LinuxImage {
+    /// Checks the kernel in `file` and lays everything out in `ram` bytes of memory.
+    ///
+    /// # Errors
+    /// When the file is no bootable bzImage, or memory is too small.
+    pub fn new(
+        file: Vec<u8>,
+        initrd: Option<Vec<u8>>,
+        cmdline: &str,
+        ram: u64,
+    ) -> Result<Self, LinuxError> {
+        let header = parse_header(&file)?;
+        let kernel = protected_part(&file, &header)?;
+        let limit = header.cmdline_size.min(CMDLINE_ROOM - 1);
+        if cmdline.len() as u64 > u64::from(limit) {
+            return Err(LinuxError::CommandLine { length: cmdline.len(), limit });
+        }
+        let end = kernel_end(&header, kernel.len() as u64);
+        if end > ram {
+            return Err(LinuxError::Memory { needed: end, ram });
+        }
+        let initrd = initrd.map(|bytes| place_initrd(&header, bytes, end, ram)).transpose()?;
+        let mut text = cmdline.as_bytes().to_vec();
+        text.push(0);
+        Ok(Self { header, kernel, initrd, cmdline: text, ram })
+    }
+
+    fn zero_page(&self, rsdp: u32) -> boot_params {
+        let mut header = self.header;
+        header.type_of_loader = UNDEFINED_LOADER;
+        header.loadflags |= CAN_USE_HEAP;
+        header.heap_end_ptr = 0xfe00;
+        header.cmd_line_ptr = CMDLINE;
+        header.code32_start = HIGH_MEMORY;
+        if let Some((address, bytes)) = &self.initrd {
+            header.ramdisk_image = *address;
+            // Checked against memory, which is smaller than 4 GiB.
+            header.ramdisk_size = bytes.len() as u32;
+        }
+        let mut params = boot_params { hdr: header, ..boot_params::default() };
+        params.acpi_rsdp_addr = u64::from(rsdp);
+        let mut table = params.e820_table;
+        let map = firmware::memory_map(self.ram);
+        for (row, range) in table.iter_mut().zip(&map) {
+            *row = e820(range);
+        }
+        params.e820_table = table;
+        params.e820_entries = map.len().min(table.len()) as u8;
+        let above = (self.ram - u64::from(HIGH_MEMORY)) >> 10;
+        params.alt_mem_k = u32::try_from(above).unwrap_or(u32::MAX);
+        params.screen_info.ext_mem_k = above.min(0xfc00) as u16;
+        params
+    }
+
+    pub(super) fn install(
+        &self,
+        memory: &mut GuestMemory,
+        cpu: &mut CpuState,
+    ) -> Result<(), LoadError> {
+        let rsdp = firmware::install_acpi(memory)?;
+        memory.load(u64::from(HIGH_MEMORY), &self.kernel)?;
+        if let Some((address, bytes)) = &self.initrd {
+            memory.load(u64::from(*address), bytes)?;
+        }
+        memory.load(u64::from(CMDLINE), &self.cmdline)?;
+        memory.load(u64::from(ZERO_PAGE), self.zero_page(rsdp).as_slice())?;
+        let entry = FlatEntry { gdt: firmware::GDT, code: CODE, eip: HIGH_MEMORY, esp: STACK };
+        firmware::enter_flat(memory, cpu, entry)?;
+        cpu.gpr[Gpr::Esi as usize] = ZERO_PAGE;
+        Ok(())
+    }
+}
+
+fn e820(range: &MemoryRange) -> boot_e820_entry {
+    boot_e820_entry { addr: range.base, size: range.size, r#type: range.kind as u32 }
+}
+
+/// As high as the kernel can reach and memory goes, above the kernel itself.
+fn place_initrd(
+    header: &setup_header,
+    bytes: Vec<u8>,
+    kernel_end: u64,
+    ram: u64,
+) -> Result<(u32, Vec<u8>), LinuxError> {
+    let size = bytes.len() as u64;
+    let top = ram.min(u64::from(header.initrd_addr_max) + 1);
+    let address = top.checked_sub(size).map(|a| a & !(PAGE - 1)).filter(|a| *a >= kernel_end);
+    let address = address.and_then(|a| u32::try_from(a).ok());
+    match address {
+        Some(address) => Ok((address, bytes)),
+        None => Err(LinuxError::InitrdRoom { size, ram }),
+    }
+}
+
+#[cfg(test)]
+#[path = "linux_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! The Linux loader against synthetic kernels.
+
+use super::*;
+
+const RAM: u64 = 64 << 20;
+/// Protected-mode bytes of the synthetic kernel.
+const CODE_SIZE: usize = 0x1000;
+
+/// A bzImage with one setup sector and `CODE_SIZE` bytes of code.
+fn kernel(change: impl FnOnce(&mut setup_header)) -> Vec<u8> {
+    let mut header = setup_header {
+        setup_sects: 1,
+        syssize: (CODE_SIZE / 16) as u32,
+        boot_flag: 0xaa55,
+        jump: 0x6aeb,
+        header: HEADER_MAGIC,
+        version: 0x020f,
+        loadflags: LOADED_HIGH,
+        initrd_addr_max: 0x37ff_ffff,
+        kernel_alignment: 0x10_0000,
+        relocatable_kernel: 1,
+        cmdline_size: 2047,
+        pref_address: 0x100_0000,
+        init_size: 0x100_0000,
+        ..setup_header::default()
+    };
+    change(&mut header);
+    let mut file = vec![0; 2 * SECTOR];
+    let bytes = header.as_slice();
+    file[HEADER_OFFSET..HEADER_OFFSET + bytes.len()].copy_from_slice(bytes);
+    file.extend((0..CODE_SIZE).map(|i| i as u8));
+    file
+}
+
+fn refused(file: Vec<u8>) -> LinuxError {
+    LinuxImage::new(file, None, "", RAM).expect_err("must be refused")
+}
+
+#[test]
+fn a_kernel_is_entered_as_the_protocol_says() {
+    let initrd = vec![0xa5; 5000];
+    let image = LinuxImage::new(kernel(|_| ()), Some(initrd), "console=ttyS0", RAM).unwrap();
+    let mut memory = GuestMemory::new(RAM).unwrap();
+    let mut cpu = CpuState::reset(0);
+    image.install(&mut memory, &mut cpu).unwrap();
+
+    assert_eq!(cpu.eip, 0x10_0000);
+    assert_eq!(cpu.gpr[Gpr::Esi as usize], ZERO_PAGE);
+    assert_eq!((cpu.cs().selector, cpu.ss().selector), (0x10, 0x18));
+    let mut code = [0; 4];
+    assert!(memory.read(0x10_0000, &mut code));
+    assert_eq!(code, [0, 1, 2, 3]);
+
+    let mut page = boot_params::default();
+    assert!(memory.read(u64::from(ZERO_PAGE), page.as_mut_slice()));
+    let header = page.hdr;
+    let (address, size) = (header.ramdisk_image, header.ramdisk_size);
+    assert_eq!((u64::from(address), size), ((RAM - 5000) & !4095, 5000));
+    let mut byte = [0];
+    assert!(memory.read(u64::from(address) + 4999, &mut byte));
+    assert_eq!(byte, [0xa5]);
+    let mut text = [0; 14];
+    assert!(memory.read(u64::from(header.cmd_line_ptr), &mut text));
+    assert_eq!(&text, b"console=ttyS0\0");
+
+    let rows = usize::from(page.e820_entries);
+    let table = page.e820_table;
+    let usable: u64 = table[..rows].iter().filter(|e| e.r#type == 1).map(|e| e.size).sum();
+    assert_eq!(usable, RAM - 0x6_0400);
+    let mut rsdp = [0; 8];
+    assert!(memory.read(page.acpi_rsdp_addr, &mut rsdp));
+    assert_eq!(&rsdp, b"RSD PTR ");
+}
+
+#[test]
+fn truncation_is_told_with_the_number_of_missing_bytes() {
+    let mut file = kernel(|_| ());
+    file.truncate(file.len() - 100);
+    let wanted = (2 * SECTOR + CODE_SIZE) as u64;
+    assert_eq!(refused(file), LinuxError::Truncated { missing: 100, wanted });
+    assert_eq!(refused(kernel(|_| ())[..0x300].to_vec()), {
+        LinuxError::Truncated { missing: wanted - 0x300, wanted }
+    });
+    let huge = kernel(|h| h.syssize = u32::MAX);
+    assert!(matches!(refused(huge), LinuxError::Truncated { .. }));
+}
+
+#[test]
+fn what_is_no_32_bit_bzimage_is_refused_by_name() {
+    assert_eq!(refused(vec![0; 100]), LinuxError::NotAKernel);
+    assert_eq!(refused(vec![0xff; 0x10000]), LinuxError::NotAKernel);
+    assert_eq!(refused(kernel(|h| h.boot_flag = 0)), LinuxError::NotAKernel);
+    let old = refused(kernel(|h| h.version = 0x0203));
+    assert_eq!(old, LinuxError::TooOld { version: 0x0203 });
+    assert!(old.to_string().contains("2.03"), "{old}");
+    assert_eq!(refused(kernel(|h| h.loadflags = 0)), LinuxError::LoadsLow);
+    assert_eq!(refused(kernel(|h| h.xloadflags = XLF_KERNEL_64)), LinuxError::Needs64Bit);
+}
+
+#[test]
+fn memory_and_command_line_limits_are_the_kernels_own() {
+    let small = LinuxImage::new(kernel(|_| ()), None, "", 16 << 20).unwrap_err();
+    assert_eq!(small, LinuxError::Memory { needed: 32 << 20, ram: 16 << 20 });
+    let line = "x".repeat(2048);
+    let long = LinuxImage::new(kernel(|_| ()), None, &line, RAM).unwrap_err();
+    assert_eq!(long, LinuxError::CommandLine { length: 2048, limit: 2047 });
+    let initrd = vec![0; 33 << 20];
+    let no_room = LinuxImage::new(kernel(|_| ()), Some(initrd), "", RAM).unwrap_err();
+    assert_eq!(no_room, LinuxError::InitrdRoom { size: 33 << 20, ram: RAM });
+}
+
+#[test]
+fn an_initrd_stays_below_the_kernels_limit() {
+    let file = kernel(|h| h.initrd_addr_max = 0x2ff_ffff);
+    let image = LinuxImage::new(file, Some(vec![1; 4096]), "", RAM).unwrap();
+    assert_eq!(image.initrd.unwrap().0, 0x2ff_f000);
+}
+
+#[test]
+fn no_header_value_can_upset_the_loader() {
+    for fill in [0u8, 1, 0x7f, 0x80, 0xff] {
+        let file = kernel(|h| {
+            h.init_size = u32::from_ne_bytes([fill; 4]);
+            h.pref_address = u64::from_ne_bytes([fill; 8]);
+            h.kernel_alignment = u32::from_ne_bytes([fill; 4]);
+            h.initrd_addr_max = u32::from_ne_bytes([fill; 4]);
+            h.cmdline_size = u32::from_ne_bytes([fill; 4]);
+            h.setup_sects = 1;
+        });
+        if let Ok(image) = LinuxImage::new(file, Some(vec![1; 100]), "", RAM) {
+            assert!(u64::from(image.initrd.unwrap().0) + 100 <= RAM);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The boot protocols: one file each, and what they share.
+//!
+//! Loading has two steps, because a guest may reset: [`Image::read`] reads and checks the files
+//! once; [`Image::install`] puts them into fresh memory and sets the entry state, at each boot.
+
+pub mod bootsector;
+mod elf;
+pub mod linux;
+pub mod multiboot;
+pub mod rom;
+
+use crate::bios::DiskError;
+use bootsector::BootSector;
+use linux::{LinuxError, LinuxImage};
+use multiboot::{MultibootError, MultibootImage};
+use ringer_cpu::CpuState;
+use ringer_mmu::{GuestMemory, MemoryError};
+use ringer_monitor::BiosHook;
+use rom::{Rom, RomError};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What to boot.
+#[derive(Clone, Debug)]
+pub enum BootSource {
+    /// A Linux bzImage.
+    Linux {
+        /// The kernel file.
+        kernel: PathBuf,
+        /// The initial RAM disk.
+        initrd: Option<PathBuf>,
+        /// The kernel's command line.
+        cmdline: String,
+    },
+    /// A Multiboot 1 image.
+    Multiboot {
+        /// The kernel file.
+        kernel: PathBuf,
+        /// Modules, in order.
+        modules: Vec<PathBuf>,
+        /// The kernel's command line.
+        cmdline: String,
+    },
+    /// A Multiboot 1 image without a file.
+    MultibootBytes {
+        /// What messages call it.
+        name: &'static str,
+        /// The image.
+        image: &'static [u8],
+    },
+    /// A raw ROM that holds the reset vector.
+    Rom(PathBuf),
+    /// A raw boot sector, or a disk image that starts with one.
+    BootSector(PathBuf),
+}
+
+/// A file that cannot be booted, and why.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory where a file is wanted.
+    #[error("{} is a directory, not a file", .0.display())]
+    Directory(PathBuf),
+    /// Nothing in it.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// More than can be used.
+    #[error("{} is larger than {what} ({} MiB)", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What limits it.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Not a bzImage that can be booted.
+    #[error("{}: {source}", path.display())]
+    Linux {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LinuxError,
+    },
+    /// Not a Multiboot image that can be booted.
+    #[error("{}: {source}", path.display())]
+    Multiboot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MultibootError,
+    },
+    /// Not a ROM.
+    #[error("{}: {source}", path.display())]
+    Rom {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RomError,
+    },
+    /// Not a disk image with a boot sector.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DiskError,
+    },
+    /// Guest memory refused a part of the image.
+    #[error("the image does not fit into the guest's memory: {0}")]
+    Memory(#[from] MemoryError),
+}
+
+/// Reads a whole file that must fit into `ram` bytes of guest memory.
+fn read_file(path: &Path, ram: u64) -> Result<Vec<u8>, LoadError> {
+    read_at_most(path, ram, "the guest's memory")
+}
+
+/// Reads a whole file of at most `limit` bytes; `what` sets that limit.
+fn read_at_most(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, LoadError> {
+    let error = |source| LoadError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(error)?;
+    if file.metadata().map_err(error)?.is_dir() {
+        return Err(LoadError::Directory(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.is_empty() {
+        return Err(LoadError::Empty(path.to_owned()));
+    }
+    if bytes.len() as u64 > limit {
+        return Err(LoadError::TooLarge { path: path.to_owned(), what, limit });
+    }
+    Ok(bytes)
+}
+
+/// An image that was read and checked.
+#[derive(Debug)]
+pub enum Image {
+    /// A Linux kernel.
+    Linux(LinuxImage),
+    /// A Multiboot kernel.
+    Multiboot(MultibootImage),
+    /// A ROM.
+    Rom(Rom),
+    /// A boot sector.
+    BootSector(BootSector),
+}
+
+impl Image {
+    /// Reads the files of `source` for a guest with `ram` bytes of memory, and checks them.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is not what it should be, or does not fit.
+    pub fn read(source: &BootSource, ram: u64) -> Result<Self, LoadError> {
+        match source {
+            BootSource::Linux { kernel, initrd, cmdline } => {
+                let bytes = read_file(kernel, ram)?;
+                let initrd = initrd.as_deref().map(|path| read_file(path, ram)).transpose()?;
+                let image = LinuxImage::new(bytes, initrd, cmdline, ram);
+                image
+                    .map(Self::Linux)
+                    .map_err(|source| LoadError::Linux { path: kernel.clone(), source })
+            }
+            BootSource::Multiboot { kernel, modules, cmdline } => {
+                let bytes = read_file(kernel, ram)?;
+                let modules = modules
+                    .iter()
+                    .map(|path| Ok((path.display().to_string(), read_file(path, ram)?)))
+                    .collect::<Result<Vec<_>, LoadError>>()?;
+                let cmdline = format!("{} {cmdline}", kernel.display()).trim_end().to_owned();
+                Self::multiboot(Cow::Owned(bytes), kernel, &cmdline, modules, ram)
+            }
+            BootSource::MultibootBytes { name, image } => {
+                Self::multiboot(Cow::Borrowed(image), Path::new(name), name, Vec::new(), ram)
+            }
+            BootSource::Rom(path) => {
+                let bytes = read_at_most(path, rom::MAX_SIZE, "the largest ROM")?;
+                let rom = Rom::new(bytes);
+                rom.map(Self::Rom).map_err(|source| LoadError::Rom { path: path.clone(), source })
+            }
+            BootSource::BootSector(path) => Ok(Self::BootSector(BootSector::open(path)?)),
+        }
+    }
+
+    fn multiboot(
+        bytes: Cow<'static, [u8]>,
+        path: &Path,
+        cmdline: &str,
+        modules: Vec<(String, Vec<u8>)>,
+        ram: u64,
+    ) -> Result<Self, LoadError> {
+        MultibootImage::new(&bytes, cmdline, modules, ram)
+            .map(Self::Multiboot)
+            .map_err(|source| LoadError::Multiboot { path: path.to_owned(), source })
+    }
+
+    /// Puts the image into fresh memory, and the processor (at reset) where the image begins.
+    /// Returns the firmware calls to serve, if the image needs firmware.
+    ///
+    /// # Errors
+    /// When memory refuses a part of the image.
+    pub fn install(
+        &self,
+        memory: &mut GuestMemory,
+        cpu: &mut CpuState,
+    ) -> Result<Option<BiosHook>, LoadError> {
+        match self {
+            Self::Linux(image) => image.install(memory, cpu).map(|()| None),
+            Self::Multiboot(image) => image.install(memory, cpu).map(|()| None),
+            Self::Rom(rom) => rom.install(memory).map(|()| None),
+            Self::BootSector(sector) => sector.install(memory).map(Some),
+        }
+    }
+}

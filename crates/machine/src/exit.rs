@@ -1,0 +1,132 @@
+//! How a machine's run ends, and the exit status that each end has.
+//!
+//! The statuses are a contract with scripts (README.md, "Exit status"). The debug-exit port yields
+//! `(value << 1) | 1`, always odd, as QEMU's isa-debug-exit does; so every other status is even.
+
+use std::fmt;
+
+/// The exit statuses of the `ringer` process that do not come from the guest's debug-exit port.
+pub mod status {
+    /// The guest switched the machine off.
+    pub const POWER_OFF: u8 = 0;
+    /// A wrong option, or a file that cannot be used.
+    pub const USAGE: u8 = 2;
+    /// A test failed (`ringer test` only).
+    pub const TESTS_FAILED: u8 = 4;
+    /// The guest asked for a reset and `--no-reboot` was given.
+    pub const RESET: u8 = 64;
+    /// The processor shut down after a triple fault.
+    pub const TRIPLE_FAULT: u8 = 66;
+    /// `--max-instructions` was reached.
+    pub const INSTRUCTION_LIMIT: u8 = 68;
+    /// A fault of Ringer's or of the host, not of the guest.
+    pub const INTERNAL: u8 = 70;
+    /// `--engine lockstep` found a difference.
+    pub const DIFFERENCE: u8 = 72;
+    /// The console or another output could not be written.
+    pub const OUTPUT: u8 = 74;
+    /// `--timeout` was reached (the number that timeout(1) uses).
+    pub const TIMEOUT: u8 = 124;
+    /// The user ended the run: Ctrl-A X, or SIGINT, SIGTERM, SIGHUP.
+    pub const ENDED_BY_USER: u8 = 130;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest wrote this value to the debug-exit port.
+    DebugExit(u32),
+    /// The guest asked for a reset (with `no_reboot`).
+    Reset,
+    /// The processor shut down: an exception could not be delivered.
+    TripleFault {
+        /// CS selector of the instruction.
+        cs: u16,
+        /// Its EIP.
+        eip: u32,
+    },
+    /// The instruction limit was reached.
+    InstructionLimit,
+    /// The time limit was reached.
+    Timeout,
+    /// The user asked for the end.
+    Quit,
+    /// The engines differ; the report.
+    Difference(String),
+}
+
+impl Exit {
+    /// The process exit status for this end.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::PowerOff => status::POWER_OFF,
+            Self::DebugExit(value) => ((value << 1) | 1) as u8,
+            Self::Reset => status::RESET,
+            Self::TripleFault { .. } => status::TRIPLE_FAULT,
+            Self::InstructionLimit => status::INSTRUCTION_LIMIT,
+            Self::Timeout => status::TIMEOUT,
+            Self::Quit => status::ENDED_BY_USER,
+            Self::Difference(_) => status::DIFFERENCE,
+        }
+    }
+
+    /// The name that reports and test descriptions use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PowerOff => "poweroff",
+            Self::DebugExit(_) => "debug-exit",
+            Self::Reset => "reset",
+            Self::TripleFault { .. } => "triple-fault",
+            Self::InstructionLimit => "instruction-limit",
+            Self::Timeout => "timeout",
+            Self::Quit => "quit",
+            Self::Difference(_) => "difference",
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PowerOff => f.write_str("the guest powered off"),
+            Self::DebugExit(v) => write!(f, "the guest wrote {v:#x} to the debug-exit port"),
+            Self::Reset => f.write_str("the guest asked for a reset (--no-reboot)"),
+            Self::TripleFault { cs, eip } => write!(f, "triple fault at {cs:04x}:{eip:08x}"),
+            Self::InstructionLimit => f.write_str("stopped at the limit of --max-instructions"),
+            Self::Timeout => f.write_str("stopped by --timeout"),
+            Self::Quit => f.write_str("ended by the user"),
+            Self::Difference(report) => write!(f, "the engines differ\n{report}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_exit_is_qemus_formula_and_collides_with_nothing() {
+        assert_eq!(Exit::DebugExit(0).status(), 1);
+        assert_eq!(Exit::DebugExit(0x10).status(), 33);
+        assert_eq!(Exit::DebugExit(0xff).status(), 255);
+        let others = [
+            Exit::PowerOff,
+            Exit::Reset,
+            Exit::TripleFault { cs: 0, eip: 0 },
+            Exit::InstructionLimit,
+            Exit::Timeout,
+            Exit::Quit,
+            Exit::Difference(String::new()),
+        ];
+        let mut seen: Vec<u8> = others.iter().map(Exit::status).collect();
+        seen.extend([status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT]);
+        assert!(seen.iter().all(|s| s % 2 == 0), "an odd status could be a debug-exit value");
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), others.len() + 4);
+    }
+}

@@ -1,0 +1,166 @@
+//! What firmware leaves behind for an operating system, whatever the boot protocol: the memory map,
+//! the ACPI tables, a descriptor table, flat segments.
+//!
+//! Low memory is laid out so (physical addresses):
+//!
+//! | from | what |
+//! | --- | --- |
+//! | 0000h | real-mode vectors and the BIOS data area |
+//! | 1000h | [`GDT`]: flat code and data for Linux |
+//! | 10000h | boot parameters ([`crate::boot::linux`]) |
+//! | 9FC00h | extended BIOS data area, empty |
+//! | E0000h | the ACPI root pointer; the other tables from E1000h |
+
+use ringer_cpu::state::cr0;
+use ringer_cpu::{CpuState, Eflags, SegAttr, SegReg, Segment, TableReg};
+use ringer_mmu::{GuestMemory, MemoryError};
+
+/// Where the Linux loader puts its descriptor table.
+pub const GDT: u32 = 0x1000;
+/// End of conventional memory: the extended BIOS data area.
+pub const LOW_MEMORY_END: u32 = 0x9fc00;
+/// Where the ACPI tables are: within the area that operating systems search for the RSDP.
+pub const ACPI: u32 = 0xe_0000;
+/// Where memory continues above the adapters and ROMs.
+pub const HIGH_MEMORY: u32 = 0x10_0000;
+
+/// Kinds of memory in an e820 map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MemoryKind {
+    /// RAM that the operating system may use.
+    Usable = 1,
+    /// Anything else.
+    Reserved = 2,
+}
+
+/// A row of the memory map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRange {
+    /// First physical address.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+/// The memory map of a machine with `ram` bytes.
+#[must_use]
+pub fn memory_map(ram: u64) -> Vec<MemoryRange> {
+    use MemoryKind::{Reserved, Usable};
+    let range = |base: u64, end: u64, kind| MemoryRange { base, size: end - base, kind };
+    let low = u64::from(LOW_MEMORY_END);
+    let high = u64::from(HIGH_MEMORY);
+    let mut map = vec![
+        range(0, low.min(ram), Usable),
+        range(low, 0xa_0000, Reserved),
+        range(u64::from(ACPI), high, Reserved),
+    ];
+    if ram > high {
+        map.push(range(high, ram, Usable));
+    }
+    map.push(range(0xfffc_0000, 0x1_0000_0000, Reserved));
+    map
+}
+
+/// Puts the ACPI tables into memory; returns the address of the RSDP.
+///
+/// # Errors
+/// When memory has no place for them.
+pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
+    let acpi = ringer_devices::acpi::tables(ACPI + 0x1000);
+    memory.load(u64::from(ACPI), &acpi.rsdp)?;
+    memory.load(u64::from(acpi.base), &acpi.tables)?;
+    Ok(ACPI)
+}
+
+/// What a flat protected-mode protocol wants in the processor.
+#[derive(Clone, Copy, Debug)]
+pub struct FlatEntry {
+    /// Physical address for the descriptor table: [`FlatEntry::table_size`] bytes.
+    pub gdt: u32,
+    /// Selector of the code segment; the data segments have the next one.
+    pub code: u16,
+    /// First instruction.
+    pub eip: u32,
+    /// Stack pointer.
+    pub esp: u32,
+}
+
+impl FlatEntry {
+    /// Bytes that the descriptor table takes.
+    #[must_use]
+    pub fn table_size(&self) -> u32 {
+        u32::from(self.code) + 16
+    }
+}
+
+const CODE_DESCRIPTOR: u64 = 0x00cf_9b00_0000_ffff;
+const DATA_DESCRIPTOR: u64 = 0x00cf_9300_0000_ffff;
+
+/// Protected mode without paging, flat 32-bit segments, interrupts off, and a descriptor table in
+/// memory that says the same.
+///
+/// # Errors
+/// When memory refuses the table.
+pub fn enter_flat(
+    memory: &mut GuestMemory,
+    cpu: &mut CpuState,
+    entry: FlatEntry,
+) -> Result<(), MemoryError> {
+    let data = entry.code + 8;
+    let mut table = vec![0u8; entry.table_size() as usize];
+    for (selector, descriptor) in [(entry.code, CODE_DESCRIPTOR), (data, DATA_DESCRIPTOR)] {
+        let at = usize::from(selector);
+        table[at..at + 8].copy_from_slice(&descriptor.to_le_bytes());
+    }
+    memory.load(u64::from(entry.gdt), &table)?;
+    let present = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
+    let attr = present | SegAttr::DB | SegAttr::G;
+    cpu.seg = [Segment { selector: data, attr, base: 0, limit: u32::MAX }; 6];
+    let code = &mut cpu.seg[SegReg::Cs as usize];
+    code.selector = entry.code;
+    code.attr |= SegAttr::CODE;
+    cpu.gdtr = TableReg { base: entry.gdt, limit: data + 7 };
+    cpu.cr0 = cr0::PE | cr0::ET;
+    cpu.eflags = Eflags::FIXED_ONE;
+    cpu.gpr = [0; 8];
+    cpu.gpr[ringer_cpu::Gpr::Esp as usize] = entry.esp;
+    cpu.eip = entry.eip;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_map_is_ordered_without_overlaps_and_covers_all_ram() {
+        for ram in [1 << 20, 16 << 20, 512 << 20, 3 << 30] {
+            let map = memory_map(ram);
+            for pair in map.windows(2) {
+                assert!(pair[0].base + pair[0].size <= pair[1].base, "{pair:?}");
+            }
+            let usable = map.iter().filter(|r| r.kind == MemoryKind::Usable);
+            let bytes: u64 = usable.map(|r| r.size).sum();
+            let hole = u64::from(HIGH_MEMORY - LOW_MEMORY_END);
+            assert_eq!(bytes, ram - hole.min(ram));
+        }
+    }
+
+    #[test]
+    fn flat_entry_has_segments_that_agree_with_the_table_in_memory() {
+        let mut memory = GuestMemory::new(2 << 20).unwrap();
+        let mut cpu = CpuState::reset(0);
+        let entry = FlatEntry { gdt: GDT, code: 0x10, eip: 0x10_0000, esp: 0x8000 };
+        enter_flat(&mut memory, &mut cpu, entry).unwrap();
+        assert!(cpu.seg.iter().all(|s| s.is_flat() && s.is_32()));
+        assert_eq!((cpu.cs().selector, cpu.ss().selector), (0x10, 0x18));
+        let mut table = [0; 32];
+        assert!(memory.read(u64::from(GDT), &mut table));
+        assert_eq!(table[16..24], CODE_DESCRIPTOR.to_le_bytes());
+        assert_eq!(table[24..32], DATA_DESCRIPTOR.to_le_bytes());
+        assert_eq!(cpu.gdtr.limit, 31);
+    }
+}
