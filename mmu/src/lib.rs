@@ -7,11 +7,18 @@
 //!
 //! `unsafe` is confined to `ram.rs` and `hostmap.rs`.
 
+mod fill;
+mod hostmap;
 pub mod ram;
+mod records;
+mod snapshot;
 pub mod soft;
 mod tlb;
 pub mod walk;
+mod window;
+pub mod windows;
 
 pub use ram::{GuestMemory, MemoryError, Region};
 pub use soft::{Mmu, PhysIo};
 pub use walk::{Path, Translation};
+pub use windows::{Active, DropSink, Fill, Reason, WindowError, WindowId, WindowStats, Windows};

@@ -1,0 +1,296 @@
+//! Filling a window: what to map, and how much around it, when an access found nothing there.
+//!
+//! A fault costs several microseconds, a second page in the same host call nearly nothing. So
+//! neighbours are mapped along when the guest's entries say that they are in use (accessed, and
+//! dirty for writing) with the same rights: up to 16 pages of a page table, whole large pages with
+//! their neighbours, all of RAM without paging.
+//!
+//! In large mappings code pages are write-protected by *granules* of 16 pages, so that a kernel's
+//! text costs few host mappings. A write to a page in such a granule that holds no code opens the
+//! run of codeless pages around it.
+
+use crate::hostmap::{Run, WINDOW_PAGES};
+use crate::ram::{PAGE, Region};
+use crate::soft::{Mmu, PhysIo};
+use crate::walk::{Format, Path, Translation, bit};
+use crate::window::Window;
+use crate::windows::{DropSink, Fill, Reason, WindowStats};
+use ringer_cpu::{Access, Privilege};
+
+/// Pages around a fault that are looked at in its page table.
+const AROUND: u32 = 16;
+/// Runs that are mapped besides the one with the fault.
+const EXTRA_RUNS: usize = 4;
+/// Directory entries around a fault in a large page, and without paging, that are mapped at once.
+const AROUND_LARGE: u32 = 16;
+const AROUND_IDENTITY: u32 = 64;
+/// End of the space where regions may change from page to page.
+const LEGACY_END: u64 = 1 << 20;
+
+/// What a fill works with.
+struct Job<'a> {
+    mmu: &'a Mmu,
+    sink: &'a mut dyn DropSink,
+    stats: &'a mut WindowStats,
+    page: u32,
+    write: bool,
+}
+
+impl Window {
+    /// Maps what an access at `lin` needs, if the guest's tables permit it.
+    pub(crate) fn fill(
+        &mut self,
+        mmu: &mut Mmu,
+        io: &mut dyn PhysIo,
+        lin: u32,
+        write: bool,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) -> Fill {
+        let access = if write { Access::Write } else { Access::Read };
+        let Ok(t) = mmu.walk(io, lin, access, self.key.privilege()) else {
+            return Fill::Interpret(Reason::TrueFault);
+        };
+        match mmu.memory.region(t.pa) {
+            Region::Io => return Fill::Interpret(Reason::Mmio),
+            Region::Rom { .. } if write => return Fill::Interpret(Reason::Mmio),
+            Region::Ram { offset } if write && mmu.memory.is_code_offset(offset) => {
+                return Fill::Interpret(Reason::CodeWrite);
+            }
+            Region::Ram { .. } | Region::Rom { .. } => {}
+        }
+        let mut job = Job { mmu, sink, stats, page: lin >> 12, write };
+        let mapped = if self.key.paging() {
+            self.fill_paged(&mut job, &t)
+        } else {
+            self.fill_large(&mut job, &t, u64::from(lin))
+        };
+        if mapped { Fill::Mapped } else { Fill::Interpret(Reason::NoHostMapping) }
+    }
+
+    fn fill_paged(&mut self, job: &mut Job<'_>, t: &Translation) -> bool {
+        let lin = job.page << 12;
+        let Some(path) = job.mmu.peek(lin) else { return false };
+        if !self.track(job.mmu, &path, lin, job.sink, job.stats) {
+            return false;
+        }
+        match path.pte {
+            Some((pte_pa, _)) => self.fill_small(job, &path, pte_pa),
+            None => {
+                let within = u64::from(lin) & (u64::from(self.chunk_pages()) * PAGE - 1);
+                self.fill_large(job, t, self.key.format.large_frame(path.pde) | within)
+            }
+        }
+    }
+
+    /// Maps the page and its neighbours in the page table.
+    fn fill_small(&mut self, job: &mut Job<'_>, path: &Path, pte_pa: u64) -> bool {
+        let first = job.page & !(AROUND - 1);
+        let mut runs = Vec::with_capacity(AROUND as usize);
+        for page in first..first + AROUND {
+            let pa = pte_pa - pte_pa % PAGE + self.key.format.pte_offset(page << 12);
+            if let Some(run) = self.candidate(job.mmu, path.pde, pa, page) {
+                if page != job.page {
+                    self.sync_neighbour(job, pa, page);
+                }
+                Run::push(&mut runs, run);
+            }
+        }
+        self.map_around(job, &runs)
+    }
+
+    fn sync_neighbour(&mut self, job: &mut Job<'_>, pte_pa: u64, page: u32) {
+        self.sync_table(job.mmu, pte_pa, page << 12, job.sink, job.stats);
+    }
+
+    /// What may be mapped at `page`, whose table entry lies at `pte_pa`.
+    fn candidate(&self, mmu: &Mmu, pde: u64, pte_pa: u64, page: u32) -> Option<Run> {
+        let f = self.key.format;
+        let offset = mmu.backing(pte_pa / PAGE)? + pte_pa % PAGE;
+        let pte = if f.wide() {
+            mmu.memory.entry64(offset)
+        } else {
+            u64::from(mmu.memory.entry32(offset))
+        };
+        if pte & bit::P == 0 || pte & bit::A == 0 || f.bad_pte(pte) {
+            return None;
+        }
+        let both = pde & pte;
+        let user = both & bit::US != 0;
+        let who = self.key.privilege();
+        if who == Privilege::User && !user {
+            return None;
+        }
+        let granted = mmu.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
+        match mmu.memory.region(f.frame(pte) & mmu.a20_mask) {
+            Region::Ram { offset } => {
+                let writable = granted && !mmu.memory.is_code_offset(offset);
+                Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
+            }
+            Region::Rom { offset } => {
+                Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable: false })
+            }
+            Region::Io => None,
+        }
+    }
+
+    /// Maps the run with the faulting page, and a few others that are not mapped yet.
+    fn map_around(&mut self, job: &mut Job<'_>, runs: &[Run]) -> bool {
+        let holds = |run: &Run| job.page.wrapping_sub(run.page) < run.pages;
+        let Some(own) = runs.iter().find(|run| holds(run)) else { return false };
+        if job.write && !own.writable {
+            return false;
+        }
+        if self.map(&job.mmu.memory, own, false, job.stats).is_err() {
+            return false;
+        }
+        let mut extra = 0;
+        for run in runs.iter().filter(|run| !holds(run)) {
+            let served = (0..run.pages)
+                .all(|k| self.records.get(run.page + k).serves(run.frame + k, run.writable));
+            if served || extra == EXTRA_RUNS {
+                continue;
+            }
+            extra += 1;
+            if self.map(&job.mmu.memory, run, false, job.stats).is_err() {
+                break;
+            }
+        }
+        true
+    }
+
+    /// Maps around a page of a large page, or without paging. `pa` is what `page` translates to
+    /// before the A20 gate.
+    fn fill_large(&mut self, job: &mut Job<'_>, t: &Translation, pa: u64) -> bool {
+        let granted = t.writable && t.dirty;
+        let per_chunk = self.chunk_pages();
+        let chunk = job.page / per_chunk * per_chunk;
+        let chunk_pa = pa / PAGE - u64::from(job.page - chunk);
+        let own = self.records.get(job.page);
+        let fresh = !own.mapped() && !self.records.leaf_mapped(job.page);
+        if fresh || (granted && !self.records.any_writable(chunk, per_chunk)) {
+            let (first, pages) =
+                if fresh { self.extent(job, chunk, chunk_pa, granted) } else { (chunk, per_chunk) };
+            let first_pa = chunk_pa.wrapping_sub(u64::from(chunk - first));
+            if !self.map_span(job, first, pages, first_pa, granted) {
+                return false;
+            }
+        }
+        let rec = self.records.get(job.page);
+        if rec.mapped() && (rec.writable() || !job.write) {
+            return true;
+        }
+        self.map_granule(job, chunk, chunk_pa, granted)
+    }
+
+    /// The chunks around `chunk` (first page, number of pages) that continue it: the same rights,
+    /// consecutive frames, nothing mapped yet.
+    fn extent(&mut self, job: &mut Job<'_>, chunk: u32, pa: u64, granted: bool) -> (u32, u32) {
+        let per_chunk = self.chunk_pages();
+        let around = if self.key.paging() { AROUND_LARGE } else { AROUND_IDENTITY } * per_chunk;
+        let low = chunk / around * around;
+        let high = (low + around).min(WINDOW_PAGES);
+        let mut first = chunk;
+        while first > low {
+            let next = first - per_chunk;
+            let want = pa.wrapping_sub(u64::from(chunk - next));
+            if !self.continues(job, next, want, granted) {
+                break;
+            }
+            first = next;
+        }
+        let mut end = chunk + per_chunk;
+        while end < high && self.continues(job, end, pa + u64::from(end - chunk), granted) {
+            end += per_chunk;
+        }
+        (first, end - first)
+    }
+
+    /// Whether the chunk at page `first` is a large page at physical page `want` that may be mapped
+    /// with the right to write exactly if `granted`.
+    fn continues(&mut self, job: &mut Job<'_>, first: u32, want: u64, granted: bool) -> bool {
+        let pages = self.chunk_pages();
+        if (first..first + pages).step_by(512).any(|p| self.records.leaf_mapped(p)) {
+            return false;
+        }
+        if self.key.format == Format::Off {
+            return true;
+        }
+        let Some(path) = job.mmu.peek(first << 12) else { return false };
+        let who = self.key.privilege();
+        let writable = job.mmu.may_write(path.user, path.writable, who) && path.dirty();
+        path.pte.is_none()
+            && path.accessed()
+            && (path.user || who == Privilege::Supervisor)
+            && self.key.format.large_frame(path.pde) / PAGE == want
+            && writable == granted
+            && self.sync_directory(job.mmu, path.pde_pa, first << 12, job.sink, job.stats)
+    }
+
+    /// Maps whole chunks whose first page is physical page `pa` before the A20 gate.
+    fn map_span(
+        &mut self,
+        job: &mut Job<'_>,
+        first: u32,
+        pages: u32,
+        pa: u64,
+        granted: bool,
+    ) -> bool {
+        let memory = &job.mmu.memory;
+        let mut runs = Vec::new();
+        for k in (0..pages).step_by(16) {
+            let at = ((pa + u64::from(k)) * PAGE) & job.mmu.a20_mask;
+            // Under 1 MiB a single page may be of another kind than its neighbours.
+            let low = at < LEGACY_END;
+            match (memory.region(at), memory.region(at + 15 * PAGE)) {
+                (Region::Ram { offset }, Region::Ram { .. }) if !low => {
+                    let frame = (offset / PAGE) as u32;
+                    let writable = granted && !memory.granule_has_code(frame);
+                    Run::push(&mut runs, Run { page: first + k, pages: 16, frame, writable });
+                }
+                (Region::Io, Region::Io) if !low => {}
+                _ => (0..16).for_each(|n| {
+                    if let Some(run) = self.large_page(job.mmu, first + k + n, at, n, granted) {
+                        Run::push(&mut runs, run);
+                    }
+                }),
+            }
+        }
+        // With A20 closed every other MiB is an alias: the frames are not consecutive.
+        let span = job.mmu.a20();
+        if span {
+            for k in (0..pages).step_by(512) {
+                self.records.set_span(first + k, (pa + u64::from(k)) as u32);
+            }
+        }
+        runs.iter().all(|run| self.map(&job.mmu.memory, run, span, job.stats).is_ok())
+    }
+
+    /// What may be mapped at `page`, page `n` after physical address `base` in a large page.
+    fn large_page(&self, mmu: &Mmu, page: u32, base: u64, n: u32, granted: bool) -> Option<Run> {
+        let (offset, ram) = match mmu.memory.region(base + u64::from(n) * PAGE) {
+            Region::Ram { offset } => (offset, true),
+            Region::Rom { offset } => (offset, false),
+            Region::Io => return None,
+        };
+        let writable = granted && ram && !mmu.memory.is_code_offset(offset);
+        Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
+    }
+
+    /// Maps the run of alike pages around the faulting one in its granule.
+    fn map_granule(&mut self, job: &mut Job<'_>, chunk: u32, pa: u64, granted: bool) -> bool {
+        let first = job.page & !15;
+        let base = ((pa + u64::from(first - chunk)) * PAGE) & job.mmu.a20_mask;
+        let mut runs = Vec::new();
+        for n in 0..16 {
+            if let Some(run) = self.large_page(job.mmu, first + n, base, n, granted) {
+                Run::push(&mut runs, run);
+            }
+        }
+        let Some(run) = runs.iter().find(|r| job.page.wrapping_sub(r.page) < r.pages) else {
+            return false;
+        };
+        let span = job.mmu.a20() && self.records.in_span(job.page);
+        (run.writable || !job.write) && self.map(&job.mmu.memory, run, span, job.stats).is_ok()
+    }
+}

@@ -1,0 +1,152 @@
+//! Host address ranges for shadow windows: the only file that maps guest RAM a second time.
+//!
+//! A [`HostWindow`] owns 4 GiB of host address space, aligned by 4 GiB, with a guard on both sides
+//! that is never mapped. Its methods take *page numbers below 2^20* and check them, so that no
+//! caller, whatever a guest made it compute, maps or unmaps anything outside the window.
+//!
+//! Invariant: a page that the caller asked to be cleared or write-protected is so when the call
+//! returns `Ok`; when it returns an error the caller must [`HostWindow::reset`], which cannot fail
+//! to take all rights away.
+
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+use std::ffi::c_void;
+
+/// Pages in a window.
+pub(crate) const WINDOW_PAGES: u32 = 1 << 20;
+const WINDOW_BYTES: usize = 1 << 32;
+/// Never mapped, before and behind a window: a wide operand at FFFFFFFFh ends here.
+const GUARD: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// 4 GiB of reserved host address space.
+#[derive(Debug)]
+pub(crate) struct HostWindow {
+    base: usize,
+}
+
+impl HostWindow {
+    /// Reserves address space; nothing in it can be accessed.
+    pub fn reserve() -> Result<Self, Errno> {
+        let total = 2 * WINDOW_BYTES + 2 * GUARD;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice harms nobody.
+        let start =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), total, ProtFlags::empty(), flags)? };
+        let start = start as usize;
+        let base = (start + GUARD).next_multiple_of(WINDOW_BYTES);
+        let (first, last) = (base - GUARD, base + WINDOW_BYTES + GUARD);
+        let window = Self { base };
+        // SAFETY: both ranges belong to the mapping just made and are used by nobody.
+        unsafe {
+            if first > start {
+                munmap(start as *mut c_void, first - start)?;
+            }
+            if start + total > last {
+                munmap(last as *mut c_void, start + total - last)?;
+            }
+        }
+        Ok(window)
+    }
+
+    /// Host address of the window's byte 0.
+    pub fn base(&self) -> u64 {
+        self.base as u64
+    }
+
+    /// The host address and byte length of a run of pages.
+    fn range(&self, page: u32, pages: u32) -> Result<(*mut c_void, usize), Errno> {
+        match page.checked_add(pages) {
+            Some(end) if end <= WINDOW_PAGES && pages > 0 => {
+                let at = self.base + page as usize * PAGE;
+                Ok((at as *mut c_void, pages as usize * PAGE))
+            }
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// Maps `pages` pages of the memfd from its page `frame` on at window page `page`.
+    pub fn map(&mut self, fd: BorrowedFd<'_>, run: &Run, populate: bool) -> Result<(), Errno> {
+        let (at, len) = self.range(run.page, run.pages)?;
+        let mut prot = ProtFlags::READ;
+        if run.writable {
+            prot |= ProtFlags::WRITE;
+        }
+        let mut flags = MapFlags::SHARED | MapFlags::FIXED;
+        if populate {
+            flags |= MapFlags::POPULATE;
+        }
+        // SAFETY: the range lies in this window (checked by `range`), to which no Rust reference
+        // exists; what was mapped there is replaced on purpose.
+        unsafe { mmap(at, len, prot, flags, fd, u64::from(run.frame) * PAGE as u64) }.map(drop)
+    }
+
+    /// Takes all rights to a run of pages away.
+    pub fn clear(&mut self, page: u32, pages: u32) -> Result<(), Errno> {
+        let (at, len) = self.range(page, pages)?;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: as in `map`.
+        unsafe { mmap_anonymous(at, len, ProtFlags::empty(), flags) }.map(drop)
+    }
+
+    /// Takes the right to write away from a run of *mapped* pages.
+    pub fn write_protect(&mut self, page: u32, pages: u32) -> Result<(), Errno> {
+        let (at, len) = self.range(page, pages)?;
+        // SAFETY: the range lies in this window; taking rights away breaks no reference.
+        unsafe { mprotect(at, len, MprotectFlags::READ) }
+    }
+
+    /// Takes all rights to the whole window away.
+    ///
+    /// At the host's limit of mappings even replacing them by one fails. Then the old mappings stay,
+    /// without rights: changing whole mappings splits none, so that this does not need room.
+    pub fn reset(&mut self) {
+        if self.clear(0, WINDOW_PAGES).is_ok() {
+            return;
+        }
+        // SAFETY: the range is this window.
+        let taken =
+            unsafe { mprotect(self.base as *mut c_void, WINDOW_BYTES, MprotectFlags::empty()) };
+        assert!(taken.is_ok(), "the host does not let go of guest memory: {taken:?}");
+    }
+}
+
+impl Drop for HostWindow {
+    fn drop(&mut self) {
+        // SAFETY: reserved by `reserve` with these bounds, unmapped once; no reference into it.
+        let _ = unsafe { munmap((self.base - GUARD) as *mut c_void, WINDOW_BYTES + 2 * GUARD) };
+    }
+}
+
+/// Pages that one call maps: consecutive in the window and in the memfd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// First window page.
+    pub page: u32,
+    /// How many.
+    pub pages: u32,
+    /// First memfd page.
+    pub frame: u32,
+    /// With the right to write.
+    pub writable: bool,
+}
+
+impl Run {
+    /// Appends one page to a list of runs.
+    pub fn push(runs: &mut Vec<Run>, next: Run) {
+        if let Some(last) = runs.last_mut() {
+            let adjacent =
+                last.page + last.pages == next.page && last.frame + last.pages == next.frame;
+            if adjacent && last.writable == next.writable {
+                last.pages += next.pages;
+                return;
+            }
+        }
+        runs.push(next);
+    }
+}
+
+#[cfg(test)]
+#[path = "hostmap_tests.rs"]
+mod tests;

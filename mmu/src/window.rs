@@ -1,0 +1,361 @@
+//! One shadow window: the host mappings of one (address space, privilege), what they were made
+//! from, and how they are kept true at flushes.
+//!
+//! Invariants:
+//! - The host never grants more through the window than [`Records`] says, and that never more than
+//!   the guest's entries granted when they were copied ([`crate::snapshot`]).
+//! - No page with translated code is mapped writable.
+
+use crate::hostmap::{HostWindow, Run, WINDOW_PAGES};
+use crate::ram::{GuestMemory, PAGE};
+use crate::records::Records;
+use crate::snapshot::{Change, Table};
+use crate::soft::Mmu;
+use crate::walk::Path;
+use crate::windows::{DropSink, Key, WindowId, WindowStats};
+use hashbrown::HashMap;
+use rustix::io::Errno;
+
+/// A window with its books.
+#[derive(Debug)]
+pub(crate) struct Window {
+    pub id: WindowId,
+    pub key: Key,
+    pub host: HostWindow,
+    pub records: Records,
+    /// Time of the last activation, for LRU.
+    pub used: u64,
+    /// Flush generation at the last validation.
+    pub validated: u64,
+    /// Host mappings, at most.
+    pub mappings: usize,
+    /// The host refused to map something since the flag was cleared.
+    pub host_refused: bool,
+    /// Copies of the page directories: one, or with PAE one a PDPTE.
+    roots: [Option<Table>; 4],
+    /// Copies of page tables by the number of their directory entry in linear space.
+    tables: HashMap<u32, Table>,
+    /// Code was entered for a page whose tables cannot be copied: nothing outlives a flush.
+    unverifiable: bool,
+}
+
+impl Window {
+    pub fn new(id: WindowId, key: Key) -> Result<Self, Errno> {
+        Ok(Self {
+            id,
+            key,
+            host: HostWindow::reserve()?,
+            records: Records::new(),
+            used: 0,
+            validated: 0,
+            mappings: 1,
+            host_refused: false,
+            roots: [None, None, None, None],
+            tables: HashMap::new(),
+            unverifiable: false,
+        })
+    }
+
+    /// Takes everything away and forgets it, so that the window can serve another address space;
+    /// the owner tells the sink.
+    pub fn reset(&mut self) {
+        self.host.reset();
+        self.records.clear();
+        self.forget_tables();
+        self.mappings = 1;
+    }
+
+    /// Gives all host mappings up. What is known of the guest's tables and of code stays true.
+    pub fn unmap_all(&mut self) {
+        self.host.reset();
+        self.records.unmap_all();
+        self.mappings = 1;
+    }
+
+    fn forget_tables(&mut self) {
+        self.tables.clear();
+        self.roots = [None, None, None, None];
+        self.unverifiable = false;
+    }
+
+    /// Drops all pages, because nothing says that they are still right.
+    fn drop_all(&mut self, sink: &mut dyn DropSink, stats: &mut WindowStats) {
+        self.drop_range(0, WINDOW_PAGES, sink, stats);
+        self.forget_tables();
+    }
+
+    /// Maps a run and records it.
+    pub fn map(
+        &mut self,
+        memory: &GuestMemory,
+        run: &Run,
+        span: bool,
+        stats: &mut WindowStats,
+    ) -> Result<(), Errno> {
+        let mapped = self.host.map(memory.fd(), run, run.pages <= 16);
+        self.host_refused |= mapped.is_err();
+        mapped?;
+        self.mappings += 2;
+        self.records.set(run, span);
+        stats.map_calls += 1;
+        stats.pages_mapped += u64::from(run.pages);
+        Ok(())
+    }
+
+    /// Takes a range of pages away.
+    pub fn drop_range(
+        &mut self,
+        first: u32,
+        pages: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        let taken = self.records.take(first, pages);
+        stats.pages_dropped += u64::from(taken.count);
+        if let Some((lo, hi)) = taken.mapped {
+            self.mappings += 2;
+            if self.host.clear(lo, hi - lo + 1).is_err() {
+                self.unmap_all();
+            }
+        }
+        for (page, count) in taken.noted {
+            sink.dropped(self.id, page, count);
+        }
+    }
+
+    /// Takes the right to write away from a range of pages.
+    pub fn write_protect(&mut self, first: u32, pages: u32, stats: &mut WindowStats) {
+        for (page, count) in self.records.take_writable(first, pages) {
+            self.mappings += 2;
+            stats.pages_protected += u64::from(count);
+            if self.host.write_protect(page, count).is_err() {
+                self.unmap_all();
+                return;
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        change: Change,
+        first: u32,
+        pages: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        match change {
+            Change::None => {}
+            Change::ReadOnly => self.write_protect(first, pages, stats),
+            Change::Drop => self.drop_range(first, pages, sink, stats),
+        }
+    }
+
+    /// Pages that a directory entry covers.
+    pub fn chunk_pages(&self) -> u32 {
+        1 << (self.key.format.chunk_shift() - 12)
+    }
+
+    /// The number of the directory entry for `lin` in linear space.
+    fn chunk(&self, lin: u32) -> u32 {
+        lin >> self.key.format.chunk_shift()
+    }
+
+    /// Copies the entries of `path`, which translates `lin` now, or brings their copies up to date.
+    /// False when they lie in no memory.
+    pub fn track(
+        &mut self,
+        mmu: &Mmu,
+        path: &Path,
+        lin: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) -> bool {
+        self.sync_directory(mmu, path.pde_pa, lin, sink, stats)
+            && path.pte.is_none_or(|(pte_pa, _)| self.sync_table(mmu, pte_pa, lin, sink, stats))
+    }
+
+    /// The same for the directory entry alone.
+    pub fn sync_directory(
+        &mut self,
+        mmu: &Mmu,
+        pde_pa: u64,
+        lin: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) -> bool {
+        let Some(offset) = mmu.backing(pde_pa / PAGE) else { return false };
+        let slot = self.root_slot(lin);
+        if self.roots[slot].as_ref().is_some_and(|t| t.offset != offset) {
+            self.drop_root(slot, sink, stats);
+        }
+        let wide = self.key.format.wide();
+        let root = self.roots[slot].get_or_insert_with(|| Table::copy(&mmu.memory, offset));
+        let change = root.sync(&mmu.memory, pde_pa % PAGE, wide);
+        self.apply_chunk(change, self.chunk(lin), sink, stats);
+        true
+    }
+
+    /// Brings the copy of one table entry up to date; copies the table first when there is none.
+    pub fn sync_table(
+        &mut self,
+        mmu: &Mmu,
+        pte_pa: u64,
+        lin: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) -> bool {
+        let Some(offset) = mmu.backing(pte_pa / PAGE) else { return false };
+        let chunk = self.chunk(lin);
+        if self.tables.get(&chunk).is_some_and(|t| t.offset != offset) {
+            self.apply_chunk(Change::Drop, chunk, sink, stats);
+        }
+        let wide = self.key.format.wide();
+        let table = self.tables.entry(chunk).or_insert_with(|| Table::copy(&mmu.memory, offset));
+        let change = table.sync(&mmu.memory, pte_pa % PAGE, wide);
+        self.apply(change, lin >> 12, 1, sink, stats);
+        true
+    }
+
+    fn root_slot(&self, lin: u32) -> usize {
+        if self.key.format.wide() { (lin >> 30) as usize } else { 0 }
+    }
+
+    /// Drops everything under a page directory.
+    fn drop_root(&mut self, slot: usize, sink: &mut dyn DropSink, stats: &mut WindowStats) {
+        self.roots[slot] = None;
+        let (first, pages) =
+            if self.key.format.wide() { ((slot as u32) << 18, 1 << 18) } else { (0, WINDOW_PAGES) };
+        let per_chunk = self.chunk_pages();
+        self.tables.retain(|chunk, _| (chunk * per_chunk).wrapping_sub(first) >= pages);
+        self.drop_range(first, pages, sink, stats);
+    }
+
+    fn apply_chunk(
+        &mut self,
+        change: Change,
+        chunk: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        if change == Change::Drop {
+            self.tables.remove(&chunk);
+        }
+        let pages = self.chunk_pages();
+        self.apply(change, chunk * pages, pages, sink, stats);
+    }
+
+    /// Records that translated code was entered for `page`.
+    pub fn note_fetch(
+        &mut self,
+        mmu: &Mmu,
+        page: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        let lin = page << 12;
+        if self.key.paging() {
+            let tracked = mmu.peek(lin).is_some_and(|p| self.track(mmu, &p, lin, sink, stats));
+            self.unverifiable |= !tracked;
+        }
+        self.records.note(page);
+    }
+
+    /// Brings the copies of the entries for `lin` up to date after INVLPG.
+    pub fn invalidate(
+        &mut self,
+        mmu: &Mmu,
+        lin: u32,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        if !self.key.paging() {
+            return;
+        }
+        if self.unverifiable {
+            self.drop_all(sink, stats);
+            return;
+        }
+        let wide = self.key.format.wide();
+        let chunk = self.chunk(lin);
+        if let Some(root) = &mut self.roots[self.root_slot(lin)] {
+            let at = self.key.format.pde_offset(lin);
+            let change = root.sync(&mmu.memory, at, wide);
+            self.apply_chunk(change, chunk, sink, stats);
+        }
+        if let Some(table) = self.tables.get_mut(&chunk) {
+            let change = table.sync(&mmu.memory, self.key.format.pte_offset(lin), wide);
+            self.apply(change, lin >> 12, 1, sink, stats);
+        }
+    }
+
+    /// Makes the window true after a flush: what the guest changed in its tables since they were
+    /// copied is dropped.
+    pub fn validate(&mut self, mmu: &Mmu, sink: &mut dyn DropSink, stats: &mut WindowStats) {
+        if !self.key.paging() {
+            return;
+        }
+        stats.validations += 1;
+        if self.unverifiable {
+            self.drop_all(sink, stats);
+            return;
+        }
+        for slot in 0..4 {
+            self.validate_root(mmu, slot, sink, stats);
+        }
+        let mut tables = std::mem::take(&mut self.tables);
+        let pages = self.chunk_pages();
+        let wide = self.key.format.wide();
+        let mut changes: Vec<(u32, u32, Change)> = Vec::new();
+        for (chunk, table) in &mut tables {
+            if !table.is_current(&mmu.memory) {
+                table.sync_all(&mmu.memory, wide, |k, change| {
+                    merge(&mut changes, chunk * pages + k, 1, change);
+                });
+            }
+        }
+        self.tables = tables;
+        for (first, count, change) in changes {
+            self.apply(change, first, count, sink, stats);
+        }
+    }
+
+    fn validate_root(
+        &mut self,
+        mmu: &Mmu,
+        slot: usize,
+        sink: &mut dyn DropSink,
+        stats: &mut WindowStats,
+    ) {
+        let Some(mut root) = self.roots[slot].take() else { return };
+        let wide = self.key.format.wide();
+        let now = mmu.directory((slot as u32) << 30).ok();
+        let now = now.and_then(|pa| mmu.backing((pa & mmu.a20_mask) / PAGE));
+        if now != Some(root.offset) {
+            self.drop_root(slot, sink, stats);
+            return;
+        }
+        if !root.is_current(&mmu.memory) {
+            let mut changes = Vec::new();
+            let first = slot as u32 * 512;
+            root.sync_all(&mmu.memory, wide, |k, change| {
+                merge(&mut changes, first + k, 1, change);
+            });
+            let pages = self.chunk_pages();
+            for (chunk, count, change) in changes {
+                if change == Change::Drop {
+                    self.tables.retain(|c, _| c.wrapping_sub(chunk) >= count);
+                }
+                self.apply(change, chunk * pages, count * pages, sink, stats);
+            }
+        }
+        self.roots[slot] = Some(root);
+    }
+}
+
+/// Adds a change to a list of runs in ascending order.
+fn merge(changes: &mut Vec<(u32, u32, Change)>, at: u32, count: u32, change: Change) {
+    match changes.last_mut() {
+        Some((first, n, c)) if *first + *n == at && *c == change => *n += count,
+        _ => changes.push((at, count, change)),
+    }
+}

@@ -1,0 +1,359 @@
+//! Shadow windows: host address ranges through which translated code reaches guest memory.
+//!
+//! A window is a shadow page table built from mmap: guest linear page L of one (address space,
+//! privilege) is mapped at window base + L from the guest-RAM memfd, with the rights that the
+//! guest's own tables grant that privilege right now: readable when present and accessed, writable
+//! when dirty too; everything else is PROT_NONE, and an access to it ends in [`Windows::fault`].
+//!
+//! Windows outlive CR3 loads. A flush (MOV to CR3, a paging mode change) only advances a generation;
+//! a window of an older generation is *validated* when it is activated next: its copies of the page
+//! tables are compared with memory, and what changed is dropped. Going from user to supervisor and
+//! back costs nothing.
+//!
+//! Host mappings are a bounded resource (vm.max_map_count). Each window counts the mappings that it
+//! may have at most; over the budget the counts are made exact, then windows are given up, the least
+//! recently used first. When nothing helps, the fill says so and the access is interpreted.
+
+use crate::hostmap::WINDOW_PAGES;
+use crate::soft::{Mmu, PhysIo};
+use crate::walk::Format;
+use crate::window::Window;
+use hashbrown::HashMap;
+use ringer_cpu::Privilege;
+use ringer_cpu::state::cr0;
+
+/// Names a window. The name of a window that is gone is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WindowId(pub u32);
+
+/// Is told what a window no longer maps as it did, so that nobody enters code through it.
+pub trait DropSink {
+    /// `pages` pages of `window` from linear page `first_page` on. Only pages that
+    /// [`Windows::note_fetch`] named are certain to be reported.
+    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32);
+
+    /// The window is given up; its name may come back for another address space.
+    fn window_gone(&mut self, window: WindowId);
+}
+
+/// The running window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// Its name.
+    pub id: WindowId,
+    /// Host address of guest linear address 0; a multiple of 4 GiB.
+    pub base: u64,
+}
+
+/// What came of a fault in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// A hidden fault: the page is mapped now, run the instruction again.
+    Mapped,
+    /// The instruction must be interpreted.
+    Interpret(Reason),
+}
+
+/// Why an access cannot be made through the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The guest's tables forbid it: a #PF.
+    TrueFault,
+    /// No memory is there, or memory that cannot be written.
+    Mmio,
+    /// A write to a page that translated code was made from.
+    CodeWrite,
+    /// The host cannot map it.
+    NoHostMapping,
+}
+
+/// Counters, from the creation of the [`Windows`] on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowStats {
+    /// Faults that ended in [`Fill::Mapped`].
+    pub hidden_fills: u64,
+    /// Pages mapped, neighbours included.
+    pub pages_mapped: u64,
+    /// Host calls that mapped them.
+    pub map_calls: u64,
+    /// Validations after a flush.
+    pub validations: u64,
+    /// Pages unmapped because the guest changed their entries.
+    pub pages_dropped: u64,
+    /// Pages that lost the right to write.
+    pub pages_protected: u64,
+    /// Windows made.
+    pub windows_created: u64,
+    /// Windows given up for room.
+    pub windows_evicted: u64,
+    /// Calls of [`Windows::protect_code`] that changed a mapping.
+    pub protects: u64,
+    /// Windows emptied because the host had no mapping left.
+    pub resets: u64,
+}
+
+/// What a window was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub format: Format,
+    /// Base of the paging structures; 0 without paging.
+    root: u32,
+    /// CR0.WP.
+    write_protect: bool,
+    a20: bool,
+    pub user: bool,
+}
+
+impl Key {
+    fn of(mmu: &Mmu, user: bool) -> Self {
+        let root = match mmu.format {
+            Format::Off => 0,
+            Format::Legacy { .. } => mmu.regs.cr3 & 0xffff_f000,
+            Format::Pae { .. } => mmu.regs.cr3 & 0xffff_ffe0,
+        };
+        // User code is held to R/W in any case.
+        let write_protect = !user && mmu.regs.cr0 & cr0::WP != 0;
+        Self { format: mmu.format, root, write_protect, a20: mmu.a20(), user }
+    }
+
+    pub fn paging(&self) -> bool {
+        self.format != Format::Off
+    }
+
+    pub fn privilege(&self) -> Privilege {
+        if self.user { Privilege::User } else { Privilege::Supervisor }
+    }
+}
+
+/// The host had no address space for a window.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("cannot reserve 4 GiB of address space for guest memory: {0}")]
+pub struct WindowError(rustix::io::Errno);
+
+/// All shadow windows of one processor.
+#[derive(Debug)]
+pub struct Windows {
+    slots: Vec<Window>,
+    by_key: HashMap<Key, usize>,
+    current: usize,
+    max_windows: usize,
+    budget: usize,
+    /// Flushes so far.
+    generation: u64,
+    tick: u64,
+    pub(crate) stats: WindowStats,
+}
+
+impl Windows {
+    /// Room for `max_windows` windows (at least 2) with `vma_budget` host mappings together (at
+    /// least 64).
+    ///
+    /// # Errors
+    /// When not even one window can be had.
+    pub fn new(max_windows: usize, vma_budget: usize) -> Result<Self, WindowError> {
+        let key =
+            Key { format: Format::Off, root: 0, write_protect: false, a20: true, user: false };
+        let first = Window::new(WindowId(0), key).map_err(WindowError)?;
+        Ok(Self {
+            slots: vec![first],
+            by_key: HashMap::from_iter([(key, 0)]),
+            current: 0,
+            max_windows: max_windows.max(2),
+            budget: vma_budget.max(64),
+            generation: 0,
+            tick: 0,
+            stats: WindowStats { windows_created: 1, ..WindowStats::default() },
+        })
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> WindowStats {
+        self.stats
+    }
+
+    /// Host mappings that the windows have, at most.
+    #[must_use]
+    pub fn mappings(&self) -> usize {
+        self.slots.iter().map(|w| w.mappings).sum()
+    }
+
+    /// CR3 was loaded: translations may be stale no more.
+    pub fn on_cr3_load(&mut self) {
+        self.generation += 1;
+    }
+
+    /// A paging mode, or the A20 gate, changed.
+    pub fn on_mode_change(&mut self) {
+        self.generation += 1;
+    }
+
+    /// INVLPG: in both windows of the running address space.
+    pub fn on_invlpg(&mut self, mmu: &mut Mmu, lin: u32, sink: &mut dyn DropSink) {
+        for user in [false, true] {
+            if let Some(k) = self.find(&Key::of(mmu, user)) {
+                self.slots[k].invalidate(mmu, lin, sink, &mut self.stats);
+            }
+        }
+    }
+
+    /// Makes the window for the paging registers in force and this privilege the running one: finds
+    /// or makes it, and validates it when a flush came since it last ran.
+    pub fn activate(&mut self, mmu: &mut Mmu, user: bool, sink: &mut dyn DropSink) -> Active {
+        let key = Key::of(mmu, user);
+        let k = match self.find(&key) {
+            Some(k) => k,
+            None => self.create(key, sink),
+        };
+        self.current = k;
+        self.tick += 1;
+        let window = &mut self.slots[k];
+        window.used = self.tick;
+        if window.validated != self.generation {
+            window.validated = self.generation;
+            window.validate(mmu, sink, &mut self.stats);
+        }
+        Active { id: window.id, base: window.host.base() }
+    }
+
+    fn find(&self, key: &Key) -> Option<usize> {
+        if self.slots[self.current].key == *key {
+            return Some(self.current);
+        }
+        self.by_key.get(key).copied()
+    }
+
+    fn create(&mut self, key: Key, sink: &mut dyn DropSink) -> usize {
+        if self.slots.len() < self.max_windows {
+            let id = WindowId(self.slots.len() as u32);
+            if let Ok(mut window) = Window::new(id, key) {
+                window.validated = self.generation;
+                self.slots.push(window);
+                self.by_key.insert(key, self.slots.len() - 1);
+                self.stats.windows_created += 1;
+                return self.slots.len() - 1;
+            }
+            // No address space for another one: make do with those there are.
+            self.max_windows = self.slots.len();
+        }
+        let oldest = self.oldest();
+        self.evict(oldest, sink);
+        self.by_key.remove(&self.slots[oldest].key);
+        self.by_key.insert(key, oldest);
+        self.slots[oldest].key = key;
+        self.slots[oldest].validated = self.generation;
+        self.stats.windows_created += 1;
+        oldest
+    }
+
+    /// The least recently used window.
+    fn oldest(&self) -> usize {
+        let slots = self.slots.iter().enumerate();
+        slots.min_by_key(|(_, w)| w.used).map_or(0, |(k, _)| k)
+    }
+
+    fn evict(&mut self, k: usize, sink: &mut dyn DropSink) {
+        self.slots[k].reset();
+        self.stats.windows_evicted += 1;
+        sink.window_gone(self.slots[k].id);
+    }
+
+    /// Handles a host page fault at linear address `lin` of the running window.
+    pub fn fault(
+        &mut self,
+        mmu: &mut Mmu,
+        io: &mut dyn PhysIo,
+        lin: u32,
+        write: bool,
+        sink: &mut dyn DropSink,
+    ) -> Fill {
+        let k = self.current;
+        if self.slots[k].key != Key::of(mmu, self.slots[k].key.user) {
+            return Fill::Interpret(Reason::NoHostMapping);
+        }
+        if self.mappings() > self.budget {
+            self.make_room();
+        }
+        let mut fill = self.slots[k].fill(mmu, io, lin, write, sink, &mut self.stats);
+        let refused = std::mem::take(&mut self.slots[k].host_refused);
+        if fill != Fill::Mapped && refused && self.give_up_others() {
+            fill = self.slots[k].fill(mmu, io, lin, write, sink, &mut self.stats);
+        }
+        if fill == Fill::Mapped {
+            self.stats.hidden_fills += 1;
+        }
+        fill
+    }
+
+    /// Gets below the budget of host mappings: by counting, then by giving windows up.
+    fn make_room(&mut self) {
+        for window in &mut self.slots {
+            window.mappings = window.records.count_mappings();
+        }
+        let goal = self.budget / 4 * 3;
+        while self.mappings() > goal {
+            let mapped = |w: &Window| w.mappings > 1;
+            let others = self.slots.iter().enumerate();
+            let others = others.filter(|(k, w)| *k != self.current && mapped(w));
+            match others.min_by_key(|(_, w)| w.used).map(|(k, _)| k) {
+                Some(k) => self.give_up(k),
+                None => {
+                    self.slots[self.current].unmap_all();
+                    self.stats.resets += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Empties a window that is not running; it stays reserved for its address space.
+    fn give_up(&mut self, k: usize) {
+        self.slots[k].unmap_all();
+        self.stats.windows_evicted += 1;
+    }
+
+    /// The host refused a mapping: empties all other windows, and the running one when there is no
+    /// other. True when something was freed and another try is worth it.
+    fn give_up_others(&mut self) -> bool {
+        let mut freed = false;
+        for k in 0..self.slots.len() {
+            if k != self.current && self.slots[k].mappings > 1 {
+                self.give_up(k);
+                freed = true;
+            }
+        }
+        if !freed && self.slots[self.current].mappings > 1 {
+            self.slots[self.current].unmap_all();
+            self.stats.resets += 1;
+            freed = true;
+        }
+        freed
+    }
+
+    /// Takes the right to write to physical page `frame` away from every window: translated code
+    /// was made from it. (Pages around it in a large page may lose it too; they get it back when
+    /// they are written.)
+    pub fn protect_code(&mut self, mmu: &mut Mmu, frame: u64) {
+        let Some(offset) = mmu.backing(frame) else { return };
+        let frame = (offset >> 12) as u32;
+        for window in &mut self.slots {
+            for page in window.records.writers(frame) {
+                let (first, pages) =
+                    if window.records.in_span(page) { (page & !15, 16) } else { (page, 1) };
+                window.write_protect(first, pages, &mut self.stats);
+                self.stats.protects += 1;
+            }
+        }
+    }
+
+    /// Records that translated code is about to be entered for linear page `page` of the running
+    /// window, so that a change of its entries is reported.
+    pub fn note_fetch(&mut self, mmu: &mut Mmu, page: u32, sink: &mut dyn DropSink) {
+        let page = page % WINDOW_PAGES;
+        self.slots[self.current].note_fetch(mmu, page, sink, &mut self.stats);
+    }
+}
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;
