@@ -14,13 +14,10 @@ use crate::pm;
 use crate::ports::{COM1_BASE, PM_BASE, RESET_CONTROL};
 use crate::rtc;
 
-/// A place for the RSDP where every guest looks for it: the read-only area below 1 MiB.
-pub const RSDP_ADDRESS: u32 = 0x000f_0000;
-
 /// The tables, and where each lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcpiTables {
-    /// The root pointer, to be placed at a multiple of 16 in E0000h..FFFFFh, as at [`RSDP_ADDRESS`].
+    /// The root pointer, to be placed at a multiple of 16 in E0000h..FFFFFh.
     pub rsdp: Vec<u8>,
     /// All other tables, to be placed at [`AcpiTables::base`].
     pub tables: Vec<u8>,

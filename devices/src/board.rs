@@ -172,7 +172,7 @@ impl Board {
     ) -> Board {
         let mut rtc = Rtc::new(config.rtc_epoch_s);
         fill_cmos(&mut rtc, config.ram_size);
-        Board {
+        let mut board = Board {
             config,
             ports: ports::map(),
             irqs: Irqs::new(),
@@ -197,7 +197,10 @@ impl Board {
             events: VecDeque::new(),
             post_log: Vec::new(),
             deadline: None,
-        }
+        };
+        // The timer's output idles high: the line has its level before the guest can see an edge.
+        board.settle();
+        board
     }
 
     /// Reads a memory-mapped register of `size` bytes at physical address `pa`. No device of this board

@@ -330,12 +330,13 @@ impl Counter {
         self.change(|c| c.gate = gate);
         let now = self.seen;
         match (self.mode, gate, self.run) {
-            (Mode::OneShot | Mode::HardwareStrobe, true, run) => {
-                if self.written || !matches!(run, Run::Idle(_)) {
-                    self.load_at = Some(now + 1);
-                }
+            // The trigger of a counter that was given a count, now or for the last pulse.
+            (Mode::OneShot | Mode::HardwareStrobe, true, run)
+                if self.written || !matches!(run, Run::Idle(_)) =>
+            {
+                self.load_at = Some(now + 1);
             }
-            (Mode::OneShot | Mode::HardwareStrobe, false, _) => {}
+            (Mode::OneShot | Mode::HardwareStrobe, ..) => {}
             (_, false, Run::Counting { origin }) => {
                 self.change(|c| c.run = Run::Paused { elapsed: now - origin });
             }
@@ -384,7 +385,7 @@ impl Counter {
 }
 
 fn to_bcd(value: u16) -> u16 {
-    (value / 1000 % 10) << 12 | (value / 100 % 10) << 8 | (value / 10 % 10) << 4 | value % 10
+    [1000, 100, 10, 1].iter().fold(0, |sum, place| (sum << 4) | (value / place % 10))
 }
 
 fn from_bcd(value: u16) -> i64 {

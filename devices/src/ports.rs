@@ -239,7 +239,7 @@ impl Board {
     /// Port 61h: bit 4 toggles with every memory refresh (18 ticks), bit 5 is channel 2's OUT.
     fn read_system_control(&mut self) -> u8 {
         let tick = clock::PIT.ticks(self.now);
-        let refresh = (tick / 18 & 1) as u8;
+        let refresh = ((tick / 18) & 1) as u8;
         self.system_control | refresh << 4 | u8::from(self.pit.out(2, tick)) << 5
     }
 

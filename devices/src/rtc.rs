@@ -179,9 +179,8 @@ impl Rtc {
         } else {
             None
         };
-        let update = seconds.and_then(|wait| {
-            self.next_update.map(|next| next.saturating_add((wait - 1) * SECOND))
-        });
+        let update = seconds
+            .and_then(|wait| self.next_update.map(|next| next.saturating_add((wait - 1) * SECOND)));
         [periodic, update].into_iter().flatten().min()
     }
 
@@ -247,7 +246,7 @@ impl Rtc {
 
     fn encode(&self, value: u64) -> u8 {
         let value = (value % 100) as u8;
-        if self.ram[REG_B] & B_BINARY != 0 { value } else { value / 10 << 4 | value % 10 }
+        if self.ram[REG_B] & B_BINARY != 0 { value } else { ((value / 10) << 4) | (value % 10) }
     }
 
     fn encode_hour(&self, hour: u64) -> u8 {
@@ -313,7 +312,7 @@ impl Rtc {
 }
 
 fn leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
 /// Days from 1970 to the first of January of `year` (from 1970 on).
