@@ -13,6 +13,8 @@ pub mod ram;
 mod records;
 mod snapshot;
 pub mod soft;
+#[cfg(test)]
+mod testing;
 mod tlb;
 pub mod walk;
 mod window;

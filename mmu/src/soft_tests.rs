@@ -1,1 +1,222 @@
+use super::*;
+use crate::testing::{
+    ALL, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, regs,
+};
+use crate::walk::bit;
+use ringer_cpu::Privilege::{Supervisor, User};
 
+fn read32(mmu: &mut Mmu, lin: u32) -> Result<u32, u32> {
+    let mut b = [0; 4];
+    mmu.read(&mut TestIo::default(), lin, &mut b, User).map_err(|e| e.error.unwrap())?;
+    Ok(u32::from_le_bytes(b))
+}
+
+fn write(mmu: &mut Mmu, lin: u32, data: &[u8]) -> Result<(), (u32, u32)> {
+    let result = mmu.write(&mut TestIo::default(), lin, data, User);
+    result.map_err(|e| (e.error.unwrap(), e.address))
+}
+
+#[test]
+fn t44_a_write_across_pages_writes_all_or_nothing() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    map(&mut mmu, 0x2000, 0x7000, PWU & !(bit::RW as u32));
+    assert_eq!(write(&mut mmu, 0x1ffe, &[1, 2, 3, 4]), Err((7, 0x2000)));
+    assert_eq!(get32(&mmu, 0x5ffc), 0);
+    map(&mut mmu, 0x2000, 0x7000, PWU);
+    assert_eq!(write(&mut mmu, 0x1ffe, &[1, 2, 3, 4]), Ok(()));
+    assert_eq!((get32(&mmu, 0x5ffc), get32(&mmu, 0x7000)), (0x0201_0000, 0x0403));
+    assert_eq!(read32(&mut mmu, 0x1ffe), Ok(0x0403_0201));
+    map(&mut mmu, 0x2000, 0, 0);
+    mmu.invlpg(0x2000);
+    assert_eq!(read32(&mut mmu, 0x1ffe), Err(4));
+}
+
+#[test]
+fn t44_accesses_wrap_at_4_gib() {
+    let mut mmu = guest();
+    map(&mut mmu, 0xffff_f000, 0x5000, PWU);
+    map(&mut mmu, 0, 0x7000, PWU);
+    write(&mut mmu, 0xffff_fffe, &[1, 2, 3, 4]).unwrap();
+    assert_eq!((get32(&mmu, 0x5ffc), get32(&mmu, 0x7000)), (0x0201_0000, 0x0403));
+    assert_eq!(read32(&mut mmu, 0xffff_fffe), Ok(0x0403_0201));
+    map(&mut mmu, 0, 0x7000, 0);
+    mmu.flush_tlb();
+    assert_eq!(write(&mut mmu, 0xffff_fffe, &[9; 4]), Err((6, 0)));
+    assert_eq!(get32(&mmu, 0x5ffc), 0x0201_0000);
+}
+
+#[test]
+fn stale_until_flushed() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    put32(&mut mmu, 0x5000, 55);
+    put32(&mut mmu, 0x7000, 77);
+    assert_eq!(read32(&mut mmu, 0x1000), Ok(55));
+    map(&mut mmu, 0x1000, 0x7000, PWU);
+    assert_eq!(read32(&mut mmu, 0x1000), Ok(55), "the old translation may live on");
+    mmu.invlpg(0x1fff);
+    assert_eq!(read32(&mut mmu, 0x1000), Ok(77));
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    mmu.paging_changed(&regs(DIR), PagingChange::Cr3);
+    assert_eq!(read32(&mut mmu, 0x1000), Ok(55));
+}
+
+#[test]
+fn granted_rights_are_seen_without_a_flush() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU & !(bit::RW as u32));
+    assert_eq!(read32(&mut mmu, 0x1000), Ok(0));
+    assert_eq!(write(&mut mmu, 0x1000, &[1]), Err((7, 0x1000)));
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    assert_eq!(write(&mut mmu, 0x1000, &[1]), Ok(()));
+    map(&mut mmu, 0x2000, 0x6000, 0);
+    assert_eq!(read32(&mut mmu, 0x2000), Err(4));
+    map(&mut mmu, 0x2000, 0x6000, PWU);
+    assert_eq!(read32(&mut mmu, 0x2000), Ok(0));
+}
+
+#[test]
+fn the_first_write_after_a_read_sets_the_dirty_flag() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    read32(&mut mmu, 0x1000).unwrap();
+    assert_eq!(get32(&mmu, pte_at(DIR, 0x1000)) & bit::D as u32, 0);
+    write(&mut mmu, 0x1000, &[1]).unwrap();
+    assert_ne!(get32(&mmu, pte_at(DIR, 0x1000)) & bit::D as u32, 0);
+}
+
+#[test]
+fn users_and_supervisors_do_not_share_entries() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU & !(bit::US as u32));
+    let mut b = [0; 4];
+    mmu.read(&mut TestIo::default(), 0x1000, &mut b, Supervisor).unwrap();
+    assert_eq!(read32(&mut mmu, 0x1000), Err(5));
+}
+
+#[test]
+fn mmio_is_split_into_aligned_cycles_after_all_checks() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0xa_0000, PWU);
+    let mut io = TestIo::default();
+    mmu.write(&mut io, 0x1001, &[1, 2, 3, 4, 5, 6, 7, 8], User).unwrap();
+    let expected =
+        [(0xa_0001, 1, 1), (0xa_0002, 2, 0x0302), (0xa_0004, 4, 0x0706_0504), (0xa_0008, 1, 8)];
+    assert_eq!(io.writes, expected);
+    let mut b = [0; 2];
+    mmu.read(&mut io, 0x1004, &mut b, User).unwrap();
+    assert_eq!((io.reads, u16::from_le_bytes(b)), (vec![(0xa_0004, 2)], 4));
+    assert!(mmu.take_mmio_touched() && !mmu.take_mmio_touched());
+    // The second page is absent: the device is not asked.
+    let mut io = TestIo::default();
+    assert!(mmu.read(&mut io, 0x1ffe, &mut [0; 4], User).is_err());
+    assert!(io.reads.is_empty());
+}
+
+#[test]
+fn writes_to_rom_do_nothing() {
+    let mut mmu = machine();
+    mmu.memory_mut().install_rom(&[0x5a; 8192]).unwrap();
+    let mut io = TestIo::default();
+    mmu.write(&mut io, 0xffff_fff0, &[1; 4], Supervisor).unwrap();
+    assert_eq!(get32(&mmu, 0xffff_fff0), 0x5a5a_5a5a);
+    assert_eq!(get32(&mmu, 0xf_fff0), 0x5a5a_5a5a);
+    assert!(io.writes.is_empty());
+}
+
+#[test]
+fn every_write_to_a_code_page_is_announced_first() {
+    let mut mmu = machine();
+    let mut io = TestIo::default();
+    mmu.write(&mut io, 0x5000, &[1], Supervisor).unwrap();
+    mmu.set_code_page(5, true);
+    assert!(mmu.is_code_page(5) && !mmu.is_code_page(6) && !mmu.is_code_page(u64::MAX));
+    for _ in 0..2 {
+        mmu.write(&mut io, 0x5ffe, &[1; 4], Supervisor).unwrap();
+    }
+    assert_eq!(io.code, vec![(0x5ffe, 2), (0x5ffe, 2)]);
+    mmu.set_code_page(5, false);
+    mmu.write(&mut io, 0x5000, &[1], Supervisor).unwrap();
+    assert_eq!(io.code.len(), 2);
+}
+
+#[test]
+fn the_journal_reports_old_bytes_even_where_the_tlb_hits() {
+    let mut mmu = machine();
+    let mut io = TestIo::default();
+    mmu.write(&mut io, 0x5000, &[1, 2], Supervisor).unwrap();
+    mmu.set_journal(true);
+    mmu.write(&mut io, 0x5000, &[3, 4], Supervisor).unwrap();
+    mmu.write(&mut io, 0x5fff, &[5, 6], Supervisor).unwrap();
+    mmu.set_journal(false);
+    mmu.write(&mut io, 0x5000, &[7], Supervisor).unwrap();
+    assert_eq!(io.journal, vec![(0x5000, vec![1, 2]), (0x5fff, vec![0]), (0x6000, vec![0])]);
+    for (offset, old) in io.journal.iter().rev() {
+        mmu.memory_mut().write_offset(*offset, old);
+    }
+    assert_eq!(get32(&mmu, 0x5000), 0x0201);
+}
+
+#[test]
+fn fetches_stop_at_the_end_of_the_page() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    put32(&mut mmu, 0x5ffc, 0x4433_2211);
+    let mut io = TestIo::default();
+    let mut b = [0; 16];
+    assert_eq!(mmu.fetch(&mut io, 0x1ffc, &mut b, User), Ok(4));
+    assert_eq!(b[..4], [0x11, 0x22, 0x33, 0x44]);
+    for _ in 0..2 {
+        assert_eq!(mmu.fetch(&mut io, 0x1ff0, &mut b, User), Ok(16));
+        assert_eq!(b[12..], [0x11, 0x22, 0x33, 0x44]);
+    }
+    assert_eq!(mmu.fetch(&mut io, 0x2000, &mut b, User).unwrap_err().error, Some(4));
+    assert_eq!(mmu.fetch_pa(&mut io, 0x1ffc, User), Ok(0x5ffc));
+}
+
+#[test]
+fn fetch_pa_sees_changes_at_once() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, ALL);
+    let mut io = TestIo::default();
+    mmu.fetch(&mut io, 0x1000, &mut [0; 16], User).unwrap();
+    map(&mut mmu, 0x1000, 0x7000, ALL);
+    assert_eq!(mmu.fetch_pa(&mut io, 0x1000, User), Ok(0x7000));
+}
+
+#[test]
+fn probes_set_flags_and_report_the_page_that_fails() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    let mut io = TestIo::default();
+    mmu.probe(&mut io, 0x1ffe, 2, Access::Write, User).unwrap();
+    assert_ne!(get32(&mmu, pte_at(DIR, 0x1000)) & bit::D as u32, 0);
+    let error = mmu.probe(&mut io, 0x1ffe, 3, Access::Write, User).unwrap_err();
+    assert_eq!((error.address, error.error), (0x2000, Some(6)));
+}
+
+#[test]
+fn a_large_page_can_be_invalidated_through_any_of_its_addresses() {
+    let mut mmu = guest();
+    let large = ALL | bit::PS as u32;
+    put32(&mut mmu, DIR + 4, 0x40_0000 | large);
+    put32(&mut mmu, 0x40_3000, 1);
+    put32(&mut mmu, 0x80_3000, 2);
+    assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
+    put32(&mut mmu, DIR + 4, 0x80_0000 | large);
+    assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
+    mmu.invlpg(0x7f_f000);
+    assert_eq!(read32(&mut mmu, 0x40_3000), Ok(2));
+}
+
+#[test]
+fn closing_a20_wraps_at_1_mib_for_data_already_cached() {
+    let mut mmu = machine();
+    put32(&mut mmu, 0, 1);
+    put32(&mut mmu, 0x10_0000, 2);
+    assert_eq!(offset(&mmu, 0x10_0000), 0x10_0000);
+    assert_eq!(read32(&mut mmu, 0x10_0000), Ok(2));
+    mmu.set_a20(false);
+    assert_eq!(read32(&mut mmu, 0x10_0000), Ok(1));
+}

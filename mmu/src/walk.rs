@@ -407,3 +407,7 @@ fn path(pde_pa: u64, pde: u64, pte: Option<(u64, u64)>, pa: u64) -> Path {
         nx: (pde | leaf) & bit::NX != 0,
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! What the tests of this crate share: a device that remembers, guests with page tables, and reads
+//! and writes through windows that fail instead of crashing.
+
+use crate::soft::{Mmu, PhysIo};
+use crate::walk::bit;
+use crate::windows::{DropSink, WindowId};
+use crate::{GuestMemory, Region};
+use ringer_cpu::state::{cr0, cr4};
+use ringer_cpu::{PagingChange, PagingRegs};
+
+/// Remembers every device access, code write and journal entry; reads answer their own address.
+#[derive(Debug, Default)]
+pub(crate) struct TestIo {
+    pub reads: Vec<(u64, u8)>,
+    pub writes: Vec<(u64, u8, u64)>,
+    pub code: Vec<(u64, u32)>,
+    pub journal: Vec<(u64, Vec<u8>)>,
+    /// What reads answer; by default the address.
+    pub answer: Option<u64>,
+}
+
+impl PhysIo for TestIo {
+    fn mmio_read(&mut self, pa: u64, size: u8) -> u64 {
+        self.reads.push((pa, size));
+        self.answer.unwrap_or(pa)
+    }
+
+    fn mmio_write(&mut self, pa: u64, size: u8, value: u64) {
+        self.writes.push((pa, size, value));
+    }
+
+    fn code_write(&mut self, pa: u64, len: u32) {
+        self.code.push((pa, len));
+    }
+
+    fn ram_write(&mut self, offset: u64, old: &[u8]) {
+        self.journal.push((offset, old.to_vec()));
+    }
+}
+
+/// Remembers what windows dropped.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct TestSink {
+    pub dropped: Vec<(u32, u32, u32)>,
+    pub gone: Vec<u32>,
+}
+
+impl DropSink for TestSink {
+    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32) {
+        self.dropped.push((window.0, first_page, pages));
+    }
+
+    fn window_gone(&mut self, window: WindowId) {
+        self.gone.push(window.0);
+    }
+}
+
+/// P, R/W, U/S.
+pub(crate) const PWU: u32 = (bit::P | bit::RW | bit::US) as u32;
+/// P, R/W, U/S, A, D.
+pub(crate) const ALL: u32 = PWU | (bit::A | bit::D) as u32;
+/// The page directory of [`guest`].
+pub(crate) const DIR: u64 = 0x10_0000;
+/// The first page table of [`guest`]; the table for directory entry k is k pages behind it.
+pub(crate) const TABLES: u64 = 0x10_1000;
+
+/// A machine with 16 MiB and no paging.
+pub(crate) fn machine() -> Mmu {
+    Mmu::new(GuestMemory::new(16 << 20).expect("memory for the test"))
+}
+
+/// Paging registers with the directory at `cr3`.
+pub(crate) fn regs(cr3: u64) -> PagingRegs {
+    PagingRegs { cr0: cr0::PE | cr0::PG | cr0::WP, cr3: cr3 as u32, cr4: cr4::PSE, efer: 0 }
+}
+
+/// A machine with an empty page directory at [`DIR`].
+pub(crate) fn guest() -> Mmu {
+    let mut mmu = machine();
+    mmu.paging_changed(&regs(DIR), PagingChange::Mode);
+    mmu
+}
+
+pub(crate) fn put32(mmu: &mut Mmu, pa: u64, value: u32) {
+    assert!(mmu.memory.write(pa, &value.to_le_bytes()));
+}
+
+pub(crate) fn put64(mmu: &mut Mmu, pa: u64, value: u64) {
+    assert!(mmu.memory.write(pa, &value.to_le_bytes()));
+}
+
+pub(crate) fn get32(mmu: &Mmu, pa: u64) -> u32 {
+    let mut b = [0; 4];
+    assert!(mmu.memory.read(pa, &mut b));
+    u32::from_le_bytes(b)
+}
+
+/// Address of the table entry for `lin` in the directory at `dir`, whose tables lie behind it.
+pub(crate) fn pte_at(dir: u64, lin: u32) -> u64 {
+    let chunk = u64::from(lin >> 22) % 16;
+    dir + 0x1000 + chunk * 0x1000 + u64::from(lin >> 12 & 1023) * 4
+}
+
+/// Maps `lin` to `pa` with `flags` in the table, everything in the directory.
+pub(crate) fn map_in(mmu: &mut Mmu, dir: u64, lin: u32, pa: u32, flags: u32) {
+    let pte = pte_at(dir, lin);
+    put32(mmu, dir + u64::from(lin >> 22) * 4, (pte & !0xfff) as u32 | ALL);
+    put32(mmu, pte, pa | flags);
+}
+
+pub(crate) fn map(mmu: &mut Mmu, lin: u32, pa: u32, flags: u32) {
+    map_in(mmu, DIR, lin, pa, flags);
+}
+
+/// The memfd offset of an address that is memory.
+pub(crate) fn offset(mmu: &Mmu, pa: u64) -> u64 {
+    match mmu.memory.region(pa) {
+        Region::Ram { offset } | Region::Rom { offset } => offset,
+        Region::Io => panic!("{pa:#x} is no memory"),
+    }
+}
+
+/// A pipe through which the kernel copies from and to window addresses: a forbidden access is an
+/// error code, not a signal.
+#[derive(Debug)]
+pub(crate) struct Prober {
+    pipe: [libc::c_int; 2],
+}
+
+impl Prober {
+    pub fn new() -> Self {
+        let mut pipe = [0; 2];
+        // SAFETY: `pipe` has room for two descriptors.
+        assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+        Self { pipe }
+    }
+
+    /// Reads the dword at a host address, if that is permitted.
+    pub fn read(&self, at: u64) -> Option<u32> {
+        let mut b = [0u8; 4];
+        // SAFETY: the kernel checks the source address; what it copies lands in the pipe.
+        let n = unsafe { libc::write(self.pipe[1], at as *const libc::c_void, 4) };
+        if n != 4 {
+            return None;
+        }
+        // SAFETY: `b` has room for four bytes.
+        let n = unsafe { libc::read(self.pipe[0], b.as_mut_ptr().cast(), 4) };
+        assert_eq!(n, 4);
+        Some(u32::from_le_bytes(b))
+    }
+
+    /// Writes a dword to a host address in a window; false when that is forbidden.
+    pub fn write(&self, at: u64, value: u32) -> bool {
+        let mut b = value.to_le_bytes();
+        // SAFETY: `b` has four bytes.
+        assert_eq!(unsafe { libc::write(self.pipe[1], b.as_ptr().cast(), 4) }, 4);
+        // SAFETY: `at` lies in a window or its guard, where no Rust object lives; the kernel checks
+        // the right to write.
+        if unsafe { libc::read(self.pipe[0], at as *mut libc::c_void, 4) } == 4 {
+            return true;
+        }
+        // SAFETY: `b` has room for the four bytes that are still in the pipe.
+        unsafe { libc::read(self.pipe[0], b.as_mut_ptr().cast(), 4) };
+        false
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        for fd in self.pipe {
+            // SAFETY: both descriptors are this prober's own.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
