@@ -35,6 +35,8 @@ pub struct FlatBus {
     pub time: u64,
     /// The last level of FERR#.
     pub ferr: bool,
+    /// The level of IGNNE#.
+    pub ignne: bool,
 }
 
 impl FlatBus {
@@ -178,5 +180,9 @@ impl Bus for FlatBus {
 
     fn ferr(&mut self, asserted: bool) {
         self.ferr = asserted;
+    }
+
+    fn ignne(&mut self) -> bool {
+        self.ignne
     }
 }

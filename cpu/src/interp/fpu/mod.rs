@@ -47,6 +47,10 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     if !(info.mode16() || info.mode32()) || info.fwait() {
         return None;
     }
+    if code == Code::Wait {
+        // As old as the 8086: the decoder does not count it among the x87's.
+        return control::lookup(code);
+    }
     let features = code.cpuid_features();
     if !features.iter().all(|f| ours(*f)) {
         return None;

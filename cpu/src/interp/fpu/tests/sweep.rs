@@ -1,0 +1,171 @@
+//! Random instructions on random states: the handlers against the host executing the same bytes.
+
+use super::super::arena::Arena;
+use super::super::lookup;
+use super::native::Trial;
+use super::*;
+use crate::flags::Eflags;
+use crate::state::Gpr;
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic as M, OpKind, Register};
+
+/// A small generator (xorshift); the same sequence in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 32) % n
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.next() as u8)
+    }
+
+    /// 16 bytes: singles, doubles or an extended value of interest, or noise.
+    fn vector(&mut self) -> [u8; 16] {
+        const SINGLES: [f32; 12] = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.5,
+            3.0e-39,
+            f32::MIN_POSITIVE,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            2_147_483_648.0,
+            0.333_333_34,
+        ];
+        match self.below(4) {
+            0 => ps([0; 4].map(|_| self.pick(&SINGLES))),
+            1 => pd([0; 2].map(|_| f64::from(self.pick(&SINGLES)) * 1.000_000_1)),
+            2 => {
+                let mut v = self.bytes::<16>();
+                v[7] |= 0x80;
+                v[8] = self.pick(&[0, 0xfe, 0xff, 0, 1, 0x3e]);
+                v[9] = self.pick(&[0, 0x3f, 0x40, 0x7f, 0xbf, 0xc0, 0xff]);
+                v
+            }
+            _ => self.bytes(),
+        }
+    }
+
+    fn image(&mut self) -> FpuImage {
+        let mut fx = FpuImage::reset();
+        for at in (32..288).step_by(16) {
+            fx.0[at..at + 16].copy_from_slice(&self.vector());
+        }
+        for at in (32..160).step_by(16) {
+            fx.0[at + 10..at + 16].fill(0);
+        }
+        let fcw = 0x007f | (self.below(16) as u16) << 8;
+        let fsw = self.next() as u16 & 0x7f7f;
+        fx.0[0..2].copy_from_slice(&fcw.to_le_bytes());
+        fx.0[2..4].copy_from_slice(&fsw.to_le_bytes());
+        fx.0[4] = self.pick(&[0xff, 0xff, 0x00, 0x0f, 0xa5]);
+        let mxcsr = 0x1f80 | (self.next() as u32 & 0xe07f);
+        fx.0[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+        fx
+    }
+}
+
+/// Whether the two executions of `i` can be compared: see `native`.
+fn comparable_form(i: &Instruction) -> bool {
+    use Code as C;
+    let by_hand = matches!(
+        i.mnemonic(),
+        M::Maskmovq | M::Maskmovdqu | M::Fxsave | M::Fxrstor | M::Ldmxcsr | M::Clflush | M::Wait
+    );
+    let environment = i.memory_size().size() > 16
+        || matches!(i.code(), C::Fnstenv_m14byte | C::Fldenv_m14byte | C::Fldenv_m28byte);
+    let registers = (0..i.op_count()).all(|n| match i.op_kind(n) {
+        OpKind::Register if i.op_register(n).is_gpr() => i.op_register(n).number() < 3,
+        OpKind::Memory => i.memory_base() == Register::ESI && i.memory_displacement32() == 0,
+        _ => true,
+    });
+    let plain = i.memory_index() == Register::None && i.memory_segment() != Register::FS;
+    !by_hand && !environment && registers && plain
+}
+
+/// Executes `bytes` both ways on a random state and compares everything.
+fn compare(m: &mut Machine, arena: &mut Arena, r: &mut Random, bytes: &[u8], i: &Instruction) {
+    let (fx, gpr) = (r.image(), [0; 3].map(|_| r.next() as u32));
+    let flags = u64::from(r.next() as u32 & Eflags::ARITH.bits());
+    let mut mem = [0; 64];
+    mem[..16].copy_from_slice(&r.vector());
+    let mut native = Trial::new(fx, mem, gpr, flags);
+    native.run(arena, bytes);
+
+    m.s.fpu = fx;
+    m.s.gpr[..3].copy_from_slice(&gpr);
+    m.s.gpr[Gpr::Esi as usize] = DATA;
+    m.s.eflags = Eflags::FIXED_ONE | flags as u32;
+    m.bus.load(DATA, &mem);
+    m.run(bytes).unwrap_or_else(|e| panic!("{:?} {bytes:02x?}: {e:?}", i.code()));
+
+    let what = format!("{:?} {bytes:02x?} on {:02x?}", i.code(), &fx.0[..288]);
+    assert_eq!(comparable(&m.s.fpu), comparable(&native.fx), "{what}");
+    assert_eq!(m.bytes::<64>(DATA), native.mem, "{what}");
+    assert_eq!(m.s.gpr[..3], native.gpr, "{what}");
+    let arith = Eflags::ARITH.bits();
+    assert_eq!(m.s.eflags & arith, native.flags as u32 & arith, "{what}");
+}
+
+/// Runs `count` comparable instructions that `generate` makes; returns how many codes were met.
+fn sweep(seed: u64, count: u32, generate: fn(&mut Random) -> Vec<u8>) -> usize {
+    let mut r = Random(seed);
+    let mut m = Machine::new();
+    let mut arena = Arena::new().unwrap();
+    let mut met = std::collections::HashSet::new();
+    let mut done = 0;
+    while done < count {
+        let mut bytes = generate(&mut r);
+        let mut decoder = Decoder::new(32, &bytes, DecoderOptions::NONE);
+        let i = decoder.decode();
+        if i.is_invalid() || lookup::<FlatBus>(i.code()).is_none() || !comparable_form(&i) {
+            continue;
+        }
+        bytes.truncate(i.len());
+        compare(&mut m, &mut arena, &mut r, &bytes, &i);
+        met.insert(i.code());
+        done += 1;
+    }
+    met.len()
+}
+
+/// ModRM: two registers, or `[esi]` with a register.
+fn modrm(r: &mut Random) -> u8 {
+    let byte = r.next() as u8;
+    if byte & 1 == 0 || r.below(4) == 0 { byte | 0xc0 } else { byte & 0x38 | 6 }
+}
+
+#[test]
+fn random_vector_instructions() {
+    let met = sweep(0x1234_5678_9abc_def1, 20_000, |r| {
+        let mut bytes = Vec::new();
+        let prefix = r.pick(&[0, 0x66, 0xf2, 0xf3]);
+        if prefix != 0 {
+            bytes.push(prefix);
+        }
+        bytes.extend([0x0f, 0x10 + r.below(0xf0) as u8, modrm(r), r.next() as u8]);
+        bytes
+    });
+    assert!(met > 250, "{met}");
+}
+
+#[test]
+fn random_x87_instructions() {
+    let met = sweep(0x0fed_cba9_8765_4321, 10_000, |r| vec![0xd8 | r.next() as u8 & 7, modrm(r)]);
+    assert!(met > 120, "{met}");
+}
