@@ -104,37 +104,37 @@ fn the_same_bytes_in_16_and_32_bit_code_differ() {
 #[test]
 fn lock_is_legal_only_on_memory_destinations_of_its_instructions() {
     let legal: &[&[u8]] = &[
-        &[0x01, 0x03],             // add [ebx], eax
-        &[0x11, 0x03],             // adc
-        &[0x21, 0x03],             // and
-        &[0x0f, 0xba, 0x3b, 1],    // btc [ebx], 1
-        &[0x0f, 0xb3, 0x03],       // btr [ebx], eax
-        &[0x0f, 0xab, 0x03],       // bts
-        &[0x0f, 0xb1, 0x03],       // cmpxchg
-        &[0x0f, 0xc7, 0x0b],       // cmpxchg8b
-        &[0xff, 0x0b],             // dec
-        &[0xff, 0x03],             // inc
-        &[0xf7, 0x1b],             // neg
-        &[0xf7, 0x13],             // not
-        &[0x09, 0x03],             // or
-        &[0x19, 0x03],             // sbb
-        &[0x29, 0x03],             // sub
-        &[0x31, 0x03],             // xor
-        &[0x0f, 0xc1, 0x03],       // xadd
-        &[0x87, 0x03],             // xchg
+        &[0x01, 0x03],          // add [ebx], eax
+        &[0x11, 0x03],          // adc
+        &[0x21, 0x03],          // and
+        &[0x0f, 0xba, 0x3b, 1], // btc [ebx], 1
+        &[0x0f, 0xb3, 0x03],    // btr [ebx], eax
+        &[0x0f, 0xab, 0x03],    // bts
+        &[0x0f, 0xb1, 0x03],    // cmpxchg
+        &[0x0f, 0xc7, 0x0b],    // cmpxchg8b
+        &[0xff, 0x0b],          // dec
+        &[0xff, 0x03],          // inc
+        &[0xf7, 0x1b],          // neg
+        &[0xf7, 0x13],          // not
+        &[0x09, 0x03],          // or
+        &[0x19, 0x03],          // sbb
+        &[0x29, 0x03],          // sub
+        &[0x31, 0x03],          // xor
+        &[0x0f, 0xc1, 0x03],    // xadd
+        &[0x87, 0x03],          // xchg
     ];
     let illegal: &[&[u8]] = &[
-        &[0x01, 0xc3],          // add ebx, eax
-        &[0x03, 0x03],          // add eax, [ebx]
-        &[0x39, 0x03],          // cmp [ebx], eax
-        &[0x0f, 0xa3, 0x03],    // bt [ebx], eax
-        &[0x89, 0x03],          // mov [ebx], eax
-        &[0x85, 0x03],          // test [ebx], eax
-        &[0x87, 0xc3],          // xchg ebx, eax
-        &[0xd1, 0x23],          // shl [ebx], 1
-        &[0x50],                // push eax
-        &[0x90],                // nop
-        &[0xa4],                // movsb
+        &[0x01, 0xc3],       // add ebx, eax
+        &[0x03, 0x03],       // add eax, [ebx]
+        &[0x39, 0x03],       // cmp [ebx], eax
+        &[0x0f, 0xa3, 0x03], // bt [ebx], eax
+        &[0x89, 0x03],       // mov [ebx], eax
+        &[0x85, 0x03],       // test [ebx], eax
+        &[0x87, 0xc3],       // xchg ebx, eax
+        &[0xd1, 0x23],       // shl [ebx], 1
+        &[0x50],             // push eax
+        &[0x90],             // nop
+        &[0xa4],             // movsb
     ];
     let with_lock = |code: &[u8]| {
         let mut m = Machine::flat(&[&[0xf0], code].concat());

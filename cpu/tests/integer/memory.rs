@@ -172,11 +172,11 @@ fn a_16_bit_stack_moves_only_sp() {
 #[test]
 fn stack_instructions_that_fault_leave_no_trace() {
     let codes: &[&[u8]] = &[
-        &[0x50],                   // push eax
-        &[0x60],                   // pusha
-        &[0xe8, 0, 0, 0, 0],       // call
-        &[0xc8, 0x10, 0, 3],       // enter 16, 3
-        &[0xff, 0x33],             // push [ebx]
+        &[0x50],             // push eax
+        &[0x60],             // pusha
+        &[0xe8, 0, 0, 0, 0], // call
+        &[0xc8, 0x10, 0, 3], // enter 16, 3
+        &[0xff, 0x33],       // push [ebx]
     ];
     for code in codes {
         let mut m = Machine::flat(code);
