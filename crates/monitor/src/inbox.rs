@@ -35,6 +35,12 @@ impl Kicker {
         self.post(|mail| mail.serial.extend(bytes));
     }
 
+    /// Serial bytes that the guest has not taken yet.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.0.lock().serial.len()
+    }
+
     /// Asks the run to end with [`crate::RunEnd::Quit`].
     pub fn quit(&self) {
         self.post(|mail| mail.quit = true);
