@@ -119,6 +119,8 @@ extract() {
     busybox=$tree/busybox/bin/busybox
     [ -x "$busybox" ] || busybox=$tree/busybox/usr/bin/busybox
     [ -x "$busybox" ] || die "busybox is not where it was in its package"
+    cp "$busybox" "$out/busybox"
+    busybox=$out/busybox
 }
 
 
@@ -146,18 +148,6 @@ EOF
     chmod 755 "$1"
 }
 
-# Packs the folder $1 as a newc archive on standard output. The i386 busybox brings a cpio; a host that cannot run it
-# uses its own.
-pack() {
-    if "$busybox" true 2>/dev/null; then
-        (cd "$1" && find . | LC_ALL=C sort | "$busybox" cpio -o -H newc 2>/dev/null)
-    elif command -v cpio >/dev/null 2>&1; then
-        (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet)
-    else
-        die "this host runs no i386 programs and has no cpio: apt-get install cpio"
-    fi
-}
-
 build_initrd() {
     say "building the initrd"
     dir=$tree/initrd
@@ -172,7 +162,7 @@ build_initrd() {
         [ "$applet" = busybox ] || ln -sf busybox "$dir/bin/$applet"
     done
     write_init "$dir/init"
-    pack "$dir" >"$tree/initrd.cpio"
+    "$root/scripts/pack-initramfs.sh" "$dir" >"$tree/initrd.cpio"
     gzip -n -9 <"$tree/initrd.cpio" >"$out/initrd.gz.new"
     mv "$out/initrd.gz.new" "$out/initrd.gz"
 }
