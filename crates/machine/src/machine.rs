@@ -194,7 +194,7 @@ impl Machine {
             max_instructions,
             timeout,
             profile: cfg.profile,
-            options: cfg.options.clone(),
+            options: cfg.options,
         };
         let mut monitor = Monitor::new(monitor, memory, Board::new(board, serial, debugcon))?;
         let mut cpu = *monitor.state();

@@ -32,6 +32,13 @@ impl Remote {
         }
     }
 
+    /// Bytes that the guest has not taken yet.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        let shared = self.lock();
+        shared.waiting.len() + shared.kicker.as_ref().map_or(0, Kicker::backlog)
+    }
+
     /// Ends the run with [`crate::Exit::Quit`].
     pub fn quit(&self) {
         let mut shared = self.lock();

@@ -1,0 +1,79 @@
+//! Everything that can go wrong in the command, with the exit status of each.
+
+use ringer_machine::{MachineError, status};
+use ringer_testkit::TestkitError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// An error for the user.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// Not one boot source.
+    #[error("give exactly one of --kernel, --multiboot, --rom and --bootsector")]
+    BootSource,
+    /// More than one initrd for Linux.
+    #[error("--kernel takes one --initrd only")]
+    ManyInitrds,
+    /// An option that the boot source has no use for.
+    #[error("{option} goes with --kernel or --multiboot only")]
+    NoUse {
+        /// The option.
+        option: &'static str,
+    },
+    /// The memory size is out of range.
+    #[error("-m {text}: {reason}")]
+    MemorySize {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file for output cannot be made.
+    #[error("cannot write {}: {source}", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An output failed during or after the run.
+    #[error("cannot write {what}: {source}")]
+    Output {
+        /// Which output.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A facility of the host failed.
+    #[error("cannot set up {what}: {source}")]
+    Host {
+        /// Which facility.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The machine.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The test kit.
+    #[error(transparent)]
+    Testkit(#[from] TestkitError),
+}
+
+impl CliError {
+    /// The exit status of the process.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::BootSource
+            | Self::ManyInitrds
+            | Self::NoUse { .. }
+            | Self::MemorySize { .. }
+            | Self::Create { .. } => status::USAGE,
+            Self::Output { .. } => status::OUTPUT,
+            Self::Host { .. } => status::INTERNAL,
+            Self::Machine(e) => e.status(),
+            Self::Testkit(e) => e.status(),
+        }
+    }
+}

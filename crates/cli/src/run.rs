@@ -1,0 +1,129 @@
+//! `ringer run`, `ringer profile` and `ringer demo`.
+
+use crate::args::{DemoArgs, ProfileArgs, RunArgs};
+use crate::console;
+use crate::error::CliError;
+use crate::report::{JsonFile, run_report};
+use crate::serial::{Line, SerialSpec};
+use crate::signals;
+use crate::terminal::RawTerminal;
+use ringer_machine::{BootSource, Exit, Machine, MachineConfig, Profile, SinkFactory};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Memory of the demo.
+const DEMO_MEMORY: u64 = 32 << 20;
+
+/// `ringer run`.
+pub fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let exit = run_guest(args, false)?.0;
+    Ok(tell(&exit))
+}
+
+/// `ringer profile`.
+pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
+    let json = args.json.as_deref().map(JsonFile::create).transpose()?;
+    let (exit, machine) = run_guest(&args.run, true)?;
+    let status = tell(&exit);
+    if let Some(profile) = machine.profile() {
+        print(profile)?;
+        if let Some(json) = json {
+            json.write(profile)?;
+        }
+    }
+    Ok(status)
+}
+
+/// `ringer demo`: the built-in guest ends through debug-exit, 0 if all is well.
+pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
+    let source = BootSource::MultibootBytes { name: "demo", image: ringer_test_roms::demo() };
+    let machine = args.engine.machine(DEMO_MEMORY, true);
+    let machine = MachineConfig { debug_exit: true, no_reboot: true, ..machine };
+    let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
+    let mut machine = Machine::new(machine, &source, lines.sinks())?;
+    signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
+    let exit = drive(&mut machine, &lines, false)?;
+    if let Some(profile) = machine.profile() {
+        print(profile)?;
+    }
+    // The demo's own value for success, which `ringer run` would pass on as 1.
+    if exit == Exit::DebugExit(0) {
+        return Ok(0);
+    }
+    Ok(tell(&exit))
+}
+
+/// The ends of a machine's lines.
+struct Lines {
+    serial: Arc<Line>,
+    debugcon: Arc<Line>,
+}
+
+impl Lines {
+    fn open(serial: &SerialSpec, debugcon: &SerialSpec) -> Result<Self, CliError> {
+        let serial_line = Arc::new(Line::open(serial)?);
+        let debugcon = match debugcon {
+            // One writer for both, so that their bytes come in the order of sending.
+            same if same == serial => Arc::clone(&serial_line),
+            other => Arc::new(Line::open(other)?),
+        };
+        Ok(Self { serial: serial_line, debugcon })
+    }
+
+    fn sinks(&self) -> SinkFactory {
+        let (serial, debugcon) = (Arc::clone(&self.serial), Arc::clone(&self.debugcon));
+        Box::new(move || [serial.sink(), debugcon.sink()])
+    }
+}
+
+fn run_guest(args: &RunArgs, profile: bool) -> Result<(Exit, Machine), CliError> {
+    let source = args.source()?;
+    let config = args.machine(profile)?;
+    let report = args.report.as_deref().map(JsonFile::create).transpose()?;
+    let lines = Lines::open(&args.serial, &args.debugcon)?;
+    let mut machine = Machine::new(config, &source, lines.sinks())?;
+    signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
+    let exit = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio)?;
+    if let Some(report) = report {
+        report.write(&run_report(&exit, &machine))?;
+    }
+    Ok((exit, machine))
+}
+
+/// Runs the machine with its console attached; on return the terminal is as it was, and all output
+/// is out.
+fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Exit, CliError> {
+    let host = |what| move |source| CliError::Host { what, source };
+    let remote = machine.remote();
+    signals::forward(remote.clone()).map_err(host("signals"))?;
+    let raw = if stdio { RawTerminal::enter().map_err(host("the terminal"))? } else { None };
+    if stdio {
+        console::feed(remote.clone(), io::stdin(), true).map_err(host("console input"))?;
+    }
+    if let Some(pty) = lines.serial.pty() {
+        let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
+        console::feed(remote, reader, false).map_err(host("console input"))?;
+    }
+    let result = machine.run();
+    let (serial, debugcon) = (lines.serial.finish(), lines.debugcon.finish());
+    drop(raw);
+    let exit = result?;
+    serial?;
+    debugcon?;
+    Ok(exit)
+}
+
+/// Says how the run ended where that is not what the guest or the user meant; returns the status.
+fn tell(exit: &Exit) -> u8 {
+    match exit {
+        Exit::PowerOff | Exit::DebugExit(_) | Exit::Quit => {}
+        other => eprintln!("ringer: {other}"),
+    }
+    exit.status()
+}
+
+fn print(profile: &Profile) -> Result<(), CliError> {
+    let written = writeln!(io::stdout(), "{profile}");
+    let what = "the profile".to_owned();
+    written.map_err(|source| CliError::Output { what, source })
+}

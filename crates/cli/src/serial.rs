@@ -1,0 +1,120 @@
+//! Where a serial line leads, as the user says it: stdio, a file, nothing, a pseudo-terminal.
+
+use crate::error::CliError;
+use crate::output::{Nowhere, Output};
+use crate::pty::Pty;
+use ringer_machine::SerialSink;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// A serial line's other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SerialSpec {
+    /// The terminal, or whatever standard input and output are.
+    Stdio,
+    /// A file for output; no input.
+    File(PathBuf),
+    /// Nothing.
+    Null,
+    /// A new pseudo-terminal.
+    Pty,
+}
+
+/// A text that names no end of a serial line.
+#[derive(Debug, Error)]
+#[error("use stdio, file:F, null or pty")]
+pub struct UnknownSerial;
+
+impl FromStr for SerialSpec {
+    type Err = UnknownSerial;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "stdio" => Ok(Self::Stdio),
+            "null" | "none" => Ok(Self::Null),
+            "pty" => Ok(Self::Pty),
+            _ => match text.strip_prefix("file:") {
+                Some(path) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+                _ => Err(UnknownSerial),
+            },
+        }
+    }
+}
+
+/// An open end.
+#[derive(Debug)]
+pub struct Line {
+    name: String,
+    output: Option<Output>,
+    pty: Option<Pty>,
+}
+
+impl Line {
+    /// Opens the end that `spec` names.
+    pub fn open(spec: &SerialSpec) -> Result<Self, CliError> {
+        let host = |source| CliError::Host { what: "serial output", source };
+        let mut pty = None;
+        let (name, output) = match spec {
+            SerialSpec::Null => return Ok(Self { name: String::new(), output: None, pty }),
+            SerialSpec::Stdio => {
+                let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(host)?;
+                ("standard output".to_owned(), Output::new(File::from(stdout)))
+            }
+            SerialSpec::File(path) => {
+                let file = File::create(path)
+                    .map_err(|source| CliError::Create { path: path.clone(), source })?;
+                (path.display().to_string(), Output::new(file))
+            }
+            SerialSpec::Pty => {
+                let failed = |source| CliError::Host { what: "a pseudo-terminal", source };
+                let open = Pty::open().map_err(failed)?;
+                let writer = open.writer().map_err(failed)?;
+                let name = open.name().to_owned();
+                eprintln!("ringer: the serial port is {name}");
+                pty = Some(open);
+                (name, Output::new(writer))
+            }
+        };
+        Ok(Self { name, output: Some(output.map_err(host)?), pty })
+    }
+
+    /// A sink for the machine.
+    pub fn sink(&self) -> Box<dyn SerialSink> {
+        match &self.output {
+            Some(output) => Box::new(output.clone()),
+            None => Box::new(Nowhere),
+        }
+    }
+
+    /// The pseudo-terminal, if this is one.
+    pub fn pty(&self) -> Option<&Pty> {
+        self.pty.as_ref()
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(&self) -> Result<(), CliError> {
+        let result = self.output.as_ref().map_or(Ok(()), Output::finish);
+        result.map_err(|source| CliError::Output { what: self.name.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_named_as_in_the_help() {
+        assert_eq!("stdio".parse::<SerialSpec>().unwrap(), SerialSpec::Stdio);
+        assert_eq!("null".parse::<SerialSpec>().unwrap(), SerialSpec::Null);
+        assert_eq!("pty".parse::<SerialSpec>().unwrap(), SerialSpec::Pty);
+        let file = SerialSpec::File(PathBuf::from("a:b"));
+        assert_eq!("file:a:b".parse::<SerialSpec>().unwrap(), file);
+        for bad in ["", "file:", "tcp:1", "STDIO"] {
+            assert!(bad.parse::<SerialSpec>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! SIGINT, SIGTERM and SIGHUP end the run in an orderly way; SIGCONT puts a console's terminal back
+//! into raw mode. The signals are blocked everywhere and taken by one thread, so that no handler
+//! runs in the middle of anything.
+
+use crate::terminal;
+use ringer_machine::{Remote, status};
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread;
+use std::time::Duration;
+
+/// The signals that the thread takes.
+const TAKEN: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGCONT];
+/// So long may a machine take to end after the signal.
+const GRACE: Duration = Duration::from_secs(3);
+
+fn set() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the whole set; the numbers are valid signals.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in TAKEN {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Blocks the signals in this thread and in those that it will start.
+pub fn block() -> io::Result<()> {
+    let set = set();
+    // SAFETY: the set is initialised, and the old mask is not asked for.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Waits for one of the signals.
+fn wait() -> Option<libc::c_int> {
+    let set = set();
+    let mut signal = 0;
+    // SAFETY: both point to initialised values of the right types.
+    let error = unsafe { libc::sigwait(&set, &mut signal) };
+    (error == 0).then_some(signal)
+}
+
+/// Writing to the terminal from the background no longer stops this process.
+pub fn ignore_background_output() {
+    // SAFETY: SIG_IGN is a valid disposition for SIGTTOU.
+    unsafe {
+        libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+    }
+}
+
+/// Starts the thread. A second signal, or a machine that does not end in time, ends the process.
+pub fn forward(remote: Remote) -> io::Result<()> {
+    let builder = thread::Builder::new().name("signals".to_owned());
+    let take = move || {
+        while let Some(signal) = wait() {
+            if signal == libc::SIGCONT {
+                // A terminal that cannot be set any more is about to end the run by itself.
+                let _ = terminal::enter_raw();
+            } else if remote.is_quitting() {
+                end();
+            } else {
+                remote.quit();
+                thread::spawn(|| {
+                    thread::sleep(GRACE);
+                    end();
+                });
+            }
+        }
+    };
+    builder.spawn(take).map(drop)
+}
+
+fn end() -> ! {
+    terminal::restore();
+    std::process::exit(i32::from(status::ENDED_BY_USER))
+}

@@ -1,0 +1,23 @@
+//! `ringer test`.
+
+use crate::args::TestArgs;
+use crate::error::CliError;
+use ringer_machine::status;
+use ringer_testkit::{Options, run_suite};
+
+/// Runs the suite; the status says whether all tests passed.
+pub fn run(args: &TestArgs) -> Result<u8, CliError> {
+    let runner = std::env::current_exe()
+        .map_err(|source| CliError::Host { what: "the test runner", source })?;
+    let options = Options {
+        runner,
+        paths: args.paths.clone(),
+        junit: args.junit.clone(),
+        tap: args.tap,
+        jobs: args.jobs,
+        shard: args.shard,
+        engines: args.engine.clone(),
+    };
+    let summary = run_suite(&options)?;
+    Ok(if summary.failed == 0 { 0 } else { status::TESTS_FAILED })
+}
