@@ -7,9 +7,10 @@
 use crate::config::{MonitorConfig, MonitorError};
 use crate::env::PagingEvent;
 use crate::heat::Heat;
-use crate::profile::{Counters, Profile, Row};
+use crate::profile::{Counters, HotCallout, Profile, Row};
 use crate::run::Monitor;
 use hashbrown::HashMap;
+use iced_x86::Code;
 use ringer_cpu::{Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
 use ringer_translator::context::{ExecContext, ExitReason};
@@ -48,6 +49,8 @@ pub(crate) struct Bt {
     pending_link: Option<u32>,
     /// Writes to code pages by page frame: pages that hold data too are worth leaving alone.
     code_writes: HashMap<u64, u32>,
+    /// Callouts by instruction form, when profiling.
+    callouts: HashMap<Code, u64>,
     retired: u64,
     dispatched: u64,
     /// Instructions that lockstep compared.
@@ -111,6 +114,7 @@ impl Bt {
             gs_base: 0,
             pending_link: None,
             code_writes: HashMap::new(),
+            callouts: HashMap::new(),
             retired: 0,
             dispatched: 0,
             compared: 0,
@@ -171,6 +175,16 @@ impl Bt {
         p.cache_used = self.cache.used() as u64;
         p.evictions = s.flushes;
         p.invalidations = s.invalidated;
+        let mut callouts: Vec<_> = self.callouts.iter().collect();
+        callouts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        p.hot_callouts = callouts
+            .iter()
+            .take(HOT_CALLOUTS)
+            .map(|(code, count)| HotCallout {
+                instruction: code.op_code().instruction_string().to_owned(),
+                count: **count,
+            })
+            .collect();
         let w = self.windows.stats();
         p.window_pages = w.pages_mapped;
         p.windows_created = w.windows_created;
@@ -494,12 +508,16 @@ impl Monitor {
     }
 
     fn callout_row(&mut self) -> Row {
-        self.interp
-            .decode(&mut self.context.cpu, &mut self.env)
-            .map_or(Row::CalloutOther, |i| crate::callouts::row(&i))
+        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.env) else {
+            return Row::CalloutOther;
+        };
+        *self.bt.callouts.entry(i.code()).or_insert(0) += 1;
+        crate::callouts::row(&i)
     }
 }
 
+/// Instruction forms that a profile lists.
+const HOT_CALLOUTS: usize = 12;
 /// Writes to a code page after which all its blocks are given up.
 const MIXED_PAGE: u32 = 16;
 

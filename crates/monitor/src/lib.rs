@@ -23,6 +23,6 @@ pub mod signals;
 pub use bios::BiosHook;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd, UnknownEngine};
 pub use inbox::Kicker;
-pub use profile::{LedgerRow, Profile, Row};
+pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;

@@ -126,6 +126,15 @@ pub struct LedgerRow {
     pub count: u64,
 }
 
+/// An instruction form that is often left to the interpreter.
+#[derive(Clone, Debug, Serialize)]
+pub struct HotCallout {
+    /// The form, as the manual writes it.
+    pub instruction: String,
+    /// How often it ran.
+    pub count: u64,
+}
+
 /// The numbers of one run. The JSON schema is this structure; fields are only ever added.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Profile {
@@ -187,6 +196,8 @@ pub struct Profile {
     pub port_io: u64,
     /// MMIO accesses.
     pub mmio: u64,
+    /// The instruction forms that were callouts most often.
+    pub hot_callouts: Vec<HotCallout>,
     /// Where the wall time went.
     pub ledger: Vec<LedgerRow>,
     /// Wall time that no row claims, in seconds.
@@ -242,6 +253,12 @@ impl fmt::Display for Profile {
             "{} callouts, {} interrupts, {} port accesses, {} MMIO accesses",
             self.callouts, self.interrupts, self.port_io, self.mmio
         )?;
+        if !self.hot_callouts.is_empty() {
+            writeln!(f, "most frequent callouts:")?;
+        }
+        for c in &self.hot_callouts {
+            writeln!(f, "  {:<34} {:>10}", c.instruction, c.count)?;
+        }
         writeln!(f, "{:<36} {:>10} {:>7} {:>12}", "where the time went", "seconds", "%", "count")?;
         let percent = |s: f64| if self.seconds > 0.0 { 100.0 * s / self.seconds } else { 0.0 };
         for row in self.ledger.iter().filter(|r| r.count > 0 || r.seconds > 0.0) {

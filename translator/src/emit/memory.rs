@@ -120,7 +120,8 @@ impl Emitter {
             wide(a.index),
             a.scale,
             i64::from(a.disp as i32),
-            a.displ_size(),
+            // Four bytes of displacement count as eight with 64-bit registers.
+            if a.displ_size() == 4 { 8 } else { a.displ_size() },
             false,
             Register::None,
         );
