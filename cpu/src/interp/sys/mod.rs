@@ -1,13 +1,54 @@
 //! System instructions: segments, gates, interrupts, tasks, control registers.
+//!
+//! # The rule of this module
+//! A far transfer is computed whole before it is committed: descriptors are read and checked,
+//! accessed and busy bits set, the new stack's writes probed, the target checked against its limit;
+//! then come the stack writes, then the registers. So an exception in the middle finds the state
+//! from before, as it must be for a restart and for nested delivery. The one exception is the task
+//! switch, which the SDM lets commit half-way (volume 3A, 7.3): `task` says where.
 
-use super::Handler;
+use super::{Ctx, Handler};
 use crate::bus::Bus;
+use crate::exception::Exception;
 use iced_x86::Code;
 
+mod control;
+mod cpuid;
+mod descriptor;
+mod far;
+mod flags;
+mod gate;
+mod idt;
 pub mod interrupt;
 pub mod io;
+mod iret;
+mod msr;
+mod protect;
+mod segload;
+mod task;
+mod tss;
 
 /// The handler of `code`, if it belongs here.
-pub(super) fn lookup<B: Bus>(_code: Code) -> Option<Handler<B>> {
-    None
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    let families: [fn(Code) -> Option<Handler<B>>; 10] = [
+        segload::lookup,
+        far::lookup,
+        interrupt::lookup,
+        iret::lookup,
+        control::lookup,
+        cpuid::lookup,
+        msr::lookup,
+        protect::lookup,
+        flags::lookup,
+        io::lookup,
+    ];
+    families.iter().find_map(|family| family(code))
+}
+
+/// What privileged instructions ask for: CPL 0 (real mode has it, V86 mode never).
+///
+/// # Errors
+/// #GP(0).
+fn require_cpl0<B: Bus>(ctx: &Ctx<'_, B>) -> Result<(), Exception> {
+    if ctx.s.cpl == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }

@@ -1,0 +1,241 @@
+//! Control and debug registers, HLT, and the cache and TLB instructions. SDM volume 2; volume 3A,
+//! 2.5 and 2.8; volume 3B, 17.2.
+
+use super::super::{Ctx, Handler};
+use super::require_cpl0;
+use crate::bus::{Bus, PagingChange, PagingRegs};
+use crate::exception::Exception;
+use crate::model::Features;
+use crate::state::{Activity, cr0, cr4};
+use iced_x86::{Code, Instruction, OpKind, Register};
+
+/// The bits of CR0 that exist; ET always reads as one.
+const CR0_DEFINED: u32 = cr0::PE
+    | cr0::MP
+    | cr0::EM
+    | cr0::TS
+    | cr0::NE
+    | cr0::WP
+    | cr0::AM
+    | cr0::NW
+    | cr0::CD
+    | cr0::PG;
+
+/// The bits of CR0 that LMSW loads.
+const MSW: u32 = cr0::PE | cr0::MP | cr0::EM | cr0::TS;
+
+/// DR7.GD and, at the same place, DR6.BD.
+const GENERAL_DETECT: u32 = 1 << 13;
+
+/// Bits of CR4 and the features that bring them.
+const CR4_BITS: [(Features, u32); 8] = [
+    (Features::VME, cr4::VME | cr4::PVI),
+    (Features::TSC, cr4::TSD),
+    (Features::DE, cr4::DE),
+    (Features::PSE, cr4::PSE),
+    (Features::PAE, cr4::PAE),
+    (Features::PGE, cr4::PGE),
+    (Features::FXSR, cr4::OSFXSR | cr4::PCE),
+    (Features::SSE, cr4::OSXMMEXCPT),
+];
+
+/// The handler of `code`, if it belongs here.
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    use Code as C;
+    match code {
+        C::Mov_r32_cr => Some(mov_from_cr::<B>),
+        C::Mov_cr_r32 => Some(mov_to_cr::<B>),
+        C::Mov_r32_dr => Some(mov_from_dr::<B>),
+        C::Mov_dr_r32 => Some(mov_to_dr::<B>),
+        C::Lmsw_rm16 | C::Lmsw_r32m16 => Some(lmsw::<B>),
+        C::Smsw_rm16 => Some(smsw::<B, 2>),
+        C::Smsw_r32m16 => Some(smsw::<B, 4>),
+        C::Clts => Some(clts::<B>),
+        C::Invlpg_m => Some(invlpg::<B>),
+        C::Invd | C::Wbinvd => Some(flush_caches::<B>),
+        C::Hlt => Some(hlt::<B>),
+        _ => None,
+    }
+}
+
+/// The bits of CR4 that a processor with `features` has.
+fn cr4_defined(features: Features) -> u32 {
+    CR4_BITS.iter().filter(|(f, _)| features.contains(*f)).fold(0, |bits, (_, b)| bits | b)
+}
+
+/// The number of a control register that exists, else #UD.
+fn cr_number<B: Bus>(ctx: &Ctx<'_, B>, r: Register) -> Result<u8, Exception> {
+    match r {
+        Register::CR0 => Ok(0),
+        Register::CR2 => Ok(2),
+        Register::CR3 => Ok(3),
+        Register::CR4 if cr4_defined(ctx.unit.features) != 0 => Ok(4),
+        _ => Err(Exception::ud()),
+    }
+}
+
+fn mov_from_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let n = cr_number(ctx, i.op1_register())?;
+    require_cpl0(ctx)?;
+    let value = match n {
+        0 => ctx.s.cr0,
+        2 => ctx.s.cr2,
+        3 => ctx.s.cr3,
+        _ => ctx.s.cr4,
+    };
+    ctx.set_reg(i.op0_register(), 4, value);
+    Ok(())
+}
+
+fn mov_to_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let n = cr_number(ctx, i.op0_register())?;
+    require_cpl0(ctx)?;
+    let value = ctx.reg(i.op1_register(), 4);
+    match n {
+        0 => set_cr0(ctx, value),
+        2 => {
+            ctx.s.cr2 = value;
+            Ok(())
+        }
+        3 => set_cr3(ctx, value),
+        _ => set_cr4(ctx, value),
+    }
+}
+
+/// The paging registers as they are.
+pub fn paging<B: Bus>(ctx: &Ctx<'_, B>) -> PagingRegs {
+    let s = &ctx.s;
+    PagingRegs { cr0: s.cr0, cr3: s.cr3, cr4: s.cr4, efer: s.msr.efer }
+}
+
+/// Loads the PDPTEs when `regs` page with PAE.
+fn load_pdptes<B: Bus>(ctx: &mut Ctx<'_, B>, regs: &PagingRegs) -> Result<(), Exception> {
+    if regs.cr0 & cr0::PG != 0 && regs.cr4 & cr4::PAE != 0 {
+        ctx.bus.load_pdptes(regs)?;
+    }
+    Ok(())
+}
+
+fn set_cr0<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+    let new = (value & CR0_DEFINED) | cr0::ET;
+    let paging_real = new & cr0::PG != 0 && new & cr0::PE == 0;
+    let through_only = new & cr0::NW != 0 && new & cr0::CD == 0;
+    if paging_real || through_only {
+        return Err(Exception::gp(0));
+    }
+    let changed = ctx.s.cr0 ^ new;
+    let regs = PagingRegs { cr0: new, ..paging(ctx) };
+    if changed & (cr0::PG | cr0::CD | cr0::NW) != 0 {
+        load_pdptes(ctx, &regs)?;
+    }
+    ctx.s.cr0 = new;
+    if changed & (cr0::PG | cr0::WP | cr0::PE) != 0 {
+        ctx.bus.paging_changed(&regs, PagingChange::Mode);
+    }
+    Ok(())
+}
+
+fn set_cr3<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+    let regs = PagingRegs { cr3: value, ..paging(ctx) };
+    load_pdptes(ctx, &regs)?;
+    ctx.s.cr3 = value;
+    ctx.bus.paging_changed(&regs, PagingChange::Cr3);
+    Ok(())
+}
+
+fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+    if value & !cr4_defined(ctx.unit.features) != 0 {
+        return Err(Exception::gp(0));
+    }
+    let changed = (ctx.s.cr4 ^ value) & (cr4::PSE | cr4::PAE | cr4::PGE);
+    let regs = PagingRegs { cr4: value, ..paging(ctx) };
+    if changed != 0 {
+        load_pdptes(ctx, &regs)?;
+    }
+    ctx.s.cr4 = value;
+    if changed != 0 {
+        ctx.bus.paging_changed(&regs, PagingChange::Mode);
+    }
+    Ok(())
+}
+
+/// LMSW can set PE but not clear it.
+fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    require_cpl0(ctx)?;
+    let value = ctx.read_op(i, 0, 2)?;
+    let kept = ctx.s.cr0 & (!MSW | cr0::PE);
+    set_cr0(ctx, kept | (value & MSW))
+}
+
+/// Not privileged: the 16-bit form and memory get the low word, a 32-bit register all of CR0.
+fn smsw<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let size = if i.op0_kind() == OpKind::Memory { 2 } else { N };
+    let value = ctx.s.cr0;
+    ctx.write_op(i, 0, size, value)
+}
+
+fn clts<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    require_cpl0(ctx)?;
+    ctx.s.cr0 &= !cr0::TS;
+    Ok(())
+}
+
+/// The operand is an address only: no limit, no access.
+fn invlpg<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    require_cpl0(ctx)?;
+    let (seg, off) = ctx.ea(i);
+    let lin = ctx.s.seg[seg as usize].base.wrapping_add(off);
+    ctx.bus.invlpg(lin);
+    Ok(())
+}
+
+/// The memory of this machine is always coherent.
+fn flush_caches<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    require_cpl0(ctx)
+}
+
+fn hlt<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    require_cpl0(ctx)?;
+    ctx.s.activity = Activity::Halted;
+    Ok(())
+}
+
+/// The debug register that `r` names. DR4 and DR5 are DR6 and DR7, or nothing with CR4.DE.
+fn dr_number<B: Bus>(ctx: &Ctx<'_, B>, r: Register) -> Result<usize, Exception> {
+    let n = (r as usize).wrapping_sub(Register::DR0 as usize);
+    match n {
+        0..=3 | 6 | 7 => Ok(n),
+        4 | 5 if ctx.s.cr4 & cr4::DE == 0 => Ok(n + 2),
+        _ => Err(Exception::ud()),
+    }
+}
+
+/// Privilege and general detect guard every access to a debug register.
+fn guard_dr<B: Bus>(ctx: &Ctx<'_, B>) -> Result<(), Exception> {
+    require_cpl0(ctx)?;
+    if ctx.s.dr[7] & GENERAL_DETECT != 0 {
+        return Err(Exception::debug(GENERAL_DETECT));
+    }
+    Ok(())
+}
+
+fn mov_from_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let n = dr_number(ctx, i.op1_register())?;
+    guard_dr(ctx)?;
+    let value = ctx.s.dr[n];
+    ctx.set_reg(i.op0_register(), 4, value);
+    Ok(())
+}
+
+/// Reserved bits of DR6 and DR7 keep their fixed values.
+fn mov_to_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let n = dr_number(ctx, i.op0_register())?;
+    guard_dr(ctx)?;
+    let value = ctx.reg(i.op1_register(), 4);
+    ctx.s.dr[n] = match n {
+        6 => (value & 0x0000_e00f) | 0xffff_0ff0,
+        7 => (value & 0xffff_23ff) | 0x400,
+        _ => value,
+    };
+    Ok(())
+}

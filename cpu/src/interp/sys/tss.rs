@@ -1,0 +1,59 @@
+//! What control transfers read from the current TSS: stacks of inner privilege levels and the
+//! interrupt redirection bitmap. SDM volume 3A, 5.8.5, 7.2.1, 7.6, 20.3.
+
+use super::super::Ctx;
+use super::{descriptor::kind, io, segload};
+use crate::bus::{Bus, Privilege};
+use crate::exception::Exception;
+use crate::segment::{Segment, Selector};
+
+/// Whether a TSS of type `kind` is a 32-bit one.
+#[must_use]
+pub fn is_32(kind: u8) -> bool {
+    matches!(kind, kind::TSS32 | kind::TSS32_BUSY)
+}
+
+/// The stack segment and pointer that the current TSS gives for privilege level `cpl` (0 to 2),
+/// checked for use there.
+///
+/// # Errors
+/// #TS with TR's selector (TSS too small) or the stack's; #SS(stack) when not present; #PF.
+pub fn inner_stack<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) -> Result<(Segment, u32), Exception> {
+    let tr = ctx.s.tr;
+    let level = u32::from(cpl);
+    let wide = is_32(tr.attr.kind());
+    let (at, last) = if wide { (level * 8 + 4, 5) } else { (level * 4 + 2, 3) };
+    if at + last > tr.limit {
+        return Err(Exception::ts(tr.sel().error_code()));
+    }
+    let lin = tr.base.wrapping_add(at);
+    let (sp, selector) = if wide {
+        let sp = ctx.bus.read_u32(lin, Privilege::Supervisor)?;
+        (sp, ctx.bus.read_u16(lin.wrapping_add(4), Privilege::Supervisor)?)
+    } else {
+        let sp = ctx.bus.read_u16(lin, Privilege::Supervisor)?;
+        (u32::from(sp), ctx.bus.read_u16(lin.wrapping_add(2), Privilege::Supervisor)?)
+    };
+    let segment = segload::stack(ctx, Selector(selector), cpl, Exception::ts)?;
+    Ok((segment, sp))
+}
+
+/// Whether the interrupt redirection bitmap (the 32 bytes below the I/O map) sends INT `vector` to
+/// the protected-mode handler instead of to the 8086 program's own.
+///
+/// # Errors
+/// #GP(0) when the TSS has no such byte; #PF.
+pub fn redirects<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<bool, Exception> {
+    let tr = ctx.s.tr;
+    if !is_32(tr.attr.kind()) || tr.limit < io::TSS_IO_BASE + 1 {
+        return Err(Exception::gp(0));
+    }
+    let lin = tr.base.wrapping_add(io::TSS_IO_BASE);
+    let map = u32::from(ctx.bus.read_u16(lin, Privilege::Supervisor)?);
+    let at = (map + u32::from(vector >> 3)).wrapping_sub(32);
+    if at > tr.limit {
+        return Err(Exception::gp(0));
+    }
+    let byte = ctx.bus.read_u8(tr.base.wrapping_add(at), Privilege::Supervisor)?;
+    Ok(byte & (1 << (vector & 7)) != 0)
+}
