@@ -27,21 +27,38 @@ enum Excuse {
     Lock,
     /// An operand beyond the limit of SS is interrupt 13 on a 286 in real mode, 12 since the 386.
     StackLimit,
+    /// A string instruction that faults has moved SI and DI on a 286; later ones leave them.
+    StringPointers,
+    /// FS and GS came with the 386; a 286 answers #UD.
+    NewSegments,
 }
 
-fn excuse(bench: &mut Bench, case: &Case) -> Option<Excuse> {
+/// Why `case` may end with these `differences`.
+fn excuse(bench: &mut Bench, case: &Case, differences: &[String]) -> Option<Excuse> {
     // The captured bytes end in the HLT that ends the test.
     if case.bytes.len() > 11 && case.exception.is_some_and(|(vector, _)| vector == 13) {
         return Some(Excuse::Length);
     }
-    if case.name.contains("lock") && !lockable(case) {
+    if case.name.contains("lock") && !lockable(case) && bench.raises(case) == Some(Vector::Ud) {
         return Some(Excuse::Lock);
     }
     let overrun = case.exception.is_some_and(|(vector, _)| vector == 13);
     if overrun && bench.raises(case) == Some(Vector::Ss) {
         return Some(Excuse::StackLimit);
     }
+    let pointers = |d: &String| ["si ", "di ", "cx "].iter().any(|r| d.starts_with(r));
+    if overrun && is_string(case) && differences.iter().all(pointers) {
+        return Some(Excuse::StringPointers);
+    }
+    let invalid = case.exception.is_some_and(|(vector, _)| vector == 6);
+    if invalid && (case.name.contains("fs") || case.name.contains("gs")) {
+        return Some(Excuse::NewSegments);
+    }
     None
+}
+
+fn is_string(case: &Case) -> bool {
+    iced_x86::Decoder::new(16, &case.bytes, 0).decode().is_string_instruction()
 }
 
 /// Whether the decoder of a later processor takes the case's bytes as an instruction.
@@ -69,10 +86,6 @@ impl Bench {
         let mut steps = 0;
         while self.interp.step(&mut s, &mut self.bus) != Outcome::Halted {
             steps += 1;
-            if self.bus.peek(s.cs().base.wrapping_add(s.eip)) == 0xf4 {
-                s.eip += 1;
-                break;
-            }
             if steps > 200 || s.activity == ringer_cpu::Activity::Shutdown {
                 differences.push("no HLT reached".into());
                 break;
@@ -154,14 +167,11 @@ fn pushed_flags(case: &Case, s: &CpuState) -> Option<u32> {
         let sp = s.gpr[Gpr::Esp as usize].wrapping_add(above) & 0xffff;
         s.seg[SegReg::Ss as usize].base + sp
     };
-    if let Some((_, at)) = case.exception {
-        return Some(at);
+    // (The address in the captures is rounded down to even.)
+    if case.exception.is_some() {
+        return Some(top(4));
     }
-    match case.name.split_whitespace().last() {
-        Some("pushf") => Some(top(0)),
-        _ if case.name.starts_with("int") => Some(top(4)),
-        _ => None,
-    }
+    case.name.ends_with("pushf").then(|| top(0))
 }
 
 fn compare(case: &Case, masks: &Regs, s: &CpuState, bus: &FlatBus, out: &mut Vec<String>) {
@@ -242,7 +252,7 @@ fn run_file(bench: &mut Bench, file: &File, revoked: &[String], tally: &mut Tall
         let differences = bench.run(case, &file.masks);
         if differences.is_empty() {
             tally.passed += 1;
-        } else if let Some(reason) = excuse(bench, case) {
+        } else if let Some(reason) = excuse(bench, case, &differences) {
             *tally.excused.entry(reason).or_default() += 1;
         } else {
             let what = format!("#{} {} {:02x?}", case.index, case.name, case.bytes);
@@ -294,4 +304,6 @@ fn report(tallies: &BTreeMap<String, Tally>, verbose: bool) {
     }
     println!("{passed} passed, {failed} failed, excused: {excused:?}");
     assert_eq!(failed, 0, "cases that no excuse covers");
+    let excused: u32 = excused.values().sum();
+    assert!(excused * 40 < passed || verbose, "the excuses cover few cases");
 }
