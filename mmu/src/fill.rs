@@ -19,8 +19,10 @@ use ringer_cpu::{Access, Privilege};
 
 /// Pages around a fault that are looked at in its page table.
 const AROUND: u32 = 16;
-/// Runs that are mapped besides the one with the fault.
-const EXTRA_RUNS: usize = 4;
+/// Runs that are mapped besides the one with the fault, and the pages that make one worth it: a
+/// host mapping costs nearly as much as the signal and the mapping together (see SPIKE.md).
+const EXTRA_RUNS: usize = 2;
+const EXTRA_PAGES: u32 = 4;
 /// Directory entries around a fault in a large page, and without paging, that are mapped at once.
 const AROUND_LARGE: u32 = 16;
 const AROUND_IDENTITY: u32 = 64;
@@ -145,7 +147,7 @@ impl Window {
             return false;
         }
         let mut extra = 0;
-        for run in runs.iter().filter(|run| !holds(run)) {
+        for run in runs.iter().filter(|run| run.pages >= EXTRA_PAGES && !holds(run)) {
             let served = (0..run.pages)
                 .all(|k| self.records.get(run.page + k).serves(run.frame + k, run.writable));
             if served || extra == EXTRA_RUNS {

@@ -346,6 +346,13 @@ impl Windows {
         }
     }
 
+    /// Whether linear address `lin` can be accessed through the running window without a fault.
+    #[must_use]
+    pub fn maps(&self, lin: u32, write: bool) -> bool {
+        let rec = self.slots[self.current].records.get(lin >> 12);
+        rec.mapped() && (rec.writable() || !write)
+    }
+
     /// Records that translated code is about to be entered for linear page `page` of the running
     /// window, so that a change of its entries is reported.
     pub fn note_fetch(&mut self, mmu: &mut Mmu, page: u32, sink: &mut dyn DropSink) {
