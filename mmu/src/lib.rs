@@ -8,6 +8,8 @@
 //! `unsafe` is confined to `ram.rs` and `hostmap.rs`.
 
 mod fill;
+#[cfg(test)]
+mod fuzz_tests;
 mod hostmap;
 pub mod ram;
 mod records;

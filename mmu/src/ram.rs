@@ -271,7 +271,7 @@ impl GuestMemory {
     #[must_use]
     pub(crate) fn granule_has_code(&self, frame: u32) -> bool {
         let word = self.code.get(frame as usize / 64).copied().unwrap_or(0);
-        word >> (frame % 64 & !15) & 0xffff != 0
+        word >> (frame % 64 / 16 * 16) & 0xffff != 0
     }
 
     /// Marks the memfd page of `offset`; true when that changed something.

@@ -94,7 +94,7 @@ fn four_mib_pages_and_their_reserved_bits() {
     assert_eq!(walk(&mut mmu, 0x40_0000, Write, User), Err(0xf));
     assert_eq!(walk(&mut mmu, 0x40_0000, Read, Supervisor), Err(9));
     // Without CR4.PSE the PS bit means nothing: the entry names a table.
-    put32(&mut mmu, DIR + 4, TABLES as u32 + 0x1000 | PWU | bit::PS as u32);
+    put32(&mut mmu, DIR + 4, (TABLES as u32 + 0x1000) | PWU | bit::PS as u32);
     put32(&mut mmu, TABLES + 0x1000, 0x7000 | PWU);
     mmu.paging_changed(&PagingRegs { cr4: 0, ..regs(DIR) }, PagingChange::Mode);
     assert_eq!(walk(&mut mmu, 0x40_0004, Read, User), Ok(0x7004));

@@ -1,0 +1,235 @@
+//! A random guest edits its page tables, flushes, and runs through windows; after each flush nothing
+//! that a window still grants may differ from what a fresh walk says.
+
+use crate::testing::{Prober, TestIo, TestSink, get32, machine, put32, regs};
+use crate::walk::bit;
+use crate::windows::{Active, Fill, Reason, Windows};
+use crate::{Mmu, Region};
+use hashbrown::HashMap;
+use ringer_cpu::{Access, PagingChange, Privilege};
+
+const DIRS: [u32; 2] = [0x10_0000, 0x20_0000];
+/// Directory entries that the guest uses, and pages under each.
+const CHUNKS: u32 = 3;
+const PAGES: u32 = 24;
+
+struct Guest {
+    seed: u64,
+    mmu: Mmu,
+    windows: Windows,
+    active: Active,
+    user: bool,
+    dir: u32,
+    /// (window, page): physical page that code was entered for.
+    noted: HashMap<(u32, u32), u64>,
+    p: Prober,
+}
+
+impl Guest {
+    fn new(seed: u64) -> Self {
+        let mut mmu = machine();
+        // Every page holds its own number.
+        for page in 0..4096u32 {
+            if mmu.memory.region(u64::from(page) << 12) != Region::Io {
+                put32(&mut mmu, u64::from(page) << 12, page);
+            }
+        }
+        for dir in DIRS {
+            for k in 0..3 {
+                put32(&mut mmu, u64::from(dir + k * 0x1000), 0);
+            }
+        }
+        mmu.paging_changed(&regs(DIRS[0].into()), PagingChange::Mode);
+        let mut windows = Windows::new(3, 200).unwrap();
+        let active = windows.activate(&mut mmu, true, &mut TestSink::default());
+        let (noted, p) = (HashMap::new(), Prober::new());
+        Self { seed, mmu, windows, active, user: true, dir: DIRS[0], noted, p }
+    }
+
+    fn random(&mut self, below: u32) -> u32 {
+        self.seed =
+            self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        ((self.seed >> 33) as u32) % below
+    }
+
+    fn page(&mut self) -> u32 {
+        self.random(CHUNKS) * 1024 + self.random(PAGES)
+    }
+
+    fn who(&self) -> Privilege {
+        if self.user { Privilege::User } else { Privilege::Supervisor }
+    }
+
+    fn forget(&mut self, sink: &TestSink) {
+        self.noted.retain(|(w, page), _| {
+            !sink.gone.contains(w)
+                && !sink
+                    .dropped
+                    .iter()
+                    .any(|(d, first, n)| d == w && page.wrapping_sub(*first) < *n)
+        });
+    }
+
+    fn step(&mut self) {
+        match self.random(16) {
+            0..=4 => self.edit_table(),
+            5 => self.edit_directory(),
+            6..=10 => self.access(),
+            11 => self.note(),
+            12 => self.flush_page(),
+            13 => self.code(),
+            14 => self.activate(),
+            _ => self.load_cr3(),
+        }
+    }
+
+    fn flags(&mut self) -> u32 {
+        let common = (bit::P | bit::US | bit::RW | bit::A | bit::D) as u32;
+        match self.random(3) {
+            0 => common,
+            1 => common & self.random(256),
+            _ => common & !(1 << self.random(8)),
+        }
+    }
+
+    fn edit_table(&mut self) {
+        let (page, flags) = (self.page(), self.flags());
+        // Frames in runs more often than not, some of them devices.
+        let frame = match self.random(4) {
+            0 => 0x90 + self.random(0x20),
+            1 => 0x400 + self.random(0x100),
+            _ => 0x400 + page % 1024,
+        };
+        let table = self.dir + 0x1000 + self.random(2) * 0x1000;
+        put32(&mut self.mmu, u64::from(table + page % 1024 * 4), frame << 12 | flags);
+    }
+
+    fn edit_directory(&mut self) {
+        let (chunk, flags) = (self.random(CHUNKS), self.flags());
+        let target = match self.random(3) {
+            0 => 0x40_0000 * self.random(4) | bit::PS as u32,
+            k => self.dir + k * 0x1000,
+        };
+        put32(&mut self.mmu, u64::from(self.dir + chunk * 4), target | flags);
+    }
+
+    fn access(&mut self) {
+        let (page, write) = (self.page(), self.random(2) == 0);
+        let mut sink = TestSink::default();
+        if self.windows.maps(page << 12, write) {
+            return;
+        }
+        let lin = page << 12;
+        let fill = self.windows.fault(&mut self.mmu, &mut TestIo::default(), lin, write, &mut sink);
+        self.forget(&sink);
+        let access = if write { Access::Write } else { Access::Read };
+        let walked = self.mmu.walk(&mut TestIo::default(), lin, access, self.who());
+        match fill {
+            Fill::Mapped => {
+                let pa = walked.expect("mapped, and the walk faults").pa;
+                assert!(self.windows.maps(lin, write));
+                self.check_page(page, pa);
+            }
+            Fill::Interpret(Reason::TrueFault) => assert!(walked.is_err()),
+            Fill::Interpret(Reason::Mmio) => {
+                assert_eq!(self.mmu.memory.region(walked.unwrap().pa), Region::Io);
+            }
+            Fill::Interpret(Reason::CodeWrite) => {
+                assert!(write && self.mmu.is_code_page(walked.unwrap().pa >> 12));
+            }
+            Fill::Interpret(Reason::NoHostMapping) => panic!("nothing was in the way"),
+        }
+    }
+
+    fn note(&mut self) {
+        let page = self.page();
+        let who = self.who();
+        if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), page << 12, who) {
+            let mut sink = TestSink::default();
+            self.windows.note_fetch(&mut self.mmu, page, &mut sink);
+            self.forget(&sink);
+            // As the translator's table does: one target at a page, the newest.
+            self.noted.insert((self.active.id.0, page), pa >> 12);
+        }
+    }
+
+    fn flush_page(&mut self) {
+        let page = self.page();
+        let mut sink = TestSink::default();
+        self.mmu.invlpg(page << 12);
+        self.windows.on_invlpg(&mut self.mmu, page << 12, &mut sink);
+        self.forget(&sink);
+        self.check_against_walk(page);
+    }
+
+    fn code(&mut self) {
+        let frame = u64::from(0x400 + self.random(0x20));
+        if self.mmu.is_code_page(frame) {
+            self.mmu.set_code_page(frame, false);
+        } else {
+            self.mmu.set_code_page(frame, true);
+            self.windows.protect_code(&mut self.mmu, frame);
+        }
+    }
+
+    fn activate(&mut self) {
+        self.user = self.random(2) == 0;
+        let mut sink = TestSink::default();
+        self.active = self.windows.activate(&mut self.mmu, self.user, &mut sink);
+        self.forget(&sink);
+    }
+
+    fn load_cr3(&mut self) {
+        self.dir = DIRS[self.random(2) as usize];
+        self.mmu.paging_changed(&regs(self.dir.into()), PagingChange::Cr3);
+        self.windows.on_cr3_load();
+        self.activate();
+        for k in 0..CHUNKS * PAGES {
+            self.check_against_walk(k / PAGES * 1024 + k % PAGES);
+        }
+    }
+
+    /// Right after a flush: what is granted is what the entries say, flags included.
+    fn check_against_walk(&mut self, page: u32) {
+        let lin = page << 12;
+        let path = self.mmu.peek(lin);
+        if let Some(frame) = self.noted.get(&(self.active.id.0, page)) {
+            let path = path.expect("code at an absent page");
+            assert_eq!(path.pa >> 12, *frame, "code of another page at {lin:#x}");
+            assert!(path.user || !self.user);
+        }
+        if !self.windows.maps(lin, false) {
+            assert_eq!(self.p.read(self.active.base + u64::from(lin)), None);
+            return;
+        }
+        let path = path.expect("an absent page is mapped");
+        assert!(path.accessed() && (path.user || !self.user), "{path:x?}");
+        if self.windows.maps(lin, true) {
+            assert!(path.dirty() && path.writable, "{path:x?}");
+        }
+        self.check_page(page, path.pa);
+    }
+
+    /// What the host grants at `page` is physical page `pa`, and writable only if the books say so.
+    fn check_page(&self, page: u32, pa: u64) {
+        let at = self.active.base + (u64::from(page) << 12);
+        let value = self.p.read(at).expect("mapped by the books, not by the host");
+        assert_eq!(value, get32(&self.mmu, pa & !0xfff));
+        let writable = self.windows.maps(page << 12, true);
+        assert_eq!(self.p.write(at, value), writable);
+        assert!(!writable || !self.mmu.is_code_page(pa >> 12), "code is writable");
+    }
+}
+
+#[test]
+fn windows_agree_with_fresh_walks_after_every_flush() {
+    for seed in 0..40 {
+        println!("seed {seed}");
+        let mut guest = Guest::new(seed);
+        for _ in 0..3000 {
+            guest.step();
+        }
+        let stats = guest.windows.stats();
+        assert!(stats.hidden_fills > 100 && stats.pages_dropped > 100, "{stats:?}");
+    }
+}
