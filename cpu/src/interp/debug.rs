@@ -4,7 +4,7 @@
 //! traps: the accesses gather DR6 bits in `CpuState::pending_debug` while the instruction runs.
 //! DR7's GD bit (general detect) belongs to MOV DR.
 
-use crate::exception::{Exception, Vector};
+use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::state::CpuState;
 
@@ -89,16 +89,4 @@ pub fn take_traps(s: &mut CpuState) -> Option<Exception> {
         return None;
     }
     Some(Exception::debug(std::mem::take(&mut s.pending_debug)))
-}
-
-/// EFLAGS as the delivery of `vector` pushes it: RF is set for faults, so that the instruction
-/// breakpoint at the faulting instruction does not trap again, and clear for INT3, INTO and aborts.
-/// #DB and NMI push RF as it is: set only between two iterations of a REP instruction.
-#[must_use]
-pub fn pushed_eflags(s: &CpuState, vector: Vector) -> u32 {
-    match vector {
-        Vector::Db | Vector::Nmi => s.eflags,
-        Vector::Bp | Vector::Of | Vector::Df | Vector::Mc => s.eflags & !Eflags::RF.bits(),
-        _ => s.eflags | Eflags::RF.bits(),
-    }
 }

@@ -19,7 +19,7 @@ pub(super) fn build<B: Bus>(features: Features) -> Box<[Handler<B>]> {
 }
 
 /// A family's answer to whether a code is its own.
-type Lookup<B> = fn(Code) -> Option<Handler<B>>;
+pub(super) type Lookup<B> = fn(Code) -> Option<Handler<B>>;
 
 fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     let families: [Lookup<B>; 13] = [

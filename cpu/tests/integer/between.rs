@@ -2,7 +2,7 @@
 
 use crate::machine::{CODE, Machine};
 use ringer_cpu::interp::debug::DR6_BS;
-use ringer_cpu::{Activity, Eflags, Exception, Gpr, Outcome};
+use ringer_cpu::{Activity, Eflags, Exception, Gpr, Outcome, Vector};
 
 #[test]
 fn single_step_traps_after_the_instruction_that_found_tf_set() {
@@ -104,4 +104,84 @@ fn a_halted_processor_stays_halted() {
     m.s.activity = Activity::Halted;
     assert_eq!(m.run(), Ok(Outcome::Halted));
     assert_eq!(m.s.eip, CODE);
+}
+
+/// Real mode with handlers for #DB at 3000h and INT 20h at 3100h.
+fn with_handlers(code: &[u8]) -> Machine {
+    let mut m = Machine::real(code);
+    m.bus.load(4, &[0x00, 0x30, 0, 0]);
+    m.bus.load(0x20 * 4, &[0x00, 0x31, 0, 0]);
+    m
+}
+
+fn step(m: &mut Machine) -> Outcome {
+    m.interp.step(&mut m.s, &mut m.bus)
+}
+
+#[test]
+fn a_single_step_is_delivered_with_the_next_ip_and_tf_in_the_saved_flags() {
+    let mut m = with_handlers(&[0x40]); // inc ax
+    m.s.eflags |= Eflags::TF.bits();
+    assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
+    assert_eq!((m.s.eip, m.get(Gpr::Eax)), (0x3000, 1));
+    assert!(!m.flag(Eflags::TF));
+    let sp = m.get(Gpr::Esp);
+    assert_eq!(m.bus.peek32(sp) & 0xffff, CODE + 1);
+    assert_ne!(m.bus.peek32(sp + 4) & Eflags::TF.bits(), 0);
+    assert_ne!(m.s.dr[6] & DR6_BS, 0);
+}
+
+#[test]
+fn int_n_is_not_followed_by_a_single_step() {
+    let mut m = with_handlers(&[0xcd, 0x20]);
+    m.s.eflags |= Eflags::TF.bits();
+    assert_eq!(step(&mut m), Outcome::Retired);
+    assert_eq!((m.s.eip, m.s.pending_debug), (0x3100, 0));
+}
+
+#[test]
+fn popf_that_sets_tf_traps_after_the_instruction_behind_it() {
+    let mut m = with_handlers(&[0x9d, 0x40]); // popf; inc ax
+    m.bus.load(crate::machine::STACK, &[0x02, 0x01]);
+    assert_eq!(step(&mut m), Outcome::Retired);
+    assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
+    assert_eq!(m.get(Gpr::Eax), 1);
+}
+
+#[test]
+fn mov_ss_holds_traps_and_interrupts_back_for_one_instruction() {
+    let mut m = with_handlers(&[0x8e, 0xd0, 0x43]); // mov ss, ax; inc bx
+    m.s.eflags |= Eflags::TF.bits();
+    assert_eq!(step(&mut m), Outcome::Retired);
+    assert!(m.s.shadow_irq && m.s.shadow_debug);
+    assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
+    assert_eq!((m.get(Gpr::Ebx), m.s.shadow_irq), (1, false));
+}
+
+#[test]
+fn sti_shadows_only_when_it_sets_if() {
+    let mut m = with_handlers(&[0xfb, 0x90, 0xfb]); // sti; nop; sti
+    step(&mut m);
+    assert!(m.s.shadow_irq && !m.s.shadow_debug);
+    step(&mut m);
+    step(&mut m);
+    assert!(!m.s.shadow_irq && m.flag(Eflags::IF));
+}
+
+#[test]
+fn a_single_step_over_hlt_wakes_the_processor() {
+    let mut m = with_handlers(&[0xf4]);
+    m.s.eflags |= Eflags::TF.bits();
+    assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
+    assert_eq!((m.s.activity, m.s.eip), (Activity::Running, 0x3000));
+}
+
+#[test]
+fn an_instruction_breakpoint_is_delivered_before_its_instruction() {
+    let mut m = with_handlers(&[0x40]);
+    m.s.dr[3] = CODE;
+    m.s.dr[7] = 0x400 | 1 << 6;
+    assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
+    assert_eq!((m.get(Gpr::Eax), m.s.dr[6] & 15), (0, 8));
+    assert_eq!(m.bus.peek32(m.get(Gpr::Esp)) & 0xffff, CODE);
 }
