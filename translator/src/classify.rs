@@ -121,11 +121,12 @@ pub fn treatment(code: Code) -> Treatment {
         return *rewrite;
     }
     let op = code.op_code();
-    if !op.mode32() || op.encoding() != EncodingKind::Legacy {
+    let modelled = op.encoding() == EncodingKind::Legacy && offered(code, Features::all());
+    if !op.mode32() || !modelled {
         return Treatment::Callout;
     }
     let mnemonic = code.mnemonic();
-    if INNOCUOUS.iter().any(|family| family.mnemonics.contains(&mnemonic)) {
+    if INNOCUOUS.iter().any(|family| family.contains(&mnemonic)) {
         Treatment::Innocuous
     } else {
         Treatment::Callout
@@ -140,6 +141,9 @@ pub fn unit(code: Code) -> Unit {
         return Unit::Integer;
     }
     let features = code.cpuid_features();
+    if code == Code::Wait {
+        return Unit::Fpu; // The decoder counts it to the 8086.
+    }
     let has = |list: &[F]| features.iter().any(|f| list.contains(f));
     if has(&[F::SSE, F::SSE2]) {
         Unit::Sse

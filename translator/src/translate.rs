@@ -299,6 +299,7 @@ impl Translator {
             return Err(Refused);
         }
         let start = self.emitter.offset();
+        self.emitter.done = draft.instrs;
         let step = match treatment {
             Treatment::Callout => Err(Refused),
             Treatment::Innocuous => self.emitter.identity(i).map(|()| Step::Next),

@@ -6,66 +6,71 @@ use Mnemonic as M;
 use Treatment::{Callout, Innocuous, Rewritten};
 use iced_x86::{Code, Mnemonic};
 
-/// A family of instructions that run as themselves.
-#[derive(Debug)]
-pub(super) struct Family {
-    /// The manual's name for it.
-    #[allow(dead_code)]
-    pub name: &'static str,
-    /// Its innocuous members.
-    pub mnemonics: &'static [Mnemonic],
-}
-
-/// Mnemonics whose forms are innocuous unless [`FORMS`] says otherwise.
+/// Mnemonics whose forms are innocuous unless [`FORMS`] says otherwise, by family. (The decoder
+/// yields FSTCW, FINIT and their like as WAIT and the FN form.)
 #[rustfmt::skip]
-pub(super) const INNOCUOUS: &[Family] = &[
-    Family { name: "data transfer", mnemonics: &[
+pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
+    // Data transfer
+    &[
         M::Cmova, M::Cmovae, M::Cmovb, M::Cmovbe, M::Cmove, M::Cmovg, M::Cmovge, M::Cmovl,
         M::Cmovle, M::Cmovne, M::Cmovno, M::Cmovnp, M::Cmovns, M::Cmovo, M::Cmovp, M::Cmovs,
         M::Xadd, M::Cmpxchg, M::Cmpxchg8b, M::Cwd, M::Cdq, M::Cbw, M::Cwde, M::Movsx, M::Movzx,
-    ]},
-    Family { name: "binary arithmetic", mnemonics: &[
+    ],
+    // Binary arithmetic
+    &[
         M::Add, M::Adc, M::Sub, M::Sbb, M::Imul, M::Mul, M::Idiv, M::Div, M::Inc, M::Dec, M::Neg,
         M::Cmp,
-    ]},
-    Family { name: "logical", mnemonics: &[M::And, M::Or, M::Xor, M::Not] },
-    Family { name: "shift and rotate", mnemonics: &[
+    ],
+    // Logical
+    &[M::And, M::Or, M::Xor, M::Not],
+    // Shift and rotate
+    &[
         M::Sar, M::Shr, M::Sal, M::Shl, M::Shrd, M::Shld, M::Ror, M::Rol, M::Rcr, M::Rcl,
-    ]},
-    Family { name: "bit and byte", mnemonics: &[
+    ],
+    // Bit and byte
+    &[
         M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr, M::Seta, M::Setae, M::Setb, M::Setbe,
         M::Sete, M::Setg, M::Setge, M::Setl, M::Setle, M::Setne, M::Setno, M::Setnp, M::Setns,
         M::Seto, M::Setp, M::Sets, M::Test,
-    ]},
-    Family { name: "flag control", mnemonics: &[
+    ],
+    // Flag control
+    &[
         M::Stc, M::Clc, M::Cmc, M::Cld, M::Std, M::Lahf, M::Sahf,
-    ]},
-    Family { name: "miscellaneous", mnemonics: &[M::Xlatb, M::Pause, M::Clflush] },
-    Family { name: "x87 data transfer", mnemonics: &[
+    ],
+    // Miscellaneous
+    &[M::Xlatb, M::Pause, M::Clflush],
+    // x87 data transfer
+    &[
         M::Fld, M::Fst, M::Fstp, M::Fild, M::Fist, M::Fistp, M::Fbld, M::Fbstp, M::Fxch, M::Fcmove,
         M::Fcmovne, M::Fcmovb, M::Fcmovbe, M::Fcmovnb, M::Fcmovnbe, M::Fcmovu, M::Fcmovnu,
-    ]},
-    Family { name: "x87 basic arithmetic", mnemonics: &[
+    ],
+    // x87 basic arithmetic
+    &[
         M::Fadd, M::Faddp, M::Fiadd, M::Fsub, M::Fsubp, M::Fisub, M::Fsubr, M::Fsubrp, M::Fisubr,
         M::Fmul, M::Fmulp, M::Fimul, M::Fdiv, M::Fdivp, M::Fidiv, M::Fdivr, M::Fdivrp, M::Fidivr,
         M::Fprem, M::Fprem1, M::Fabs, M::Fchs, M::Frndint, M::Fscale, M::Fsqrt, M::Fxtract,
-    ]},
-    Family { name: "x87 comparison", mnemonics: &[
+    ],
+    // x87 comparison
+    &[
         M::Fcom, M::Fcomp, M::Fcompp, M::Fucom, M::Fucomp, M::Fucompp, M::Ficom, M::Ficomp,
         M::Fcomi, M::Fucomi, M::Fcomip, M::Fucomip, M::Ftst, M::Fxam,
-    ]},
-    Family { name: "x87 transcendental", mnemonics: &[
+    ],
+    // x87 transcendental
+    &[
         M::Fsin, M::Fcos, M::Fsincos, M::Fptan, M::Fpatan, M::F2xm1, M::Fyl2x, M::Fyl2xp1,
-    ]},
-    Family { name: "x87 constants", mnemonics: &[
+    ],
+    // x87 constants
+    &[
         M::Fld1, M::Fldz, M::Fldpi, M::Fldl2e, M::Fldln2, M::Fldl2t, M::Fldlg2,
-    ]},
+    ],
     // Not here: FSAVE, FSTENV and their like, which would show the host's instruction pointers.
-    Family { name: "x87 control", mnemonics: &[
-        M::Fincstp, M::Fdecstp, M::Ffree, M::Finit, M::Fninit, M::Fclex, M::Fnclex, M::Fstcw,
-        M::Fnstcw, M::Fldcw, M::Fstsw, M::Fnstsw, M::Wait, M::Fnop,
-    ]},
-    Family { name: "MMX", mnemonics: &[
+    // x87 control
+    &[
+        M::Fincstp, M::Fdecstp, M::Ffree, M::Fninit, M::Fnclex, M::Fnstcw, M::Fldcw, M::Fnstsw,
+        M::Wait, M::Fnop,
+    ],
+    // MMX
+    &[
         M::Movd, M::Movq, M::Packsswb, M::Packssdw, M::Packuswb, M::Punpckhbw, M::Punpckhwd,
         M::Punpckhdq, M::Punpcklbw, M::Punpcklwd, M::Punpckldq, M::Paddb, M::Paddw, M::Paddd,
         M::Paddsb, M::Paddsw, M::Paddusb, M::Paddusw, M::Psubb, M::Psubw, M::Psubd, M::Psubsb,
@@ -73,9 +78,10 @@ pub(super) const INNOCUOUS: &[Family] = &[
         M::Pcmpeqw, M::Pcmpeqd, M::Pcmpgtb, M::Pcmpgtw, M::Pcmpgtd, M::Pand, M::Pandn, M::Por,
         M::Pxor, M::Psllw, M::Pslld, M::Psllq, M::Psrlw, M::Psrld, M::Psrlq, M::Psraw, M::Psrad,
         M::Emms,
-    ]},
+    ],
     // Not here: MASKMOVQ, which stores through DS:EDI.
-    Family { name: "SSE", mnemonics: &[
+    // SSE
+    &[
         M::Movaps, M::Movups, M::Movhps, M::Movhlps, M::Movlps, M::Movlhps, M::Movmskps, M::Movss,
         M::Addps, M::Addss, M::Subps, M::Subss, M::Mulps, M::Mulss, M::Divps, M::Divss, M::Rcpps,
         M::Rcpss, M::Sqrtps, M::Sqrtss, M::Rsqrtps, M::Rsqrtss, M::Maxps, M::Maxss, M::Minps,
@@ -85,9 +91,10 @@ pub(super) const INNOCUOUS: &[Family] = &[
         M::Pextrw, M::Pinsrw, M::Pmaxub, M::Pmaxsw, M::Pminub, M::Pminsw, M::Pmovmskb, M::Pmulhuw,
         M::Psadbw, M::Pshufw, M::Movntq, M::Movntps, M::Prefetchnta, M::Prefetcht0,
         M::Prefetcht1, M::Prefetcht2, M::Sfence,
-    ]},
+    ],
     // Not here: MASKMOVDQU, which stores through DS:EDI.
-    Family { name: "SSE2", mnemonics: &[
+    // SSE2
+    &[
         M::Movapd, M::Movupd, M::Movhpd, M::Movlpd, M::Movmskpd, M::Movsd, M::Addpd, M::Addsd,
         M::Subpd, M::Subsd, M::Mulpd, M::Mulsd, M::Divpd, M::Divsd, M::Sqrtpd, M::Sqrtsd,
         M::Maxpd, M::Maxsd, M::Minpd, M::Minsd, M::Andpd, M::Andnpd, M::Orpd, M::Xorpd, M::Cmppd,
@@ -97,7 +104,7 @@ pub(super) const INNOCUOUS: &[Family] = &[
         M::Cvtdq2ps, M::Cvtps2dq, M::Cvttps2dq, M::Movdqa, M::Movdqu, M::Movq2dq, M::Movdq2q,
         M::Pmuludq, M::Paddq, M::Psubq, M::Pshuflw, M::Pshufhw, M::Pshufd, M::Pslldq, M::Psrldq,
         M::Punpckhqdq, M::Punpcklqdq, M::Lfence, M::Mfence, M::Movntpd, M::Movntdq, M::Movnti,
-    ]},
+    ],
 ];
 
 /// Forms with a treatment of their own; they go before [`INNOCUOUS`].
@@ -112,6 +119,8 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
         C::Inc_r16, C::Inc_r32, C::Dec_r16, C::Dec_r32,
         C::Mov_AL_moffs8, C::Mov_AX_moffs16, C::Mov_EAX_moffs32,
         C::Mov_moffs8_AL, C::Mov_moffs16_AX, C::Mov_moffs32_EAX,
+        C::Add_rm8_imm8_82, C::Or_rm8_imm8_82, C::Adc_rm8_imm8_82, C::Sbb_rm8_imm8_82,
+        C::And_rm8_imm8_82, C::Sub_rm8_imm8_82, C::Xor_rm8_imm8_82, C::Cmp_rm8_imm8_82,
     ]),
     (Rewritten(Rewrite::Lea), &[C::Lea_r16_m, C::Lea_r32_m]),
     (Rewritten(Rewrite::Nothing), &[C::Nopw, C::Nopd, C::Nop_rm16, C::Nop_rm32, C::Endbr32]),
@@ -155,11 +164,11 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::SetInterrupts), &[C::Sti]),
     (Rewritten(Rewrite::PushFlags), &[C::Pushfd]),
     (Rewritten(Rewrite::PopFlags), &[C::Popfd]),
-    // Undocumented aliases of one-operand forms, and the second opcode of TEST with an immediate,
-    // are left to the interpreter.
+    // Undocumented aliases, and the opcodes of CMPXCHG in early 486s, are left to the interpreter.
     (Callout, &[
         C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,
         C::Fstp_sti_DFD8, C::Fxch_st0_sti_DDC8, C::Fxch_st0_sti_DFC8, C::Test_rm8_imm8_F6r1,
         C::Test_rm16_imm16_F7r1, C::Test_rm32_imm32_F7r1,
+        C::Cmpxchg486_rm8_r8, C::Cmpxchg486_rm16_r16, C::Cmpxchg486_rm32_r32,
     ]),
 ];

@@ -16,11 +16,11 @@ pub(super) enum Cold {
     /// The taken side of a conditional branch out of the page.
     Lookup { patch: usize, target: u32 },
     /// POPF of a value for the interpreter.
-    PopFlagsCallout { patch: usize, eip: u32 },
+    PopFlagsCallout { patch: usize, eip: u32, done: u32 },
     /// The budget is used up.
     Budget { patch: usize },
     /// POPF with an interrupt pending.
-    PopFlagsCheck { patch: usize, next: u32 },
+    PopFlagsCheck { patch: usize, next: u32, done: u32 },
 }
 
 impl Cold {
@@ -135,7 +135,7 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64 ; popfq);
     }
 
-    pub(super) fn emit_cold(&mut self) {
+    pub(super) fn emit_cold(&mut self, instrs: u32) {
         for k in 0..self.cold.len() {
             let cold = self.cold[k];
             let patch = cold.patch();
@@ -153,8 +153,9 @@ impl Emitter {
                     dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
                     self.lookup();
                 }
-                Cold::PopFlagsCallout { eip, .. } => {
+                Cold::PopFlagsCallout { eip, done, .. } => {
                     self.undo_pop_flags();
+                    self.uncount(instrs - done);
                     self.callout(eip);
                 }
                 Cold::Budget { .. } => {
@@ -163,11 +164,23 @@ impl Emitter {
                     dynasm!(self.asm ; .arch x64 ; popfq);
                     self.leave_to(self.eip, self.stubs.exit_budget);
                 }
-                Cold::PopFlagsCheck { next, .. } => {
+                Cold::PopFlagsCheck { next, done, .. } => {
                     self.commit_flags();
+                    self.uncount(instrs - done);
                     self.leave_to(next, self.stubs.exit_check);
                 }
             }
+        }
+    }
+
+    /// Takes back what the block's head counted for the `missing` instructions behind an early exit.
+    fn uncount(&mut self, missing: u32) {
+        if self.opts.contains(TranslatorOptions::COUNT) && missing > 0 {
+            dynasm!(self.asm ; .arch x64
+                ; mov r8, [r15 + at::RETIRED]
+                ; lea r8, [r8 - missing as i32]
+                ; mov [r15 + at::RETIRED], r8
+            );
         }
     }
 

@@ -69,7 +69,7 @@ impl Emitter {
             ; cmp r9d, [r15 + at::SYS_FLAGS]
         );
         let patch = self.jcc_rel32(NOT_EQUAL);
-        self.cold.push(Cold::PopFlagsCallout { patch, eip: i.ip32() });
+        self.cold.push(Cold::PopFlagsCallout { patch, eip: i.ip32(), done: self.done });
         if self.may_change_if().is_ok() {
             dynasm!(self.asm ; .arch x64
                 ; mov r9d, r8d
@@ -80,7 +80,7 @@ impl Emitter {
                 ; test r9d, [r15 + at::IRQ_PENDING]
             );
             let patch = self.jcc_rel32(NOT_EQUAL);
-            self.cold.push(Cold::PopFlagsCheck { patch, next: i.next_ip32() });
+            self.cold.push(Cold::PopFlagsCheck { patch, next: i.next_ip32(), done: self.done + 1 });
         }
         self.commit_flags();
         Ok(())

@@ -33,6 +33,14 @@ impl Emitter {
             Code::Mov_moffs8_AL => Code::Mov_rm8_r8,
             Code::Mov_moffs16_AX => Code::Mov_rm16_r16,
             Code::Mov_moffs32_EAX => Code::Mov_rm32_r32,
+            Code::Add_rm8_imm8_82 => Code::Add_rm8_imm8,
+            Code::Or_rm8_imm8_82 => Code::Or_rm8_imm8,
+            Code::Adc_rm8_imm8_82 => Code::Adc_rm8_imm8,
+            Code::Sbb_rm8_imm8_82 => Code::Sbb_rm8_imm8,
+            Code::And_rm8_imm8_82 => Code::And_rm8_imm8,
+            Code::Sub_rm8_imm8_82 => Code::Sub_rm8_imm8,
+            Code::Xor_rm8_imm8_82 => Code::Xor_rm8_imm8,
+            Code::Cmp_rm8_imm8_82 => Code::Cmp_rm8_imm8,
             _ => return Err(Refused),
         };
         self.identity_as(code, i)

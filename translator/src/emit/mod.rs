@@ -75,6 +75,8 @@ pub(crate) struct Emitter {
     /// Where the prologue's instruction counts are, to be filled in at the end.
     counts: Vec<usize>,
     prologue_len: usize,
+    /// Guest instructions of the block before the one at hand.
+    pub done: u32,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -110,6 +112,7 @@ impl Emitter {
             exits: Vec::new(),
             counts: Vec::new(),
             prologue_len: 0,
+            done: 0,
         }
     }
 
@@ -136,7 +139,7 @@ impl Emitter {
 
     /// Emits the cold tails and hands the block over; it has `instrs` guest instructions.
     pub fn finish(&mut self, instrs: u32) -> (Vec<u8>, Vec<DirectExit>) {
-        self.emit_cold();
+        self.emit_cold(instrs);
         for k in 0..self.counts.len() {
             let at = self.counts[k];
             self.asm.ops[at..at + 4].copy_from_slice(&instrs.to_le_bytes());
