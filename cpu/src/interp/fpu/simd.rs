@@ -8,6 +8,9 @@
 //!   #P) do not show;
 //! - an exact tiny result raises an unmasked #U but flags nothing when #U is masked; a second run with
 //!   flush-to-zero finds it. (The guest's own FZ counts only while it masks #U.)
+//!
+//! One difference stays: beside an unmasked #O or #U, #P is flagged too when the result is exact but
+//! for its range. (A test runs all this against the host with its exceptions unmasked.)
 
 use super::gate::{self, Wait};
 use super::image::EXCEPTIONS;

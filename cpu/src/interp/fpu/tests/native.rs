@@ -5,7 +5,10 @@
 
 use super::super::arena::Arena;
 use crate::state::FpuImage;
+use std::ffi::{c_int, c_void};
 use std::mem::{offset_of, transmute};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What goes in and what comes out.
 #[derive(Clone, Debug)]
@@ -58,5 +61,40 @@ impl Trial {
             let run = transmute::<*mut u8, unsafe extern "sysv64" fn(*mut Trial)>(entry.as_ptr());
             run(&raw mut *self);
         }
+    }
+}
+
+/// All SIMD exceptions masked.
+const MASKS: u32 = 0x1f80;
+
+/// MXCSR as the last SIGFPE found it; 0: there was none.
+static TRAPPED: AtomicU32 = AtomicU32::new(0);
+
+/// Notes MXCSR and masks everything, so that the instruction completes when it is tried again.
+extern "C" fn on_fpe(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: the kernel passes a valid context with the FPU state; nothing else refers to it.
+    unsafe {
+        let unit = (*context).uc_mcontext.fpregs;
+        TRAPPED.store((*unit).mxcsr, Ordering::SeqCst);
+        (*unit).mxcsr |= MASKS;
+    }
+}
+
+/// As [`Trial::run`], for states with unmasked SIMD exceptions: MXCSR as the exception left it, if
+/// the instruction raised one. For one test at a time.
+pub(super) fn run_trapping(trial: &mut Trial, arena: &mut Arena, bytes: &[u8]) -> Option<u32> {
+    // SAFETY: the handler is async-signal-safe; all-zero is a valid `sigaction`.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_fpe as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO;
+        assert_eq!(libc::sigaction(libc::SIGFPE, &raw const action, null_mut()), 0);
+    }
+    TRAPPED.store(0, Ordering::SeqCst);
+    trial.run(arena, bytes);
+    match TRAPPED.load(Ordering::SeqCst) {
+        0 => None,
+        mxcsr => Some(mxcsr),
     }
 }
