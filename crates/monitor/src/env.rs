@@ -169,6 +169,14 @@ impl Bus for Env {
     }
 
     fn ferr(&mut self, asserted: bool) {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return;
+        }
         self.io.device(|board, now| board.set_ferr(now, asserted));
+    }
+
+    fn ignne(&mut self) -> bool {
+        self.io.board.ignne()
     }
 }

@@ -1,12 +1,44 @@
 //! What lockstep's dry run wrote, so that it can be undone and then compared.
 
+/// Bytes of one write; the usual ones, up to 16, without an allocation.
+#[derive(Clone, Debug)]
+pub enum Bytes {
+    /// So many bytes of the array.
+    Few(u8, [u8; 16]),
+    /// Any number (FXSAVE).
+    Many(Box<[u8]>),
+}
+
+impl Bytes {
+    /// `len` bytes that `fill` writes.
+    pub fn fill(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut few = [0; 16];
+        if let Some(out) = few.get_mut(..len) {
+            fill(out);
+            return Self::Few(len as u8, few);
+        }
+        let mut many = vec![0; len].into_boxed_slice();
+        fill(&mut many);
+        Self::Many(many)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Few(len, bytes) => &bytes[..usize::from(*len)],
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
 /// One RAM write of the dry run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Offset in guest memory.
     pub offset: u64,
     /// The bytes before it.
-    pub old: Vec<u8>,
+    pub old: Bytes,
 }
 
 /// The journal of one dry run.
@@ -21,6 +53,7 @@ pub struct Journal {
 impl Journal {
     /// Notes that the bytes at `offset` were `old` before a write.
     pub fn record(&mut self, offset: u64, old: &[u8]) {
-        self.writes.push(Entry { offset, old: old.to_vec() });
+        let old = Bytes::fill(old.len(), |out| out.copy_from_slice(old));
+        self.writes.push(Entry { offset, old });
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::bt::Found;
 use crate::config::{MonitorError, RunEnd};
-use crate::journal::Journal;
+use crate::journal::{Bytes, Entry, Journal};
 use crate::run::Monitor;
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{CpuState, Eflags, Outcome};
@@ -28,7 +28,7 @@ struct DryRun {
     state: CpuState,
     journal: Journal,
     /// Final bytes of each journal entry.
-    written: Vec<Vec<u8>>,
+    written: Vec<Bytes>,
     /// Instructions that retired.
     ran: u32,
 }
@@ -156,21 +156,20 @@ impl Monitor {
         let journal = self.env.io.journal.take().unwrap_or_default();
         fpu::claim(&mut self.context.cpu);
         let state = self.context.cpu;
-        let written = journal.writes.iter().map(|w| self.bytes_at(w.offset, w.old.len())).collect();
+        let now = |w: &Entry| self.bytes_at(w.offset, w.old.as_slice().len());
+        let written = journal.writes.iter().map(now).collect();
         self.put_back(&journal);
         self.context.cpu = before;
         DryRun { state, journal, written, ran }
     }
 
-    fn bytes_at(&self, offset: u64, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        self.env.mmu.memory().read_offset(offset, &mut bytes);
-        bytes
+    fn bytes_at(&self, offset: u64, len: usize) -> Bytes {
+        Bytes::fill(len, |out| self.env.mmu.memory().read_offset(offset, out))
     }
 
     fn put_back(&mut self, journal: &Journal) {
         for w in journal.writes.iter().rev() {
-            self.env.mmu.memory_mut().write_offset(w.offset, &w.old);
+            self.env.mmu.memory_mut().write_offset(w.offset, w.old.as_slice());
         }
     }
 
@@ -196,12 +195,30 @@ impl Monitor {
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
         }
+        let early = self.left_early(id);
         let not_entered = self.context.exit_reason == ExitReason::Check as u32
             && self.context.retired == 0
             && self.context.cpu.eip == eip;
         self.leave_translated();
         fpu::claim(&mut self.context.cpu);
-        if not_entered { Stop::NotEntered } else { Stop::End }
+        match early {
+            _ if not_entered => Stop::NotEntered,
+            Some(index) => Stop::Trap(index),
+            None => Stop::End,
+        }
+    }
+
+    /// A block can leave in its middle for the interpreter (a POPF of system flags, say): before
+    /// which instruction it did.
+    fn left_early(&self, id: BlockId) -> Option<u32> {
+        let reason = self.context.exit_reason;
+        let block = self.bt.cache.block(id);
+        let middle = &block.map[..block.map.len().min(block.instrs as usize)];
+        let eip = self.context.cpu.eip;
+        let index = middle.iter().position(|e| e.eip == eip)?;
+        let left = reason == ExitReason::Callout as u32
+            || (reason == ExitReason::Check as u32 && index > 0);
+        left.then_some(index as u32)
     }
 
     /// The first thing in which the two engines differ.
@@ -222,22 +239,24 @@ impl Monitor {
         if a.seg != b.seg || a.cr0 != b.cr0 || a.cpl != b.cpl {
             return Some("segment or system registers".to_owned());
         }
-        let fpu = |s: &CpuState| {
-            let mut image = s.fpu.0;
-            image[FPU_POINTERS].fill(0);
-            image
-        };
-        let (x, y) = (fpu(a), fpu(b));
-        if let Some(k) = (0..x.len()).find(|k| x[*k] != y[*k]) {
-            return Some(format!("fpu image byte {k}: interp {:02x}, bt {:02x}", x[k], y[k]));
+        // Whole slices first: they are equal nearly always.
+        let parts = [0..FPU_POINTERS.start, FPU_POINTERS.end..a.fpu.0.len()];
+        for mut part in parts {
+            if a.fpu.0[part.clone()] != b.fpu.0[part.clone()] {
+                let k = part.find(|k| a.fpu.0[*k] != b.fpu.0[*k])?;
+                let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
+                return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
+            }
         }
         self.memory_difference(dry)
     }
 
     fn memory_difference(&self, dry: &DryRun) -> Option<String> {
         dry.journal.writes.iter().zip(&dry.written).find_map(|(w, expected)| {
+            let expected = expected.as_slice();
             let now = self.bytes_at(w.offset, expected.len());
-            (now != *expected).then(|| {
+            (now.as_slice() != expected).then(|| {
+                let now = now.as_slice();
                 format!("memory at {:#x}: interp {expected:02x?}, bt {now:02x?}", w.offset)
             })
         })
