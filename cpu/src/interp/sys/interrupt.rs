@@ -71,6 +71,9 @@ fn combine(first: Class, second: Exception) -> Option<Exception> {
 /// Delivers `exception` at CS:EIP, with double and triple faults. Sets CR2 or DR6; EIP, CS, the
 /// stack and EFLAGS become the handler's. After a triple fault the processor is shut down.
 pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
+    if ctx.s.activity == Activity::Shutdown {
+        return Outcome::Shutdown;
+    }
     let mut current = exception;
     for _ in 0..MOST_NESTED {
         note(ctx, &current);
