@@ -107,7 +107,7 @@ impl Guest {
     fn edit_directory(&mut self) {
         let (chunk, flags) = (self.random(CHUNKS), self.flags());
         let target = match self.random(3) {
-            0 => 0x40_0000 * self.random(4) | bit::PS as u32,
+            0 => (0x40_0000 * self.random(4)) | bit::PS as u32,
             k => self.dir + k * 0x1000,
         };
         put32(&mut self.mmu, u64::from(self.dir + chunk * 4), target | flags);

@@ -53,5 +53,10 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
     }
     let stats = windows.stats();
     assert!(mapped > PAGES / 2, "{mapped} mapped, {refused} refused, {stats:?}");
-    assert!(stats.windows_evicted + stats.resets > 0, "the limit was not reached: {stats:?}");
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    if limit.trim().parse::<u32>().unwrap() < 2 * PAGES {
+        assert!(stats.windows_evicted + stats.resets > 0, "the limit was not reached: {stats:?}");
+    } else {
+        assert_eq!(refused, 0, "{stats:?}");
+    }
 }
