@@ -74,7 +74,7 @@ pub struct EngineArgs {
     #[arg(long, default_value = "real", value_name = "KIND", value_parser = parse_clock)]
     pub clock: ClockKind,
     /// End the run after so many seconds, with status 124
-    #[arg(long, value_name = "S", value_parser = parse_timeout)]
+    #[arg(long, value_name = "S", value_parser = parse_timeout, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
 }
 
@@ -100,7 +100,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
     /// Memory, 1M to 3G; a plain number counts MiB
-    #[arg(short = 'm', long, default_value = "512M", value_name = "SIZE")]
+    #[arg(short = 'm', long, default_value = "512M", value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: String,
     /// The first serial port: stdio, file:F, null or pty
     #[arg(long, default_value = "stdio", value_name = "WHERE")]

@@ -1,6 +1,5 @@
 //! What is typed at a console on its way to the guest, and the Ctrl-A keys.
 
-use crate::terminal;
 use ringer_machine::Remote;
 use std::io::{self, ErrorKind, Read};
 use std::thread;
@@ -89,9 +88,9 @@ fn with_keys(remote: &Remote, mut reader: impl Read) {
             typed.extend(send);
             match wish {
                 Some(Wish::Quit) => {
-                    terminal::restore();
-                    eprintln!();
-                    return remote.quit();
+                    remote.serial_input(&typed);
+                    remote.quit();
+                    return;
                 }
                 Some(Wish::Help) => eprint!("{HELP}"),
                 None => {}

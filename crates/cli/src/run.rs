@@ -41,7 +41,6 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let machine = MachineConfig { debug_exit: true, no_reboot: true, ..machine };
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let mut machine = Machine::new(machine, &source, lines.sinks())?;
-    signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
     let exit = drive(&mut machine, &lines, false)?;
     if let Some(profile) = machine.profile() {
         print(profile)?;
@@ -61,6 +60,8 @@ struct Lines {
 
 impl Lines {
     fn open(serial: &SerialSpec, debugcon: &SerialSpec) -> Result<Self, CliError> {
+        // Before the first thread starts: each inherits the mask.
+        signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
         let serial_line = Arc::new(Line::open(serial)?);
         let debugcon = match debugcon {
             // One writer for both, so that their bytes come in the order of sending.
@@ -82,7 +83,6 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<(Exit, Machine), CliError>
     let report = args.report.as_deref().map(JsonFile::create).transpose()?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let mut machine = Machine::new(config, &source, lines.sinks())?;
-    signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
     let exit = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio)?;
     if let Some(report) = report {
         report.write(&run_report(&exit, &machine))?;
