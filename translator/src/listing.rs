@@ -101,8 +101,7 @@ impl SymbolResolver for HostNames {
         address: u64,
         _address_size: u32,
     ) -> Option<SymbolResult<'_>> {
-        let memory = instruction_operand
-            .is_some_and(|n| i.op_kind(n) == iced_x86::OpKind::Memory);
+        let memory = instruction_operand.is_some_and(|n| i.op_kind(n) == iced_x86::OpKind::Memory);
         if memory {
             let context = i.memory_base() == Register::R15;
             return context
@@ -117,8 +116,7 @@ impl SymbolResolver for HostNames {
             }
             let offset = address.wrapping_sub(self.base);
             let inside = offset < self.len;
-            return inside
-                .then(|| SymbolResult::with_string(address, format!(".{offset:04x}")));
+            return inside.then(|| SymbolResult::with_string(address, format!(".{offset:04x}")));
         }
         None
     }

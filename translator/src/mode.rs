@@ -125,8 +125,7 @@ impl Mode {
 
 fn translatable(s: &CpuState) -> bool {
     let flags = s.flags();
-    let checks_alignment =
-        s.cpl == 3 && s.cr0 & state::cr0::AM != 0 && flags.contains(Eflags::AC);
+    let checks_alignment = s.cpl == 3 && s.cr0 & state::cr0::AM != 0 && flags.contains(Eflags::AC);
     let (cs, ss) = (s.cs(), s.ss());
     s.protected()
         && !s.v86()

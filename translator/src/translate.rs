@@ -359,9 +359,7 @@ impl Translator {
     }
 }
 
-
 /// The same decoding as the translator's, for listings.
 pub(crate) fn guest_decoder(bytes: &[u8], eip: u32) -> Decoder<'_> {
     Decoder::with_ip(32, bytes, u64::from(eip), DECODER)
 }
-

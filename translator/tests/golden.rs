@@ -149,11 +149,8 @@ fn render(case: &Case) -> String {
         let _ = writeln!(out, "map {:04x} {:08x}", entry.host_off, entry.eip);
     }
     for exit in &t.exits {
-        let _ = writeln!(
-            out,
-            "exit {} at {:04x} to {:08x}",
-            exit.site, exit.patch_off, exit.target
-        );
+        let _ =
+            writeln!(out, "exit {} at {:04x} to {:08x}", exit.site, exit.patch_off, exit.target);
     }
     out
 }

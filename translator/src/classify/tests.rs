@@ -62,31 +62,33 @@ impl OpCodeExt for iced_x86::OpCodeInfo {
     }
 }
 
+/// Instructions whose effect depends on, shows, or changes more than registers and operands.
+#[rustfmt::skip]
+const SENSITIVE: &[Mnemonic] = &[
+    // Robin and Irvine's: they run at any privilege level and would show or change the host's.
+    M::Sgdt, M::Sidt, M::Sldt, M::Smsw, M::Str, M::Pushf, M::Pushfd, M::Popf, M::Popfd, M::Lar,
+    M::Lsl, M::Verr, M::Verw, M::Int, M::Int3, M::Into, M::Int1, M::Iret, M::Iretd, M::Retf,
+    M::Lds, M::Les, M::Lfs, M::Lgs, M::Lss, M::Arpl,
+    // I/O, system registers, identification, time.
+    M::In, M::Out, M::Insb, M::Insw, M::Insd, M::Outsb, M::Outsw, M::Outsd, M::Cli, M::Sti,
+    M::Cpuid, M::Rdtsc, M::Rdtscp, M::Rdpmc, M::Rdmsr, M::Wrmsr, M::Lgdt, M::Lidt, M::Lldt,
+    M::Ltr, M::Lmsw, M::Clts, M::Hlt, M::Invd, M::Wbinvd, M::Invlpg, M::Sysenter, M::Sysexit,
+    M::Syscall, M::Sysret, M::Rsm, M::Ud0, M::Ud1, M::Ud2, M::Monitor, M::Mwait, M::Xgetbv,
+    M::Xsetbv, M::Bound,
+    // Implicit operands on the stack, in ES:EDI or DS:EDI.
+    M::Push, M::Pop, M::Pusha, M::Pushad, M::Popa, M::Popad, M::Enter, M::Leave, M::Call, M::Ret,
+    M::Movsb, M::Movsw, M::Cmpsb, M::Cmpsw, M::Stosb, M::Stosw, M::Stosd, M::Scasb, M::Scasw,
+    M::Scasd, M::Lodsb, M::Lodsw, M::Lodsd, M::Maskmovq, M::Maskmovdqu,
+    // Absent from 64-bit mode.
+    M::Aaa, M::Aad, M::Aam, M::Aas, M::Daa, M::Das, M::Salc,
+    // Host pointers in memory, or whole register files.
+    M::Fstenv, M::Fnstenv, M::Fsave, M::Fnsave, M::Fldenv, M::Frstor, M::Fxsave, M::Fxrstor,
+    M::Xsave, M::Xrstor,
+];
+
 #[test]
 fn sensitive_instructions_are_never_innocuous() {
-    use Mnemonic as M;
-    let sensitive = [
-        // Robin and Irvine's: they run at any privilege level and would show or change the host's.
-        M::Sgdt, M::Sidt, M::Sldt, M::Smsw, M::Str, M::Pushf, M::Pushfd, M::Popf, M::Popfd, M::Lar,
-        M::Lsl, M::Verr, M::Verw, M::Int, M::Int3, M::Into, M::Int1, M::Iret, M::Iretd, M::Retf,
-        M::Lds, M::Les, M::Lfs, M::Lgs, M::Lss, M::Arpl,
-        // I/O, system registers, identification, time.
-        M::In, M::Out, M::Insb, M::Insw, M::Insd, M::Outsb, M::Outsw, M::Outsd, M::Cli, M::Sti,
-        M::Cpuid, M::Rdtsc, M::Rdtscp, M::Rdpmc, M::Rdmsr, M::Wrmsr, M::Lgdt, M::Lidt, M::Lldt,
-        M::Ltr, M::Lmsw, M::Clts, M::Hlt, M::Invd, M::Wbinvd, M::Invlpg, M::Sysenter, M::Sysexit,
-        M::Syscall, M::Sysret, M::Rsm, M::Ud0, M::Ud1, M::Ud2, M::Monitor, M::Mwait, M::Xgetbv,
-        M::Xsetbv, M::Bound,
-        // Implicit operands on the stack, in ES:EDI or DS:EDI.
-        M::Push, M::Pop, M::Pusha, M::Pushad, M::Popa, M::Popad, M::Enter, M::Leave, M::Call,
-        M::Ret, M::Movsb, M::Movsw, M::Cmpsb, M::Cmpsw, M::Stosb, M::Stosw, M::Stosd, M::Scasb,
-        M::Scasw, M::Scasd, M::Lodsb, M::Lodsw, M::Lodsd, M::Maskmovq, M::Maskmovdqu,
-        // Absent from 64-bit mode.
-        M::Aaa, M::Aad, M::Aam, M::Aas, M::Daa, M::Das, M::Salc,
-        // Host pointers in memory, or whole register files.
-        M::Fstenv, M::Fnstenv, M::Fsave, M::Fnsave, M::Fldenv, M::Frstor, M::Fxsave, M::Fxrstor,
-        M::Xsave, M::Xrstor,
-    ];
-    for code in codes().filter(|code| sensitive.contains(&code.mnemonic())) {
+    for code in codes().filter(|code| SENSITIVE.contains(&code.mnemonic())) {
         assert_ne!(treatment(code), Treatment::Innocuous, "{code:?}");
     }
     let strings = [Code::Movsd_m32_m32, Code::Cmpsd_m32_m32];
@@ -97,9 +99,25 @@ fn sensitive_instructions_are_never_innocuous() {
 fn no_innocuous_form_touches_system_registers_or_branches() {
     use OpCodeOperandKind as K;
     let denied = [
-        K::seg_reg, K::cr_reg, K::dr_reg, K::tr_reg, K::seg_rDI, K::es_rDI, K::es, K::cs,
-        K::ss, K::ds, K::fs, K::gs, K::farbr2_2, K::farbr4_2, K::br16_1, K::br32_1, K::br16_2,
-        K::br32_4, K::seg_rSI,
+        K::seg_reg,
+        K::cr_reg,
+        K::dr_reg,
+        K::tr_reg,
+        K::seg_rDI,
+        K::es_rDI,
+        K::es,
+        K::cs,
+        K::ss,
+        K::ds,
+        K::fs,
+        K::gs,
+        K::farbr2_2,
+        K::farbr4_2,
+        K::br16_1,
+        K::br32_1,
+        K::br16_2,
+        K::br32_4,
+        K::seg_rSI,
     ];
     for code in codes().filter(|code| treatment(*code) == Treatment::Innocuous) {
         let op = code.op_code();
@@ -153,7 +171,11 @@ fn sample(code: Code, memory: bool) -> Option<Instruction> {
                 i.set_op_kind(k, OpKind::Immediate8);
                 i.set_immediate8(1);
             }
-            K::mem | K::r8_or_mem | K::r16_or_mem | K::r32_or_mem | K::mm_or_mem
+            K::mem
+            | K::r8_or_mem
+            | K::r16_or_mem
+            | K::r32_or_mem
+            | K::mm_or_mem
             | K::xmm_or_mem => {
                 i.set_op_kind(k, OpKind::Memory);
                 let m = MemoryOperand::with_base_displ(Register::ESI, 8);

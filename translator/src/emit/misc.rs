@@ -1,7 +1,7 @@
 //! XCHG with memory.
 
-use super::{Emitter, Refused};
 use super::identity::rename;
+use super::{Emitter, Refused};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 impl Emitter {

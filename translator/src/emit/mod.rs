@@ -6,6 +6,9 @@
 //! fault. A sequence that cannot be emitted answers [`Refused`], and the instruction becomes a
 //! callout.
 
+// dynasm converts the numbers of dynamic registers itself.
+#![allow(clippy::useless_conversion)]
+
 use crate::classify::Rewrite;
 use crate::context::ExecContext;
 use crate::translate::Step;
