@@ -7,6 +7,7 @@
 //! from before, as it must be for a restart and for nested delivery. The one exception is the task
 //! switch, which the SDM lets commit half-way (volume 3A, 7.3): `task` says where.
 
+use super::table::Lookup;
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -30,7 +31,7 @@ mod tss;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
-    let families: [fn(Code) -> Option<Handler<B>>; 10] = [
+    let families: [Lookup<B>; 10] = [
         segload::lookup,
         far::lookup,
         interrupt::lookup,
