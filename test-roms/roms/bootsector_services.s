@@ -1,6 +1,6 @@
 #! title = "A boot sector and the built-in INT 10h, 13h, 15h, 16h"
 #! load = "bootsector"
-#! serial = "PASS\r\n"
+#! serial-contains = ["A", "PASS\r\n"]
 #! debug-exit = 0
 # The PC's conventions, not the SDM's: CS:IP 0000:7C00, DL the drive, and the few services that small programs use.
     .intel_syntax noprefix
@@ -96,6 +96,9 @@ start:
     CHECK a
 
     mov si, OFFSET text
+    mov dx, 0x3fb
+    mov al, 3
+    out dx, al
     mov dx, 0x3f8
 1:  lodsb
     test al, al

@@ -18,6 +18,8 @@
 .endm
 .macro OUTSIDE insn:vararg
     FAULTS 13, 0, \insn
+    push S                          # (the recorder loaded its own)
+    pop gs
 .endm
 
 main:

@@ -66,6 +66,8 @@ main:
     mov gs, eax
     .ifndef QEMU                    # (QEMU checks nothing when a segment is used)
     FAULTS 13, 0, mov al, gs:[0]
+    xor eax, eax
+    mov gs, eax
     FAULTS 13, 0, mov byte ptr gs:[ebx], 1
     mov eax, 2
     mov fs, eax

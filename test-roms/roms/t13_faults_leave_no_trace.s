@@ -123,7 +123,6 @@ main:
     STACK_FAULT LOW+0x80, 4, HIGH+0x10, imul eax, [edx], 7
     STACK_FAULT LOW+0x80, 4, HIGH+0x10, div dword ptr [edx]
     STACK_FAULT LOW+0x80, RMW, HIGH+0x10, shl dword ptr [edx], 3
-    STACK_FAULT LOW+0x80, 4, HIGH+0x10, lds eax, [edx]
     STACK_FAULT LOW+0x80, 4, HIGH+0x10, cmovz eax, [edx]
     STACK_FAULT LOW+0x80, 4, HIGH+0x10, bsf eax, [edx]
     STACK_FAULT LOW+0x80, 4, HIGH+0x10, movsx eax, byte ptr [edx]

@@ -30,7 +30,9 @@ main:
     CALL_GATE GATE_CONFORMING, CONFORMING, conforming, 0, 0xec
     CALL_GATE GATE_ABSENT, CODE0, inner, 0, 0x6c
     CALL_GATE GATE_BAD, DATA0, inner, 0, 0xec
-    CALL_GATE GATE16, CODE0, inner16, 2, 0xe4
+    CALL_GATE GATE16, CODE0, 0x7000, 2, 0xe4
+    mov byte ptr [0x7000], 0xe9     # its offset has 16 bits: JMP inner16
+    mov dword ptr [0x7001], OFFSET inner16 - 0x7005
 
     jmp 2f
 1:  mov ebp, esp
