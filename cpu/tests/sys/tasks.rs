@@ -177,3 +177,26 @@ fn a_task_gate_in_the_gdt_leads_to_its_tss() {
     assert_eq!((m.s.eip, m.s.cpl), (ENTRY, 0));
     assert_eq!(m.bus.peek32(TSS_AT + 0x50), u32::from(DATA3), "the user's SS is saved");
 }
+
+#[test]
+fn an_interrupt_task_with_the_trap_bit_traps_before_its_first_instruction() {
+    let mut m = Machine::at(0, &[0x90]);
+    ready(&mut m);
+    m.set_idt(0x20, gate(TSS2, 0, 0x85, 0));
+    m.handle(1);
+    m.store(TSS2_AT + 0x64, &[1]);
+    let outcome = m.interp.interrupt(&mut m.s, &mut m.bus, 0x20);
+    assert_eq!(outcome, Outcome::Delivered(Vector::Db));
+    assert_eq!((m.s.eip, m.bus.peek32(STACK2 - 12)), (HANDLER, ENTRY));
+    assert_eq!(m.s.pending_debug, 0);
+}
+
+/// A #DB task with the T bit: its own trap finds its TSS busy, and no other gate is there.
+#[test]
+fn a_debug_task_that_traps_itself_ends_in_shutdown() {
+    let mut m = Machine::at(0, &[0xf1]); // int1
+    ready(&mut m);
+    m.set_idt(1, gate(TSS2, 0, 0x85, 0));
+    m.store(TSS2_AT + 0x64, &[1]);
+    assert_eq!(m.step(), Outcome::Shutdown, "the second #DB meets a busy TSS, and so on");
+}

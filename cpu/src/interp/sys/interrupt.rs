@@ -21,9 +21,9 @@ const DR6_BD: u32 = 1 << 13;
 /// DR6.BT, as `task` sets it.
 const DR6_BT: u32 = super::task::DR6_BT;
 
-/// Faults raised by delivery itself that may follow each other before the processor gives up. The
-/// table of double faults ends every chain but those of benign exceptions (#AC on the handler's own
-/// stack), in which a real processor would hang.
+/// Deliveries that may follow each other before the processor gives up. The table of double faults
+/// ends every chain but those of benign exceptions (#AC on the handler's own stack, #DB tasks with
+/// the T bit), in which a real processor would hang.
 const MOST_NESTED: usize = 8;
 
 /// The handler of `code`, if it belongs here.
@@ -85,7 +85,13 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
         };
         ctx.next_eip = ctx.s.eip;
         let fault = match idt::enter(ctx, &event) {
-            Ok(()) => return arrive(ctx, Outcome::Delivered(current.vector)),
+            Ok(()) => match arrive(ctx) {
+                Some(trap) => {
+                    current = trap;
+                    continue;
+                }
+                None => return Outcome::Delivered(current.vector),
+            },
             Err(fault) => fault,
         };
         note_address(ctx, &fault);
@@ -107,20 +113,22 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
     ctx.next_eip = ctx.s.eip;
     let event = Event { vector, error: None, eflags: ctx.s.eflags, software: false };
     match idt::enter(ctx, &event) {
-        Ok(()) => arrive(ctx, Outcome::Retired),
+        Ok(()) => match arrive(ctx) {
+            Some(trap) => deliver(ctx, trap),
+            None => Outcome::Retired,
+        },
         Err(fault) => deliver(ctx, fault),
     }
 }
 
 /// The handler's first instruction is next; a task switch with the T bit traps before it.
-fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>, outcome: Outcome) -> Outcome {
+fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>) -> Option<Exception> {
     ctx.s.eip = ctx.next_eip;
     ctx.s.activity = Activity::Running;
-    if ctx.s.pending_debug & DR6_BT != 0 {
-        let trap = Exception::debug(std::mem::take(&mut ctx.s.pending_debug));
-        return deliver(ctx, trap);
+    if ctx.s.pending_debug & DR6_BT == 0 {
+        return None;
     }
-    outcome
+    Some(Exception::debug(std::mem::take(&mut ctx.s.pending_debug)))
 }
 
 /// What the processor records when it takes `e`.
