@@ -9,15 +9,9 @@ use crate::exception::Exception;
 use crate::segment::Selector;
 use crate::state::Gpr;
 
-/// The code segment that the gate `d` names, checked for being there and reachable; the caller
-/// decides about its privilege.
-///
-/// # Errors
-/// #GP(selector), #NP(selector), #PF.
-pub fn code<B: Bus>(
-    ctx: &mut Ctx<'_, B>,
-    d: &Descriptor,
-) -> Result<(Selector, Descriptor), Exception> {
+/// The code segment that the gate `d` names, of the caller's level or an inner one; whether it is
+/// present comes after the caller's own checks.
+fn code<B: Bus>(ctx: &mut Ctx<'_, B>, d: &Descriptor) -> Result<(Selector, Descriptor), Exception> {
     let sel = d.gate_selector();
     if sel.is_null() {
         return Err(Exception::gp(0));
