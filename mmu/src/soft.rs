@@ -25,6 +25,11 @@ pub trait PhysIo {
     /// written.
     fn code_write(&mut self, pa: u64, len: u32);
 
+    /// Called when a walk has set accessed or dirty flags in the entry at memfd offset `offset`.
+    fn flags_set(&mut self, offset: u64) {
+        let _ = offset;
+    }
+
     /// With the journal on: called before RAM at memfd offset `offset` is overwritten; `old` are the
     /// bytes that were there.
     fn ram_write(&mut self, offset: u64, old: &[u8]) {

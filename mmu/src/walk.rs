@@ -352,6 +352,7 @@ impl Mmu {
                 io.code_write(pa, 4);
             }
             self.memory.set_bits(offset, bits as u32);
+            io.flags_set(offset);
         }
     }
 

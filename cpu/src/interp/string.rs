@@ -94,6 +94,11 @@ trait Operation {
     /// The REP prefix also asks ZF: CMPS and SCAS.
     const COMPARES: bool = false;
 
+    /// What is checked even when the count is zero: INS and OUTS must be allowed the port.
+    fn permitted<B: Bus, const N: u32>(_: &mut Ctx<'_, B>) -> Result<(), Exception> {
+        Ok(())
+    }
+
     /// One iteration: the accesses, then SI and DI. Flags go to `flags`.
     fn once<B: Bus, const N: u32>(
         ctx: &mut Ctx<'_, B>,
@@ -107,6 +112,7 @@ fn string<B: Bus, O: Operation, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
+    O::permitted::<B, N>(ctx)?;
     let walk = Walk::of::<B, N>(ctx, i);
     let mut flags = ctx.s.eflags;
     if !(i.has_rep_prefix() || i.has_repne_prefix()) {
@@ -131,7 +137,10 @@ fn string<B: Bus, O: Operation, const N: u32>(
             break;
         }
     }
-    ctx.s.eflags = flags;
+    // Between passes the flags stay those from before, so that a fault in a later one finds them.
+    if !ctx.partial || single_step || ctx.s.pending_debug != 0 {
+        ctx.s.eflags = flags;
+    }
     Ok(())
 }
 
@@ -229,6 +238,10 @@ impl Operation for Scas {
 struct Ins;
 
 impl Operation for Ins {
+    fn permitted<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+        sys::io::check(ctx, ctx.gpr(Gpr::Edx) as u16, N as u8)
+    }
+
     /// The destination is checked before the port is read, so that no device loses data to a fault.
     fn once<B: Bus, const N: u32>(
         ctx: &mut Ctx<'_, B>,
@@ -236,7 +249,6 @@ impl Operation for Ins {
         _: &mut u32,
     ) -> Result<(), Exception> {
         let port = ctx.gpr(Gpr::Edx) as u16;
-        sys::io::check(ctx, port, N as u8)?;
         let to = walk.pointer(ctx, Gpr::Edi);
         ctx.probe_write(SegReg::Es, to, N)?;
         let value = ctx.bus.port_in(port, N as u8);
@@ -250,13 +262,16 @@ impl Operation for Ins {
 struct Outs;
 
 impl Operation for Outs {
+    fn permitted<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+        sys::io::check(ctx, ctx.gpr(Gpr::Edx) as u16, N as u8)
+    }
+
     fn once<B: Bus, const N: u32>(
         ctx: &mut Ctx<'_, B>,
         walk: &Walk,
         _: &mut u32,
     ) -> Result<(), Exception> {
         let port = ctx.gpr(Gpr::Edx) as u16;
-        sys::io::check(ctx, port, N as u8)?;
         let from = walk.pointer(ctx, Gpr::Esi);
         let value = ctx.read_sized(walk.seg, from, N)?;
         ctx.bus.port_out(port, N as u8, value);

@@ -3,6 +3,9 @@
 use crate::config::ClockKind;
 use std::time::Instant;
 
+/// Nanoseconds of virtual time that a port access takes.
+const PORT_NS: u64 = 1000;
+
 /// Time for devices and the time-stamp counter (which ticks at 1 GHz: one tick a nanosecond).
 #[derive(Debug)]
 pub struct Clock {
@@ -39,6 +42,14 @@ impl Clock {
     /// Virtual time jumps forward to `deadline`.
     pub fn skip_to(&mut self, deadline: u64) {
         self.skipped += deadline.saturating_sub(self.now());
+    }
+
+    /// In virtual time, an access to a device port takes [`PORT_NS`], as on an ISA bus; else a
+    /// guest that polls one would wait for ages of host time.
+    pub fn charge_port(&mut self) {
+        if self.is_virtual() {
+            self.skipped += PORT_NS;
+        }
     }
 
     /// The host instant of machine time `ns` (real time only).

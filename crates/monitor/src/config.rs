@@ -51,7 +51,8 @@ impl fmt::Display for Engine {
 pub enum ClockKind {
     /// The host's monotonic clock.
     Real,
-    /// Retired guest instructions, one nanosecond each; idle time is skipped. Deterministic.
+    /// Retired guest instructions, one nanosecond each, and a microsecond for each device access;
+    /// idle time is skipped. Deterministic.
     Virtual,
 }
 

@@ -50,6 +50,7 @@ impl Io {
         let row = self.ledger.switch(Row::Devices);
         let now = self.clock.now();
         let result = access(&mut self.board, now);
+        self.clock.charge_port();
         self.ledger.switch(row);
         result
     }
@@ -77,6 +78,12 @@ impl PhysIo for Io {
     fn code_write(&mut self, pa: u64, len: u32) {
         if self.journal.is_none() {
             self.code_writes.push((pa, len));
+        }
+    }
+
+    fn flags_set(&mut self, offset: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.flags_set.push(offset);
         }
     }
 

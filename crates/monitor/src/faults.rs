@@ -8,6 +8,7 @@
 
 use crate::profile::Row;
 use crate::run::Monitor;
+use ringer_cpu::Eflags;
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::context::TRAP_KICK;
 use ringer_translator::runtime::blocks::BlockId;
@@ -89,6 +90,7 @@ impl Monitor {
     /// taken back.
     pub(crate) fn settle(&mut self) {
         if let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) {
+            self.restore_string_flags(id, off);
             let block = self.bt.cache.block(id);
             if let Some((index, entry)) = block.entry_at(off) {
                 self.context.cpu.eip = entry.eip;
@@ -99,6 +101,18 @@ impl Monitor {
             }
         }
         self.leave_translated();
+    }
+
+    /// A repeated CMPS or SCAS that stops in its middle has the flags from before it: they are in
+    /// r10.
+    fn restore_string_flags(&mut self, id: BlockId, off: u32) {
+        let at = self.bt.cache.block(id).host_off + off;
+        let repeated = matches!(self.host_bytes(at)[0], 0xf2 | 0xf3);
+        if repeated && matches!(self.string_opcode(at), Some(0xa6 | 0xa7 | 0xae | 0xaf)) {
+            let arith = u64::from(Eflags::ARITH.bits());
+            let saved = self.context.wide[10] & arith;
+            self.context.host_flags = self.context.host_flags & !arith | saved;
+        }
     }
 
     fn kicked(&mut self) -> bool {
@@ -124,9 +138,19 @@ impl Monitor {
     }
 
     fn at_string(&self, cache_off: u32) -> bool {
+        self.string_opcode(cache_off).is_some()
+    }
+
+    /// The opcode of the string instruction at `cache_off`, if there is one.
+    fn string_opcode(&self, cache_off: u32) -> Option<u8> {
+        let bytes = self.host_bytes(cache_off);
+        let opcode = bytes.into_iter().find(|b| !matches!(b, 0xf2 | 0xf3 | 0x66))?;
+        matches!(opcode, 0xa4..=0xa7 | 0xaa..=0xaf).then_some(opcode)
+    }
+
+    fn host_bytes(&self, cache_off: u32) -> [u8; 4] {
         let mut bytes = [0; 4];
-        let n = self.bt.cache.read_host(cache_off, &mut bytes);
-        let opcode = bytes[..n].iter().find(|b| !matches!(b, 0xf2 | 0xf3 | 0x66 | 0x48));
-        opcode.is_some_and(|b| matches!(b, 0xa4..=0xa7 | 0xaa..=0xaf))
+        self.bt.cache.read_host(cache_off, &mut bytes);
+        bytes
     }
 }

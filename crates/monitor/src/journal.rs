@@ -41,16 +41,27 @@ pub struct Entry {
     pub old: Bytes,
 }
 
+/// Bits 5 and 6 of a paging-structure entry.
+const ACCESSED_AND_DIRTY: u8 = 0x60;
+
 /// The journal of one dry run.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// In order of time.
     pub writes: Vec<Entry>,
+    /// Entries of page tables in which walks set accessed or dirty flags.
+    pub flags_set: Vec<u64>,
     /// The run touched a device: it cannot be repeated, so it must not be kept.
     pub device: bool,
 }
 
 impl Journal {
+    /// The bits of the byte at `offset` that are data: not the flags that a walk set there.
+    #[must_use]
+    pub fn data_bits(&self, offset: u64) -> u8 {
+        if self.flags_set.contains(&offset) { !ACCESSED_AND_DIRTY } else { !0 }
+    }
+
     /// Notes that the bytes at `offset` were `old` before a write.
     pub fn record(&mut self, offset: u64, old: &[u8]) {
         let old = Bytes::fill(old.len(), |out| out.copy_from_slice(old));

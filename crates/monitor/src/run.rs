@@ -397,6 +397,8 @@ impl Monitor {
         };
         let memory = self.env.mmu.memory_mut();
         (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);
+        let writes = self.env.mmu.memory_mut().take_code_writes();
+        self.env.io.code_writes.extend(writes);
     }
 
     /// What the run cost and where its time went.

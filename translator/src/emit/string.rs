@@ -52,10 +52,16 @@ impl Emitter {
         if f.edi {
             dynasm!(self.asm ; .arch x64 ; lea rdi, [rdi + r8]);
         }
+        let repeated = i.has_repe_prefix() || i.has_repne_prefix();
+        if f.compares && repeated {
+            // A fault in the middle leaves the flags of before (SDM volume 2, REP), but some hosts
+            // have those of the last iteration then: the monitor takes them from r10.
+            dynasm!(self.asm ; .arch x64 ; pushfq ; pop r10);
+        }
         // Where REPE and REPNE are the same, both are REP.
         if i.has_repne_prefix() && f.compares {
             self.asm.push(0xf2);
-        } else if i.has_repe_prefix() || i.has_repne_prefix() {
+        } else if repeated {
             self.asm.push(0xf3);
         }
         if f.word {
