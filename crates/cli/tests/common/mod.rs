@@ -1,0 +1,102 @@
+//! Small guests as bytes, and ways to run `ringer` on them.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// Ends the run with this value: mov al, v; out f4h, al.
+pub fn debug_exit(value: u8) -> Vec<u8> {
+    vec![0xb0, value, 0xe6, 0xf4]
+}
+
+/// Prints a byte on the first serial port: mov dx, 3f8h; mov al, b; out dx, al.
+pub fn print(byte: u8) -> Vec<u8> {
+    vec![0xba, 0xf8, 0x03, 0x00, 0x00, 0xb0, byte, 0xee]
+}
+
+/// cli; jmp to itself.
+pub const SPIN: &[u8] = &[0xfa, 0xeb, 0xfe];
+/// mov eax, a0000000h; jmp eax: nothing is there.
+pub const INTO_NOTHING: &[u8] = &[0xb8, 0, 0, 0, 0xa0, 0xff, 0xe0];
+/// mov dx, cf9h; mov al, 6; out dx, al; jmp to itself.
+pub const RESET: &[u8] = &[0xba, 0xf9, 0x0c, 0, 0, 0xb0, 0x06, 0xee, 0xeb, 0xfe];
+/// SLP_TYP of S5 and SLP_EN to the ACPI control register: mov dx, 604h; mov ax, 3400h; out dx, ax;
+/// jmp to itself.
+pub const POWER_OFF: &[u8] =
+    &[0xba, 0x04, 0x06, 0, 0, 0x66, 0xb8, 0x00, 0x34, 0x66, 0xef, 0xeb, 0xfe];
+
+/// A flat Multiboot image of `code`, loaded and entered at 1 MiB.
+pub fn flat(code: &[u8]) -> Vec<u8> {
+    let (magic, flags) = (0x1bad_b002u32, 0x1_0000u32);
+    let base = 0x10_0000u32;
+    let sum = 0u32.wrapping_sub(magic).wrapping_sub(flags);
+    let words = [magic, flags, sum, base, base, 0, 0, base + 32];
+    let mut image: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    image.extend_from_slice(code);
+    image
+}
+
+/// A folder for a test's files.
+pub struct Files(TempDir);
+
+impl Files {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("a file can be written");
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.path(name)).expect("the file is there");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringer"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// `ringer` with these words.
+pub fn ringer<S: AsRef<std::ffi::OsStr>>(words: &[S]) -> Output {
+    command().args(words).output().expect("ringer starts")
+}
+
+/// `ringer run` of a flat image, with more options.
+pub fn run_flat(files: &Files, code: &[u8], options: &[&str]) -> Output {
+    let image = files.write("guest.bin", &flat(code));
+    let mut command = command();
+    command.arg("run").arg("--multiboot").arg(image).args(["-m", "16M"]).args(options);
+    command.output().expect("ringer starts")
+}
+
+pub fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("died: {}: {}", output.status, errors(output)))
+}
+
+pub fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Asserts that the run ended with `wanted` and one line on standard error that has `part` in it.
+pub fn assert_line(output: &Output, wanted: i32, part: &str) {
+    let text = errors(output);
+    assert_eq!(status(output), wanted, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with("ringer: ") && text.contains(part), "{text}");
+}

@@ -1,0 +1,116 @@
+//! A stdio console on a terminal: raw while the guest runs, as before afterwards, whatever happens.
+
+mod common;
+
+use common::{Files, SPIN, command, flat};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Termios, tcgetattr};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Session {
+    keyboard: File,
+    terminal: File,
+    before: Termios,
+    ringer: Child,
+    _files: Files,
+}
+
+/// `ringer run` of an endless guest on a new terminal, in raw mode already.
+fn session(serial: &str) -> Session {
+    let files = Files::new();
+    let image = files.write("guest.bin", &flat(SPIN));
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+    grantpt(&master).expect("grantpt");
+    unlockpt(&master).expect("unlockpt");
+    let name = ptsname(&master, Vec::new()).expect("its name");
+    let name = name.to_str().expect("a plain name").to_owned();
+    let terminal = OpenOptions::new().read(true).write(true).open(name).expect("its other side");
+    let before = tcgetattr(&terminal).expect("settings");
+    let end = || Stdio::from(terminal.try_clone().expect("a copy"));
+    let mut run = command();
+    run.args(["run", "--timeout", "60", "--serial", serial, "--multiboot"]).arg(image);
+    let ringer = run.stdin(end()).stdout(end()).stderr(end()).spawn().expect("ringer starts");
+    Session { keyboard: File::from(master), terminal, before, ringer, _files: files }
+}
+
+impl Session {
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.terminal).expect("settings").local_modes.contains(LocalModes::ECHO)
+    }
+
+    fn wait_until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
+            assert!(started.elapsed() < PATIENCE, "{what} did not come");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn wait_until_raw(&self) {
+        self.wait_until("raw mode", |s| !s.echoes());
+    }
+
+    fn assert_restored(&self) {
+        self.wait_until("the old mode", Self::echoes);
+        let after = tcgetattr(&self.terminal).expect("settings");
+        assert_eq!(after.local_modes, self.before.local_modes);
+        assert_eq!(after.input_modes, self.before.input_modes);
+        assert_eq!(after.output_modes, self.before.output_modes);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.ringer), signal).expect("it lives");
+    }
+
+    fn status(&mut self) -> Option<i32> {
+        self.ringer.wait().expect("it ends").code()
+    }
+}
+
+#[test]
+fn ctrl_a_x_leaves_and_ctrl_a_h_helps() {
+    let mut session = session("stdio");
+    session.wait_until_raw();
+    session.keyboard.write_all(b"\x01h\x01x").expect("keys are taken");
+    assert_eq!(session.status(), Some(130));
+    session.assert_restored();
+    let mut text = [0; 4096];
+    let n = session.keyboard.read(&mut text).expect("text");
+    let text = String::from_utf8_lossy(&text[..n]);
+    assert!(text.contains("Ctrl-A X  end the run"), "{text}");
+}
+
+#[test]
+fn signals_end_the_run_and_restore_the_terminal() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut session = session("stdio");
+        session.wait_until_raw();
+        session.signal(signal);
+        assert_eq!(session.status(), Some(130), "{signal:?}");
+        session.assert_restored();
+    }
+}
+
+#[test]
+fn even_a_kill_leaves_the_terminal_restored() {
+    let mut session = session("stdio");
+    session.wait_until_raw();
+    session.signal(Signal::KILL);
+    assert_eq!(session.status(), None);
+    session.assert_restored();
+}
+
+#[test]
+fn without_a_stdio_console_the_terminal_is_left_alone() {
+    let mut session = session("null");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(session.echoes());
+    session.signal(Signal::TERM);
+    assert_eq!(session.status(), Some(130));
+}
