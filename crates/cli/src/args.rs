@@ -100,7 +100,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
     /// Memory, 1M to 3G; a plain number counts MiB
-    #[arg(short = 'm', long, default_value = "512M", value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(
+        short = 'm',
+        long,
+        default_value = "512M",
+        value_name = "SIZE",
+        allow_hyphen_values = true
+    )]
     pub memory: String,
     /// The first serial port: stdio, file:F, null or pty
     #[arg(long, default_value = "stdio", value_name = "WHERE")]

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{
-    Files, INTO_NOTHING, POWER_OFF, RESET, SPIN, assert_line, command, debug_exit, errors, flat, print,
-    run_flat, status,
+    Files, INTO_NOTHING, POWER_OFF, RESET, SPIN, assert_line, command, debug_exit, errors, flat,
+    print, run_flat, status,
 };
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -132,7 +132,7 @@ const ECHO: &[u8] = &[
     0xec, 0xa8, 0x01, 0x74, 0xfb, // 2: in al, dx; test al, 1; jz 2b
     0xba, 0xf8, 0x03, 0, 0, // mov edx, 3f8h
     0xec, 0xee, // in al, dx; out dx, al
-    0x3c, b'q', 0x75, 0xea, // cmp al, 'q'; jne 1b
+    0x3c, b'q', 0x75, 0xeb, // cmp al, 'q'; jne 1b
     0xb0, 0x00, 0xe6, 0xf4, // mov al, 0; out f4h, al
 ];
 

@@ -492,7 +492,9 @@ impl Monitor {
         } else if reason == ExitReason::Budget as u32 {
             counters.budget_exits += 1;
             // Fewer instructions are left than the block has: one at a time up to the deadline.
-            self.interpret(1);
+            if !self.out_of_time() {
+                self.interpret(1);
+            }
         } else {
             counters.check_exits += 1;
             self.env.io.touched = true;

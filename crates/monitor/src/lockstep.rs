@@ -181,7 +181,8 @@ impl Monitor {
 
     /// Runs the host code for real.
     fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
-        self.context.kick.store(0, Ordering::Relaxed);
+        // A kick from before must not keep the block from running; it is served after it.
+        let kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         self.prepare_entry();
         let eip = self.context.cpu.eip;
@@ -196,11 +197,13 @@ impl Monitor {
                 let index = at.and_then(|(_, off)| self.bt.cache.block(id).entry_at(off));
                 self.settle();
                 fpu::claim(&mut self.context.cpu);
+                self.context.kick.fetch_or(kicked, Ordering::Relaxed);
                 return Stop::Trap(index.map_or(0, |(i, _)| i as u32));
             }
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
         }
+        self.context.kick.fetch_or(kicked, Ordering::Relaxed);
         let early = self.left_early(id);
         let not_entered = self.context.exit_reason == ExitReason::Check as u32
             && self.context.retired == 0
