@@ -63,7 +63,9 @@ main:
     FAULTS3 13, 0, in al, 0x61
     FAULTS3 13, 0, insb
     FAULTS3 13, 0, outsb
+    mov ecx, 2
     FAULTS3 13, 0, rep outsb
+    EXPECT ecx, 2
 
     # The whole bitmap, all closed, then some opened.
     mov edi, OFFSET io_bitmap

@@ -191,7 +191,7 @@ main:
     UNMASK 1
     mov dword ptr [irq_count], 0
     sti
-    mov ebp, 400
+    mov ebp, 60
 1:  mov edi, OFFSET big
     mov ecx, 0x10000
     mov eax, ebp

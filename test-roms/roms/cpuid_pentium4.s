@@ -1,0 +1,63 @@
+#! title = "CPUID of the default model, the time-stamp counter, and what the feature bits promise"
+#! load = "multiboot"
+#! cpu = "pentium4"
+#! serial = "PASS\r\n"
+#! debug-exit = 0
+# SDM volume 2, CPUID, RDTSC; volume 3A, 17.17; EFLAGS.ID.
+    .include "pm.inc"
+main:
+    pushfd
+    xor dword ptr [esp], 0x200000
+    popfd
+    pushfd
+    pop ebx
+    pushd 2
+    popfd
+    and ebx, 0x200000
+    EXPECT ebx, 0x200000
+    xor eax, eax
+    cpuid
+    cmp eax, 1
+    setae al
+    movzx eax, al
+    EXPECT eax, 1
+    mov eax, 1
+    mov ebx, -1
+    mov ecx, -1
+    cpuid
+    and edx, 0x07808111             # FPU, TSC, CX8, CMOV, MMX, FXSR, SSE, SSE2
+    EXPECT edx, (0x07808111)
+    OK3 cpuid
+    # Long mode's leaf does not promise it.
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb 1f
+    mov eax, 0x80000001
+    cpuid
+    and edx, 0x20000000
+    EXPECT edx, 0
+1:  # RDTSC goes forward; CR4.TSD closes it to ring 3.
+    rdtsc
+    mov ebx, eax
+    mov ecx, edx
+    mov esi, 1000
+2:  dec esi
+    jnz 2b
+    rdtsc
+    sub eax, ebx
+    sbb edx, ecx
+    setnc bl
+    movzx ebx, bl
+    EXPECT ebx, 1
+    or eax, edx
+    setnz al
+    movzx eax, al
+    EXPECT eax, 1
+    OK3 rdtsc
+    mov eax, cr4
+    or eax, 4
+    mov cr4, eax
+    FAULTS3 13, 0, rdtsc
+    rdtsc
+    ret
