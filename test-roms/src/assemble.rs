@@ -39,7 +39,9 @@ pub enum AssembleError {
         path: PathBuf,
     },
     /// `as` or `ld` is not installed.
-    #[error("`{tool}` is not installed; it is in Debian's package binutils (apt-get install binutils)")]
+    #[error(
+        "`{tool}` is not installed; it is in Debian's package binutils (apt-get install binutils)"
+    )]
     ToolMissing {
         /// The program that was looked for.
         tool: &'static str,
@@ -72,7 +74,9 @@ enum Load {
 impl Load {
     /// Finds the `load` key in a head. The full TOML is read by whoever runs the ROM; one key needs no parser here.
     fn of_head(head: &str) -> Option<Load> {
-        let value = head.lines().find_map(|line| line.trim().strip_prefix("load")?.trim_start().strip_prefix('='))?;
+        let value = head
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("load")?.trim_start().strip_prefix('='))?;
         match value.trim().trim_matches('"') {
             "multiboot" => Some(Load::Multiboot),
             "rom" => Some(Load::Rom),
@@ -102,7 +106,8 @@ impl Load {
 /// The head of a source: the text after `#!` of its leading lines that start so, joined by newlines. Empty if none do.
 #[must_use]
 pub fn head_of(source: &str) -> String {
-    let lines: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("#!")).map(str::trim).collect();
+    let lines: Vec<&str> =
+        source.lines().map_while(|line| line.strip_prefix("#!")).map(str::trim).collect();
     lines.join("\n")
 }
 
@@ -118,7 +123,8 @@ pub fn assemble(source: &Path, out_dir: &Path) -> Result<Assembled, AssembleErro
     };
     let text = std::fs::read_to_string(source).map_err(io_error(source))?;
     let head = head_of(&text);
-    let load = Load::of_head(&head).ok_or_else(|| AssembleError::Load { path: source.to_owned() })?;
+    let load =
+        Load::of_head(&head).ok_or_else(|| AssembleError::Load { path: source.to_owned() })?;
     std::fs::create_dir_all(out_dir).map_err(io_error(out_dir))?;
 
     let include = source.parent().unwrap_or(Path::new(".")).join("include");
@@ -135,7 +141,15 @@ pub fn assemble(source: &Path, out_dir: &Path) -> Result<Assembled, AssembleErro
     run("as", &mut assembler, source)?;
 
     let mut linker = Command::new("ld");
-    linker.args(["-m", "elf_i386", "-static", "-nostdlib", "--build-id=none", "-z", "max-page-size=4096"]);
+    linker.args([
+        "-m",
+        "elf_i386",
+        "-static",
+        "-nostdlib",
+        "--build-id=none",
+        "-z",
+        "max-page-size=4096",
+    ]);
     linker.arg("--no-warn-rwx-segments").arg("-T").arg(include.join(load.linker_script()));
     if load != Load::Multiboot {
         linker.args(["--oformat", "binary"]);

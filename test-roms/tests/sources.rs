@@ -11,7 +11,8 @@ fn out_dir(name: &str) -> PathBuf {
 fn sources() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(roms_dir()).expect("the ROM folder can be listed");
     let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-    let mut sources: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "s")).collect();
+    let mut sources: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "s")).collect();
     sources.sort();
     sources
 }
@@ -33,7 +34,11 @@ fn there_are_at_least_25_roms_and_all_assemble() {
         } else {
             let magic = 0x1bad_b002_u32.to_le_bytes();
             let window = &image[..image.len().min(8192)];
-            assert!(window.windows(4).any(|bytes| bytes == magic), "{}: no Multiboot header", source.display());
+            assert!(
+                window.windows(4).any(|bytes| bytes == magic),
+                "{}: no Multiboot header",
+                source.display()
+            );
         }
     }
 }
@@ -44,7 +49,11 @@ fn every_head_says_what_to_expect() {
         let text = std::fs::read_to_string(&source).expect("the source can be read");
         let head = head_of(&text);
         for key in ["title", "load"] {
-            assert!(head.lines().any(|line| line.starts_with(key)), "{}: no {key}", source.display());
+            assert!(
+                head.lines().any(|line| line.starts_with(key)),
+                "{}: no {key}",
+                source.display()
+            );
         }
         let ends = ["debug-exit = ", "end = "].iter().any(|key| head.contains(key));
         assert!(ends, "{}: no expected end", source.display());
