@@ -127,9 +127,9 @@ main:
     .ifndef QEMU                    # (QEMU lets them pass)
     FAULTS 7, 0, fwait
     FAULTS 7, 0, fnstsw ax
+    FAULTS 7, 0, emms
     .endif
     FAULTS 7, 0, movaps xmm0, xmm1
-    FAULTS 7, 0, emms
     mov eax, cr0
     and eax, ~2                     # MP clear: FWAIT passes
     mov cr0, eax
@@ -140,7 +140,9 @@ main:
     mov cr0, eax
     FAULTS 7, 0, fld1
     FAULTS 6, 0, movaps xmm0, xmm1
+    .ifndef QEMU
     FAULTS 6, 0, emms
+    .endif
     fwait
     mov eax, cr0
     and eax, ~4
