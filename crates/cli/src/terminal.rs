@@ -81,7 +81,9 @@ pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         restore();
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line()));
-        let text = info.payload_as_str().unwrap_or("panic");
+        let payload = info.payload();
+        let owned = payload.downcast_ref::<String>().map(String::as_str);
+        let text = owned.or(payload.downcast_ref::<&str>().copied()).unwrap_or("panic");
         let place = place.unwrap_or_default();
         eprintln!("ringer: internal error: {text}{place}; please report it");
     }));
