@@ -10,12 +10,13 @@
 //! `map[k]` is where the host sequence of the k-th guest instruction begins, for k < `instrs`. One
 //! more entry may follow: the boundary at which the block is left, for a callout, a fall-through, or
 //! a check. A host RIP belongs to the last entry at or before it; at an entry's exact address the
-//! guest is at an instruction boundary.
+//! guest is at an instruction boundary. There r12 may lag behind guest ESP by a constant, which the
+//! entry names: pushes and pops in a row move it once.
 
-use crate::classify::{Table, Treatment, Unit};
+use crate::classify::{Rewrite, Table, Treatment, Unit};
 use crate::emit::{Emitter, Refused};
 use crate::{Mode, TranslatorOptions};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 use ringer_cpu::Features;
 
 /// Where the guest's bytes are.
@@ -83,6 +84,8 @@ pub struct MapEntry {
     pub host_off: u32,
     /// The guest instruction.
     pub eip: u32,
+    /// What guest ESP is more than r12 there (see `FOLD_ESP`); modulo 2^32.
+    pub esp: u32,
 }
 
 /// A jump that can be patched to lead straight to another block in the same page.
@@ -178,8 +181,8 @@ struct Draft {
 }
 
 impl Draft {
-    fn mark(&mut self, host_off: usize, eip: u32) {
-        self.map.push(MapEntry { host_off: host_off as u32, eip });
+    fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
+        self.map.push(MapEntry { host_off: host_off as u32, eip, esp });
     }
 }
 
@@ -270,7 +273,8 @@ impl Translator {
                 (Ok(Step::Next), None) => {}
                 (Ok(Step::Next), Some(_)) => {
                     let next = instruction.next_ip32();
-                    draft.mark(self.emitter.offset(), next);
+                    self.emitter.settle_esp();
+                    draft.mark(self.emitter.offset(), next, 0);
                     self.emitter.check(next);
                     return Terminator::FallThrough { next };
                 }
@@ -298,7 +302,10 @@ impl Translator {
         if self.emitter.mode().intersects(missing) {
             return Err(Refused);
         }
-        let start = self.emitter.offset();
+        if !folds(treatment, i) {
+            self.emitter.settle_esp();
+        }
+        let (start, esp) = (self.emitter.offset(), self.emitter.esp);
         self.emitter.done = draft.instrs;
         let step = match treatment {
             Treatment::Callout => Err(Refused),
@@ -308,14 +315,17 @@ impl Translator {
         match step {
             Ok(Step::Shadow) => {}
             Ok(_) => {
-                draft.mark(start, i.ip32());
+                draft.mark(start, i.ip32(), esp);
                 draft.instrs += 1;
                 match treatment {
                     Treatment::Innocuous => draft.classes.innocuous += 1,
                     _ => draft.classes.rewritten += 1,
                 }
             }
-            Err(Refused) => self.emitter.truncate(start),
+            Err(Refused) => {
+                self.emitter.truncate(start);
+                self.emitter.esp = esp;
+            }
         }
         step
     }
@@ -328,13 +338,14 @@ impl Translator {
             sti,
             sti_at: at,
         };
-        draft.mark(s.host, sti.ip32());
+        draft.mark(s.host, sti.ip32(), 0);
         s
     }
 
     /// The instruction behind an STI cannot run inline: the STI is a callout.
     fn give_up(&mut self, draft: &mut Draft, s: Snapshot) -> Terminator {
         self.emitter.truncate(s.host);
+        self.emitter.esp = 0;
         draft.map.truncate(s.instrs as usize);
         draft.instrs = s.instrs;
         draft.classes = s.classes;
@@ -343,7 +354,8 @@ impl Translator {
     }
 
     fn callout(&mut self, draft: &mut Draft, eip: u32) -> Terminator {
-        draft.mark(self.emitter.offset(), eip);
+        self.emitter.settle_esp();
+        draft.mark(self.emitter.offset(), eip, 0);
         draft.classes.callout += 1;
         self.emitter.callout(eip);
         Terminator::Callout { eip }
@@ -353,10 +365,43 @@ impl Translator {
         if let Some(s) = shadow {
             return self.give_up(draft, s);
         }
-        draft.mark(self.emitter.offset(), next);
+        self.emitter.settle_esp();
+        draft.mark(self.emitter.offset(), next, 0);
         self.emitter.jump(next);
         Terminator::FallThrough { next }
     }
+}
+
+/// Whether the sequence of `i` can run while r12 is not yet guest ESP: it moves ESP by a constant, or
+/// uses it as the base of an address only, or not at all.
+fn folds(treatment: Treatment, i: &Instruction) -> bool {
+    use Rewrite as R;
+    let known = match treatment {
+        Treatment::Innocuous => true,
+        Treatment::Rewritten(R::Pop) => i.op0_kind() == OpKind::Register,
+        Treatment::Rewritten(rewrite) => matches!(
+            rewrite,
+            R::Nothing
+                | R::Lea
+                | R::OtherForm
+                | R::Exchange
+                | R::Push
+                | R::PushSegment
+                | R::String
+                | R::ReadSegment
+                | R::Jump
+                | R::JumpIndirect
+                | R::JumpIf
+                | R::Loop
+                | R::Call
+                | R::CallIndirect
+                | R::Return
+        ),
+        Treatment::Callout => false,
+    };
+    let names_esp = (0..i.op_count())
+        .any(|k| i.op_kind(k) == OpKind::Register && i.op_register(k).full_register() == Register::RSP);
+    known && !names_esp
 }
 
 /// The same decoding as the translator's, for listings.

@@ -8,7 +8,7 @@
 
 use crate::profile::Row;
 use crate::run::Monitor;
-use ringer_cpu::Eflags;
+use ringer_cpu::{Eflags, Gpr};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::context::TRAP_KICK;
 use ringer_translator::runtime::blocks::BlockId;
@@ -94,6 +94,8 @@ impl Monitor {
             let block = self.bt.cache.block(id);
             if let Some((index, entry)) = block.entry_at(off) {
                 self.context.cpu.eip = entry.eip;
+                let esp = &mut self.context.cpu.gpr[Gpr::Esp as usize];
+                *esp = esp.wrapping_add(entry.esp);
                 if self.bt.counts() && off > 0 {
                     let missing = u64::from(block.instrs).saturating_sub(index as u64);
                     self.context.retired = self.context.retired.wrapping_sub(missing);

@@ -267,7 +267,8 @@ impl Monitor {
         let vector = self.env.io.board.ack(now);
         self.env.io.counters.interrupts += 1;
         let outcome = self.interp.interrupt(&mut self.context.cpu, &mut self.env, vector);
-        self.after_step(outcome);
+        // The interrupt came between two instructions: none retired.
+        self.after_step(if outcome == Outcome::Retired { Outcome::Partial } else { outcome });
         self.intr = self.env.io.board.intr();
     }
 

@@ -4,18 +4,19 @@
 use super::{Emitter, Refused};
 use crate::Terminator;
 use crate::translate::Step;
-use dynasmrt::{DynasmApi, dynasm};
-use iced_x86::{Code, Instruction};
+use iced_x86::{Code, Instruction, Register};
 
 impl Emitter {
     pub(super) fn jump_to(&mut self, i: &Instruction) -> Step {
         let target = i.near_branch32();
+        self.settle_esp();
         self.jump(target);
         Step::End(Terminator::Direct { target })
     }
 
     pub(super) fn jump_indirect(&mut self, i: &Instruction) -> Result<Step, Refused> {
         self.load_r8d(i)?;
+        self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))
     }
@@ -24,6 +25,7 @@ impl Emitter {
         // Condition codes count from 1 in the order of the opcodes.
         let cc = (i.condition_code() as u8).checked_sub(1).ok_or(Refused)?;
         let (taken, fallthrough) = (i.near_branch32(), i.next_ip32());
+        self.settle_esp();
         let patch = self.jcc_rel32(cc);
         self.exit_at(patch, taken);
         self.jump(fallthrough);
@@ -40,6 +42,7 @@ impl Emitter {
             _ => return Err(Refused),
         };
         let (taken, fallthrough) = (i.near_branch32(), i.next_ip32());
+        self.settle_esp();
         const SHORT_JMP: u8 = 0xeb;
         const JMP_REL32_LEN: u8 = 5;
         // Taken: over the short jump to the long one.
@@ -53,6 +56,7 @@ impl Emitter {
     pub(super) fn call(&mut self, i: &Instruction) -> Step {
         let target = i.near_branch32();
         self.push_value(i.next_ip32());
+        self.settle_esp();
         self.jump(target);
         Step::End(Terminator::Direct { target })
     }
@@ -61,6 +65,7 @@ impl Emitter {
     pub(super) fn call_indirect(&mut self, i: &Instruction) -> Result<Step, Refused> {
         self.load_r8d(i)?;
         self.push_value(i.next_ip32());
+        self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))
     }
@@ -71,12 +76,9 @@ impl Emitter {
             Code::Retnd_imm16 => i32::from(i.immediate16()),
             _ => return Err(Refused),
         };
-        dynasm!(self.asm ; .arch x64 ; gs mov r8d, [r12]);
-        if extra == 0 {
-            dynasm!(self.asm ; .arch x64 ; lea r12d, [r12 + 4]);
-        } else {
-            dynasm!(self.asm ; .arch x64 ; lea r12d, [r12 + 4 + extra]);
-        }
+        self.load_top(Register::R8D);
+        self.release(4 + extra);
+        self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Return))
     }

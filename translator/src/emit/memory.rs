@@ -83,6 +83,9 @@ impl Emitter {
     /// segment's base needs, in r10 and r11.
     pub(super) fn address(&mut self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
         let mut a = plain(i, esp)?;
+        if a.base == Register::R12D {
+            a.disp = a.disp.wrapping_add(self.esp);
+        }
         match self.mode.class(i.memory_segment()) {
             SegmentClass::Flat => {
                 if self.opts.contains(TranslatorOptions::SHORT_ADDRESS) && is_short(&a, i.code()) {
@@ -132,6 +135,9 @@ impl Emitter {
     /// LEA: arithmetic, no access.
     pub(super) fn lea(&mut self, i: &Instruction) -> Result<(), Refused> {
         let mut a = plain(i, Register::R12D)?;
+        if a.base == Register::R12D {
+            a.disp = a.disp.wrapping_add(self.esp);
+        }
         let reg = rename(i.op0_register());
         if a.base == Register::None && a.index != Register::None && a.scale == 1 {
             (a.base, a.index) = (a.index, Register::None);

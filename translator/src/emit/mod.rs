@@ -80,6 +80,8 @@ pub(crate) struct Emitter {
     prologue_len: usize,
     /// Guest instructions of the block before the one at hand.
     pub done: u32,
+    /// What guest ESP is more than r12 at this point, modulo 2^32.
+    pub esp: u32,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -116,6 +118,7 @@ impl Emitter {
             counts: Vec::new(),
             prologue_len: 0,
             done: 0,
+            esp: 0,
         }
     }
 
@@ -131,6 +134,7 @@ impl Emitter {
         self.cold.clear();
         self.exits.clear();
         self.counts.clear();
+        self.esp = 0;
         self.prologue();
         self.prologue_len = self.offset();
     }
