@@ -56,7 +56,7 @@ pub struct EngineArgs {
     #[arg(long, default_value = "bt", value_name = "E")]
     pub engine: Engine,
     /// The processor: 486, pentium, pentium3 or pentium4
-    #[arg(long, default_value = "pentium4", value_name = "M", value_parser = parse_model)]
+    #[arg(long, default_value = "pentium4", value_name = "M")]
     pub cpu: CpuModel,
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
@@ -169,16 +169,6 @@ pub struct TestArgs {
     /// Run only with this engine (may be repeated)
     #[arg(long, value_name = "E")]
     pub engine: Vec<Engine>,
-}
-
-fn parse_model(text: &str) -> Result<CpuModel, String> {
-    match text {
-        "486" => Ok(CpuModel::I486),
-        "pentium" => Ok(CpuModel::Pentium),
-        "pentium3" => Ok(CpuModel::Pentium3),
-        "pentium4" => Ok(CpuModel::Pentium4),
-        _ => Err("use 486, pentium, pentium3 or pentium4".to_owned()),
-    }
 }
 
 fn parse_clock(text: &str) -> Result<ClockKind, String> {
