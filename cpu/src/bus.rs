@@ -72,8 +72,13 @@ pub trait Bus {
     ///
     /// # Errors
     /// #PF when the translation or its rights forbid it.
-    fn probe(&mut self, lin: u32, len: u32, access: Access, who: Privilege)
-    -> Result<(), Exception>;
+    fn probe(
+        &mut self,
+        lin: u32,
+        len: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(), Exception>;
 
     /// Fetches instruction bytes: fills `buf` from `lin` up to its length or the end of the page,
     /// whichever is first, and returns the count (1 to 16). The caller asks again for the rest only

@@ -399,8 +399,9 @@ fn folds(treatment: Treatment, i: &Instruction) -> bool {
         ),
         Treatment::Callout => false,
     };
-    let names_esp = (0..i.op_count())
-        .any(|k| i.op_kind(k) == OpKind::Register && i.op_register(k).full_register() == Register::RSP);
+    let names_esp = (0..i.op_count()).any(|k| {
+        i.op_kind(k) == OpKind::Register && i.op_register(k).full_register() == Register::RSP
+    });
     known && !names_esp
 }
 

@@ -18,7 +18,11 @@ type Times = BTreeMap<String, Vec<f64>>;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Reads the program's lines: `name microseconds checksum`. Checksums must agree everywhere.
-fn parse(text: &str, times: &mut Times, sums: &mut BTreeMap<String, String>) -> Result<(), AnyError> {
+fn parse(
+    text: &str,
+    times: &mut Times,
+    sums: &mut BTreeMap<String, String>,
+) -> Result<(), AnyError> {
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let &[name, micros, sum] = words.as_slice() else { continue };
@@ -88,8 +92,10 @@ fn run(rounds: usize) -> Result<(), AnyError> {
 fn table(n: &Times, r: &Times, q: &Times, boot_r: &[f64], boot_q: &[f64]) -> Result<(), AnyError> {
     let (br, bq) = (median(boot_r), median(boot_q));
     println!("boot to shell: Ringer {br:.2} s, QEMU TCG {bq:.2} s: {:.2}x TCG's time", br / bq);
-    println!("{:<12} {:>12} {:>12} {:>12} {:>9} {:>9}", "", "native us", "ringer us", "tcg us",
-        "r/native", "r/tcg");
+    println!(
+        "{:<12} {:>12} {:>12} {:>12} {:>9} {:>9}",
+        "", "native us", "ringer us", "tcg us", "r/native", "r/tcg"
+    );
     let (mut to_native, mut to_tcg) = (Vec::new(), Vec::new());
     for (name, native) in n {
         let (Some(ringer), Some(qemu)) = (r.get(name), q.get(name)) else {

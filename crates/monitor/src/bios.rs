@@ -4,8 +4,9 @@ use ringer_cpu::CpuState;
 use ringer_mmu::GuestMemory;
 
 /// Serves a firmware call: the guest's registers, its memory, and a sink for console bytes.
-pub type BiosHandler =
-    Box<dyn FnMut(&mut CpuState, &mut GuestMemory, &mut dyn FnMut(u8), &mut dyn FnMut() -> Option<u8>)>;
+pub type BiosHandler = Box<
+    dyn FnMut(&mut CpuState, &mut GuestMemory, &mut dyn FnMut(u8), &mut dyn FnMut() -> Option<u8>),
+>;
 
 /// The port and who serves it.
 pub struct BiosHook {

@@ -166,8 +166,7 @@ impl Bt {
         p.dispatched = self.dispatched;
         p.direct_links =
             context.blocks.saturating_sub(p.inline_lookups).saturating_sub(p.dispatched);
-        p.undispatched_percent =
-            percent(p.direct_links + p.inline_lookups, context.blocks.max(1));
+        p.undispatched_percent = percent(p.direct_links + p.inline_lookups, context.blocks.max(1));
         p.blocks_translated = s.translated;
         p.guest_bytes = s.guest_bytes;
         p.host_bytes = s.host_bytes;

@@ -263,7 +263,11 @@ impl fmt::Display for Profile {
         let percent = |s: f64| if self.seconds > 0.0 { 100.0 * s / self.seconds } else { 0.0 };
         for row in self.ledger.iter().filter(|r| r.count > 0 || r.seconds > 0.0) {
             let share = percent(row.seconds);
-            writeln!(f, "  {:<34} {:>10.4} {:>7.2} {:>12}", row.name, row.seconds, share, row.count)?;
+            writeln!(
+                f,
+                "  {:<34} {:>10.4} {:>7.2} {:>12}",
+                row.name, row.seconds, share, row.count
+            )?;
         }
         let rest = self.residual_seconds;
         write!(f, "  {:<34} {:>10.4} {:>7.2}", "residual", rest, percent(rest))

@@ -200,7 +200,8 @@ impl SerialSink for Nowhere {
 
 fn machine() -> Monitor {
     let memory = GuestMemory::new(16 << 20).unwrap();
-    let config = BoardConfig { ram_size: 16 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+    let config =
+        BoardConfig { ram_size: 16 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         model: CpuModel::Pentium4,

@@ -62,7 +62,9 @@ fn has_fsgsbase() -> bool {
 pub fn set_gs_base(base: u64) {
     if has_fsgsbase() {
         // SAFETY: the kernel announced FSGSBASE; GS is not used by this process's own code.
-        unsafe { std::arch::asm!("wrgsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) }
+        unsafe {
+            std::arch::asm!("wrgsbase {}", in(reg) base, options(nomem, nostack, preserves_flags))
+        }
     } else {
         // SAFETY: ARCH_SET_GS changes the GS base of this thread only.
         unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
