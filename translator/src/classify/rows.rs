@@ -79,7 +79,7 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Pxor, M::Psllw, M::Pslld, M::Psllq, M::Psrlw, M::Psrld, M::Psrlq, M::Psraw, M::Psrad,
         M::Emms,
     ],
-    // Not here: MASKMOVQ, which stores through DS:EDI.
+    // Not here: MASKMOVQ, which stores through DS:EDI; LDMXCSR, whose reserved bits differ by host.
     // SSE
     &[
         M::Movaps, M::Movups, M::Movhps, M::Movhlps, M::Movlps, M::Movlhps, M::Movmskps, M::Movss,
@@ -87,7 +87,7 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Rcpss, M::Sqrtps, M::Sqrtss, M::Rsqrtps, M::Rsqrtss, M::Maxps, M::Maxss, M::Minps,
         M::Minss, M::Cmpps, M::Cmpss, M::Comiss, M::Ucomiss, M::Andps, M::Andnps, M::Orps,
         M::Xorps, M::Shufps, M::Unpckhps, M::Unpcklps, M::Cvtpi2ps, M::Cvtsi2ss, M::Cvtps2pi,
-        M::Cvttps2pi, M::Cvtss2si, M::Cvttss2si, M::Ldmxcsr, M::Stmxcsr, M::Pavgb, M::Pavgw,
+        M::Cvttps2pi, M::Cvtss2si, M::Cvttss2si, M::Stmxcsr, M::Pavgb, M::Pavgw,
         M::Pextrw, M::Pinsrw, M::Pmaxub, M::Pmaxsw, M::Pminub, M::Pminsw, M::Pmovmskb, M::Pmulhuw,
         M::Psadbw, M::Pshufw, M::Movntq, M::Movntps, M::Prefetchnta, M::Prefetcht0,
         M::Prefetcht1, M::Prefetcht2, M::Sfence,

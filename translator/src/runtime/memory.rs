@@ -1,13 +1,11 @@
 //! The memory of the translation cache: one memfd mapped twice, so that no address is ever both
 //! writable and executable.
 //!
-//! Invariants: `rw` and `rx` are mappings of the same `len` bytes and live as long as the value;
-//! every write goes through [`CacheMemory::write`], which checks its range; nothing hands out a
-//! reference into either mapping.
+//! Invariants: both views map the same memfd, which nobody else has; every write goes through
+//! [`CacheMemory::write`], whose range is checked; nothing hands out a reference into either view.
 
+use memmap2::{Mmap, MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use std::ffi::c_void;
 use thiserror::Error;
 
 /// The host refused memory for the translation cache.
@@ -15,15 +13,14 @@ use thiserror::Error;
 #[error("cannot reserve {len} bytes for the translation cache: {source}; try a smaller --tc-size")]
 pub struct CacheMemoryError {
     len: usize,
-    source: rustix::io::Errno,
+    source: std::io::Error,
 }
 
 /// A dual-mapped code buffer.
 #[derive(Debug)]
 pub struct CacheMemory {
-    rw: *mut u8,
-    rx: *mut u8,
-    len: usize,
+    writable: MmapMut,
+    executable: Mmap,
 }
 
 impl CacheMemory {
@@ -32,35 +29,36 @@ impl CacheMemory {
     /// # Errors
     /// When the host has no memory file or address space to give.
     pub fn new(len: usize) -> Result<Self, CacheMemoryError> {
-        let fail = |source| CacheMemoryError { len, source };
-        let fd = memfd_create("ringer-tc", MemfdFlags::CLOEXEC).map_err(fail)?;
-        ftruncate(&fd, len as u64).map_err(fail)?;
-        let map = |prot| {
-            // SAFETY: a fresh shared mapping at an address of the kernel's choice touches nothing
-            // that exists.
-            unsafe { mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, &fd, 0) }
-        };
-        let rw = map(ProtFlags::READ | ProtFlags::WRITE).map_err(fail)?;
-        let rx = map(ProtFlags::READ | ProtFlags::EXEC).map_err(fail)?;
-        Ok(Self { rw: rw.cast(), rx: rx.cast(), len })
+        Self::map(len).map_err(|source| CacheMemoryError { len, source })
+    }
+
+    fn map(len: usize) -> std::io::Result<Self> {
+        let fd = memfd_create("ringer-tc", MemfdFlags::CLOEXEC)?;
+        ftruncate(&fd, len as u64)?;
+        // SAFETY: the file is anonymous and ours alone: nobody can change or truncate it behind the
+        // maps' backs, and the two views are never looked at through references at the same time.
+        let writable = unsafe { MmapOptions::new().len(len).map_mut(&fd)? };
+        // SAFETY: as above.
+        let executable = unsafe { MmapOptions::new().len(len).map_exec(&fd)? };
+        Ok(Self { writable, executable })
     }
 
     /// Host address at which offset 0 executes.
     #[must_use]
     pub fn base(&self) -> u64 {
-        self.rx as u64
+        self.executable.as_ptr() as u64
     }
 
     /// Size in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.writable.len()
     }
 
     /// True for a cache of no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Writes `bytes` at `offset`.
@@ -69,27 +67,15 @@ impl CacheMemory {
     /// When the range is not inside the cache: a bug of ours, never a guest's doing.
     pub fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len()).expect("cache offset overflows");
-        assert!(end <= self.len, "write of {offset:#x}..{end:#x} outside the translation cache");
-        // SAFETY: the range was checked; `rw` is a live mapping of `len` bytes; `bytes` cannot
-        // overlap it because no reference into the mapping exists.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.rw.add(offset), bytes.len()) }
+        assert!(end <= self.len(), "write of {offset:#x}..{end:#x} outside the translation cache");
+        self.writable[offset..end].copy_from_slice(bytes);
     }
 
     /// Reads up to `out.len()` bytes at `offset`; returns how many there were.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> usize {
-        let n = out.len().min(self.len.saturating_sub(offset));
-        // SAFETY: `offset + n <= len`, and `rx` is a live readable mapping of `len` bytes.
-        unsafe { std::ptr::copy_nonoverlapping(self.rx.add(offset), out.as_mut_ptr(), n) }
+        let n = out.len().min(self.len().saturating_sub(offset));
+        out[..n].copy_from_slice(&self.writable[self.len().min(offset)..][..n]);
         n
-    }
-}
-
-impl Drop for CacheMemory {
-    fn drop(&mut self) {
-        for view in [self.rw, self.rx] {
-            // SAFETY: each view was mapped with `len` in `new` and is unmapped once, here.
-            let _ = unsafe { munmap(view.cast::<c_void>(), self.len) };
-        }
     }
 }
 

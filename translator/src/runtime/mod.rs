@@ -269,6 +269,9 @@ impl CodeCache {
         self.targets.clear();
         self.top = STUB_AREA;
         self.stats.flushes += 1;
+        // The bytes were executed at another linear address than they will be written at: only a
+        // serializing instruction makes that safe (SDM volume 3A, 8.1.3).
+        let _ = std::arch::x86_64::__cpuid(0);
         frames
     }
 
