@@ -4,4 +4,4 @@ set -eu
 cd "$(dirname "$0")/.."
 sh scripts/fetch-debian-guest.sh
 cargo build --release -p ringer -p ringer-benches
-exec target/release/boot-check "${1:-bt}"
+exec "${CARGO_TARGET_DIR:-target}/release/boot-check" "${1:-bt}"

@@ -29,6 +29,13 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("benches lies in the project").to_owned()
 }
 
+/// The folder of release binaries.
+#[must_use]
+pub fn release_dir() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| root().join("target")).join("release")
+}
+
 impl Guest {
     /// The guest that `scripts/fetch-debian-guest.sh` makes.
     #[must_use]
@@ -45,7 +52,7 @@ impl Guest {
     /// The command that runs the guest in Ringer with `engine`.
     #[must_use]
     pub fn ringer(&self, engine: &str, verb: &str) -> Command {
-        let mut c = Command::new(root().join("target/release/ringer"));
+        let mut c = Command::new(release_dir().join("ringer"));
         c.arg(verb).arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
         c.args(["--append", &self.append, "-m", &self.memory, "--engine", engine]);
         c.arg("--no-reboot");

@@ -7,6 +7,9 @@
 //! Nothing here knows about page tables or devices: memory, ports and control-register side
 //! effects are reached through the [`Bus`] trait, in *linear* addresses.
 
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("Ringer runs on x86-64 Linux only: it executes guest code on the host's processor");
+
 pub mod bus;
 pub mod exception;
 pub mod flags;
