@@ -52,7 +52,8 @@ pub(crate) struct Bt {
     /// Callouts by instruction form, when profiling.
     callouts: HashMap<Code, u64>,
     retired: u64,
-    dispatched: u64,
+    /// Blocks entered from the dispatcher.
+    pub(crate) dispatched: u64,
     /// Instructions that lockstep compared.
     pub(crate) compared: u64,
 }

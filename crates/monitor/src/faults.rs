@@ -55,7 +55,9 @@ impl Monitor {
     /// The same for lockstep: true when the trap was a hidden fault and the window is filled.
     pub(crate) fn fill_window(&mut self) -> bool {
         self.context.host_flags &= !TF;
-        self.context.fault_trap == TRAP_PAGE_FAULT && self.try_fill() == Fill::Mapped
+        let filled = self.context.fault_trap == TRAP_PAGE_FAULT && self.try_fill() == Fill::Mapped;
+        self.env.io.counters.hidden_faults += u64::from(filled);
+        filled
     }
 
     fn try_fill(&mut self) -> Fill {

@@ -185,6 +185,7 @@ impl Monitor {
         let kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         self.prepare_entry();
+        self.bt.dispatched += 1;
         let eip = self.context.cpu.eip;
         let entry = self.bt.cache.entry();
         // SAFETY: `pc` is the entry of block `id`, valid since nothing ran in between; `find` made
@@ -204,6 +205,9 @@ impl Monitor {
             unsafe { entry.resume(&mut self.context) };
         }
         self.context.kick.fetch_or(kicked, Ordering::Relaxed);
+        if self.context.exit_reason == ExitReason::Miss as u32 {
+            self.env.io.counters.miss_exits += 1;
+        }
         let early = self.left_early(id);
         let not_entered = self.context.exit_reason == ExitReason::Check as u32
             && self.context.retired == 0
