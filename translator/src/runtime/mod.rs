@@ -201,12 +201,6 @@ impl CodeCache {
         Some((id, off - self.block(id).host_off))
     }
 
-    /// The block that site `site` belongs to.
-    #[must_use]
-    pub fn site(&self, site: u32) -> Option<Site> {
-        self.registry.sites.get(site as usize).copied()
-    }
-
     /// Links site `site` to block `id`, when both lie in one page and nothing changed meanwhile.
     pub fn link(&mut self, site: u32, id: BlockId) -> bool {
         let Some(s) = self.registry.sites.get(site as usize).copied() else { return false };
