@@ -45,6 +45,7 @@ use iced_x86::Instruction;
 
 pub use ctx::{Ctx, Unit};
 pub use cursor::StackCursor;
+pub use table::offered as offers;
 
 /// What one call of [`Interp::step`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

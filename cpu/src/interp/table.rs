@@ -41,7 +41,8 @@ fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 /// Whether a processor with `features` has the instruction at all.
-fn offered(code: Code, features: Features) -> bool {
+#[must_use]
+pub fn offered(code: Code, features: Features) -> bool {
     code.cpuid_features().iter().all(|&f| has(f, code, features))
 }
 
