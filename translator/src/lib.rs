@@ -18,6 +18,7 @@ mod mode;
 mod options;
 pub mod runtime;
 mod translate;
+pub mod verify;
 
 pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};

@@ -38,6 +38,9 @@ bitflags! {
         const PROFILE = 1 << 17;
         /// Leave before the block that would exceed the instruction budget.
         const BUDGET = 1 << 18;
+        /// Every block passes the verifier before it runs, in the form that the engine runs and in
+        /// the form that the default options give. Always on in debug builds.
+        const VERIFY = 1 << 19;
 
         /// Every rewriting optimisation, and IDENTITY.
         const REWRITES = Self::IDENTITY.bits() | Self::INLINE_STACK.bits()

@@ -9,6 +9,7 @@
 
 use ringer_cpu::Features;
 use ringer_translator::listing::listing_with;
+use ringer_translator::verify::{Subject, Verifier};
 use ringer_translator::{
     Mode, Source, StubAddresses, Target, TranslatorOptions, disasm_guest, translate,
 };
@@ -127,6 +128,11 @@ fn render(case: &Case) -> String {
     };
     let target = Target { base: BASE, stubs };
     let t = translate(&src, case.mode, case.options, case.features, &target, 7);
+    let names = &target.stubs;
+    let subject = Subject { host: &t.host, base: BASE, stubs: names, map: &t.map, exits: &t.exits };
+    if let Err(refusal) = Verifier::new().check(&subject, &|_| false) {
+        panic!("the verifier refuses a golden block: {refusal}");
+    }
     let mut out = String::from("guest\n");
     out += &disasm_guest(&case.guest, case.eip, 100);
     out += "host\n";

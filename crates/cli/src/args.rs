@@ -28,7 +28,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Exit status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
 2 usage or input error, 4 a test failed, 64 reset (--no-reboot), 66 triple fault, \
-68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, \
+68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, 76 refused by the verifier, \
 124 --timeout, 130 ended by the user.
 On a stdio console, Ctrl-A X ends the run and Ctrl-A H lists the other keys.";
 
@@ -39,6 +39,9 @@ pub enum Command {
     Run(RunArgs),
     /// Runs a guest and prints where its time went.
     Profile(ProfileArgs),
+    /// Runs guests in both engines with every block verified, and reports whether equivalence,
+    /// resource control and efficiency held
+    Verify(VerifyArgs),
     /// Runs test ROMs and reports on them.
     Test(TestArgs),
     /// Runs a small built-in guest and prints a short profile.
@@ -66,6 +69,9 @@ pub struct EngineArgs {
     /// inline-segread, inline-xchg, inline-based, short-address
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_optimisation)]
     pub disable: Vec<TranslatorOptions>,
+    /// Pass the host code of every block through the verifier before it runs
+    #[arg(long)]
+    pub verify: bool,
     /// End the run after so many guest instructions, at the same one on every machine (the clock
     /// is virtual then)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -135,6 +141,21 @@ pub struct ProfileArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Write the profile to this file too, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `ringer verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Guests: kernels (bzImage or Multiboot), boot sectors or disk images, ROMs; recognised by their
+    /// contents. --initrd and --append go to each of them that takes one
+    #[arg(value_name = "GUEST")]
+    pub guests: Vec<PathBuf>,
+    /// The machine, and one more guest if an option names it.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Write the reports to this file too, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
@@ -266,6 +287,7 @@ impl EngineArgs {
         for option in &self.disable {
             options.remove(*option);
         }
+        options.set(TranslatorOptions::VERIFY, self.verify);
         MachineConfig {
             ram_size,
             model: self.cpu,

@@ -12,6 +12,17 @@ pub enum CliError {
     /// Not one boot source.
     #[error("give exactly one of --kernel, --multiboot, --rom and --bootsector")]
     BootSource,
+    /// Nothing to verify.
+    #[error("name a guest, or give one of --kernel, --multiboot, --rom and --bootsector")]
+    NoGuest,
+    /// A guest's file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// More than one initrd for Linux.
     #[error("--kernel takes one --initrd only")]
     ManyInitrds,
@@ -66,6 +77,8 @@ impl CliError {
     pub fn status(&self) -> u8 {
         match self {
             Self::BootSource
+            | Self::NoGuest
+            | Self::Read { .. }
             | Self::ManyInitrds
             | Self::NoUse { .. }
             | Self::MemorySize { .. }

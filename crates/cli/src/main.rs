@@ -16,6 +16,7 @@ mod serial;
 mod signals;
 mod suite;
 mod terminal;
+mod verify;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -48,6 +49,7 @@ fn dispatch(command: &Command) -> Result<u8, CliError> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Profile(args) => run::profile(args),
+        Command::Verify(args) => verify::verify(args),
         Command::Demo(args) => run::demo(args),
         Command::Test(args) => suite::run(args),
         Command::RestoreTerminal => {

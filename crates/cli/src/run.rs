@@ -53,13 +53,13 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
 }
 
 /// The ends of a machine's lines.
-struct Lines {
+pub struct Lines {
     serial: Arc<Line>,
     debugcon: Arc<Line>,
 }
 
 impl Lines {
-    fn open(serial: &SerialSpec, debugcon: &SerialSpec) -> Result<Self, CliError> {
+    pub fn open(serial: &SerialSpec, debugcon: &SerialSpec) -> Result<Self, CliError> {
         // Before the first thread starts: each inherits the mask.
         signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
         let serial_line = Arc::new(Line::open(serial)?);
@@ -71,7 +71,7 @@ impl Lines {
         Ok(Self { serial: serial_line, debugcon })
     }
 
-    fn sinks(&self) -> SinkFactory {
+    pub fn sinks(&self) -> SinkFactory {
         let (serial, debugcon) = (Arc::clone(&self.serial), Arc::clone(&self.debugcon));
         Box::new(move || [serial.sink(), debugcon.sink()])
     }
@@ -92,7 +92,7 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<(Exit, Machine), CliError>
 
 /// Runs the machine with its console attached; on return the terminal is as it was, and all output
 /// is out.
-fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Exit, CliError> {
+pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Exit, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
     let remote = machine.remote();
     signals::forward(remote.clone()).map_err(host("signals"))?;

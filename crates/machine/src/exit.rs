@@ -23,6 +23,8 @@ pub mod status {
     pub const INTERNAL: u8 = 70;
     /// `--engine lockstep` found a difference.
     pub const DIFFERENCE: u8 = 72;
+    /// The verifier refused host code, or host code reached outside its window.
+    pub const REFUSED: u8 = 76;
     /// The console or another output could not be written.
     pub const OUTPUT: u8 = 74;
     /// `--timeout` was reached (the number that timeout(1) uses).
@@ -55,6 +57,8 @@ pub enum Exit {
     Quit,
     /// The engines differ; the report.
     Difference(String),
+    /// The verifier refused a block's host code; the report.
+    Refused(String),
 }
 
 impl Exit {
@@ -70,6 +74,7 @@ impl Exit {
             Self::Timeout => status::TIMEOUT,
             Self::Quit => status::ENDED_BY_USER,
             Self::Difference(_) => status::DIFFERENCE,
+            Self::Refused(_) => status::REFUSED,
         }
     }
 
@@ -85,6 +90,7 @@ impl Exit {
             Self::Timeout => "timeout",
             Self::Quit => "quit",
             Self::Difference(_) => "difference",
+            Self::Refused(_) => "refused",
         }
     }
 }
@@ -100,6 +106,7 @@ impl fmt::Display for Exit {
             Self::Timeout => f.write_str("stopped by --timeout"),
             Self::Quit => f.write_str("ended by the user"),
             Self::Difference(report) => write!(f, "the engines differ\n{report}"),
+            Self::Refused(report) => write!(f, "the verifier refused host code\n{report}"),
         }
     }
 }
@@ -121,6 +128,7 @@ mod tests {
             Exit::Timeout,
             Exit::Quit,
             Exit::Difference(String::new()),
+            Exit::Refused(String::new()),
         ];
         let mut seen: Vec<u8> = others.iter().map(Exit::status).collect();
         seen.extend([status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT]);

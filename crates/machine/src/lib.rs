@@ -23,5 +23,5 @@ pub use machine::{Machine, MachineConfig, MachineError, SinkFactory};
 pub use remote::Remote;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
-pub use ringer_monitor::{ClockKind, Engine, Profile, TranslatorOptions};
+pub use ringer_monitor::{Checks, ClockKind, Engine, HotCallout, Profile, TranslatorOptions};
 pub use size::{SizeError, parse_size};

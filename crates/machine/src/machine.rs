@@ -7,7 +7,8 @@ use ringer_cpu::CpuModel;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::{
-    ClockKind, Engine, Monitor, MonitorConfig, MonitorError, Profile, RunEnd, TranslatorOptions,
+    Checks, ClockKind, Engine, Monitor, MonitorConfig, MonitorError, Profile, RunEnd,
+    TranslatorOptions,
 };
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -83,6 +84,7 @@ pub struct Machine {
     sinks: SinkFactory,
     remote: Remote,
     profile: Option<Profile>,
+    checks: Checks,
     post_codes: Vec<u8>,
     retired: u64,
 }
@@ -110,6 +112,7 @@ impl Machine {
             sinks,
             remote: Remote::default(),
             profile: None,
+            checks: Checks::default(),
             post_codes: Vec::new(),
             retired: 0,
         })
@@ -161,6 +164,7 @@ impl Machine {
         let end = monitor.run();
         self.remote.detach();
         self.retired += monitor.retired();
+        self.checks += monitor.checks();
         self.post_codes.extend_from_slice(monitor.board().post_codes());
         if self.cfg.profile {
             self.profile = Some(monitor.profile());
@@ -212,6 +216,12 @@ impl Machine {
         self.profile.as_ref()
     }
 
+    /// What was verified and compared, over all boots.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        self.checks
+    }
+
     /// What the guest wrote to port 80h, if it was asked for.
     #[must_use]
     pub fn post_codes(&self) -> &[u8] {
@@ -241,5 +251,6 @@ fn exit_of(end: RunEnd) -> Exit {
         RunEnd::InstructionLimit => Exit::InstructionLimit,
         RunEnd::Quit => Exit::Quit,
         RunEnd::Difference(report) => Exit::Difference(report),
+        RunEnd::Refused(report) => Exit::Refused(report),
     }
 }

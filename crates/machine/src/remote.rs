@@ -39,6 +39,12 @@ impl Remote {
         shared.waiting.len() + shared.kicker.as_ref().map_or(0, Kicker::backlog)
     }
 
+    /// Guest instructions that the present boot retired, as of a moment ago.
+    #[must_use]
+    pub fn retired(&self) -> u64 {
+        self.lock().kicker.as_ref().map_or(0, Kicker::retired)
+    }
+
     /// Ends the run with [`crate::Exit::Quit`].
     pub fn quit(&self) {
         let mut shared = self.lock();

@@ -4,6 +4,7 @@
 //! wrong in a block ends in the interpreter at the guest instruction concerned, which alone decides
 //! what the architecture says.
 
+use crate::checks::Guard;
 use crate::config::{MonitorConfig, MonitorError};
 use crate::env::PagingEvent;
 use crate::heat::Heat;
@@ -51,11 +52,11 @@ pub(crate) struct Bt {
     code_writes: HashMap<u64, u32>,
     /// Callouts by instruction form, when profiling.
     callouts: HashMap<Code, u64>,
-    retired: u64,
+    pub(crate) retired: u64,
     /// Blocks entered from the dispatcher.
     pub(crate) dispatched: u64,
-    /// Instructions that lockstep compared.
-    pub(crate) compared: u64,
+    /// The verifier and what it needs.
+    pub(crate) guard: Guard,
 }
 
 /// Passes dropped mappings on to the target tables.
@@ -118,7 +119,7 @@ impl Bt {
             callouts: HashMap::new(),
             retired: 0,
             dispatched: 0,
-            compared: 0,
+            guard: Guard::new(options, cfg, features),
         })
     }
 
@@ -302,8 +303,8 @@ impl Monitor {
     }
 
     fn link(&mut self, site: u32, id: BlockId) {
-        if self.bt.options.contains(TranslatorOptions::LINK) {
-            self.bt.cache.link(site, id);
+        if self.bt.options.contains(TranslatorOptions::LINK) && self.bt.cache.link(site, id) {
+            self.link_verified(site);
         }
     }
 
@@ -360,7 +361,7 @@ impl Monitor {
             Source { eip: key.eip, bytes: &bytes[..len], page_left, max_instrs: MAX_INSTRS };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
-        if t.host.is_empty() {
+        if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
             return None;
         }
         let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
@@ -502,7 +503,7 @@ impl Monitor {
     }
 
     /// Runs the instruction that translated code left to the interpreter.
-    fn callout(&mut self) {
+    pub(crate) fn callout(&mut self) {
         let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
         let before = self.env.io.ledger.switch(row);
         self.step();

@@ -101,6 +101,9 @@ pub enum RunEnd {
     Quit,
     /// Lockstep found a difference; the report.
     Difference(String),
+    /// The verifier refused host code before it ran, or host code reached outside its window; the
+    /// report.
+    Refused(String),
 }
 
 /// The monitor could not start or go on; never the guest's fault.

@@ -65,8 +65,10 @@ impl Monitor {
         let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
         let Ok(lin) = u32::try_from(lin) else {
             // In the guard: the access wraps at 4 GiB.
+            self.outside_the_window(lin);
             return Fill::Interpret(Reason::NoHostMapping);
         };
+        self.bt.guard.checks.faults_inside += 1;
         let selected = self.bt.selected_window();
         let (windows, mut sink) = self.bt.windows_and_sink();
         let fill = windows.fault(&mut self.env.mmu, &mut self.env.io, lin, write, &mut sink);

@@ -2,6 +2,7 @@
 
 use crate::signals::KickTarget;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +17,8 @@ struct Mail {
 struct Shared {
     mail: Mutex<Mail>,
     arrived: Condvar,
+    /// Guest instructions so far, as of the last look at the mail.
+    retired: AtomicU64,
 }
 
 impl Shared {
@@ -39,6 +42,12 @@ impl Kicker {
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.0.lock().serial.len()
+    }
+
+    /// Guest instructions retired, as of a moment ago.
+    #[must_use]
+    pub fn retired(&self) -> u64 {
+        self.0.retired.load(Ordering::Relaxed)
     }
 
     /// Asks the run to end with [`crate::RunEnd::Quit`].
@@ -76,6 +85,11 @@ impl Inbox {
     /// From now on mail interrupts the thread of `vcpu`; `None`: no longer.
     pub fn attach(&self, vcpu: Option<KickTarget>) {
         self.0.lock().vcpu = vcpu;
+    }
+
+    /// Lets other threads know how far the guest is.
+    pub fn tell(&self, retired: u64) {
+        self.0.retired.store(retired, Ordering::Relaxed);
     }
 
     /// Takes at most `max` serial bytes, and tells whether the end was asked for.

@@ -8,6 +8,7 @@
 pub mod bios;
 mod bt;
 mod callouts;
+mod checks;
 mod clock;
 mod config;
 mod env;
@@ -21,6 +22,7 @@ mod run;
 pub mod signals;
 
 pub use bios::BiosHook;
+pub use checks::Checks;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd, UnknownEngine};
 pub use inbox::Kicker;
 pub use profile::{HotCallout, LedgerRow, Profile, Row};

@@ -95,14 +95,19 @@ impl Monitor {
     /// Instructions compared so far.
     #[must_use]
     pub fn compared(&self) -> u64 {
-        self.bt.compared
+        self.bt.guard.checks.compared
     }
 
     /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
     fn compare_block(&mut self, id: BlockId, pc: u64) {
         let mut limit = self.bt.cache.block(id).instrs;
+        if limit == 0 {
+            self.env.io.counters.callout_exits += 1;
+            return self.callout();
+        }
         while limit > 0 {
             let before = self.snapshot();
+            let counted = (self.bt.retired, self.env.io.clock.retired);
             let dry = self.dry_run(limit);
             if dry.journal.device {
                 break;
@@ -117,12 +122,14 @@ impl Monitor {
                     // say): compare what comes before, then let the interpreter do it.
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
+                    (self.bt.retired, self.env.io.clock.retired) = counted;
                     limit = at;
                     continue;
                 }
                 Stop::Trap(_) | Stop::End => {}
             }
-            self.bt.compared += u64::from(dry.ran);
+            self.bt.guard.checks.compared += u64::from(dry.ran);
+            self.bt.guard.checks.blocks_compared += 1;
             if let Some(what) = self.difference(&dry) {
                 self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
                 return;

@@ -201,6 +201,7 @@ impl Monitor {
         let row = self.env.io.ledger.switch(Row::Devices);
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
+        self.inbox.tell(self.env.io.clock.retired);
         let (bytes, quit) = self.inbox.take(SERIAL_CHUNK);
         let now = self.env.io.clock.now();
         self.serial_full = false;

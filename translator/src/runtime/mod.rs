@@ -16,7 +16,8 @@ pub mod memory;
 pub mod stubs;
 pub mod targets;
 
-use crate::{StubAddresses, Translation};
+use crate::verify::{Refusal, Subject, Verifier};
+use crate::{DirectExit, StubAddresses, Translation};
 use blocks::{Block, BlockId, BlockKey, Registry, Site};
 use enter::Entry;
 use memory::{CacheMemory, CacheMemoryError};
@@ -181,6 +182,12 @@ impl CodeCache {
         &self.registry.blocks[id as usize]
     }
 
+    /// The block that link site `site` belongs to.
+    #[must_use]
+    pub fn block_of(&self, site: u32) -> Option<BlockId> {
+        self.registry.sites.get(site as usize).map(|s| s.block)
+    }
+
     /// Host address of a block's entry.
     #[must_use]
     pub fn host_pc(&self, id: BlockId) -> u64 {
@@ -278,6 +285,36 @@ impl CodeCache {
     /// Reads host bytes at cache offset `off`; returns how many there were.
     pub fn read_host(&self, off: u32, out: &mut [u8]) -> usize {
         self.memory.read(off as usize, out)
+    }
+
+    /// Verifies block `id` as it lies in the cache, links included.
+    ///
+    /// # Errors
+    /// What it breaks.
+    pub fn verify(&self, id: BlockId, verifier: &mut Verifier) -> Result<u32, Refusal> {
+        let block = self.block(id);
+        let sites = &self.registry.sites[block.sites.start as usize..block.sites.end as usize];
+        let numbers = block.sites.clone();
+        let exits: Vec<_> = sites
+            .iter()
+            .zip(numbers)
+            .map(|(s, site)| DirectExit {
+                site,
+                patch_off: s.patch_off - block.host_off,
+                target: s.target,
+            })
+            .collect();
+        let subject = Subject {
+            host: &self.host_code(id),
+            base: self.host_pc(id),
+            stubs: &self.stubs.exits,
+            map: &block.map,
+            exits: &exits,
+        };
+        verifier.check(&subject, &|address| {
+            let found = self.locate(address);
+            found.is_some_and(|(id, off)| off == 0 && self.block(id).valid)
+        })
     }
 
     /// A block's host bytes, for reports.

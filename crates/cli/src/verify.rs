@@ -1,0 +1,339 @@
+//! `ringer verify`: any guest, in both engines with every block verified, and a report in the terms
+//! of Popek and Goldberg's three conditions.
+
+use crate::args::{RunArgs, VerifyArgs};
+use crate::error::CliError;
+use crate::report::JsonFile;
+use crate::run::{Lines, drive};
+use crate::serial::SerialSpec;
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ringer_machine::{
+    Checks, Engine, Exit, Machine, MachineConfig, Profile, Remote, TranslatorOptions, status,
+};
+use serde::Serialize;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bytes at the start of a file that say what it is: a Multiboot header lies in the first 8 KiB.
+const HEAD: u64 = 8192;
+const MULTIBOOT_MAGIC: [u8; 4] = 0x1bad_b002u32.to_le_bytes();
+/// Where a bzImage has its magic "HdrS".
+const BZIMAGE_MAGIC: std::ops::Range<usize> = 0x202..0x206;
+/// Where a boot sector has its signature.
+const SECTOR_END: std::ops::Range<usize> = 510..512;
+
+/// What a report cannot vouch for.
+const NOT_CHECKED: &[&str] = &[
+    "code that interprets, places and links blocks, and the entry and exit stubs, is trusted",
+    "an access to mapped host memory raises no fault: the verifier proves that blocks have none",
+    "no seccomp filter stands behind the verifier's list, which has no system call on it",
+];
+
+/// One guest's report. The JSON schema is this structure; fields are only ever added.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// The guest's file.
+    guest: String,
+    /// How the run ended.
+    end: String,
+    /// Wall seconds.
+    seconds: f64,
+    /// Guest instructions retired.
+    instructions: u64,
+    /// All three conditions held.
+    held: bool,
+    equivalence: Equivalence,
+    resource_control: ResourceControl,
+    efficiency: Efficiency,
+}
+
+/// Both engines came to the same state after every block.
+#[derive(Debug, Serialize)]
+struct Equivalence {
+    held: bool,
+    /// Instructions run both ways and compared.
+    instructions_compared: u64,
+    /// Comparisons.
+    blocks_compared: u64,
+    /// Instructions run once, by the interpreter (callouts, device accesses, what has no mode).
+    instructions_run_once: u64,
+    /// Differences: 0 or 1, since the first ends the run.
+    differences: u32,
+    /// The first in full.
+    first_difference: Option<String>,
+}
+
+/// Host code stayed where it must.
+#[derive(Debug, Serialize)]
+struct ResourceControl {
+    held: bool,
+    #[serde(flatten)]
+    checks: Checks,
+    /// The first refusal in full.
+    first_refusal: Option<String>,
+    /// What stays outside the check.
+    not_checked: &'static [&'static str],
+}
+
+/// Most instructions ran as host instructions. There is no threshold: it is a measure.
+#[derive(Debug, Serialize)]
+struct Efficiency {
+    /// Share of the guest's instructions that ran as host code, in per cent.
+    host_percent: f64,
+    /// Instructions that blocks left to the interpreter.
+    callouts: u64,
+    /// For each thousand instructions.
+    callouts_per_thousand: f64,
+    /// The forms that were most frequent.
+    top_callouts: Vec<ringer_machine::HotCallout>,
+}
+
+/// `ringer verify`.
+pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
+    let json = args.json.as_deref().map(JsonFile::create).transpose()?;
+    let guests = guests(args)?;
+    let mut reports = Vec::new();
+    let mut worst = status::POWER_OFF;
+    for (name, guest) in &guests {
+        let (report, status) = one(name, guest, guests.len() > 1)?;
+        worst = worst.max(status);
+        print(&report)?;
+        reports.push(report);
+    }
+    if guests.len() > 1 {
+        let held = reports.iter().filter(|r| r.held).count();
+        print(&format!("{held} of {} guests held", guests.len()))?;
+    }
+    if let Some(json) = json {
+        json.write(&reports)?;
+    }
+    Ok(worst)
+}
+
+/// The guests that were named, each with the options of its run.
+fn guests(args: &VerifyArgs) -> Result<Vec<(String, RunArgs)>, CliError> {
+    let r = &args.run;
+    let named = [&r.kernel, &r.multiboot, &r.rom, &r.bootsector].into_iter().flatten().next();
+    let mut guests = Vec::new();
+    if let Some(path) = named {
+        guests.push((path.display().to_string(), r.clone()));
+    }
+    for path in &args.guests {
+        guests.push((path.display().to_string(), recognised(path, r)?));
+    }
+    if guests.is_empty() { Err(CliError::NoGuest) } else { Ok(guests) }
+}
+
+/// The options `run` with the guest at `path`, as what its first bytes say it is.
+fn recognised(path: &Path, run: &RunArgs) -> Result<RunArgs, CliError> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.map_err(|source| CliError::Read { path: path.to_owned(), source })?;
+    let none =
+        RunArgs { kernel: None, multiboot: None, rom: None, bootsector: None, ..run.clone() };
+    let path = Some(path.to_owned());
+    let plain = RunArgs { initrd: Vec::new(), append: None, ..none.clone() };
+    Ok(if head.get(BZIMAGE_MAGIC) == Some(b"HdrS") {
+        RunArgs { kernel: path, ..none }
+    } else if head.chunks_exact(4).any(|word| word == MULTIBOOT_MAGIC) {
+        RunArgs { multiboot: path, ..none }
+    } else if head.get(SECTOR_END) == Some(&[0x55, 0xaa]) {
+        RunArgs { bootsector: path, ..plain }
+    } else {
+        RunArgs { rom: path, ..plain }
+    })
+}
+
+/// Runs one guest; its report and the process's exit status.
+fn one(name: &str, args: &RunArgs, many: bool) -> Result<(Report, u8), CliError> {
+    let source = args.source()?;
+    let config = args.machine(true)?;
+    let options = config.options | TranslatorOptions::VERIFY;
+    let engine = Engine::Lockstep;
+    let config = MachineConfig { engine, options, no_reboot: true, ..config };
+    let limit = config.max_instructions;
+    // Consoles of several guests in a row would drown the reports.
+    let serial = match &args.serial {
+        SerialSpec::Stdio if many => &SerialSpec::Null,
+        other => other,
+    };
+    let lines = Lines::open(serial, &args.debugcon)?;
+    let mut machine = Machine::new(config, &source, lines.sinks())?;
+    let stdio = *serial == SerialSpec::Stdio;
+    let progress = (!stdio).then(|| Progress::start(name, limit, machine.remote()));
+    let started = Instant::now();
+    let exit = drive(&mut machine, &lines, stdio);
+    drop(progress);
+    let exit = exit?;
+    let status = match exit {
+        Exit::Difference(_) | Exit::Refused(_) | Exit::Quit => exit.status(),
+        _ => status::POWER_OFF,
+    };
+    Ok((Report::new(name, &exit, &machine, started.elapsed().as_secs_f64()), status))
+}
+
+impl Report {
+    fn new(name: &str, exit: &Exit, machine: &Machine, seconds: f64) -> Self {
+        let checks = machine.checks();
+        let empty = Profile::default();
+        let profile = machine.profile().unwrap_or(&empty);
+        let instructions = machine.retired();
+        let share = |part: u64, of: f64| of * part as f64 / instructions.max(1) as f64;
+        let (difference, refusal) = match exit {
+            Exit::Difference(text) => (Some(text.clone()), None),
+            Exit::Refused(text) => (None, Some(text.clone())),
+            _ => (None, None),
+        };
+        let end = match exit {
+            Exit::Difference(_) => "the engines differ".to_owned(),
+            Exit::Refused(_) => "the verifier refused host code".to_owned(),
+            other => other.to_string(),
+        };
+        let controlled = refusal.is_none() && checks.refusals == 0 && checks.faults_outside == 0;
+        Self {
+            guest: name.to_owned(),
+            end,
+            seconds,
+            instructions,
+            held: difference.is_none() && controlled,
+            equivalence: Equivalence {
+                held: difference.is_none(),
+                instructions_compared: checks.compared,
+                blocks_compared: checks.blocks_compared,
+                instructions_run_once: profile.instructions_interpreted,
+                differences: u32::from(difference.is_some()),
+                first_difference: difference,
+            },
+            resource_control: ResourceControl {
+                held: controlled,
+                checks,
+                first_refusal: refusal,
+                not_checked: NOT_CHECKED,
+            },
+            efficiency: Efficiency {
+                host_percent: share(checks.compared, 100.0),
+                callouts: profile.callouts,
+                callouts_per_thousand: share(profile.callouts, 1000.0),
+                top_callouts: profile.hot_callouts.clone(),
+            },
+        }
+    }
+}
+
+fn verdict(held: bool) -> &'static str {
+    if held { "held" } else { "BROKEN" }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = HumanCount;
+        writeln!(f, "{}: {}", self.guest, self.end)?;
+        writeln!(f, "  {} guest instructions in {:.1} s", n(self.instructions), self.seconds)?;
+        let e = &self.equivalence;
+        writeln!(f, "equivalence: {}", verdict(e.held))?;
+        writeln!(
+            f,
+            "  {} instructions in {} blocks ran in both engines and were compared, {} ran once by \
+             the interpreter; {} differences",
+            n(e.instructions_compared),
+            n(e.blocks_compared),
+            n(e.instructions_run_once),
+            e.differences
+        )?;
+        if let Some(text) = &e.first_difference {
+            writeln!(f, "{}", text.trim_end())?;
+        }
+        self.control(f)?;
+        let e = &self.efficiency;
+        writeln!(f, "efficiency")?;
+        write!(
+            f,
+            "  {:.3} % of the instructions ran as host code; {} callouts, {:.3} per thousand",
+            e.host_percent,
+            n(e.callouts),
+            e.callouts_per_thousand
+        )?;
+        for c in &e.top_callouts {
+            write!(f, "\n    {:<34} {:>12}", c.instruction, c.count)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn control(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = HumanCount;
+        let r = &self.resource_control;
+        let c = &r.checks;
+        writeln!(f, "resource control: {}", verdict(r.held))?;
+        writeln!(
+            f,
+            "  {} blocks ({} host instructions, in lockstep's form and in bt's) were decoded again \
+             and verified before they ran; {} refused",
+            n(c.blocks_verified),
+            n(c.host_instructions_verified),
+            c.refusals
+        )?;
+        writeln!(
+            f,
+            "  {} host page faults in blocks, all looked at: {} outside a window and its guard",
+            n(c.faults_inside + c.faults_outside),
+            c.faults_outside
+        )?;
+        if let Some(text) = &r.first_refusal {
+            writeln!(f, "{}", text.trim_end())?;
+        }
+        for text in r.not_checked {
+            writeln!(f, "  not checked: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+fn print(what: &impl fmt::Display) -> Result<(), CliError> {
+    let written = writeln!(io::stdout(), "{what}");
+    written.map_err(|source| CliError::Output { what: "the report".to_owned(), source })
+}
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A bar on standard error while a guest runs, if that is a terminal.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn start(name: &str, limit: Option<u64>, remote: Remote) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(limit, ProgressDrawTarget::stderr());
+        let template = if limit.is_some() {
+            "{prefix} {bar:30} {human_pos}/{human_len} instructions {elapsed} (ETA {eta})"
+        } else {
+            "{prefix} {spinner} {human_pos} instructions {elapsed}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        let shown = bar.clone();
+        std::thread::spawn(move || {
+            while !shown.is_finished() {
+                shown.set_position(remote.retired());
+                std::thread::sleep(TICK);
+            }
+        });
+        Self { bar }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

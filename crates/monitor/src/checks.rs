@@ -1,0 +1,238 @@
+//! What is checked while a guest runs, besides running it: the verifier on every block before it
+//! runs, the addresses of host faults, and the sums that `ringer verify` reports.
+
+use crate::config::{Engine, MonitorConfig, RunEnd};
+use crate::run::Monitor;
+use ringer_cpu::Features;
+use ringer_translator::runtime::blocks::BlockId;
+use ringer_translator::verify::{Refusal, Subject, Verifier};
+use ringer_translator::{Mode, Source, Target, Translation, Translator, TranslatorOptions};
+use serde::Serialize;
+use std::ops::AddAssign;
+
+/// Bytes on both sides of a window in which an access that wraps at 4 GiB may end.
+const GUARD: u64 = 1 << 20;
+
+/// Sums over a run; fields are only ever added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Checks {
+    /// Instructions that lockstep ran both ways and compared.
+    pub compared: u64,
+    /// Times that a block (or its first part) was compared.
+    pub blocks_compared: u64,
+    /// Blocks whose host code the verifier passed, in every form in which they could run.
+    pub blocks_verified: u64,
+    /// Host instructions in them.
+    pub host_instructions_verified: u64,
+    /// Blocks verified again because a jump in them was patched.
+    pub links_verified: u64,
+    /// Blocks or links that the verifier refused.
+    pub refusals: u64,
+    /// Host faults in blocks whose address lay in the window or in the guard around it.
+    pub faults_inside: u64,
+    /// Host faults in blocks whose address lay anywhere else.
+    pub faults_outside: u64,
+}
+
+impl AddAssign for Checks {
+    fn add_assign(&mut self, other: Self) {
+        self.compared += other.compared;
+        self.blocks_compared += other.blocks_compared;
+        self.blocks_verified += other.blocks_verified;
+        self.host_instructions_verified += other.host_instructions_verified;
+        self.links_verified += other.links_verified;
+        self.refusals += other.refusals;
+        self.faults_inside += other.faults_inside;
+        self.faults_outside += other.faults_outside;
+    }
+}
+
+/// The verifier at work.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    verifier: Option<Verifier>,
+    /// Lockstep runs blocks without links and inline look-ups; this one makes the form that would
+    /// run without lockstep, which is verified too.
+    plain: Option<Translator>,
+    pub(crate) checks: Checks,
+}
+
+impl Guard {
+    pub(crate) fn new(options: TranslatorOptions, cfg: &MonitorConfig, features: Features) -> Self {
+        let lockstep = cfg.engine == Engine::Lockstep;
+        let on = cfg!(debug_assertions) || options.contains(TranslatorOptions::VERIFY) || lockstep;
+        let plain = on && options != cfg.options;
+        Self {
+            verifier: on.then(Verifier::new),
+            plain: plain.then(|| Translator::new(cfg.options, features)),
+            checks: Checks::default(),
+        }
+    }
+}
+
+impl Monitor {
+    /// What was checked so far.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        self.bt.guard.checks
+    }
+
+    /// Verifies `t`, the translation of `source`, when blocks are verified. False: it must not run,
+    /// and the run ends.
+    pub(crate) fn verified(
+        &mut self,
+        source: &Source<'_>,
+        mode: Mode,
+        target: &Target,
+        t: &Translation,
+    ) -> bool {
+        let Guard { verifier: Some(verifier), plain, checks } = &mut self.bt.guard else {
+            return true;
+        };
+        let other = plain.as_mut().map(|p| p.translate(source, mode, target, 0));
+        for t in [Some(t), other.as_ref()].into_iter().flatten() {
+            let subject = Subject {
+                host: &t.host,
+                base: target.base,
+                stubs: &target.stubs,
+                map: &t.map,
+                exits: &t.exits,
+            };
+            match verifier.check(&subject, &|_| false) {
+                Ok(n) => checks.host_instructions_verified += u64::from(n),
+                Err(refusal) => {
+                    checks.refusals += 1;
+                    let guest =
+                        ringer_translator::disasm_guest(source.bytes, source.eip, t.map.len());
+                    let host = ringer_translator::listing(&t.host, target.base);
+                    self.end = Some(RunEnd::Refused(report(&refusal, source.eip, &guest, &host)));
+                    return false;
+                }
+            }
+        }
+        checks.blocks_verified += 1;
+        true
+    }
+
+    /// Verifies the block of link site `site` as it is now patched.
+    pub(crate) fn link_verified(&mut self, site: u32) {
+        let Some(verifier) = &mut self.bt.guard.verifier else { return };
+        let Some(id) = self.bt.cache.block_of(site) else { return };
+        match self.bt.cache.verify(id, verifier) {
+            Ok(_) => self.bt.guard.checks.links_verified += 1,
+            Err(refusal) => {
+                self.bt.guard.checks.refusals += 1;
+                self.end = Some(RunEnd::Refused(self.report_block(id, &refusal)));
+            }
+        }
+    }
+
+    fn report_block(&self, id: BlockId, refusal: &Refusal) -> String {
+        let cache = &self.bt.cache;
+        let host = ringer_translator::listing(&cache.host_code(id), cache.host_pc(id));
+        report(refusal, cache.block(id).key.eip, "", &host)
+    }
+
+    /// A block faulted at `offset` from the window's base, which is not below 4 GiB. In the guard that
+    /// is an access that wraps; anywhere else the block broke out.
+    pub(crate) fn outside_the_window(&mut self, offset: u64) {
+        let beyond = (1u64 << 32..(1 << 32) + GUARD).contains(&offset);
+        let below = offset.wrapping_neg() <= GUARD;
+        if beyond || below {
+            return;
+        }
+        self.bt.guard.checks.faults_outside += 1;
+        let address = self.context.fault_addr;
+        let rip = self.context.fault_rip;
+        let mut text = format!("a block accessed {address:#x}, which is no guest memory\n");
+        if let Some((id, off)) = self.bt.cache.locate(rip) {
+            let host = self.bt.cache.host_code(id);
+            text += &format!(
+                "at +{off:04x} of the block at {:08x}:\n",
+                self.bt.cache.block(id).key.eip
+            );
+            text += &ringer_translator::listing(&host, self.bt.cache.host_pc(id));
+        }
+        self.end = Some(RunEnd::Refused(text));
+    }
+}
+
+fn report(refusal: &Refusal, eip: u32, guest: &str, host: &str) -> String {
+    format!("{refusal}\nguest block at {eip:08x}:\n{guest}host code:\n{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClockKind;
+    use ringer_cpu::CpuModel;
+    use ringer_devices::{Board, BoardConfig, SerialSink};
+    use ringer_mmu::GuestMemory;
+
+    struct Nowhere;
+
+    impl SerialSink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn monitor() -> Monitor {
+        let config =
+            BoardConfig { ram_size: 1 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+        let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
+        let cfg = MonitorConfig {
+            model: CpuModel::Pentium4,
+            engine: Engine::Lockstep,
+            tc_size: 1 << 20,
+            clock: ClockKind::Virtual,
+            max_instructions: None,
+            timeout: None,
+            profile: false,
+            options: TranslatorOptions::default(),
+        };
+        Monitor::new(cfg, GuestMemory::new(1 << 20).unwrap(), board).unwrap()
+    }
+
+    #[test]
+    fn a_block_that_breaks_out_never_runs_and_ends_the_run() {
+        let mut m = monitor();
+        // mov [ebx+8], eax; ret
+        let bytes = [0x89, 0x43, 0x08, 0xc3];
+        let source = Source { eip: 0x1000, bytes: &bytes, page_left: 4, max_instrs: 8 };
+        let (base, _) = m.bt.cache.next_place(4096).unwrap();
+        let target = Target { base, stubs: m.bt.cache.stub_addresses() };
+        let options = TranslatorOptions::default();
+        let features = CpuModel::Pentium4.features();
+        let mode = Mode::CPL0 | Mode::IOPL_OK;
+        let mut t = ringer_translator::translate(&source, mode, options, features, &target, 0);
+        assert!(m.verified(&source, mode, &target, &t));
+        assert_eq!(m.checks().blocks_verified, 1);
+        // GS becomes FS: the store would land in Rust's thread-locals.
+        let prefix = t.host.iter_mut().find(|b| **b == 0x65).unwrap();
+        *prefix = 0x64;
+        assert!(!m.verified(&source, mode, &target, &t));
+        assert_eq!(m.checks().refusals, 1);
+        let Some(RunEnd::Refused(report)) = m.end.take() else { panic!("the run goes on") };
+        assert!(
+            report.contains("none of the approved forms") && report.contains("fs:"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn a_fault_outside_the_window_and_its_guard_ends_the_run() {
+        let mut m = monitor();
+        for inside in
+            [1u64 << 32, (1 << 32) + 0xffff, 0u64.wrapping_sub(4), 0u64.wrapping_sub(GUARD)]
+        {
+            m.outside_the_window(inside);
+            assert_eq!(m.checks().faults_outside, 0, "{inside:#x}");
+        }
+        for outside in [(1u64 << 32) + GUARD, 1 << 33, 0u64.wrapping_sub(GUARD + 1), 1 << 63] {
+            m.outside_the_window(outside);
+            assert!(matches!(m.end.take(), Some(RunEnd::Refused(_))), "{outside:#x}");
+        }
+        assert_eq!(m.checks().faults_outside, 4);
+    }
+}

@@ -1,0 +1,149 @@
+//! What blocks may contain: data only. A new form that the emitter uses is a new line here, and
+//! deserves the question whether it can reach anything of the host's.
+//!
+//! The lists were written from the SDM (volume 1, chapter 5), not from the translator's table.
+
+use crate::context::ExecContext;
+use iced_x86::{Code, Mnemonic};
+use ringer_cpu::CpuState;
+use std::mem::offset_of;
+
+use Code as C;
+use Mnemonic as M;
+
+/// Instructions that only compute, on registers and memory operands of the approved forms, with
+/// operands of 8, 16 and 32 bits (or the FPU's, MMX's and SSE's own).
+#[rustfmt::skip]
+pub(super) const PLAIN: &[Mnemonic] = &[
+    // Moving
+    M::Mov, M::Movzx, M::Movsx, M::Xchg, M::Bswap, M::Xadd, M::Cmpxchg, M::Cmpxchg8b, M::Lea,
+    M::Cbw, M::Cwde, M::Cwd, M::Cdq, M::Xlatb,
+    M::Cmovo, M::Cmovno, M::Cmovb, M::Cmovae, M::Cmove, M::Cmovne, M::Cmovbe, M::Cmova,
+    M::Cmovs, M::Cmovns, M::Cmovp, M::Cmovnp, M::Cmovl, M::Cmovge, M::Cmovle, M::Cmovg,
+    // Arithmetic and logic
+    M::Add, M::Adc, M::Sub, M::Sbb, M::Cmp, M::And, M::Or, M::Xor, M::Test, M::Not, M::Neg, M::Inc,
+    M::Dec, M::Mul, M::Imul, M::Div, M::Idiv, M::Shl, M::Sal, M::Shr, M::Sar, M::Rol, M::Ror, M::Rcl,
+    M::Rcr, M::Shld, M::Shrd, M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr,
+    M::Seto, M::Setno, M::Setb, M::Setae, M::Sete, M::Setne, M::Setbe, M::Seta,
+    M::Sets, M::Setns, M::Setp, M::Setnp, M::Setl, M::Setge, M::Setle, M::Setg,
+    // Arithmetic flags and DF
+    M::Clc, M::Stc, M::Cmc, M::Cld, M::Std, M::Lahf, M::Sahf,
+    // Hints
+    M::Nop, M::Pause, M::Prefetchnta, M::Prefetcht0, M::Prefetcht1, M::Prefetcht2, M::Clflush,
+    M::Lfence, M::Mfence, M::Sfence,
+    // x87
+    M::Fld, M::Fst, M::Fstp, M::Fild, M::Fist, M::Fistp, M::Fbld, M::Fbstp, M::Fxch,
+    M::Fcmovb, M::Fcmove, M::Fcmovbe, M::Fcmovu, M::Fcmovnb, M::Fcmovne, M::Fcmovnbe, M::Fcmovnu,
+    M::Fadd, M::Faddp, M::Fiadd, M::Fsub, M::Fsubp, M::Fisub, M::Fsubr, M::Fsubrp, M::Fisubr,
+    M::Fmul, M::Fmulp, M::Fimul, M::Fdiv, M::Fdivp, M::Fidiv, M::Fdivr, M::Fdivrp, M::Fidivr,
+    M::Fprem, M::Fprem1, M::Fabs, M::Fchs, M::Frndint, M::Fscale, M::Fsqrt, M::Fxtract,
+    M::Fcom, M::Fcomp, M::Fcompp, M::Fucom, M::Fucomp, M::Fucompp, M::Ficom, M::Ficomp, M::Fcomi,
+    M::Fcomip, M::Fucomi, M::Fucomip, M::Ftst, M::Fxam, M::Fsin, M::Fcos, M::Fsincos, M::Fptan,
+    M::Fpatan, M::F2xm1, M::Fyl2x, M::Fyl2xp1, M::Fld1, M::Fldz, M::Fldpi, M::Fldl2e, M::Fldl2t,
+    M::Fldlg2, M::Fldln2, M::Fincstp, M::Fdecstp, M::Ffree, M::Fninit, M::Fnclex, M::Fnstcw,
+    M::Fldcw, M::Fnstsw, M::Fnop, M::Wait,
+    // MMX and SSE, integer
+    M::Movd, M::Movq, M::Packssdw, M::Packsswb, M::Packuswb, M::Punpckhbw, M::Punpckhwd,
+    M::Punpckhdq, M::Punpckhqdq, M::Punpcklbw, M::Punpcklwd, M::Punpckldq, M::Punpcklqdq,
+    M::Paddb, M::Paddw, M::Paddd, M::Paddq, M::Paddsb, M::Paddsw, M::Paddusb, M::Paddusw,
+    M::Psubb, M::Psubw, M::Psubd, M::Psubq, M::Psubsb, M::Psubsw, M::Psubusb, M::Psubusw,
+    M::Pmulhw, M::Pmulhuw, M::Pmullw, M::Pmuludq, M::Pmaddwd, M::Psadbw, M::Pavgb, M::Pavgw,
+    M::Pmaxsw, M::Pmaxub, M::Pminsw, M::Pminub, M::Pcmpeqb, M::Pcmpeqw, M::Pcmpeqd, M::Pcmpgtb,
+    M::Pcmpgtw, M::Pcmpgtd, M::Pand, M::Pandn, M::Por, M::Pxor, M::Psllw, M::Pslld, M::Psllq,
+    M::Pslldq, M::Psrlw, M::Psrld, M::Psrlq, M::Psrldq, M::Psraw, M::Psrad, M::Pextrw, M::Pinsrw,
+    M::Pmovmskb, M::Pshufw, M::Pshufd, M::Pshufhw, M::Pshuflw, M::Movntq, M::Movntdq, M::Movnti,
+    M::Movdqa, M::Movdqu, M::Movdq2q, M::Movq2dq, M::Emms,
+    // SSE and SSE2, floating point
+    M::Movaps, M::Movups, M::Movapd, M::Movupd, M::Movss, M::Movsd, M::Movlps, M::Movhps, M::Movlpd,
+    M::Movhpd, M::Movhlps, M::Movlhps, M::Movmskps, M::Movmskpd, M::Movntps, M::Movntpd,
+    M::Addps, M::Addss, M::Addpd, M::Addsd, M::Subps, M::Subss, M::Subpd, M::Subsd, M::Mulps,
+    M::Mulss, M::Mulpd, M::Mulsd, M::Divps, M::Divss, M::Divpd, M::Divsd, M::Sqrtps, M::Sqrtss,
+    M::Sqrtpd, M::Sqrtsd, M::Rcpps, M::Rcpss, M::Rsqrtps, M::Rsqrtss, M::Maxps, M::Maxss, M::Maxpd,
+    M::Maxsd, M::Minps, M::Minss, M::Minpd, M::Minsd, M::Cmpps, M::Cmpss, M::Cmppd, M::Cmpsd,
+    M::Comiss, M::Comisd, M::Ucomiss, M::Ucomisd, M::Andps, M::Andpd, M::Andnps, M::Andnpd, M::Orps,
+    M::Orpd, M::Xorps, M::Xorpd, M::Shufps, M::Shufpd, M::Unpckhps, M::Unpckhpd, M::Unpcklps,
+    M::Unpcklpd, M::Cvtpi2ps, M::Cvtpi2pd, M::Cvtps2pi, M::Cvtpd2pi, M::Cvttps2pi, M::Cvttpd2pi,
+    M::Cvtsi2ss, M::Cvtsi2sd, M::Cvtss2si, M::Cvtsd2si, M::Cvttss2si, M::Cvttsd2si, M::Cvtps2pd,
+    M::Cvtpd2ps, M::Cvtss2sd, M::Cvtsd2ss, M::Cvtdq2ps, M::Cvtdq2pd, M::Cvtps2dq, M::Cvtpd2dq,
+    M::Cvttps2dq, M::Cvttpd2dq, M::Stmxcsr,
+];
+
+/// VEX-encoded forms (all others are refused): shifts that leave the flags alone.
+pub(super) const VEX: &[Code] = &[
+    C::VEX_Shlx_r32_rm32_r32,
+    C::VEX_Shrx_r32_rm32_r32,
+    C::VEX_Sarx_r32_rm32_r32,
+    C::VEX_Rorx_r32_rm32_imm8,
+];
+
+/// String instructions, with or without a repeat prefix.
+#[rustfmt::skip]
+pub(super) const STRINGS: &[Code] = &[
+    C::Movsb_m8_m8, C::Movsw_m16_m16, C::Movsd_m32_m32, C::Cmpsb_m8_m8, C::Cmpsw_m16_m16,
+    C::Cmpsd_m32_m32, C::Stosb_m8_AL, C::Stosw_m16_AX, C::Stosd_m32_EAX, C::Lodsb_AL_m8,
+    C::Lodsw_AX_m16, C::Lodsd_EAX_m32, C::Scasb_AL_m8, C::Scasw_AX_m16, C::Scasd_EAX_m32,
+];
+
+/// Direct branches and their lengths without prefixes.
+#[rustfmt::skip]
+pub(super) const BRANCHES: &[(Code, usize)] = &[
+    (C::Jmp_rel32_64, 5), (C::Jmp_rel8_64, 2),
+    (C::Jo_rel32_64, 6), (C::Jno_rel32_64, 6), (C::Jb_rel32_64, 6), (C::Jae_rel32_64, 6),
+    (C::Je_rel32_64, 6), (C::Jne_rel32_64, 6), (C::Jbe_rel32_64, 6), (C::Ja_rel32_64, 6),
+    (C::Js_rel32_64, 6), (C::Jns_rel32_64, 6), (C::Jp_rel32_64, 6), (C::Jnp_rel32_64, 6),
+    (C::Jl_rel32_64, 6), (C::Jge_rel32_64, 6), (C::Jle_rel32_64, 6), (C::Jg_rel32_64, 6),
+    (C::Jo_rel8_64, 2), (C::Jno_rel8_64, 2), (C::Jb_rel8_64, 2), (C::Jae_rel8_64, 2),
+    (C::Je_rel8_64, 2), (C::Jne_rel8_64, 2), (C::Jbe_rel8_64, 2), (C::Ja_rel8_64, 2),
+    (C::Js_rel8_64, 2), (C::Jns_rel8_64, 2), (C::Jp_rel8_64, 2), (C::Jnp_rel8_64, 2),
+    (C::Jl_rel8_64, 2), (C::Jge_rel8_64, 2), (C::Jle_rel8_64, 2), (C::Jg_rel8_64, 2),
+    (C::Jrcxz_rel8_64, 2), (C::Jecxz_rel8_64, 3), (C::Loop_rel8_64_ECX, 3),
+    (C::Loope_rel8_64_ECX, 3), (C::Loopne_rel8_64_ECX, 3),
+];
+
+/// The only instructions with 64-bit operands, each in the patterns of `walk::Walk::wide`.
+#[rustfmt::skip]
+pub(super) const WIDE: &[Code] = &[
+    C::Mov_r64_rm64, C::Mov_rm64_r64, C::Lea_r64_m, C::Sub_rm64_imm32, C::Add_rm64_imm32,
+    C::Sub_rm64_imm8, C::Add_rm64_imm8, C::Pushfq, C::Popfq, C::Pop_r64, C::Jmp_rm64,
+];
+
+/// Instructions that add a register to their address by themselves, beyond what the operand says.
+#[rustfmt::skip]
+pub(super) const REACHING: &[Code] = &[
+    C::Bt_rm16_r16, C::Bt_rm32_r32, C::Bts_rm16_r16, C::Bts_rm32_r32, C::Btr_rm16_r16,
+    C::Btr_rm32_r32, C::Btc_rm16_r16, C::Btc_rm32_r32, C::Xlat_m8,
+];
+
+/// A part of the context that blocks use.
+pub(super) struct Field {
+    /// Its offset from r15.
+    pub at: usize,
+    /// Its bytes.
+    pub len: usize,
+    /// Whether blocks may write it.
+    pub write: bool,
+}
+
+const fn field(at: usize, len: usize, write: bool) -> Field {
+    Field { at, len, write }
+}
+
+/// Where the window's base is: the one 64-bit field whose value blocks may compute with.
+pub(super) const WINDOW_BASE: usize = offset_of!(ExecContext, window_base);
+
+const CPU: usize = offset_of!(ExecContext, cpu);
+
+/// The parts of the context that blocks may touch. Everything else there is the monitor's.
+pub(super) const CONTEXT: &[Field] = &[
+    field(CPU + offset_of!(CpuState, eip), 4, true),
+    field(CPU + offset_of!(CpuState, seg), size_of::<[ringer_cpu::segment::Segment; 6]>(), false),
+    field(offset_of!(ExecContext, if_flag), 4, true),
+    field(offset_of!(ExecContext, sys_flags), 4, false),
+    field(offset_of!(ExecContext, irq_pending), 4, false),
+    field(offset_of!(ExecContext, exit_arg), 4, true),
+    field(WINDOW_BASE, 8, false),
+    field(offset_of!(ExecContext, retired), 8, true),
+    field(offset_of!(ExecContext, budget), 8, true),
+    field(offset_of!(ExecContext, lookups), 8, true),
+    field(offset_of!(ExecContext, blocks), 8, true),
+];

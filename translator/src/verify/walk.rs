@@ -1,0 +1,476 @@
+//! The one pass over a block: each instruction against the lists, each operand against what is known.
+
+use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, VEX, WIDE, WINDOW_BASE};
+use super::state::{State, Value, is_anchor, is_scratch};
+use super::{Refusal, Rule, Subject};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
+    InstructionInfo, InstructionInfoFactory, Mnemonic, NasmFormatter, OpAccess, OpKind, Register,
+};
+use std::sync::OnceLock;
+
+/// Who an instruction code is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Refused,
+    Plain,
+    String,
+    Branch(u8),
+    Wide,
+}
+
+/// [`Kind`] by `Code`: the lists, made quick.
+fn kinds() -> &'static [Kind] {
+    static KINDS: OnceLock<Vec<Kind>> = OnceLock::new();
+    KINDS.get_or_init(|| Code::values().map(kind_of).collect())
+}
+
+fn kind_of(code: Code) -> Kind {
+    let form = code.op_code();
+    let legacy = form.encoding() == EncodingKind::Legacy || VEX.contains(&code);
+    if !legacy {
+        Kind::Refused
+    } else if WIDE.contains(&code) {
+        Kind::Wide
+    } else if STRINGS.contains(&code) {
+        Kind::String
+    } else if let Some((_, len)) = BRANCHES.iter().find(|(c, _)| *c == code) {
+        Kind::Branch(*len as u8)
+    } else if is_plain(code) {
+        Kind::Plain
+    } else {
+        Kind::Refused
+    }
+}
+
+pub(super) fn is_plain(code: Code) -> bool {
+    let form = code.op_code();
+    let listed = PLAIN.contains(&code.mnemonic()) || VEX.contains(&code);
+    let string = matches!(code.mnemonic(), Mnemonic::Movsd | Mnemonic::Cmpsd) && {
+        form.op_count() > 0 && (0..form.op_count()).all(|k| is_string_operand(code, k))
+    };
+    let harmless = form.mode64() && !form.is_privileged() && form.operand_size() != 64;
+    listed && harmless && !string && code.flow_control() == FlowControl::Next
+}
+
+fn is_string_operand(code: Code, k: u32) -> bool {
+    use iced_x86::OpCodeOperandKind as K;
+    matches!(code.op_code().op_kind(k), K::seg_rSI | K::es_rDI)
+}
+
+/// One verification.
+pub(super) struct Walk<'a> {
+    subject: &'a Subject<'a>,
+    entry: &'a dyn Fn(u64) -> bool,
+    info: &'a mut InstructionInfoFactory,
+    /// What is known before the next instruction; `None`: nothing runs into it.
+    state: Option<State>,
+    /// Forward branches on their way: offset of the target, and what is known there.
+    pending: Vec<(u32, State)>,
+    /// Ends of the rel32 fields of branches.
+    rel32: Vec<u32>,
+    /// Entries of the map seen so far.
+    mapped: usize,
+}
+
+type Verdict<T = ()> = Result<T, Rule>;
+
+impl<'a> Walk<'a> {
+    pub fn new(
+        subject: &'a Subject<'a>,
+        entry: &'a dyn Fn(u64) -> bool,
+        info: &'a mut InstructionInfoFactory,
+    ) -> Self {
+        Self {
+            subject,
+            entry,
+            info,
+            state: Some(State::entry()),
+            pending: Vec::new(),
+            rel32: Vec::new(),
+            mapped: 0,
+        }
+    }
+
+    /// Walks the block; the number of its host instructions.
+    pub fn run(mut self) -> Result<u32, Refusal> {
+        let subject = *self.subject;
+        let options = DecoderOptions::NONE;
+        let mut decoder = Decoder::with_ip(64, subject.host, subject.base, options);
+        let mut i = Instruction::default();
+        let mut count = 0;
+        while decoder.can_decode() {
+            let offset = decoder.position() as u32;
+            decoder.decode_out(&mut i);
+            let end = decoder.position() as u32;
+            self.instruction(&i, offset, end).map_err(|rule| refusal(&i, offset, rule))?;
+            count += 1;
+        }
+        let len = subject.host.len() as u32;
+        let last = |rule| refusal(&i, len, rule);
+        if self.state.is_some() || !self.pending.is_empty() {
+            return Err(last(Rule::End));
+        }
+        let exits_right = subject
+            .exits
+            .iter()
+            .all(|exit| self.rel32.binary_search(&exit.patch_off.wrapping_add(4)).is_ok());
+        if self.mapped != subject.map.len() || !exits_right {
+            return Err(last(Rule::Map));
+        }
+        Ok(count)
+    }
+
+    fn instruction(&mut self, i: &Instruction, offset: u32, end: u32) -> Verdict {
+        if i.is_invalid() {
+            return Err(Rule::Undecodable);
+        }
+        self.arrive(offset, end)?;
+        // Code that nothing runs into (an exit that is linked past its tail) is held to what holds
+        // at every boundary.
+        let mut state = self.state.unwrap_or(State::entry());
+        self.boundaries(&state, offset, end)?;
+        let kind = kinds()[i.code() as usize];
+        if kind == Kind::Refused {
+            return Err(Rule::Instruction);
+        }
+        prefixes(i)?;
+        let next = match kind {
+            Kind::Refused => false,
+            Kind::Branch(len) => self.branch(i, &mut state, usize::from(len))?,
+            Kind::Wide => self.wide(i, &mut state)?,
+            Kind::String => string(i, &mut state).map(|()| true)?,
+            Kind::Plain => self.plain(i, &mut state).map(|()| true)?,
+        };
+        self.state = next.then_some(state);
+        Ok(())
+    }
+
+    /// Joins the branches that lead to `offset`; none may lead between there and `end`.
+    fn arrive(&mut self, offset: u32, end: u32) -> Verdict {
+        let mut k = 0;
+        while k < self.pending.len() {
+            let (target, state) = self.pending[k];
+            if target == offset {
+                self.state = Some(match self.state {
+                    Some(here) => here.join(&state).ok_or(Rule::Stack)?,
+                    None => state,
+                });
+                self.pending.swap_remove(k);
+            } else if target > offset && target < end {
+                return Err(Rule::Middle);
+            } else {
+                k += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of the map that name this instruction.
+    fn boundaries(&mut self, state: &State, offset: u32, end: u32) -> Verdict {
+        while let Some(entry) = self.subject.map.get(self.mapped) {
+            if entry.host_off >= end {
+                break;
+            }
+            if entry.host_off != offset {
+                return Err(Rule::Map);
+            }
+            if !state.is_boundary() {
+                return Err(Rule::Boundary);
+            }
+            self.mapped += 1;
+        }
+        Ok(())
+    }
+
+    /// A direct branch; true when the next instruction may run.
+    fn branch(&mut self, i: &Instruction, state: &mut State, len: usize) -> Verdict<bool> {
+        if i.len() != len {
+            return Err(Rule::Prefix);
+        }
+        if matches!(i.op0_kind(), OpKind::NearBranch64) && len > 4 {
+            self.rel32.push((i.next_ip() - self.subject.base) as u32);
+        }
+        let counts = i.is_jcx_short() || i.is_loop() || i.is_loopcc();
+        if counts && !state.get(Register::RCX).is_narrow() {
+            return Err(Rule::WideAddress);
+        }
+        self.go(i, i.near_branch64(), state)?;
+        Ok(i.flow_control() == FlowControl::ConditionalBranch)
+    }
+
+    fn go(&mut self, i: &Instruction, target: u64, state: &State) -> Verdict {
+        let offset = target.wrapping_sub(self.subject.base);
+        if target >= i.next_ip() && offset < self.subject.host.len() as u64 {
+            self.pending.push((offset as u32, *state));
+            return Ok(());
+        }
+        let s = self.subject.stubs;
+        let stubs = [s.exit_link, s.exit_miss, s.exit_callout, s.exit_check, s.exit_budget];
+        if !stubs.contains(&target) && offset != 0 && !(self.entry)(target) {
+            return Err(Rule::Target);
+        }
+        if state.is_boundary() { Ok(()) } else { Err(Rule::Boundary) }
+    }
+
+    /// The approved patterns with 64-bit operands; true when the next instruction may run.
+    fn wide(&mut self, i: &Instruction, state: &mut State) -> Verdict<bool> {
+        match i.code() {
+            Code::Pushfq if !state.flags_pushed => state.flags_pushed = true,
+            Code::Popfq if state.flags_pushed => state.flags_pushed = false,
+            Code::Pop_r64 if state.flags_pushed && is_scratch(i.op0_register()) => {
+                state.flags_pushed = false;
+                state.set(i.op0_register(), Value::Any);
+            }
+            Code::Pushfq | Code::Popfq | Code::Pop_r64 => return Err(Rule::Stack),
+            Code::Jmp_rm64 => {
+                let from_table = i.op0_kind() == OpKind::Register
+                    && state.get(i.op0_register()) == Value::BlockEntry;
+                if !from_table {
+                    return Err(Rule::Indirect);
+                }
+                if !state.is_boundary() {
+                    return Err(Rule::Boundary);
+                }
+                return Ok(false);
+            }
+            Code::Lea_r64_m => lea(i, state)?,
+            Code::Mov_r64_rm64 => {
+                let to = i.op0_register();
+                if i.op1_kind() != OpKind::Memory || !is_scratch(to) {
+                    return Err(Rule::Wide);
+                }
+                let at = context(i, false)?;
+                state.set(to, if at == WINDOW_BASE { Value::WindowBase } else { Value::Any });
+            }
+            Code::Mov_rm64_r64 => {
+                if i.op0_kind() != OpKind::Memory || !is_scratch(i.op1_register()) {
+                    return Err(Rule::Wide);
+                }
+                context(i, true)?;
+            }
+            _ => {
+                if i.op0_kind() != OpKind::Memory {
+                    return Err(Rule::Wide);
+                }
+                context(i, true)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// An instruction that computes: its operands, and what becomes of the registers it writes.
+    fn plain(&mut self, i: &Instruction, state: &mut State) -> Verdict {
+        let info = self.info.info(i);
+        let mut loaded = None;
+        for k in 0..i.op_count() {
+            match i.op_kind(k) {
+                OpKind::Register => register(i.op_register(k))?,
+                OpKind::Memory if is_lea(i.code()) => {
+                    if matches!(i.memory_base(), Register::RIP | Register::EIP) {
+                        return Err(Rule::Memory);
+                    }
+                }
+                OpKind::Memory => loaded = memory(i, info.op_access(k), state)?,
+                OpKind::Immediate8
+                | OpKind::Immediate8_2nd
+                | OpKind::Immediate16
+                | OpKind::Immediate32
+                | OpKind::Immediate8to16
+                | OpKind::Immediate8to32 => {}
+                // Far pointers, string operands, immediates of 64-bit operations.
+                _ => return Err(Rule::Instruction),
+            }
+        }
+        write_registers(info, state)?;
+        if let Some(value) = loaded {
+            // `mov r32, [table]` is the one load whose result is worth knowing.
+            let to = i.op0_register();
+            if i.code() != Code::Mov_r32_rm32 || !is_scratch(to) {
+                return Err(Rule::Memory);
+            }
+            state.set(to, value);
+        }
+        Ok(())
+    }
+}
+
+/// Blocks lock nothing, and repeat string instructions only.
+fn prefixes(i: &Instruction) -> Verdict {
+    let repeated = i.has_rep_prefix() || i.has_repne_prefix();
+    if i.has_lock_prefix() || (repeated && !STRINGS.contains(&i.code())) {
+        return Err(Rule::Prefix);
+    }
+    Ok(())
+}
+
+fn is_lea(code: Code) -> bool {
+    matches!(code, Code::Lea_r16_m | Code::Lea_r32_m)
+}
+
+/// Registers that operands may name: those of the guest and the scratch ones, at most 32 bits wide.
+fn register(reg: Register) -> Verdict {
+    if reg.is_gpr() && reg.size() == 8 {
+        return Err(Rule::Wide);
+    }
+    let integer = reg.is_gpr() && !is_anchor(reg);
+    let known = integer || reg.is_st() || reg.is_mm() || (reg.is_xmm() && reg.number() < 8);
+    if known { Ok(()) } else { Err(Rule::Register) }
+}
+
+/// What an instruction without 64-bit operands leaves in the general registers.
+fn write_registers(info: &InstructionInfo, state: &mut State) -> Verdict {
+    for used in info.used_registers() {
+        let reg = used.register();
+        let access = used.access();
+        if !reg.is_gpr() || matches!(access, OpAccess::Read | OpAccess::CondRead | OpAccess::None) {
+            continue;
+        }
+        let full = reg.full_register();
+        if is_anchor(full) {
+            return Err(Rule::Anchor);
+        }
+        let before = state.get(full);
+        let always = matches!(access, OpAccess::Write | OpAccess::ReadWrite);
+        // A write to 32 bits is reported as one of the 64 that it clears or sets.
+        let after = match (reg.size(), always) {
+            (4 | 8, true) => Value::Narrow,
+            (4 | 8, false) => before.perhaps_narrow(),
+            _ => before.partly_written(),
+        };
+        state.set(full, after);
+    }
+    Ok(())
+}
+
+/// An explicit memory operand; what a load from it yields when that is worth knowing.
+fn memory(i: &Instruction, access: OpAccess, state: &State) -> Verdict<Option<Value>> {
+    let write = matches!(
+        access,
+        OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite
+    );
+    match i.segment_prefix() {
+        Register::GS => guest(i, state).map(|()| None),
+        Register::None if i.memory_base() == Register::R13 => {
+            table(i, write, state).map(|()| Some(Value::TableEntry))
+        }
+        Register::None => context(i, write).map(|_| None),
+        _ => Err(Rule::Memory),
+    }
+}
+
+/// `gs:[...]`: 32-bit addressing truncates in hardware; a 64-bit register alone must be narrow.
+fn guest(i: &Instruction, state: &State) -> Verdict {
+    let (base, index) = (i.memory_base(), i.memory_index());
+    if matches!(base, Register::RIP | Register::EIP) {
+        return Err(Rule::Memory);
+    }
+    let size = if base != Register::None {
+        base.size()
+    } else if index != Register::None {
+        index.size()
+    } else {
+        i.memory_displ_size() as usize
+    };
+    if size == 4 {
+        return Ok(());
+    }
+    let alone = base != Register::None
+        && index == Register::None
+        && i.memory_displacement64() == 0
+        && !REACHING.contains(&i.code());
+    if !alone || is_anchor(base) {
+        return Err(Rule::Memory);
+    }
+    if state.get(base).is_narrow() { Ok(()) } else { Err(Rule::WideAddress) }
+}
+
+/// `[r13 + scratch*4]`, read as 4 bytes.
+fn table(i: &Instruction, write: bool, state: &State) -> Verdict {
+    let index = i.memory_index();
+    let form = !write
+        && is_scratch(index)
+        && index.size() == 8
+        && i.memory_index_scale() == 4
+        && i.memory_displacement64() == 0
+        && i.memory_size().size() == 4;
+    if !form {
+        return Err(Rule::Memory);
+    }
+    if state.get(index).is_narrow() { Ok(()) } else { Err(Rule::WideAddress) }
+}
+
+/// `[r15 + field]`; the offset.
+fn context(i: &Instruction, write: bool) -> Verdict<usize> {
+    let form = i.segment_prefix() == Register::None
+        && i.memory_base() == Register::R15
+        && i.memory_index() == Register::None;
+    if !form {
+        return Err(Rule::Memory);
+    }
+    let at = usize::try_from(i.memory_displacement64() as i64).map_err(|_| Rule::Context)?;
+    let len = i.memory_size().size();
+    let inside =
+        CONTEXT.iter().any(|f| at >= f.at && at + len <= f.at + f.len && (f.write || !write));
+    if inside && len > 0 { Ok(at) } else { Err(Rule::Context) }
+}
+
+/// LEA with a 64-bit result: a pointer into the window, a block's address, or a scratch sum.
+fn lea(i: &Instruction, state: &mut State) -> Verdict {
+    let (to, base, index) = (i.op0_register(), i.memory_base(), i.memory_index());
+    if matches!(base, Register::RIP | Register::EIP) {
+        return Err(Rule::Memory);
+    }
+    let sum = index != Register::None
+        && i.memory_index_scale() == 1
+        && i.memory_displacement64() == 0
+        && base.size() == 8;
+    let known = |reg| if reg == Register::None { Value::Any } else { state.get(reg) };
+    let of_window = sum && known(index) == Value::WindowBase && known(base).is_narrow();
+    let of_cache = sum && index == Register::R14 && known(base) == Value::TableEntry;
+    let value = if matches!(to, Register::RSI | Register::RDI) {
+        if !of_window {
+            return Err(Rule::Wide);
+        }
+        Value::InWindow
+    } else if !is_scratch(to) {
+        return Err(Rule::Wide);
+    } else if of_cache {
+        Value::BlockEntry
+    } else {
+        Value::Any
+    };
+    state.set(to, value);
+    Ok(())
+}
+
+/// A string instruction: its pointers lie in the window, its count is 32 bits. It stops in the guard
+/// at the latest, where it faults; so afterwards nothing is known of the pointers.
+fn string(i: &Instruction, state: &mut State) -> Verdict {
+    if i.segment_prefix() != Register::None {
+        return Err(Rule::Memory);
+    }
+    let repeated = i.has_rep_prefix() || i.has_repne_prefix();
+    if repeated && !state.get(Register::RCX).is_narrow() {
+        return Err(Rule::String);
+    }
+    for k in 0..i.op_count() {
+        let pointer = match i.op_kind(k) {
+            OpKind::MemorySegRSI => Register::RSI,
+            OpKind::MemoryESRDI => Register::RDI,
+            OpKind::Register => continue,
+            _ => return Err(Rule::Memory),
+        };
+        if state.get(pointer) != Value::InWindow {
+            return Err(Rule::String);
+        }
+        state.set(pointer, Value::Any);
+    }
+    Ok(())
+}
+
+fn refusal(i: &Instruction, offset: u32, rule: Rule) -> Refusal {
+    let mut text = String::new();
+    NasmFormatter::new().format(i, &mut text);
+    Refusal { offset, rule, text }
+}
