@@ -1,5 +1,6 @@
 //! Listings of guest and host code, for reports and golden tests.
 
+use crate::Mode;
 use crate::context::ExecContext;
 use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
@@ -37,12 +38,12 @@ pub fn listing_with(host: &[u8], base: u64, names: &[(u64, &str)]) -> String {
     out
 }
 
-/// Guest code at `eip`, 32-bit, at most `max` instructions, in the same manner.
+/// Guest code at `eip` in `mode`, at most `max` instructions, in the same manner.
 #[must_use]
-pub fn disasm_guest(bytes: &[u8], eip: u32, max: usize) -> String {
+pub fn disasm_guest(bytes: &[u8], eip: u32, mode: Mode, max: usize) -> String {
     let mut formatter = formatter(None);
     let mut out = String::new();
-    let mut decoder = crate::translate::guest_decoder(bytes, eip);
+    let mut decoder = crate::translate::guest_decoder(bytes, eip, mode);
     let mut i = Instruction::default();
     for _ in 0..max {
         if !decoder.can_decode() {
@@ -150,6 +151,7 @@ fn context_field(offset: usize) -> Option<String> {
     let segment = SEGMENTS.get(within / size_of::<Segment>())?;
     match within % size_of::<Segment>() {
         at if at == offset_of!(Segment, base) => Some(format!("{segment}.base")),
+        at if at == offset_of!(Segment, limit) => Some(format!("{segment}.limit")),
         at if at == offset_of!(Segment, selector) => Some(format!("{segment}.selector")),
         _ => None,
     }

@@ -1,8 +1,10 @@
 //! The facts about the processor that change a translation.
 //!
 //! Two states with equal [`Mode`] run the same host code; a fact that is not here must be read from
-//! the execution context at run time. States that translated code does not cover at all (16-bit
-//! code, V86, single-stepping, armed breakpoints …) have no mode: the interpreter runs them.
+//! the execution context at run time: segment bases (CS's too: a target table belongs to one base),
+//! selectors, the limits of [`SegmentClass::Limited`]. States that translated code does not cover at
+//! all (single-stepping, armed breakpoints, a code segment with an uncommon limit …) have no mode:
+//! the interpreter runs them.
 
 use bitflags::bitflags;
 use iced_x86::Register;
@@ -11,11 +13,10 @@ use ringer_cpu::state::{CpuState, SegReg, cr0, cr4};
 use ringer_cpu::{Eflags, state};
 
 bitflags! {
-    /// The facts baked into a translation. CS and SS are always flat and 32-bit.
-    ///
-    /// A data segment with neither its `BASED` nor its `OTHER` bit is flat.
+    /// The facts baked into a translation. With none of the segment bits everything is flat and
+    /// 32-bit. A segment has at most one of its bits; with none of them it is flat.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-    pub struct Mode: u32 {
+    pub struct Mode: u64 {
         /// CPL 3.
         const USER = 1 << 0;
         /// CPL 0.
@@ -26,6 +27,13 @@ bitflags! {
         const FPU_OFF = 1 << 3;
         /// CR0.EM, CR0.TS or not CR4.OSFXSR: SSE instructions trap.
         const SSE_OFF = 1 << 4;
+        /// 16-bit code (CS.D clear, or V86 mode), with EIP and CS's limit such that every 16-bit
+        /// target is inside the segment.
+        const CODE16 = 1 << 5;
+        /// SS.B is clear: pushes and pops move SP only, and wrap at 64 KiB.
+        const STACK16 = 1 << 6;
+        /// Real mode: a load of a segment register changes its selector and base only.
+        const REAL = 1 << 7;
         /// ES is unlimited but has a base.
         const ES_BASED = 1 << 8;
         /// ES needs checks at each access.
@@ -42,6 +50,34 @@ bitflags! {
         const GS_BASED = 1 << 14;
         /// GS needs checks at each access.
         const GS_OTHER = 1 << 15;
+        /// SS is unlimited but has a base.
+        const SS_BASED = 1 << 16;
+        /// SS needs checks at each access.
+        const SS_OTHER = 1 << 17;
+        /// ES ends at 64 KiB and may have a base.
+        const ES_64K = 1 << 18;
+        /// ES has another limit.
+        const ES_LIMITED = 1 << 19;
+        /// DS ends at 64 KiB and may have a base.
+        const DS_64K = 1 << 20;
+        /// DS has another limit.
+        const DS_LIMITED = 1 << 21;
+        /// FS ends at 64 KiB and may have a base.
+        const FS_64K = 1 << 22;
+        /// FS has another limit.
+        const FS_LIMITED = 1 << 23;
+        /// GS ends at 64 KiB and may have a base.
+        const GS_64K = 1 << 24;
+        /// GS has another limit.
+        const GS_LIMITED = 1 << 25;
+        /// SS ends at 64 KiB and may have a base.
+        const SS_64K = 1 << 26;
+        /// SS has another limit.
+        const SS_LIMITED = 1 << 27;
+        /// CS is a data segment of 64 KiB, as in real and V86 mode: it can be written too.
+        const CS_64K = 1 << 28;
+        /// V86 mode.
+        const V86 = 1 << 29;
     }
 }
 
@@ -52,34 +88,95 @@ pub enum SegmentClass {
     Flat,
     /// No limit, writable, with a base that is read from the context at run time.
     Based,
-    /// Limited, read-only, expand-down, null …: each access is checked by the interpreter.
+    /// Writable, expand-up, limit FFFFh, any base: real and V86 mode's.
+    Limited64K,
+    /// Writable, expand-up, any limit and base, both read from the context at run time.
+    Limited,
+    /// Read-only, expand-down, null …: each access is checked by the interpreter.
     Other,
 }
 
 impl SegmentClass {
-    fn of(s: &Segment) -> Self {
-        // A code segment in a data segment register can be read but not written.
-        if !s.is_unlimited() || s.attr.contains(SegAttr::CODE) {
-            SegmentClass::Other
-        } else if s.base == 0 {
-            SegmentClass::Flat
+    /// The class of `s`. `moving`: real and V86 mode, where a load changes the base without changing
+    /// the class, so that base 0 is nothing special.
+    fn of(s: &Segment, moving: bool) -> Self {
+        let usable = s.attr.contains(SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE);
+        let unusable = SegAttr::NULL | SegAttr::CODE | SegAttr::EXPAND_DOWN;
+        if !usable || s.attr.intersects(unusable) {
+            return SegmentClass::Other;
+        }
+        match s.limit {
+            u32::MAX if s.base == 0 && !moving => SegmentClass::Flat,
+            u32::MAX => SegmentClass::Based,
+            0xffff => SegmentClass::Limited64K,
+            _ => SegmentClass::Limited,
+        }
+    }
+
+    /// The class in V86 mode, where every load makes the segment anew: only what such a load makes
+    /// is known to stay as it is.
+    fn of_v86(s: &Segment) -> Self {
+        let fresh = Segment::real(s.selector, 3);
+        if s.attr == fresh.attr && s.limit == fresh.limit {
+            SegmentClass::Limited64K
         } else {
-            SegmentClass::Based
+            SegmentClass::Other
         }
     }
 }
 
 /// Breakpoint enables of DR7, local and global.
 const DR7_ENABLES: u32 = 0xff;
+/// The last offset of a 64 KiB segment, and the largest IP.
+const LAST_16: u32 = 0xffff;
+
+/// The bits of a segment register for [`SegmentClass::Based`], `Limited64K`, `Limited`, `Other`.
+struct Bits([Mode; 4]);
+
+impl Bits {
+    /// Of a register other than CS; `None` for CS and what is no segment register.
+    fn of(reg: Register) -> Option<Self> {
+        use Mode as M;
+        Some(Self(match reg {
+            Register::ES => [M::ES_BASED, M::ES_64K, M::ES_LIMITED, M::ES_OTHER],
+            Register::SS => [M::SS_BASED, M::SS_64K, M::SS_LIMITED, M::SS_OTHER],
+            Register::DS => [M::DS_BASED, M::DS_64K, M::DS_LIMITED, M::DS_OTHER],
+            Register::FS => [M::FS_BASED, M::FS_64K, M::FS_LIMITED, M::FS_OTHER],
+            Register::GS => [M::GS_BASED, M::GS_64K, M::GS_LIMITED, M::GS_OTHER],
+            _ => return None,
+        }))
+    }
+
+    fn for_class(&self, class: SegmentClass) -> Mode {
+        match class {
+            SegmentClass::Flat => Mode::empty(),
+            SegmentClass::Based => self.0[0],
+            SegmentClass::Limited64K => self.0[1],
+            SegmentClass::Limited => self.0[2],
+            SegmentClass::Other => self.0[3],
+        }
+    }
+}
+
+/// The registers that [`Bits::of`] knows.
+const SEGMENTS: [(SegReg, Register); 5] = [
+    (SegReg::Es, Register::ES),
+    (SegReg::Ss, Register::SS),
+    (SegReg::Ds, Register::DS),
+    (SegReg::Fs, Register::FS),
+    (SegReg::Gs, Register::GS),
+];
 
 impl Mode {
-    /// The mode of `s`, or `None` when only the interpreter can run it: real or V86 mode, 16-bit or
-    /// non-flat CS or SS, single-stepping, an armed breakpoint, active alignment checking.
+    /// The mode of `s`, or `None` when only the interpreter can run it: single-stepping, an armed
+    /// breakpoint, active alignment checking, 16-bit code beyond IP FFFFh or with a limit below it,
+    /// 32-bit code with a limit.
     #[must_use]
     pub fn of(s: &CpuState) -> Option<Mode> {
         if !translatable(s) {
             return None;
         }
+        let (real, v86) = (!s.protected(), s.v86());
         let mut mode = Mode::empty();
         mode.set(Mode::USER, s.cpl == 3);
         mode.set(Mode::CPL0, s.cpl == 0);
@@ -87,55 +184,65 @@ impl Mode {
         let fpu_off = s.cr0 & (cr0::EM | cr0::TS) != 0;
         mode.set(Mode::FPU_OFF, fpu_off);
         mode.set(Mode::SSE_OFF, fpu_off || s.cr4 & cr4::OSFXSR == 0);
-        let data = [
-            (SegReg::Es, Mode::ES_BASED, Mode::ES_OTHER),
-            (SegReg::Ds, Mode::DS_BASED, Mode::DS_OTHER),
-            (SegReg::Fs, Mode::FS_BASED, Mode::FS_OTHER),
-            (SegReg::Gs, Mode::GS_BASED, Mode::GS_OTHER),
-        ];
-        for (reg, based, other) in data {
-            let class = SegmentClass::of(&s.seg[reg as usize]);
-            mode.set(based, class == SegmentClass::Based);
-            mode.set(other, class == SegmentClass::Other);
+        mode.set(Mode::CODE16, is_16(s));
+        mode.set(Mode::STACK16, !s.ss().is_32());
+        mode.set(Mode::REAL, real);
+        mode.set(Mode::V86, v86);
+        let class_of = |reg: SegReg| {
+            let segment = &s.seg[reg as usize];
+            if v86 { SegmentClass::of_v86(segment) } else { SegmentClass::of(segment, real) }
+        };
+        for (reg, name) in SEGMENTS {
+            let class = class_of(reg);
+            if class != SegmentClass::Flat {
+                mode |= Bits::of(name).map_or(Mode::empty(), |bits| bits.for_class(class));
+            }
         }
+        mode.set(Mode::CS_64K, class_of(SegReg::Cs) == SegmentClass::Limited64K);
         Some(mode)
     }
 
-    /// The class of segment register `reg` (one of iced's ES to GS). CS counts as
-    /// [`SegmentClass::Other`]: it can be read but never written.
+    /// The class of segment register `reg` (one of iced's ES to GS). A code segment counts as
+    /// [`SegmentClass::Other`]: it can be read at most.
     #[must_use]
     pub fn class(self, reg: Register) -> SegmentClass {
-        let (based, other) = match reg {
-            Register::SS => return SegmentClass::Flat,
-            Register::ES => (Mode::ES_BASED, Mode::ES_OTHER),
-            Register::DS => (Mode::DS_BASED, Mode::DS_OTHER),
-            Register::FS => (Mode::FS_BASED, Mode::FS_OTHER),
-            Register::GS => (Mode::GS_BASED, Mode::GS_OTHER),
-            _ => return SegmentClass::Other,
+        let Some(bits) = Bits::of(reg) else {
+            let data = reg == Register::CS && self.contains(Mode::CS_64K);
+            return if data { SegmentClass::Limited64K } else { SegmentClass::Other };
         };
-        if self.contains(other) {
-            SegmentClass::Other
-        } else if self.contains(based) {
-            SegmentClass::Based
-        } else {
-            SegmentClass::Flat
-        }
+        [SegmentClass::Based, SegmentClass::Limited64K, SegmentClass::Limited, SegmentClass::Other]
+            .into_iter()
+            .find(|class| self.contains(bits.for_class(*class)))
+            .unwrap_or(SegmentClass::Flat)
     }
+
+    /// 16 or 32: how the code's bytes are decoded.
+    #[must_use]
+    pub fn bitness(self) -> u32 {
+        if self.contains(Mode::CODE16) { 16 } else { 32 }
+    }
+
+    /// The last EIP that translated code of this mode may reach.
+    #[must_use]
+    pub fn last_eip(self) -> u32 {
+        if self.contains(Mode::CODE16) { LAST_16 } else { u32::MAX }
+    }
+}
+
+fn is_16(s: &CpuState) -> bool {
+    !s.cs().is_32() || s.v86()
+}
+
+/// Whether no target that the code can name is beyond CS's limit.
+fn code_fits(s: &CpuState) -> bool {
+    let cs = s.cs();
+    if is_16(s) { s.eip <= LAST_16 && cs.limit >= LAST_16 } else { cs.limit == u32::MAX }
 }
 
 fn translatable(s: &CpuState) -> bool {
     let flags = s.flags();
     let checks_alignment = s.cpl == 3 && s.cr0 & state::cr0::AM != 0 && flags.contains(Eflags::AC);
-    let (cs, ss) = (s.cs(), s.ss());
-    s.protected()
-        && !s.v86()
-        && cs.is_32()
-        && cs.is_flat()
-        && ss.is_32()
-        && SegmentClass::of(ss) == SegmentClass::Flat
-        && !flags.contains(Eflags::TF)
-        && s.dr[7] & DR7_ENABLES == 0
-        && !checks_alignment
+    code_fits(s) && !flags.contains(Eflags::TF) && s.dr[7] & DR7_ENABLES == 0 && !checks_alignment
 }
 
 #[cfg(test)]
@@ -164,15 +271,18 @@ mod tests {
 
     #[test]
     fn states_that_need_the_interpreter_have_no_mode() {
-        let changes: [fn(&mut CpuState); 9] = [
-            |s| s.cr0 = 0,
-            |s| s.eflags |= Eflags::VM.bits(),
+        let changes: [fn(&mut CpuState); 6] = [
             |s| s.eflags |= Eflags::TF.bits(),
             |s| s.dr[7] |= 2,
-            |s| s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB),
-            |s| s.seg[SegReg::Ss as usize].attr.remove(SegAttr::DB),
-            |s| s.seg[SegReg::Ss as usize].limit = 0xffff,
-            |s| s.seg[SegReg::Cs as usize].base = 16,
+            |s| s.seg[SegReg::Cs as usize].limit = 0xffff,
+            |s| {
+                s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB);
+                s.seg[SegReg::Cs as usize].limit = 0xfffe;
+            },
+            |s| {
+                s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB);
+                s.eip = 0x1_0000;
+            },
             |s| {
                 s.cpl = 3;
                 s.cr0 |= cr0::AM;
@@ -199,5 +309,35 @@ mod tests {
         assert_eq!(mode.class(Register::DS), SegmentClass::Flat);
         assert_eq!(mode.class(Register::SS), SegmentClass::Flat);
         assert_eq!(mode.class(Register::CS), SegmentClass::Other);
+        s.seg[SegReg::Es as usize] = Segment { limit: 0xffff, ..flat_segment(false) };
+        s.seg[SegReg::Ss as usize] = Segment { limit: 0xfff, ..flat_segment(false) };
+        s.seg[SegReg::Ss as usize].attr.remove(SegAttr::DB);
+        let mode = Mode::of(&s).unwrap();
+        assert_eq!(mode.class(Register::ES), SegmentClass::Limited64K);
+        assert_eq!(mode.class(Register::SS), SegmentClass::Limited);
+        assert!(mode.contains(Mode::STACK16) && !mode.contains(Mode::CODE16));
+    }
+
+    #[test]
+    fn real_and_v86_segments_are_of_one_class_whatever_their_base() {
+        let real = Mode::of(&CpuState::reset(0)).unwrap();
+        for reg in [Register::ES, Register::CS, Register::SS, Register::DS, Register::FS] {
+            assert_eq!(real.class(reg), SegmentClass::Limited64K, "{reg:?}");
+        }
+        assert!(real.contains(Mode::REAL | Mode::CODE16 | Mode::STACK16));
+        let mut s = CpuState::reset(0);
+        s.seg[SegReg::Ds as usize].limit = u32::MAX;
+        assert_eq!(Mode::of(&s).unwrap().class(Register::DS), SegmentClass::Based, "unreal mode");
+        s.cr0 = cr0::PE;
+        s.eflags |= Eflags::VM.bits();
+        s.cpl = 3;
+        s.seg = [Segment::real(0x1000, 3); 6];
+        s.seg[SegReg::Gs as usize].limit = 0xfff;
+        let v86 = Mode::of(&s).unwrap();
+        assert!(
+            v86.contains(Mode::V86 | Mode::CODE16 | Mode::STACK16) && !v86.contains(Mode::REAL)
+        );
+        assert_eq!(v86.class(Register::SS), SegmentClass::Limited64K);
+        assert_eq!(v86.class(Register::GS), SegmentClass::Other);
     }
 }

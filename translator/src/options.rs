@@ -27,6 +27,10 @@ bitflags! {
         const INLINE_XCHG = 1 << 8;
         /// Accesses through segments with a base run inline.
         const INLINE_BASED = 1 << 9;
+        /// 16-bit addresses, and accesses through segments with a limit, run inline.
+        const INLINE_LIMITED = 1 << 12;
+        /// In real and V86 mode, loads of segment registers run inline.
+        const INLINE_SEGLOAD = 1 << 13;
         /// Pushes and pops of a block move ESP together, at its end or where ESP is asked for.
         const FOLD_ESP = 1 << 11;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
@@ -46,6 +50,7 @@ bitflags! {
         const REWRITES = Self::IDENTITY.bits() | Self::INLINE_STACK.bits()
             | Self::INLINE_BRANCH.bits() | Self::INLINE_STRINGS.bits() | Self::INLINE_FLAGS.bits()
             | Self::INLINE_SEGREAD.bits() | Self::INLINE_XCHG.bits() | Self::INLINE_BASED.bits()
+            | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
             | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits();
     }
 }

@@ -22,8 +22,10 @@ use ringer_cpu::Features;
 /// Where the guest's bytes are.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// EIP of the first byte; CS is flat, so also its linear address.
+    /// EIP of the first byte.
     pub eip: u32,
+    /// Linear address of the first byte: CS's base plus `eip`. Only its place in the page counts.
+    pub linear: u32,
     /// From `eip` to the end of its page, then, if the caller has them, bytes of the next page.
     pub bytes: &'a [u8],
     /// How many of `bytes` are in the first page.
@@ -215,7 +217,7 @@ impl Translator {
         target: &Target,
         first_site: u32,
     ) -> Translation {
-        self.emitter.begin(src.eip, mode, target, first_site);
+        self.emitter.begin(src, mode, target, first_site);
         let mut draft = Draft {
             instrs: 0,
             guest_len: 0,
@@ -242,7 +244,7 @@ impl Translator {
 
     fn body(&mut self, src: &Source<'_>, draft: &mut Draft) -> Terminator {
         let page_left = (src.page_left as usize).min(src.bytes.len()) as u32;
-        let mut decoder = Decoder::with_ip(32, src.bytes, u64::from(src.eip), DECODER);
+        let mut decoder = guest_decoder(src.bytes, src.eip, self.emitter.mode());
         let mut instruction = Instruction::default();
         let mut shadow = None;
         loop {
@@ -263,8 +265,9 @@ impl Translator {
                 self.emitter.forbid_links();
             }
             draft.guest_len = end;
-            // An instruction that wraps round the end of the address space is not ours to judge.
-            let wraps = u64::from(src.eip) + u64::from(end) > 1 << 32;
+            // An instruction that wraps round the end of the code segment is not ours to judge.
+            let last = u64::from(self.emitter.mode().last_eip());
+            let wraps = u64::from(src.eip) + u64::from(end) > last + 1;
             let step = if cut || wraps { Err(Refused) } else { self.one(&instruction, draft) };
             match (step, shadow.take()) {
                 (Ok(Step::Next), None) if draft.crosses_page => {
@@ -307,6 +310,7 @@ impl Translator {
         }
         let (start, esp) = (self.emitter.offset(), self.emitter.esp);
         self.emitter.done = draft.instrs;
+        self.emitter.here = i.ip32();
         let step = match treatment {
             Treatment::Callout => Err(Refused),
             Treatment::Innocuous => self.emitter.identity(i).map(|()| Step::Next),
@@ -405,7 +409,7 @@ fn folds(treatment: Treatment, i: &Instruction) -> bool {
     known && !names_esp
 }
 
-/// The same decoding as the translator's, for listings.
-pub(crate) fn guest_decoder(bytes: &[u8], eip: u32) -> Decoder<'_> {
-    Decoder::with_ip(32, bytes, u64::from(eip), DECODER)
+/// The translator's decoding, also for listings.
+pub(crate) fn guest_decoder(bytes: &[u8], eip: u32, mode: Mode) -> Decoder<'_> {
+    Decoder::with_ip(mode.bitness(), bytes, u64::from(eip), DECODER)
 }

@@ -174,7 +174,13 @@ fn translated(guest: &[u8]) -> Translation {
         exit_check: 0x1030,
         exit_budget: 0x1040,
     };
-    let src = Source { eip: EIP, bytes: guest, page_left: guest.len() as u32, max_instrs: 64 };
+    let src = Source {
+        eip: EIP,
+        linear: EIP,
+        bytes: guest,
+        page_left: guest.len() as u32,
+        max_instrs: 64,
+    };
     let mode = Mode::CPL0 | Mode::IOPL_OK | Mode::FS_BASED | Mode::GS_BASED;
     let target = Target { base: BASE, stubs };
     translate(&src, mode, TranslatorOptions::default(), Features::all(), &target, 0)

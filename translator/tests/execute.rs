@@ -97,7 +97,13 @@ impl Guest {
     fn run(&mut self, code: &[u8]) -> u32 {
         let mut bytes = code.to_vec();
         bytes.push(HLT);
-        let src = Source { eip: EIP, bytes: &bytes, page_left: bytes.len() as u32, max_instrs: 64 };
+        let src = Source {
+            eip: EIP,
+            linear: EIP,
+            bytes: &bytes,
+            page_left: bytes.len() as u32,
+            max_instrs: 64,
+        };
         let (base, first_site) = self.cache.next_place(4096).expect("room");
         let target = Target { base, stubs: self.cache.stub_addresses() };
         let t = Translator::new(self.options, Features::all())

@@ -5,7 +5,7 @@
 //! writes the listings anew; read the difference before committing it.
 //!
 //! Keys: `mode` (names of [`Mode`] bits), `options` (names of switches; `-NAME` takes one from the
-//! default), `features` (default: all), `eip`, `page-left`, `max`, `guest`.
+//! default), `features` (default: all), `eip`, `cs-base`, `page-left`, `max`, `guest`.
 
 use ringer_cpu::Features;
 use ringer_translator::listing::listing_with;
@@ -30,6 +30,7 @@ struct Case {
     options: TranslatorOptions,
     features: Features,
     eip: u32,
+    cs_base: u32,
     page_left: Option<u32>,
     max: u32,
     guest: Vec<u8>,
@@ -62,6 +63,7 @@ fn parse(head: &str) -> Case {
         options: TranslatorOptions::default(),
         features: Features::all(),
         eip: 0x40_1000,
+        cs_base: 0,
         page_left: None,
         max: 64,
         guest: Vec::new(),
@@ -80,6 +82,7 @@ fn parse(head: &str) -> Case {
                 case.features = bits.fold(Features::empty(), |all, bit| all | bit);
             }
             "eip" => case.eip = number(value),
+            "cs-base" => case.cs_base = number(value),
             "page-left" => case.page_left = Some(number(value)),
             "max" => case.max = number(value),
             "guest" => {
@@ -122,6 +125,7 @@ fn render(case: &Case) -> String {
     let to_page_end = 0x1000 - (case.eip & 0xfff);
     let src = Source {
         eip: case.eip,
+        linear: case.cs_base.wrapping_add(case.eip),
         bytes: &case.guest,
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
@@ -134,7 +138,7 @@ fn render(case: &Case) -> String {
         panic!("the verifier refuses a golden block: {refusal}");
     }
     let mut out = String::from("guest\n");
-    out += &disasm_guest(&case.guest, case.eip, 100);
+    out += &disasm_guest(&case.guest, case.eip, case.mode, 100);
     out += "host\n";
     out += &without_context_bytes(&listing_with(&t.host, BASE, &STUBS));
     let _ = writeln!(out, "ends {:x?}", t.terminator);

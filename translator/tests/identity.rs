@@ -157,12 +157,16 @@ fn emitted_instructions_do_what_the_guest_s_do() {
     for case in 0..CASES {
         let bytes = random_bytes(&mut random);
         let (opts, translator) = &mut translators[(case & 1) as usize];
-        let src = Source { eip: 0x1000, bytes: &bytes, page_left: 16, max_instrs: 1 };
+        let src =
+            Source { eip: 0x1000, linear: 0x1000, bytes: &bytes, page_left: 16, max_instrs: 1 };
         let target = Target { base: BASE, stubs };
         let t = translator.translate(&src, Mode::CPL0, &target, 0);
         let options = DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD;
         let guest = Decoder::with_ip(32, &bytes, 0x1000, options).decode();
-        if t.instrs == 0 || !is_single(guest.code()) {
+        let address_16 = guest.memory_base().is_gpr16()
+            || guest.memory_index().is_gpr16()
+            || guest.memory_displ_size() == 2;
+        if t.instrs == 0 || !is_single(guest.code()) || address_16 {
             continue;
         }
         let host = Decoder::with_ip(64, &t.host, BASE, DecoderOptions::NONE).decode();

@@ -16,7 +16,7 @@ use ringer_cpu::{Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
 use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
-use ringer_translator::runtime::targets::Targets;
+use ringer_translator::runtime::targets::{Selection, Targets};
 use ringer_translator::runtime::{CodeCache, set_gs_base};
 use ringer_translator::{Mode, Source, Target, Translator, TranslatorOptions};
 use std::ops::Range;
@@ -42,8 +42,8 @@ pub(crate) struct Bt {
     translator: Translator,
     options: TranslatorOptions,
     heat: Heat,
-    /// (window, mode) whose base and table are loaded in the context.
-    selected: Option<(WindowId, Mode)>,
+    /// Whose window base and table are loaded in the context.
+    selected: Option<Selection>,
     /// GS base as last set on this thread.
     gs_base: u64,
     /// A direct exit that wants to be linked to the next block.
@@ -62,7 +62,7 @@ pub(crate) struct Bt {
 /// Passes dropped mappings on to the target tables.
 pub(crate) struct Sink<'a> {
     targets: &'a mut Targets,
-    selected: &'a mut Option<(WindowId, Mode)>,
+    selected: &'a mut Option<Selection>,
 }
 
 impl DropSink for Sink<'_> {
@@ -72,7 +72,7 @@ impl DropSink for Sink<'_> {
 
     fn window_gone(&mut self, window: WindowId) {
         self.targets.drop_window(window);
-        if self.selected.is_some_and(|(w, _)| w == window) {
+        if self.selected.is_some_and(|s| s.window == window) {
             *self.selected = None;
         }
     }
@@ -140,7 +140,7 @@ impl Bt {
     }
 
     pub(crate) fn selected_window(&self) -> Option<WindowId> {
-        self.selected.map(|(window, _)| window)
+        self.selected.map(|s| s.window)
     }
 
     /// The next entry may be on another thread: its GS base is unknown.
@@ -246,30 +246,32 @@ impl Monitor {
         self.bt.selected = None;
     }
 
-    /// Makes the window and the target table of the running (address space, privilege, mode)
-    /// current.
-    fn select(&mut self, mode: Mode) -> Result<WindowId, MonitorError> {
-        if let Some((window, m)) = self.bt.selected {
-            if m == mode {
-                return Ok(window);
+    /// Makes the window and the target table of the running (address space, privilege, mode, code
+    /// segment) current.
+    fn select(&mut self, mode: Mode) -> Result<Selection, MonitorError> {
+        let cs_base = self.context.cpu.cs().base;
+        if let Some(s) = self.bt.selected {
+            if s.mode == mode && s.cs_base == cs_base {
+                return Ok(s);
             }
         }
         let user = self.context.cpu.cpl == 3;
         let (windows, mut sink) = self.bt.windows_and_sink();
         let active = windows.activate(&mut self.env.mmu, user, &mut sink);
-        let (id, base) = (active.id, active.base);
-        let table = self.bt.cache.targets.select(id, mode).map_err(MonitorError::Targets)?;
-        self.context.window_base = base;
+        let selection = Selection { window: active.id, mode, cs_base };
+        let table = self.bt.cache.targets.select(selection).map_err(MonitorError::Targets)?;
+        self.context.window_base = active.base;
         self.context.target_table = table;
-        self.bt.selected = Some((id, mode));
-        Ok(id)
+        self.bt.selected = Some(selection);
+        Ok(selection)
     }
 
     /// Finds the block at EIP; translates it when it is hot.
     pub(crate) fn find(&mut self, mode: Mode) -> Result<Found, MonitorError> {
-        let window = self.select(mode)?;
+        let selection = self.select(mode)?;
         let eip = self.context.cpu.eip;
-        let off = self.bt.cache.targets.get(window, mode, eip);
+        let linear = selection.cs_base.wrapping_add(eip);
+        let off = self.bt.cache.targets.get(selection, eip);
         if off != 0 {
             if let Some(site) = self.bt.pending_link.take() {
                 if let Some(id) = self.bt.cache.at_offset(off) {
@@ -279,10 +281,10 @@ impl Monitor {
             return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
         }
         let who = privilege(&self.context);
-        let Ok(pa) = self.env.mmu.fetch_pa(&mut self.env.io, eip, who) else {
+        let Ok(pa) = self.env.mmu.fetch_pa(&mut self.env.io, linear, who) else {
             return Ok(Found::Cold);
         };
-        let second = self.second_frame(eip, who);
+        let second = self.second_frame(linear, who);
         let cache = &self.bt.cache;
         let whole = BlockKey { pa, eip, mode, second: None };
         let crossing = BlockKey { second, ..whole };
@@ -290,12 +292,12 @@ impl Monitor {
         let id = match found {
             Some(id) => id,
             None if !self.bt.heat.visit(pa) => return Ok(Found::Cold),
-            None => match self.translate(whole, second)? {
+            None => match self.translate(whole, linear, second)? {
                 Some(id) => id,
                 None => return Ok(Found::Cold),
             },
         };
-        self.enter_target(window, id);
+        self.enter_target(selection, id);
         if let Some(site) = self.bt.pending_link.take() {
             self.link(site, id);
         }
@@ -308,40 +310,47 @@ impl Monitor {
         }
     }
 
-    /// The frame of the page after EIP's, when an instruction at EIP could reach into it.
-    fn second_frame(&mut self, eip: u32, who: Privilege) -> Option<u64> {
-        if eip & 0xfff < 0xff1 {
+    /// The frame of the page after `linear`'s, when an instruction there could reach into it.
+    fn second_frame(&mut self, linear: u32, who: Privilege) -> Option<u64> {
+        if linear & 0xfff < 0xff1 {
             return None;
         }
-        let next = (eip | 0xfff).checked_add(1)?;
+        let next = (linear | 0xfff).checked_add(1)?;
         self.env.mmu.fetch_pa(&mut self.env.io, next, who).ok().map(|pa| pa >> 12)
     }
 
     /// Enters a block into the running window's target table.
-    fn enter_target(&mut self, window: WindowId, id: BlockId) {
+    fn enter_target(&mut self, selection: Selection, id: BlockId) {
         let block = self.bt.cache.block(id);
         let (key, off) = (block.key, block.host_off);
+        let page = selection.cs_base.wrapping_add(key.eip) >> 12;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        windows.note_fetch(&mut self.env.mmu, key.eip >> 12, &mut sink);
+        windows.note_fetch(&mut self.env.mmu, page, &mut sink);
         if key.second.is_some() {
-            windows.note_fetch(&mut self.env.mmu, (key.eip >> 12).wrapping_add(1), &mut sink);
+            windows.note_fetch(&mut self.env.mmu, page.wrapping_add(1), &mut sink);
         }
-        self.bt.cache.targets.set(window, key.mode, key.eip, off);
+        self.bt.cache.targets.set(selection, key.eip, off);
     }
 
     /// Translates the block at `key`. `None`: nothing here can run as host code.
     fn translate(
         &mut self,
         key: BlockKey,
+        linear: u32,
         second: Option<u64>,
     ) -> Result<Option<BlockId>, MonitorError> {
         let row = self.env.io.ledger.switch(Row::Translating);
-        let id = self.translate_block(key, second);
+        let id = self.translate_block(key, linear, second);
         self.env.io.ledger.switch(row);
         Ok(id)
     }
 
-    fn translate_block(&mut self, key: BlockKey, second: Option<u64>) -> Option<BlockId> {
+    fn translate_block(
+        &mut self,
+        key: BlockKey,
+        linear: u32,
+        second: Option<u64>,
+    ) -> Option<BlockId> {
         let page_left = 0x1000 - (key.pa & 0xfff) as u32;
         let mut bytes = [0u8; 0x1000 + 16];
         if !self.env.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
@@ -357,8 +366,13 @@ impl Monitor {
             self.flush_cache();
         }
         let (base, first_site) = self.bt.cache.next_place(RESERVE)?;
-        let source =
-            Source { eip: key.eip, bytes: &bytes[..len], page_left, max_instrs: MAX_INSTRS };
+        let source = Source {
+            eip: key.eip,
+            linear,
+            bytes: &bytes[..len],
+            page_left,
+            max_instrs: MAX_INSTRS,
+        };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
         if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {

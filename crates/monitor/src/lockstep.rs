@@ -294,7 +294,12 @@ impl Monitor {
         self.env.mmu.memory().read(block.key.pa, &mut bytes);
         let mut out = format!("engines differ after {} instructions: {what}\n", dry.ran);
         let _ = writeln!(out, "guest block at {:08x}:", block.key.eip);
-        out += &ringer_translator::disasm_guest(&bytes, block.key.eip, block.map.len());
+        out += &ringer_translator::disasm_guest(
+            &bytes,
+            block.key.eip,
+            block.key.mode,
+            block.map.len(),
+        );
         for (name, s) in [("before", before), ("interp", &dry.state), ("bt", &self.context.cpu)] {
             let _ = writeln!(
                 out,

@@ -7,6 +7,9 @@ use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
 use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, TranslatorOptions};
 
+#[path = "sweep/narrow.rs"]
+mod narrow;
+
 const CASES: u64 = 1_000_000;
 const CODE: u32 = 0x10_0000;
 const SLOT: u32 = 32;

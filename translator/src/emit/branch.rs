@@ -1,21 +1,42 @@
-//! Control transfers within the flat code segment. A branch that faults (on its memory operand or on
-//! the stack) faults before anything is committed.
+//! Near control transfers. A branch that faults (on its memory operand or on the stack) faults before
+//! anything is committed; one whose target may be beyond CS's limit is the interpreter's.
+//!
+//! 16-bit operands cut the target to 16 bits, which is inside every code segment that is translated.
 
+use super::stack::stack_size;
 use super::{Emitter, Refused};
-use crate::Terminator;
 use crate::translate::Step;
-use iced_x86::{Code, Instruction, Register};
+use crate::{Mode, Terminator};
+use dynasmrt::{DynasmApi, dynasm};
+use iced_x86::{Code, Instruction};
+
+/// Condition numbers.
+const EQUAL: u8 = 4;
+const NOT_EQUAL: u8 = 5;
 
 impl Emitter {
-    pub(super) fn jump_to(&mut self, i: &Instruction) -> Step {
-        let target = i.near_branch32();
+    /// The target of a relative branch.
+    fn target(&self, i: &Instruction) -> Result<u32, Refused> {
+        let target = i.near_branch_target() as u32;
+        if target <= self.mode.last_eip() { Ok(target) } else { Err(Refused) }
+    }
+
+    /// A 32-bit target that is only known at run time may be beyond a 16-bit segment's limit.
+    fn any_target(&self, size: u32) -> Result<(), Refused> {
+        if size == 4 && self.mode.contains(Mode::CODE16) { Err(Refused) } else { Ok(()) }
+    }
+
+    pub(super) fn jump_to(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        let target = self.target(i)?;
         self.settle_esp();
         self.jump(target);
-        Step::End(Terminator::Direct { target })
+        Ok(Step::End(Terminator::Direct { target }))
     }
 
     pub(super) fn jump_indirect(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.load_r8d(i)?;
+        let size = stack_size(i);
+        self.any_target(size)?;
+        self.load_r8d(i, size)?;
         self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))
@@ -24,7 +45,7 @@ impl Emitter {
     pub(super) fn jump_if(&mut self, i: &Instruction) -> Result<Step, Refused> {
         // Condition codes count from 1 in the order of the opcodes.
         let cc = (i.condition_code() as u8).checked_sub(1).ok_or(Refused)?;
-        let (taken, fallthrough) = (i.near_branch32(), i.next_ip32());
+        let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
         self.settle_esp();
         let patch = self.jcc_rel32(cc);
         self.exit_at(patch, taken);
@@ -35,13 +56,13 @@ impl Emitter {
     /// LOOPcc and JECXZ exist with 8-bit displacements only; 67h makes them use ECX.
     pub(super) fn loop_back(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let opcode = match i.code() {
-            Code::Loopne_rel8_32_ECX => 0xe0,
-            Code::Loope_rel8_32_ECX => 0xe1,
-            Code::Loop_rel8_32_ECX => 0xe2,
-            Code::Jecxz_rel8_32 => 0xe3,
-            _ => return Err(Refused),
+            Code::Loopne_rel8_32_ECX | Code::Loopne_rel8_16_ECX => 0xe0,
+            Code::Loope_rel8_32_ECX | Code::Loope_rel8_16_ECX => 0xe1,
+            Code::Loop_rel8_32_ECX | Code::Loop_rel8_16_ECX => 0xe2,
+            Code::Jecxz_rel8_32 | Code::Jecxz_rel8_16 => 0xe3,
+            _ => return self.loop_cx(i),
         };
-        let (taken, fallthrough) = (i.near_branch32(), i.next_ip32());
+        let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
         self.settle_esp();
         const SHORT_JMP: u8 = 0xeb;
         const JMP_REL32_LEN: u8 = 5;
@@ -53,31 +74,61 @@ impl Emitter {
         Ok(Step::End(Terminator::Conditional { taken, fallthrough }))
     }
 
-    pub(super) fn call(&mut self, i: &Instruction) -> Step {
-        let target = i.near_branch32();
-        self.push_value(i.next_ip32());
+    /// The forms that count CX, which 64-bit mode lacks. ECX waits in r8 while JRCXZ asks for CX.
+    fn loop_cx(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        let (counts, leaves_when) = match i.code() {
+            Code::Loop_rel8_16_CX | Code::Loop_rel8_32_CX => (true, None),
+            Code::Loope_rel8_16_CX | Code::Loope_rel8_32_CX => (true, Some(NOT_EQUAL)),
+            Code::Loopne_rel8_16_CX | Code::Loopne_rel8_32_CX => (true, Some(EQUAL)),
+            Code::Jcxz_rel8_16 | Code::Jcxz_rel8_32 => (false, None),
+            _ => return Err(Refused),
+        };
+        let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
+        self.settle_esp();
+        if counts {
+            dynasm!(self.asm ; .arch x64 ; lea cx, [rcx - 1]);
+        }
+        dynasm!(self.asm ; .arch x64 ; mov r8d, ecx ; movzx ecx, cx);
+        self.asm.ops.extend_from_slice(&[0xe3, 0]);
+        let short = self.offset();
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+        if let Some(cc) = leaves_when {
+            let patch = self.jcc_rel32(cc);
+            self.exit_at(patch, fallthrough);
+        }
+        let patch = self.jmp_rel32();
+        self.exit_at(patch, if counts { taken } else { fallthrough });
+        self.asm.ops[short - 1] = (self.offset() - short) as u8;
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+        self.jump(if counts { fallthrough } else { taken });
+        Ok(Step::End(Terminator::Conditional { taken, fallthrough }))
+    }
+
+    pub(super) fn call(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        let target = self.target(i)?;
+        self.push_value(i.next_ip32(), stack_size(i))?;
         self.settle_esp();
         self.jump(target);
-        Step::End(Terminator::Direct { target })
+        Ok(Step::End(Terminator::Direct { target }))
     }
 
     /// The target is read before the return address is pushed.
     pub(super) fn call_indirect(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.load_r8d(i)?;
-        self.push_value(i.next_ip32());
+        let size = stack_size(i);
+        self.any_target(size)?;
+        self.load_r8d(i, size)?;
+        self.push_value(i.next_ip32(), size)?;
         self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))
     }
 
     pub(super) fn ret(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        let extra = match i.code() {
-            Code::Retnd => 0,
-            Code::Retnd_imm16 => i32::from(i.immediate16()),
-            _ => return Err(Refused),
-        };
-        self.load_top(Register::R8D);
-        self.release(4 + extra);
+        let size = stack_size(i);
+        self.any_target(size)?;
+        let extra = if i.op_count() == 0 { 0 } else { i32::from(i.immediate16()) };
+        self.load_top(size)?;
+        self.release(size as i32 + extra);
         self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Return))

@@ -17,10 +17,13 @@ pub(super) enum Cold {
     Lookup { patch: usize, target: u32 },
     /// POPF of a value for the interpreter.
     PopFlagsCallout { patch: usize, eip: u32, done: u32 },
+    /// An access beyond its segment's limit, found before it: guest ECX waits in r9, and guest ESP
+    /// is `esp` more than r12.
+    Limit { patch: usize, eip: u32, esp: u32, done: u32 },
     /// The budget is used up.
     Budget { patch: usize },
     /// POPF with an interrupt pending.
-    PopFlagsCheck { patch: usize, next: u32, done: u32 },
+    PopFlagsCheck { patch: usize, next: u32, done: u32, size: u32 },
 }
 
 impl Cold {
@@ -29,6 +32,7 @@ impl Cold {
             Cold::Link { patch, .. }
             | Cold::Lookup { patch, .. }
             | Cold::PopFlagsCallout { patch, .. }
+            | Cold::Limit { patch, .. }
             | Cold::Budget { patch }
             | Cold::PopFlagsCheck { patch, .. } => patch,
         }
@@ -158,14 +162,21 @@ impl Emitter {
                     self.uncount(instrs - done);
                     self.callout(eip);
                 }
+                Cold::Limit { eip, esp, done, .. } => {
+                    dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
+                    self.esp = esp;
+                    self.settle_esp();
+                    self.uncount(instrs - done);
+                    self.callout(eip);
+                }
                 Cold::Budget { .. } => {
                     dynasm!(self.asm ; .arch x64 ; add QWORD [r15 + at::BUDGET], i32::MAX);
                     self.counts.push(self.offset() - 4);
                     dynasm!(self.asm ; .arch x64 ; popfq);
                     self.leave_to(self.eip, self.stubs.exit_budget);
                 }
-                Cold::PopFlagsCheck { next, done, .. } => {
-                    self.commit_flags();
+                Cold::PopFlagsCheck { next, done, size, .. } => {
+                    self.commit_flags(size);
                     self.uncount(instrs - done);
                     self.leave_to(next, self.stubs.exit_check);
                 }
@@ -186,7 +197,8 @@ impl Emitter {
 
     /// The target's block starts in this block's page, so whoever reached this one can reach it.
     fn linkable(&self, target: u32) -> bool {
-        self.links && (target ^ self.eip) >> 12 == 0
+        let linear = self.linear.wrapping_add(target.wrapping_sub(self.eip));
+        self.links && (linear ^ self.linear) >> 12 == 0
     }
 
     fn link(&mut self, patch: usize, target: u32) {

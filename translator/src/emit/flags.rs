@@ -2,6 +2,7 @@
 //! the context, and the others are too, in a sum that saves PUSHF an AND.
 
 use super::exit::Cold;
+use super::stack::stack_size;
 use super::{Emitter, Refused, at};
 use crate::Mode;
 use dynasmrt::{DynasmApi, dynasm};
@@ -36,7 +37,11 @@ impl Emitter {
 
     /// PUSHFD. While the monitor steps the host to a boundary TF is set, and would be pushed: so
     /// PUSHFQ must stand where no step begins before it, at the very start of the sequence.
-    pub(super) fn push_flags(&mut self) -> Result<(), Refused> {
+    ///
+    /// V86 mode does not show VM, nor IF where IOPL guards it: the interpreter knows how.
+    pub(super) fn push_flags(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let size = stack_size(i);
+        self.may_touch_flags(size)?;
         if self.offset() > 0 && self.offset() == self.prologue_len {
             return Err(Refused);
         }
@@ -48,8 +53,12 @@ impl Emitter {
             ; mov r9d, [r15 + at::IF_FLAG]
             ; lea r8d, [r8 + r9]
         );
-        self.push_r8d();
-        Ok(())
+        self.push_r8d(size)
+    }
+
+    fn may_touch_flags(&self, size: u32) -> Result<(), Refused> {
+        let plain = size == 2 && self.mode.contains(Mode::IOPL_OK);
+        if self.mode.contains(Mode::V86) && !plain { Err(Refused) } else { Ok(()) }
     }
 
     /// POPFD, for values that change no system flag but IF, and with DF clear; any other is a
@@ -57,8 +66,10 @@ impl Emitter {
     ///
     /// The flags before it wait in r11 (r10: EAX), for the callout.
     pub(super) fn pop_flags(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let size = stack_size(i);
+        self.may_touch_flags(size)?;
+        self.load_top(size)?;
         dynasm!(self.asm ; .arch x64
-            ; gs mov r8d, [r12]
             ; mov r10d, eax
             ; lahf
             ; seto al
@@ -66,8 +77,12 @@ impl Emitter {
             ; mov r9d, r8d
             ; and r9d, !SWITCHED
             ; sub r9d, HOST_ONES
-            ; cmp r9d, [r15 + at::SYS_FLAGS]
         );
+        if size == 2 {
+            dynasm!(self.asm ; .arch x64 ; cmp r9w, [r15 + at::SYS_FLAGS]);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; cmp r9d, [r15 + at::SYS_FLAGS]);
+        }
         let patch = self.jcc_rel32(NOT_EQUAL);
         self.cold.push(Cold::PopFlagsCallout { patch, eip: i.ip32(), done: self.done });
         if self.may_change_if().is_ok() {
@@ -80,15 +95,16 @@ impl Emitter {
                 ; test r9d, [r15 + at::IRQ_PENDING]
             );
             let patch = self.jcc_rel32(NOT_EQUAL);
-            self.cold.push(Cold::PopFlagsCheck { patch, next: i.next_ip32(), done: self.done + 1 });
+            let (next, done) = (i.next_ip32(), self.done + 1);
+            self.cold.push(Cold::PopFlagsCheck { patch, next, done, size });
         }
-        self.commit_flags();
+        self.commit_flags(size);
         Ok(())
     }
 
     /// EFLAGS from r8d, ESP, and EAX from r10d. POPFQ would do the flags in one instruction, but it
     /// takes longer, and clears the TF of a monitor that is stepping.
-    pub(super) fn commit_flags(&mut self) {
+    pub(super) fn commit_flags(&mut self, size: u32) {
         dynasm!(self.asm ; .arch x64
             ; mov eax, r8d
             ; shr eax, OVERFLOW_BIT
@@ -101,8 +117,9 @@ impl Emitter {
             ; sahf
             ; mov eax, r10d
             ; cld
-            ; lea r12d, [r12 + 4]
         );
+        self.move_esp(size as i32);
+        self.settle_esp();
     }
 
     /// The state before a POPFD whose sequence came as far as its comparison.

@@ -1,6 +1,8 @@
 //! Innocuous instructions: the same operation, with ESP renamed and the memory operand re-based.
 
+use super::memory::Address;
 use super::{Emitter, Refused};
+use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// The host register of a guest register: ESP and SP live in r12.
@@ -50,6 +52,10 @@ impl Emitter {
         let mut host = *i;
         host.set_code(code);
         strip_prefixes(&mut host);
+        let memory = (0..host.op_count()).any(|k| host.op_kind(k) == OpKind::Memory);
+        if memory && self.needs_sequence(i) {
+            return self.identity_checked(&mut host, i);
+        }
         for k in 0..host.op_count() {
             match host.op_kind(k) {
                 OpKind::Register => host.set_op_register(k, rename(host.op_register(k))),
@@ -69,6 +75,69 @@ impl Emitter {
         }
         self.encode(&host)
     }
+
+    /// With an operand at r11d, which AH to DH cannot stand next to.
+    fn identity_checked(&mut self, host: &mut Instruction, i: &Instruction) -> Result<(), Refused> {
+        let address = self.address(i, Register::R12D)?;
+        if host.code() == Code::Xlat_m8 {
+            return self.move_sized(Code::Mov_r8_rm8, Register::AL, address.operand());
+        }
+        for k in 0..host.op_count() {
+            match host.op_kind(k) {
+                OpKind::Register if is_high(host.op_register(k)) => {
+                    return self.beside_high_byte(host, k, address);
+                }
+                OpKind::Register => host.set_op_register(k, rename(host.op_register(k))),
+                OpKind::Memory => address.apply(host),
+                OpKind::Immediate8
+                | OpKind::Immediate8_2nd
+                | OpKind::Immediate16
+                | OpKind::Immediate32
+                | OpKind::Immediate8to16
+                | OpKind::Immediate8to32 => {}
+                _ => return Err(Refused),
+            }
+        }
+        self.encode(host)
+    }
+
+    /// Operand `k` of `host` is one of AH to DH, the other one is at `address`. A byte that is only
+    /// read goes through r8; otherwise memory's does, and from the host's stack, which needs no REX
+    /// prefix. (No guest access comes while the host's stack pointer is moved.)
+    fn beside_high_byte(
+        &mut self,
+        host: &mut Instruction,
+        k: u32,
+        address: Address,
+    ) -> Result<(), Refused> {
+        let only_two = host.op_count() == 2 && host.op_kind(1 - k) == OpKind::Memory;
+        if !only_two || matches!(host.code(), Code::Xadd_rm8_r8 | Code::Xchg_rm8_r8) {
+            return Err(Refused);
+        }
+        if k == 1 {
+            let full = host.op_register(1).number() as u8 - Register::AH.number() as u8;
+            dynasm!(self.asm ; .arch x64
+                ; push Rq(full)
+                ; movzx r8d, BYTE [rsp + 1]
+                ; lea rsp, [rsp + 8]
+            );
+            host.set_op1_register(Register::R8L);
+            address.apply(host);
+            return self.encode(host);
+        }
+        let load = Instruction::with2(Code::Movzx_r32_rm8, Register::R8D, address.operand());
+        self.encode(&load.map_err(|_| Refused)?)?;
+        dynasm!(self.asm ; .arch x64 ; push r8);
+        Address::at(Register::RSP).apply(host);
+        host.set_segment_prefix(Register::None);
+        self.encode(host)?;
+        dynasm!(self.asm ; .arch x64 ; lea rsp, [rsp + 8]);
+        Ok(())
+    }
+}
+
+fn is_high(reg: Register) -> bool {
+    matches!(reg, Register::AH | Register::CH | Register::DH | Register::BH)
 }
 
 pub(super) fn strip_prefixes(i: &mut Instruction) {

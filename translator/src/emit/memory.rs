@@ -2,7 +2,8 @@
 //!
 //! With GS base at the window and the 67h prefix, `[ebx+ecx*4+8]` truncates to 32 bits and adds the
 //! window's base in hardware. A segment base is added by LEA: r10d holds it, r11d the sum of base and
-//! index where both are there. Segments that need checks are refused.
+//! index where both are there. 16-bit addresses and segments with a limit are in `limit.rs`; segments
+//! whose checks are more than that are refused.
 
 use super::{Emitter, Refused, at, identity::rename};
 use crate::{SegmentClass, TranslatorOptions};
@@ -12,13 +13,28 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 /// A host operand `gs:[base + index*scale + disp]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address {
-    base: Register,
-    index: Register,
-    scale: u32,
-    disp: u32,
+    pub base: Register,
+    pub index: Register,
+    pub scale: u32,
+    pub disp: u32,
 }
 
 impl Address {
+    /// The operand at a fixed offset.
+    pub fn fixed(disp: u32) -> Self {
+        Self { base: Register::None, index: Register::None, scale: 1, disp }
+    }
+
+    /// The operand at `reg`.
+    pub fn at(reg: Register) -> Self {
+        Self { base: reg, ..Self::fixed(0) }
+    }
+
+    /// The operand `by` bytes further on.
+    pub fn plus(self, by: u32) -> Self {
+        Self { disp: self.disp.wrapping_add(by), ..self }
+    }
+
     /// Bytes of displacement to encode. Without a base the only form has four.
     fn displ_size(&self) -> u32 {
         match self.disp as i32 {
@@ -80,14 +96,15 @@ fn wide(reg: Register) -> Register {
 
 impl Emitter {
     /// The host operand for the memory operand of `i`, with ESP found in `esp`. Emits what the
-    /// segment's base needs, in r10 and r11.
+    /// segment's base needs, in r10 and r11, and what its limit needs, in r9.
     pub(super) fn address(&mut self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
-        let mut a = plain(i, esp)?;
-        if a.base == Register::R12D {
-            a.disp = a.disp.wrapping_add(self.esp);
+        if self.needs_sequence(i) {
+            return self.checked_address(i, esp);
         }
+        let a = self.parts(i, esp)?;
         match self.mode.class(i.memory_segment()) {
             SegmentClass::Flat => {
+                let mut a = a;
                 if self.opts.contains(TranslatorOptions::SHORT_ADDRESS) && is_short(&a, i.code()) {
                     a.base = wide(a.base);
                 }
@@ -96,8 +113,23 @@ impl Emitter {
             SegmentClass::Based if self.opts.contains(TranslatorOptions::INLINE_BASED) => {
                 self.add_segment_base(a, segment_index(i.memory_segment())?)
             }
-            SegmentClass::Based | SegmentClass::Other => Err(Refused),
+            _ => Err(Refused),
         }
+    }
+
+    /// Whether the memory operand of `i` takes more than a base: r9 and r11 are used then.
+    pub(super) fn needs_sequence(&self, i: &Instruction) -> bool {
+        let class = self.mode.class(i.memory_segment());
+        is_address_16(i) || !matches!(class, SegmentClass::Flat | SegmentClass::Based)
+    }
+
+    /// The parts of the operand of `i`, with ESP as `esp` plus what it lags behind.
+    pub(super) fn parts(&self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
+        let mut a = plain(i, esp)?;
+        if a.base == Register::R12D {
+            a.disp = a.disp.wrapping_add(self.esp);
+        }
+        Ok(a)
     }
 
     fn add_segment_base(&mut self, a: Address, segment: usize) -> Result<Address, Refused> {
@@ -116,7 +148,7 @@ impl Emitter {
     }
 
     /// `lea reg, [a]` in 64-bit arithmetic; a 32-bit `reg` gets the truncated sum.
-    fn encode_lea(&mut self, reg: Register, a: Address) -> Result<(), Refused> {
+    pub(super) fn encode_lea(&mut self, reg: Register, a: Address) -> Result<(), Refused> {
         let code = if reg.size() == 2 { Code::Lea_r16_m } else { Code::Lea_r32_m };
         let operand = MemoryOperand::new(
             wide(a.base),
@@ -132,42 +164,49 @@ impl Emitter {
         self.encode(&lea)
     }
 
-    /// LEA: arithmetic, no access.
+    /// LEA: arithmetic, no access. A 16-bit address is cut to 16 bits.
     pub(super) fn lea(&mut self, i: &Instruction) -> Result<(), Refused> {
-        let mut a = plain(i, Register::R12D)?;
-        if a.base == Register::R12D {
-            a.disp = a.disp.wrapping_add(self.esp);
-        }
+        let mut a = self.parts(i, Register::R12D)?;
         let reg = rename(i.op0_register());
         if a.base == Register::None && a.index != Register::None && a.scale == 1 {
             (a.base, a.index) = (a.index, Register::None);
         }
-        self.encode_lea(reg, a)
+        if !is_address_16(i) || reg.size() == 2 {
+            return self.encode_lea(reg, a);
+        }
+        self.encode_lea(Register::R11D, a)?;
+        let cut = Instruction::with2(Code::Movzx_r32_rm16, reg, Register::R11W);
+        self.encode(&cut.map_err(|_| Refused)?)
     }
 
-    /// `mov r8d, operand 0 of i`, for a 32-bit register or memory operand.
-    pub(super) fn load_r8d(&mut self, i: &Instruction) -> Result<(), Refused> {
+    /// `mov r8d, operand 0 of i`, for a 16-bit (zero-extended) or 32-bit register or memory operand.
+    pub(super) fn load_r8d(&mut self, i: &Instruction, size: u32) -> Result<(), Refused> {
+        let code = if size == 2 { Code::Movzx_r32_rm16 } else { Code::Mov_r32_rm32 };
         let load = if i.op0_kind() == iced_x86::OpKind::Register {
             let reg = rename(i.op0_register());
-            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, reg)
+            Instruction::with2(code, Register::R8D, reg)
         } else {
             let operand = self.address(i, Register::R12D)?.operand();
-            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, operand)
+            Instruction::with2(code, Register::R8D, operand)
         };
         self.encode(&load.map_err(|_| Refused)?)
     }
 }
 
-/// The operand's parts with ESP in `esp`, no segment applied. 16-bit addressing is refused.
+/// Whether the memory operand of `i` has a 16-bit address.
+pub(super) fn is_address_16(i: &Instruction) -> bool {
+    i.memory_base().is_gpr16() || i.memory_index().is_gpr16() || i.memory_displ_size() == 2
+}
+
+/// The operand's parts with ESP in `esp`, no segment applied; nothing is cut to 16 bits.
 fn plain(i: &Instruction, esp: Register) -> Result<Address, Refused> {
-    let (base, index) = (i.memory_base(), i.memory_index());
-    let sixteen = base.is_gpr16() || index.is_gpr16() || i.memory_displ_size() == 2;
-    if sixteen || base == Register::EIP {
+    let base = i.memory_base();
+    if base == Register::EIP {
         return Err(Refused);
     }
     Ok(Address {
         base: if base == Register::ESP { esp } else { base },
-        index,
+        index: i.memory_index(),
         scale: i.memory_index_scale(),
         disp: i.memory_displacement32(),
     })
@@ -177,17 +216,20 @@ fn plain(i: &Instruction, esp: Register) -> Result<Address, Refused> {
 /// something itself: bit offsets and XLAT.
 fn is_short(a: &Address, code: Code) -> bool {
     let alone = a.base != Register::None && a.index == Register::None && a.disp == 0;
-    alone
-        && !matches!(
-            code,
-            Code::Bt_rm16_r16
-                | Code::Bt_rm32_r32
-                | Code::Bts_rm16_r16
-                | Code::Bts_rm32_r32
-                | Code::Btr_rm16_r16
-                | Code::Btr_rm32_r32
-                | Code::Btc_rm16_r16
-                | Code::Btc_rm32_r32
-                | Code::Xlat_m8
-        )
+    alone && !reaches_far(code) && code != Code::Xlat_m8
+}
+
+/// Whether the operand's address is only where a bit string begins.
+pub(super) fn reaches_far(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Bt_rm16_r16
+            | Code::Bt_rm32_r32
+            | Code::Bts_rm16_r16
+            | Code::Bts_rm32_r32
+            | Code::Btr_rm16_r16
+            | Code::Btr_rm32_r32
+            | Code::Btc_rm16_r16
+            | Code::Btc_rm32_r32
+    )
 }

@@ -12,7 +12,7 @@
 use crate::classify::Rewrite;
 use crate::context::ExecContext;
 use crate::translate::Step;
-use crate::{DirectExit, Mode, StubAddresses, Target, TranslatorOptions};
+use crate::{DirectExit, Mode, Source, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use iced_x86::{Encoder, Instruction};
 use ringer_cpu::CpuState;
@@ -23,6 +23,7 @@ mod branch;
 mod exit;
 mod flags;
 mod identity;
+mod limit;
 mod memory;
 mod misc;
 mod segment;
@@ -51,6 +52,11 @@ pub(crate) mod at {
     pub const LOOKUPS: i32 = offset_of!(ExecContext, lookups) as i32;
     pub const BLOCKS: i32 = offset_of!(ExecContext, blocks) as i32;
 
+    /// Limit of the segment with encoding index `k`.
+    pub const fn limit(k: usize) -> i32 {
+        SEG + (k * size_of::<Segment>() + offset_of!(Segment, limit)) as i32
+    }
+
     /// Base of the segment with encoding index `k`.
     pub const fn base(k: usize) -> i32 {
         SEG + (k * size_of::<Segment>() + offset_of!(Segment, base)) as i32
@@ -71,6 +77,7 @@ pub(crate) struct Emitter {
     base: u64,
     stubs: StubAddresses,
     eip: u32,
+    linear: u32,
     first_site: u32,
     links: bool,
     cold: Vec<Cold>,
@@ -80,6 +87,8 @@ pub(crate) struct Emitter {
     prologue_len: usize,
     /// Guest instructions of the block before the one at hand.
     pub done: u32,
+    /// EIP of the instruction at hand.
+    pub here: u32,
     /// What guest ESP is more than r12 at this point, modulo 2^32.
     pub esp: u32,
 }
@@ -111,6 +120,8 @@ impl Emitter {
             base: 0,
             stubs: nowhere,
             eip: 0,
+            linear: 0,
+            here: 0,
             first_site: 0,
             links: false,
             cold: Vec::new(),
@@ -122,13 +133,14 @@ impl Emitter {
         }
     }
 
-    /// Starts the block of guest address `eip`.
-    pub fn begin(&mut self, eip: u32, mode: Mode, target: &Target, first_site: u32) {
+    /// Starts the block at `src`.
+    pub fn begin(&mut self, src: &Source<'_>, mode: Mode, target: &Target, first_site: u32) {
         self.asm.ops = Vec::with_capacity(512);
         self.mode = mode;
         self.base = target.base;
         self.stubs = target.stubs;
-        self.eip = eip;
+        self.eip = src.eip;
+        self.linear = src.linear;
         self.first_site = first_site;
         self.links = self.opts.contains(TranslatorOptions::LINK);
         self.cold.clear();
@@ -188,20 +200,20 @@ impl Emitter {
             Rewrite::Push => self.push(i),
             Rewrite::PushSegment => self.push_segment(i),
             Rewrite::Pop => self.pop(i),
-            Rewrite::PushAll => self.push_all(),
-            Rewrite::PopAll => self.pop_all(),
-            Rewrite::Leave => self.leave(),
+            Rewrite::PushAll => self.push_all(i),
+            Rewrite::PopAll => self.pop_all(i),
+            Rewrite::Leave => self.leave(i),
             Rewrite::String => self.string(i),
             Rewrite::ReadSegment => self.read_segment(i),
             Rewrite::ClearInterrupts => self.cli(),
-            Rewrite::PushFlags => self.push_flags(),
+            Rewrite::PushFlags => self.push_flags(i),
             Rewrite::PopFlags => self.pop_flags(i),
             Rewrite::SetInterrupts => return self.may_change_if().map(|()| Step::Shadow),
-            Rewrite::Jump => return Ok(self.jump_to(i)),
+            Rewrite::Jump => return self.jump_to(i),
             Rewrite::JumpIndirect => return self.jump_indirect(i),
             Rewrite::JumpIf => return self.jump_if(i),
             Rewrite::Loop => return self.loop_back(i),
-            Rewrite::Call => return Ok(self.call(i)),
+            Rewrite::Call => return self.call(i),
             Rewrite::CallIndirect => return self.call_indirect(i),
             Rewrite::Return => return self.ret(i),
         }

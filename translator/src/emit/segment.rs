@@ -1,7 +1,8 @@
 //! Reading segment registers: the guest's selectors, from the context. (Run as itself, `mov eax, cs`
 //! would show the host's.) Loading them is the interpreter's.
 
-use super::{Emitter, Refused, at, identity::rename, memory::segment_index};
+use super::{Emitter, Refused, at};
+use super::{identity::rename, memory::segment_index, stack::stack_size};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
@@ -9,8 +10,7 @@ impl Emitter {
     pub(super) fn push_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
         let k = segment_index(i.op0_register())?;
         dynasm!(self.asm ; .arch x64 ; movzx r8d, WORD [r15 + at::selector(k)]);
-        self.push_r8d();
-        Ok(())
+        self.push_r8d(stack_size(i))
     }
 
     /// A 32-bit register gets the selector zero-extended; memory gets 16 bits whatever the operand

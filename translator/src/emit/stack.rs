@@ -4,9 +4,12 @@
 //! accesses do. So the moves of a block are added up at translation time (`FOLD_ESP`), offsets take
 //! them into account, and r12 is brought up to date where somebody asks for ESP and at every exit. The
 //! block's map tells the monitor what is missing at each boundary.
+//!
+//! On a 16-bit stack SP alone moves, at each instruction; `limit.rs` finds the operand there, and on
+//! any stack that is not flat.
 
-use super::{Emitter, Refused, identity::rename};
-use crate::TranslatorOptions;
+use super::{Emitter, Refused, identity::rename, memory::Address};
+use crate::{Mode, SegmentClass, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
@@ -22,16 +25,33 @@ impl Emitter {
         }
     }
 
-    /// Guest ESP moves by `by`, now or together with what follows.
-    fn move_esp(&mut self, by: i32) {
+    /// Guest ESP (on a 16-bit stack: SP) moves by `by`, now or together with what follows.
+    pub(super) fn move_esp(&mut self, by: i32) {
+        if self.mode.contains(Mode::STACK16) {
+            dynasm!(self.asm ; .arch x64 ; lea r12w, [r12 + by]);
+            return;
+        }
         self.esp = self.esp.wrapping_add(by as u32);
         if !self.opts.contains(TranslatorOptions::FOLD_ESP) {
             self.settle_esp();
         }
     }
 
-    /// Stores the low dword of register `reg` below the top of the guest's stack, and commits ESP.
-    fn push_register(&mut self, reg: Register) {
+    /// Stores the low `size` bytes of register `reg` below the top of the guest's stack, and commits
+    /// ESP. `reg` names them.
+    fn push_register(&mut self, reg: Register, size: u32) -> Result<(), Refused> {
+        if size == 4 && self.plain_stack() {
+            self.push_plain(reg);
+            return Ok(());
+        }
+        let slot = self.slot(-(size as i32), size)?.operand();
+        let store = if size == 2 { Code::Mov_rm16_r16 } else { Code::Mov_rm32_r32 };
+        self.move_sized(store, reg, slot)?;
+        self.move_esp(-(size as i32));
+        Ok(())
+    }
+
+    fn push_plain(&mut self, reg: Register) {
         let n = reg.number() as u8;
         let at = self.esp.wrapping_sub(4) as i32;
         match i8::try_from(at) {
@@ -41,14 +61,29 @@ impl Emitter {
         self.move_esp(-4);
     }
 
-    /// The same with r8d.
-    pub(super) fn push_r8d(&mut self) {
-        self.push_register(Register::R8D);
+    /// The same with the low `size` bytes of r8d.
+    pub(super) fn push_r8d(&mut self, size: u32) -> Result<(), Refused> {
+        self.push_register(if size == 2 { Register::R8W } else { Register::R8D }, size)
     }
 
-    /// Stores `value` on the guest's stack and commits ESP.
-    pub(super) fn push_value(&mut self, value: u32) {
-        let value = value as i32;
+    /// Stores the low `size` bytes of `value` on the guest's stack and commits ESP.
+    pub(super) fn push_value(&mut self, value: u32, size: u32) -> Result<(), Refused> {
+        if size == 4 && self.plain_stack() {
+            self.push_plain_value(value as i32);
+            return Ok(());
+        }
+        let slot = self.slot(-(size as i32), size)?.operand();
+        let store = if size == 2 {
+            Instruction::with2(Code::Mov_rm16_imm16, slot, value & 0xffff)
+        } else {
+            Instruction::with2(Code::Mov_rm32_imm32, slot, value)
+        };
+        self.encode(&store.map_err(|_| Refused)?)?;
+        self.move_esp(-(size as i32));
+        Ok(())
+    }
+
+    fn push_plain_value(&mut self, value: i32) {
         let at = self.esp.wrapping_sub(4) as i32;
         match i8::try_from(at) {
             Ok(at) => dynasm!(self.asm ; .arch x64 ; gs mov DWORD [BYTE r12d + at], value),
@@ -57,8 +92,17 @@ impl Emitter {
         self.move_esp(-4);
     }
 
-    /// Loads the top of the guest's stack; ESP stays.
-    pub(super) fn load_top(&mut self, reg: Register) {
+    /// Loads the `size` bytes on top of the guest's stack into r8d, zero-extended; ESP stays.
+    pub(super) fn load_top(&mut self, size: u32) -> Result<(), Refused> {
+        if size == 4 && self.plain_stack() {
+            self.load_plain_top(Register::R8D);
+            return Ok(());
+        }
+        let slot = self.slot(0, size)?.operand();
+        self.move_sized(wide_load(size), Register::R8D, slot)
+    }
+
+    fn load_plain_top(&mut self, reg: Register) {
         let n = reg.number() as u8;
         match i8::try_from(self.esp as i32) {
             Ok(0) => dynasm!(self.asm ; .arch x64 ; gs mov Rd(n), [r12]),
@@ -68,27 +112,28 @@ impl Emitter {
     }
 
     pub(super) fn push(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let size = stack_size(i);
         match i.op0_kind() {
-            OpKind::Register => self.push_register(rename(i.op0_register())),
-            OpKind::Immediate32 => self.push_value(i.immediate32()),
-            OpKind::Immediate8to32 => self.push_value(i.immediate8to32() as u32),
+            OpKind::Register => self.push_register(rename(i.op0_register()), size),
+            OpKind::Immediate16 => self.push_value(u32::from(i.immediate16()), size),
+            OpKind::Immediate32 => self.push_value(i.immediate32(), size),
+            OpKind::Immediate8to16 => self.push_value(i.immediate8to16() as u32, size),
+            OpKind::Immediate8to32 => self.push_value(i.immediate8to32() as u32, size),
             _ => {
-                self.load_r8d(i)?;
-                self.push_r8d();
+                self.load_r8d(i, size)?;
+                self.push_r8d(size)
             }
         }
-        Ok(())
     }
 
     /// POP: a memory operand is addressed with ESP already incremented; POP ESP loads the value.
     pub(super) fn pop(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let size = stack_size(i);
         if i.op0_kind() == OpKind::Register {
-            let reg = rename(i.op0_register());
-            self.load_top(reg);
-            if reg != Register::R12D {
-                self.move_esp(4);
-            }
-            return Ok(());
+            return self.pop_register(rename(i.op0_register()), size);
+        }
+        if size == 2 || !self.plain_stack() || self.needs_sequence(i) {
+            return self.pop_memory(i, size);
         }
         dynasm!(self.asm ; .arch x64
             ; gs mov r8d, [r12]
@@ -101,23 +146,83 @@ impl Emitter {
         Ok(())
     }
 
+    fn pop_register(&mut self, reg: Register, size: u32) -> Result<(), Refused> {
+        match (size, reg) {
+            (4, _) if self.plain_stack() => self.load_plain_top(reg),
+            (2, Register::R12W) => {
+                // The high word of ESP counts up with the stack, the popped value is the low one.
+                self.load_top(2)?;
+                self.move_esp(2);
+                self.settle_esp();
+                dynasm!(self.asm ; .arch x64 ; mov r12w, r8w);
+                return Ok(());
+            }
+            _ => {
+                let slot = self.slot(0, size)?.operand();
+                let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
+                self.move_sized(load, reg, slot)?;
+            }
+        }
+        if reg != Register::R12D {
+            self.move_esp(size as i32);
+        }
+        Ok(())
+    }
+
+    /// POP to memory from or to where r9 is needed; an operand in terms of ESP is refused.
+    fn pop_memory(&mut self, i: &Instruction, size: u32) -> Result<(), Refused> {
+        if i.memory_base() == Register::ESP {
+            return Err(Refused);
+        }
+        self.load_top(size)?;
+        let operand = self.address(i, Register::R12D)?.operand();
+        let (store, value) = if size == 2 {
+            (Code::Mov_rm16_r16, Register::R8W)
+        } else {
+            (Code::Mov_rm32_r32, Register::R8D)
+        };
+        self.move_sized(store, value, operand)?;
+        self.move_esp(size as i32);
+        Ok(())
+    }
+
     /// Takes `bytes` off the guest's stack.
     pub(super) fn release(&mut self, bytes: i32) {
         self.move_esp(bytes);
     }
 
-    pub(super) fn leave(&mut self) -> Result<(), Refused> {
-        dynasm!(self.asm ; .arch x64
-            ; gs mov r8d, [rbp]
-            ; lea r12d, [rbp + 4]
-            ; mov ebp, r8d
-        );
+    pub(super) fn leave(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let size = stack_size(i);
+        if size == 4 && self.plain_stack() {
+            dynasm!(self.asm ; .arch x64
+                ; gs mov r8d, [rbp]
+                ; lea r12d, [rbp + 4]
+                ; mov ebp, r8d
+            );
+            return Ok(());
+        }
+        let slot = self.frame_slot(size)?.operand();
+        self.move_sized(wide_load(size), Register::R8D, slot)?;
+        let by = size as i32;
+        if self.mode.contains(Mode::STACK16) {
+            dynasm!(self.asm ; .arch x64 ; lea r12w, [rbp + by]);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; lea r12d, [rbp + by]);
+        }
+        if size == 2 {
+            dynasm!(self.asm ; .arch x64 ; mov bp, r8w);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; mov ebp, r8d);
+        }
         Ok(())
     }
 
     /// PUSHAD. The lowest slot goes first: when the stack reaches into an absent page, nothing was
     /// written above it.
-    pub(super) fn push_all(&mut self) -> Result<(), Refused> {
+    pub(super) fn push_all(&mut self, i: &Instruction) -> Result<(), Refused> {
+        if i.code() == Code::Pushaw || !self.plain_stack() {
+            return self.push_all_slots(if i.code() == Code::Pushaw { 2 } else { 4 });
+        }
         dynasm!(self.asm ; .arch x64
             ; gs mov [r12d - 32], edi
             ; gs mov [r12d - 4], eax
@@ -134,7 +239,10 @@ impl Emitter {
 
     /// POPAD. The highest slot is read first, the lowest second: between them they touch every page
     /// involved before a register changes.
-    pub(super) fn pop_all(&mut self) -> Result<(), Refused> {
+    pub(super) fn pop_all(&mut self, i: &Instruction) -> Result<(), Refused> {
+        if i.code() == Code::Popaw || !self.plain_stack() {
+            return self.pop_all_slots(if i.code() == Code::Popaw { 2 } else { 4 });
+        }
         dynasm!(self.asm ; .arch x64
             ; gs mov r8d, [r12d + 28]
             ; gs mov edi, [r12]
@@ -148,4 +256,80 @@ impl Emitter {
         );
         Ok(())
     }
+
+    /// The lowest of eight slots from `above` SP on, in one piece: where they would wrap, the limit
+    /// is in the way, and the interpreter takes them one by one. (A 16-bit stack in a segment that
+    /// goes on beyond 64 KiB is rare, and the interpreter's.)
+    fn eight_slots(&mut self, above: i32, size: u32) -> Result<Address, Refused> {
+        let ends = self.mode.class(Register::SS) == SegmentClass::Limited64K;
+        if self.mode.contains(Mode::STACK16) && !ends {
+            return Err(Refused);
+        }
+        self.slot(above, 8 * size)
+    }
+
+    fn push_all_slots(&mut self, size: u32) -> Result<(), Refused> {
+        let bottom = self.eight_slots(-8 * size as i32, size)?;
+        let store = if size == 2 { Code::Mov_rm16_r16 } else { Code::Mov_rm32_r32 };
+        for k in [0, 7, 6, 5, 4, 3, 2, 1] {
+            let reg = sized(SLOTS[k as usize], size);
+            self.move_sized(store, reg, bottom.plus(k * size).operand())?;
+        }
+        self.move_esp(-8 * size as i32);
+        Ok(())
+    }
+
+    fn pop_all_slots(&mut self, size: u32) -> Result<(), Refused> {
+        let bottom = self.eight_slots(0, size)?;
+        self.move_sized(wide_load(size), Register::R8D, bottom.plus(7 * size).operand())?;
+        let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
+        for k in [0, 1, 2, 4, 5, 6] {
+            let reg = sized(SLOTS[k as usize], size);
+            self.move_sized(load, reg, bottom.plus(k * size).operand())?;
+        }
+        if size == 2 {
+            dynasm!(self.asm ; .arch x64 ; mov ax, r8w);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; mov eax, r8d);
+        }
+        self.move_esp(8 * size as i32);
+        Ok(())
+    }
+}
+
+/// PUSHA's slots from the lowest up.
+const SLOTS: [Register; 8] = [
+    Register::EDI,
+    Register::ESI,
+    Register::EBP,
+    Register::R12D,
+    Register::EBX,
+    Register::EDX,
+    Register::ECX,
+    Register::EAX,
+];
+
+/// The low `size` bytes of one of [`SLOTS`].
+fn sized(reg: Register, size: u32) -> Register {
+    let word = match reg {
+        Register::EDI => Register::DI,
+        Register::ESI => Register::SI,
+        Register::EBP => Register::BP,
+        Register::R12D => Register::R12W,
+        Register::EBX => Register::BX,
+        Register::EDX => Register::DX,
+        Register::ECX => Register::CX,
+        _ => Register::AX,
+    };
+    if size == 2 { word } else { reg }
+}
+
+/// The load of `size` bytes that zero-extends.
+fn wide_load(size: u32) -> Code {
+    if size == 2 { Code::Movzx_r32_rm16 } else { Code::Mov_r32_rm32 }
+}
+
+/// What `i` moves to or from the stack: 2 or 4 bytes.
+pub(super) fn stack_size(i: &Instruction) -> u32 {
+    if i.code().op_code().operand_size() == 16 { 2 } else { 4 }
 }

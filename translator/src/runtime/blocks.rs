@@ -7,12 +7,13 @@ use hashbrown::HashMap;
 pub type BlockId = u32;
 
 /// What makes two blocks the same: shared between address spaces, they are found by the physical
-/// address of their bytes, the linear address they run at, and the mode facts baked into them.
+/// address of their bytes, the EIP they run at, and the mode facts baked into them. CS's base is not
+/// among these: the place in the page is known, and nothing else in a block depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockKey {
     /// Physical address of the first byte.
     pub pa: u64,
-    /// Linear address of the first byte.
+    /// Offset of the first byte in CS.
     pub eip: u32,
     /// Facts about segments, privilege and the FPU.
     pub mode: Mode,

@@ -217,7 +217,8 @@ impl CodeCache {
             && s.target == to.key.eip
             && from.key.mode == to.key.mode
             && from.key.pa >> 12 == to.key.pa >> 12
-            && from.key.eip >> 12 == to.key.eip >> 12
+            && (to.key.pa.wrapping_sub(from.key.pa)) as u32
+                == to.key.eip.wrapping_sub(from.key.eip)
             && from.key.second.is_none()
             && to.key.second.is_none();
         if !sound {

@@ -4,10 +4,14 @@
 //!
 //! An entry is the offset of a block in the translation cache; 0 is the miss stub, which is also
 //! what an untouched page reads as. A table is 16 GiB of *address space* and costs memory only for
-//! the pages that hold entries: 16 KiB for each guest code page that is a branch target.
+//! the pages that hold entries: 16 KiB for each guest code page that is a branch target. 16-bit code
+//! names 64 Ki targets only, so its tables end there.
+//!
+//! An EIP means something only together with CS's base, so a table belongs to one base, too.
 //!
 //! Invariant: an entry that is not zero is the offset of a valid block whose guest bytes are mapped
-//! at its EIP in that window. Whoever drops a mapping, a block or the cache clears entries first.
+//! at CS's base plus its EIP in that window. Whoever drops a mapping, a block or the cache clears
+//! entries first.
 
 use hashbrown::{HashMap, HashSet};
 use ringer_mmu::WindowId;
@@ -16,62 +20,102 @@ use std::ffi::c_void;
 
 use crate::Mode;
 
-const TABLE_BYTES: usize = 4 << 32;
+/// Slots for every EIP of 32-bit code.
+const SLOTS_32: usize = 1 << 32;
+/// Slots for every IP, and a page more: code that runs on beyond IP FFFFh misses there.
+const SLOTS_16: usize = (1 << 16) + PAGE_SLOTS;
 const PAGE_SLOTS: usize = 4096;
+/// The longest instruction but for one byte: how far before a page a block may start that reaches
+/// into it.
+const REACH: u32 = 15;
+
+/// What a table is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Selection {
+    /// The window that its blocks are mapped in.
+    pub window: WindowId,
+    /// Their mode.
+    pub mode: Mode,
+    /// The base of CS: linear address of EIP 0.
+    pub cs_base: u32,
+}
+
+impl Selection {
+    fn slots(&self) -> usize {
+        if self.mode.contains(Mode::CODE16) { SLOTS_16 } else { SLOTS_32 }
+    }
+}
 
 /// One table.
 #[derive(Debug)]
 struct Table {
     base: *mut u32,
+    slots: usize,
+    /// Linear address of slot 0.
+    cs_base: u32,
     /// Guest pages that may hold entries.
     touched: HashSet<u32>,
     used: u64,
 }
 
 impl Table {
-    fn new() -> rustix::io::Result<Self> {
+    fn new(slots: usize, cs_base: u32) -> rustix::io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let bytes = slots * size_of::<u32>();
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
         let base = unsafe {
-            mmap_anonymous(
-                std::ptr::null_mut(),
-                TABLE_BYTES,
-                ProtFlags::READ | ProtFlags::WRITE,
-                flags,
-            )
+            mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, flags)
         }?;
         // SAFETY: the range was just mapped. Huge pages would make a single entry cost 2 MiB.
-        let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxNoHugepage) };
+        let _ = unsafe { madvise(base, bytes, Advice::LinuxNoHugepage) };
         // SAFETY: as above. A core dump has no use for it.
-        let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxDontDump) };
-        Ok(Self { base: base.cast(), touched: HashSet::new(), used: 0 })
+        let _ = unsafe { madvise(base, bytes, Advice::LinuxDontDump) };
+        Ok(Self { base: base.cast(), slots, cs_base, touched: HashSet::new(), used: 0 })
+    }
+
+    fn bytes(&self) -> usize {
+        self.slots * size_of::<u32>()
     }
 
     fn get(&self, eip: u32) -> u32 {
-        // SAFETY: the mapping has a slot for each of the 2^32 values of `eip`.
+        if eip as usize >= self.slots {
+            return 0;
+        }
+        // SAFETY: the mapping has `slots` slots.
         unsafe { self.base.add(eip as usize).read() }
     }
 
     fn set(&mut self, eip: u32, offset: u32) {
+        if eip as usize >= self.slots {
+            return;
+        }
         self.touched.insert(eip >> 12);
-        // SAFETY: the mapping has a slot for each of the 2^32 values of `eip`.
+        // SAFETY: the mapping has `slots` slots.
         unsafe { self.base.add(eip as usize).write(offset) }
     }
 
-    /// Forgets every entry of guest page `page`, and those of blocks that start in the last bytes
+    /// Forgets `len` entries (at most a few pages of them) from `first` on; EIPs wrap.
+    fn clear_slots(&mut self, first: u32, len: u32) {
+        let (mut at, mut left) = (first, len);
+        while left > 0 {
+            let here = (PAGE_SLOTS as u32 - at % PAGE_SLOTS as u32).min(left);
+            let whole = here as usize == PAGE_SLOTS;
+            let page = at >> 12;
+            if (whole && self.touched.remove(&page)) || (!whole && self.touched.contains(&page)) {
+                // SAFETY: a page is touched by `set` only, so all its slots are below `slots`,
+                // which is a multiple of a page's.
+                unsafe { self.base.add(at as usize).write_bytes(0, here as usize) };
+            }
+            at = at.wrapping_add(here);
+            left -= here;
+        }
+    }
+
+    /// Forgets every entry of linear page `page`, and those of blocks that start in the last bytes
     /// of the page before and may reach into it.
     fn clear_page(&mut self, page: u32) {
-        if self.touched.remove(&page) {
-            let slot = (page as usize) * PAGE_SLOTS;
-            // SAFETY: `slot + PAGE_SLOTS <= 2^32`.
-            unsafe { self.base.add(slot).write_bytes(0, PAGE_SLOTS) };
-        }
-        let before = page.wrapping_sub(1) & 0xf_ffff;
-        if self.touched.contains(&before) {
-            let slot = (before as usize) * PAGE_SLOTS + PAGE_SLOTS - 15;
-            // SAFETY: as above; the last 15 slots of a page.
-            unsafe { self.base.add(slot).write_bytes(0, 15) };
-        }
+        let first = (page << 12).wrapping_sub(self.cs_base).wrapping_sub(REACH);
+        self.clear_slots(first, PAGE_SLOTS as u32 + REACH);
     }
 
     fn clear_range(&mut self, first: u32, pages: u32) {
@@ -81,17 +125,23 @@ impl Table {
             }
             return;
         }
-        let hit: Vec<u32> =
-            self.touched.iter().copied().filter(|p| p.wrapping_sub(first) < pages).collect();
+        // A page of slots lies in one linear page, or in two where CS's base is not aligned.
+        let inside = |linear: u32| (linear >> 12).wrapping_sub(first) & 0xf_ffff < pages;
+        let base = self.cs_base;
+        let within = |slot: u32| {
+            let start = base.wrapping_add(slot << 12);
+            inside(start) || inside(start.wrapping_add(0xfff))
+        };
+        let hit: Vec<u32> = self.touched.iter().copied().filter(|page| within(*page)).collect();
         for page in hit {
-            self.clear_page(page);
+            self.clear_slots(page << 12, PAGE_SLOTS as u32);
         }
         self.clear_page(first);
     }
 
     fn clear_all(&mut self) {
         // SAFETY: the range is this table's own mapping; DONTNEED makes it read as zeros again.
-        let _ = unsafe { madvise(self.base.cast::<c_void>(), TABLE_BYTES, Advice::LinuxDontNeed) };
+        let _ = unsafe { madvise(self.base.cast::<c_void>(), self.bytes(), Advice::LinuxDontNeed) };
         self.touched.clear();
     }
 }
@@ -99,14 +149,14 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         // SAFETY: mapped in `new` with this length, unmapped once.
-        let _ = unsafe { munmap(self.base.cast::<c_void>(), TABLE_BYTES) };
+        let _ = unsafe { munmap(self.base.cast::<c_void>(), self.bytes()) };
     }
 }
 
-/// All target tables, keyed by window and mode.
+/// All target tables.
 #[derive(Debug)]
 pub struct Targets {
-    tables: HashMap<(WindowId, Mode), Table>,
+    tables: HashMap<Selection, Table>,
     clock: u64,
     max_tables: usize,
 }
@@ -118,26 +168,26 @@ impl Targets {
         Self { tables: HashMap::new(), clock: 0, max_tables: max_tables.max(2) }
     }
 
-    /// The address for r13 of the table of (`window`, `mode`), made when there is none.
+    /// The address for r13 of the table of `who`, made when there is none.
     ///
     /// # Errors
     /// When the host has no address space left even after the other tables were given back.
-    pub fn select(&mut self, window: WindowId, mode: Mode) -> rustix::io::Result<u64> {
+    pub fn select(&mut self, who: Selection) -> rustix::io::Result<u64> {
         self.clock += 1;
-        if !self.tables.contains_key(&(window, mode)) {
+        if !self.tables.contains_key(&who) {
             if self.tables.len() >= self.max_tables {
                 self.evict_oldest();
             }
-            let table = match Table::new() {
+            let table = match Table::new(who.slots(), who.cs_base) {
                 Ok(table) => table,
                 Err(_) => {
                     self.tables.clear();
-                    Table::new()?
+                    Table::new(who.slots(), who.cs_base)?
                 }
             };
-            self.tables.insert((window, mode), table);
+            self.tables.insert(who, table);
         }
-        let table = self.tables.get_mut(&(window, mode)).expect("inserted above");
+        let table = self.tables.get_mut(&who).expect("inserted above");
         table.used = self.clock;
         Ok(table.base as u64)
     }
@@ -150,21 +200,21 @@ impl Targets {
 
     /// The cache offset at `eip`, or 0.
     #[must_use]
-    pub fn get(&self, window: WindowId, mode: Mode, eip: u32) -> u32 {
-        self.tables.get(&(window, mode)).map_or(0, |t| t.get(eip))
+    pub fn get(&self, who: Selection, eip: u32) -> u32 {
+        self.tables.get(&who).map_or(0, |t| t.get(eip))
     }
 
     /// Enters `offset` for `eip`.
-    pub fn set(&mut self, window: WindowId, mode: Mode, eip: u32, offset: u32) {
-        if let Some(table) = self.tables.get_mut(&(window, mode)) {
+    pub fn set(&mut self, who: Selection, eip: u32, offset: u32) {
+        if let Some(table) = self.tables.get_mut(&who) {
             table.set(eip, offset);
         }
     }
 
     /// Removes a block's entry from every table of `mode`.
     pub fn forget(&mut self, mode: Mode, eip: u32) {
-        for ((_, m), table) in &mut self.tables {
-            if *m == mode && table.touched.contains(&(eip >> 12)) {
+        for (who, table) in &mut self.tables {
+            if who.mode == mode && table.touched.contains(&(eip >> 12)) {
                 table.set(eip, 0);
             }
         }
@@ -172,8 +222,8 @@ impl Targets {
 
     /// The window no longer maps `pages` pages from linear page `first` on as it did.
     pub fn drop_pages(&mut self, window: WindowId, first: u32, pages: u32) {
-        for ((w, _), table) in &mut self.tables {
-            if *w == window {
+        for (who, table) in &mut self.tables {
+            if who.window == window {
                 table.clear_range(first, pages);
             }
         }
@@ -181,7 +231,7 @@ impl Targets {
 
     /// The window is gone.
     pub fn drop_window(&mut self, window: WindowId) {
-        self.tables.retain(|(w, _), _| *w != window);
+        self.tables.retain(|who, _| who.window != window);
     }
 
     /// The cache was flushed: no offset means anything any more.
@@ -204,7 +254,7 @@ mod tests {
 
     #[test]
     fn entries_vanish_with_their_page_and_with_a_block_that_reaches_into_it() {
-        let mut table = Table::new().unwrap();
+        let mut table = Table::new(SLOTS_32, 0).unwrap();
         table.set(0x1ff8, 7);
         table.set(0x1f00, 8);
         table.set(0x2004, 9);
@@ -217,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_wide_range_clears_only_what_it_covers() {
-        let mut table = Table::new().unwrap();
+        let mut table = Table::new(SLOTS_32, 0).unwrap();
         for page in 0..64 {
             table.set(page << 12, page + 1);
         }
@@ -225,5 +275,21 @@ mod tests {
         assert_eq!(table.get(15 << 12), 16);
         assert_eq!(table.get(16 << 12), 0);
         assert_eq!(table.get(63 << 12), 0);
+    }
+
+    #[test]
+    fn a_linear_page_is_found_behind_an_unaligned_base_and_round_the_end_of_the_table() {
+        let mut table = Table::new(SLOTS_16, 0xffff_f7f0).unwrap();
+        // Linear page 0 begins at IP 810h, page 1 at 1810h.
+        for ip in [0x800, 0x80f, 0x810, 0x1800, 0x180f, 0x1810, 0xffff] {
+            table.set(ip, 7);
+        }
+        table.set(0x1_1000, 7);
+        assert_eq!(table.get(0x1_1000), 0, "beyond the table");
+        table.clear_page(0);
+        let left = [0x800, 0x80f, 0x810, 0x1800, 0x180f, 0x1810, 0xffff].map(|ip| table.get(ip));
+        assert_eq!(left, [7, 0, 0, 0, 0, 7, 7]);
+        table.clear_range(0, 1 << 19);
+        assert_eq!([0x1810, 0xffff].map(|ip| table.get(ip)), [0, 0]);
     }
 }

@@ -1,0 +1,330 @@
+//! The sweep in 16-bit and segmented modes: real mode, V86 mode, 16-bit protected mode, 32-bit code
+//! with a base, on 16- and 32-bit stacks. Addresses, stack pointers and IP lie near 64 KiB and near
+//! the segments' limits more often than not, so that wraps and limit faults are common.
+
+use super::Form::{self, Ext, ExtImm, ExtImm8, Imm, Imm8, Plain, Rm, RmImm, RmImm8, String as Str};
+use super::{Rng, TABLE, immediate, machine};
+use ringer_cpu::{CpuState, Eflags, SegAttr, Segment};
+use ringer_monitor::Monitor;
+
+const CASES: u64 = 300_000;
+/// Where the programs are, below the hole for video memory.
+const CODE: u32 = 0x8_0000;
+const SLOT: u32 = 32;
+const SLOTS: u32 = 4096;
+/// Data segments of real mode lie in here.
+const DATA: u32 = 0x1_0000;
+const DATA_LEN: u32 = 0x6_0000;
+/// Encoding indices of CS and SS.
+const CS: usize = 1;
+const SS: usize = 2;
+
+/// How the codes that only this sweep has go on.
+#[derive(Clone, Copy)]
+enum Tail {
+    /// As in the common table.
+    As(Form),
+    /// A 16-bit immediate, whatever the operand size.
+    Word,
+    /// An offset of the address size.
+    Offset,
+    /// ENTER's two immediates.
+    Frame,
+}
+
+use Tail::{As, Frame, Offset, Word};
+
+/// Branches, the stack, and segment registers.
+#[rustfmt::skip]
+const MORE: &[(u16, u16, Tail)] = &[
+    (0x70, 0x7f, As(Imm8)), (0xe0, 0xe3, As(Imm8)), (0xeb, 0xeb, As(Imm8)), (0xe8, 0xe9, As(Imm)),
+    (0x0f80, 0x0f8f, As(Imm)), (0xc2, 0xc2, Word), (0xc3, 0xc3, As(Plain)), (0xff, 0xff, As(Ext(2, 2))),
+    (0xff, 0xff, As(Ext(4, 4))), (0xff, 0xff, As(Ext(6, 6))), (0x8f, 0x8f, As(Ext(0, 0))),
+    (0x50, 0x5f, As(Plain)), (0x60, 0x61, As(Plain)), (0x9c, 0x9d, As(Plain)), (0xc9, 0xc9, As(Plain)),
+    (0x06, 0x06, As(Plain)), (0x0e, 0x0e, As(Plain)), (0x16, 0x16, As(Plain)), (0x1e, 0x1e, As(Plain)),
+    (0x07, 0x07, As(Plain)), (0x1f, 0x1f, As(Plain)), (0x0fa0, 0x0fa1, As(Plain)),
+    (0x0fa8, 0x0fa9, As(Plain)), (0x8c, 0x8c, As(Ext(0, 5))), (0x8e, 0x8e, As(Ext(0, 0))),
+    (0x8e, 0x8e, As(Ext(3, 5))), (0xa0, 0xa3, Offset), (0xc8, 0xc8, Frame), (0xfa, 0xfb, As(Plain)),
+    (0x8d, 0x8d, As(Rm)), (0xa4, 0xa7, As(Str)), (0xaa, 0xaf, As(Str)), (0xc4, 0xc5, As(Rm)),
+];
+
+/// One case's program and what it says about itself.
+struct Program {
+    bytes: Vec<u8>,
+    repeats: bool,
+}
+
+/// Appends a ModRM byte with 16-bit addressing.
+fn modrm_16(rng: &mut Rng, reg: u8, out: &mut Vec<u8>) {
+    let field = reg << 3;
+    let rm = rng.byte() & 7;
+    match rng.below(5) {
+        0 => out.push(0xc0 | field | rm),
+        1 => {
+            out.push(field | 6);
+            out.extend((rng.operand() as u16).to_le_bytes());
+        }
+        2 if rm != 6 => out.push(field | rm),
+        3 => out.extend([0x40 | field | rm, rng.byte()]),
+        _ => {
+            out.push(0x80 | field | rm);
+            out.extend((rng.operand() as u16).to_le_bytes());
+        }
+    }
+}
+
+/// Appends a ModRM byte with 32-bit addressing; ESP and scaled indices are among the operands.
+fn modrm_32(rng: &mut Rng, reg: u8, out: &mut Vec<u8>) {
+    let field = reg << 3;
+    let rm = rng.byte() & 7;
+    match rng.below(4) {
+        0 => out.push(0xc0 | field | rm),
+        1 => {
+            out.push(field | 5);
+            out.extend(rng.below(0x1_0010).to_le_bytes());
+        }
+        2 if rm != 4 => out.extend([0x40 | field | rm, rng.byte()]),
+        _ => {
+            out.extend([0x80 | field | 4, rng.byte()]);
+            out.extend(rng.operand().to_le_bytes());
+        }
+    }
+}
+
+/// An instruction for code of `bits`, with prefixes in both directions, then UD2.
+fn generate(rng: &mut Rng, bits: u32) -> Program {
+    let (first, last, tail) = if rng.below(3) == 0 {
+        MORE[rng.below(MORE.len() as u32) as usize]
+    } else {
+        let (first, last, form) = TABLE[rng.below(TABLE.len() as u32) as usize];
+        (first, last, As(form))
+    };
+    let opcode = first + rng.below(u32::from(last - first) + 1) as u16;
+    let mut out = Vec::new();
+    let (odd_data, odd_address) = (rng.below(4) == 0, rng.below(5) == 0);
+    if odd_data {
+        out.push(0x66);
+    }
+    if odd_address {
+        out.push(0x67);
+    }
+    if rng.below(4) == 0 {
+        out.push(rng.pick(&[0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]));
+    }
+    let repeats = matches!(tail, As(Str)) && rng.below(2) == 0;
+    if repeats {
+        out.push(rng.pick(&[0xf2, 0xf3]));
+    }
+    if opcode >= 0x0f00 {
+        out.push(0x0f);
+    }
+    out.push(opcode as u8);
+    let data = if (bits == 16) == odd_data { 4 } else { 2 };
+    let short = (bits == 16) != odd_address;
+    match tail {
+        As(form) => finish(rng, form, data, short, &mut out),
+        Word => out.extend((rng.below(64) as u16).to_le_bytes()),
+        Offset if short => out.extend((rng.operand() as u16).to_le_bytes()),
+        Offset => out.extend(rng.below(0x1_0010).to_le_bytes()),
+        Frame => out.extend([rng.byte(), rng.byte() & 1, rng.pick(&[0, 0, 1, 2, 3])]),
+    }
+    // UD2: a callout, which ends the block.
+    out.extend([0x0f, 0x0b]);
+    Program { bytes: out, repeats }
+}
+
+fn finish(rng: &mut Rng, form: Form, data: usize, short: bool, out: &mut Vec<u8>) {
+    let modrm = if short { modrm_16 } else { modrm_32 };
+    let any = rng.byte() & 7;
+    let within =
+        |rng: &mut Rng, low: u8, high: u8| low + rng.below(u32::from(high - low) + 1) as u8;
+    match form {
+        Plain | Str => {}
+        Rm => modrm(rng, any, out),
+        Ext(low, high) => {
+            let reg = within(rng, low, high);
+            modrm(rng, reg, out);
+        }
+        ExtImm8(low, high) => {
+            let reg = within(rng, low, high);
+            modrm(rng, reg, out);
+            out.push(rng.byte());
+        }
+        ExtImm(low, high) => {
+            let reg = within(rng, low, high);
+            modrm(rng, reg, out);
+            immediate(rng, data, out);
+        }
+        RmImm8 => {
+            modrm(rng, any, out);
+            out.push(rng.byte());
+        }
+        RmImm => {
+            modrm(rng, any, out);
+            immediate(rng, data, out);
+        }
+        Imm8 => out.push(rng.byte()),
+        Imm => immediate(rng, data, out),
+    }
+}
+
+/// What a case runs in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum World {
+    Real,
+    V86,
+    Protected16,
+    Protected32,
+}
+
+const WORLDS: [World; 4] = [World::Real, World::V86, World::Protected16, World::Protected32];
+
+impl World {
+    fn bits(self) -> u32 {
+        if self == World::Protected32 { 32 } else { 16 }
+    }
+}
+
+/// A writable data segment of protected mode: of 64 KiB, of another limit, or without one.
+fn data_segment(rng: &mut Rng) -> Segment {
+    let limit = match rng.below(8) {
+        0..=3 => 0xffff,
+        4 => u32::MAX,
+        5 => rng.below(0x100),
+        _ => rng.below(0x2_0000),
+    };
+    let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
+    match rng.below(16) {
+        0 => attr |= SegAttr::EXPAND_DOWN,
+        1 => attr.remove(SegAttr::WRITABLE),
+        _ => {}
+    }
+    attr.set(SegAttr::DB, rng.below(2) == 0);
+    let base = if rng.below(4) == 0 { 0 } else { DATA + rng.below(DATA_LEN - 0x1_0000) };
+    Segment { selector: 0x10, attr, base, limit }
+}
+
+fn real_segment(rng: &mut Rng, dpl: u8) -> Segment {
+    Segment::real((DATA >> 4) as u16 + rng.below((DATA_LEN - 0x1_0000) >> 4) as u16, dpl)
+}
+
+/// IP of a case: near the end of 64 KiB at times.
+fn offset(rng: &mut Rng) -> u32 {
+    if rng.below(4) == 0 { 0xffff - rng.below(20) } else { rng.below(0xff00) }
+}
+
+/// Registers, flags and segments of one case whose code is at linear `code`.
+fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
+    for k in 0..8 {
+        state.gpr[k] = match rng.below(4) {
+            0 => rng.operand(),
+            1 => 0xffff_u32.wrapping_sub(rng.below(20)).wrapping_add(8),
+            2 => rng.below(20),
+            _ => rng.below(0x1_0000),
+        };
+        if rng.below(4) == 0 {
+            state.gpr[k] |= (rng.next() as u32) << 16;
+        }
+    }
+    state.eflags = 2 | (rng.next() as u32 & 0xcd5);
+    let v86 = world == World::V86;
+    if v86 {
+        let iopl = if rng.below(2) == 0 { Eflags::IOPL.bits() } else { 0 };
+        state.eflags |= Eflags::VM.bits() | iopl;
+        state.cpl = 3;
+    }
+    state.cr0 = if world == World::Real { 0 } else { 1 };
+    for k in 0..6 {
+        state.seg[k] = match world {
+            World::Real => real_segment(rng, 0),
+            World::V86 => real_segment(rng, 3),
+            _ => data_segment(rng),
+        };
+    }
+    if world == World::Real && rng.below(4) == 0 {
+        // Unreal mode: one of ES, DS, FS, GS without a limit.
+        state.seg[rng.pick(&[0, 3, 4, 5])].limit = u32::MAX;
+    }
+    state.eip = offset(rng);
+    let cs = &mut state.seg[CS];
+    match world {
+        World::Real | World::V86 => {}
+        World::Protected16 => *cs = code_segment(0xffff + rng.pick(&[0, 0, 0x1000]), false),
+        World::Protected32 => *cs = code_segment(u32::MAX, true),
+    }
+    cs.base = code.wrapping_sub(state.eip);
+    let ss = &mut state.seg[SS];
+    if matches!(world, World::Protected16 | World::Protected32) {
+        ss.attr |= SegAttr::WRITABLE;
+    }
+    state.idtr.limit = 0;
+}
+
+fn code_segment(limit: u32, wide: bool) -> Segment {
+    let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::CODE | SegAttr::WRITABLE;
+    attr |= SegAttr::ACCESSED;
+    attr.set(SegAttr::DB, wide);
+    Segment { selector: 8, attr, base: 0, limit }
+}
+
+/// Runs all programs of a batch; the report of the first difference.
+fn run(
+    m: &mut Monitor,
+    rng: &mut Rng,
+    template: &CpuState,
+    batch: &[(World, Program)],
+) -> Option<String> {
+    for (k, (world, program)) in batch.iter().enumerate() {
+        let code = CODE + SLOT * k as u32;
+        let state = m.state_mut();
+        *state = *template;
+        randomise(rng, *world, state, code);
+        if program.repeats {
+            // A REP over all of memory says no more than a short one.
+            state.gpr[1] = state.gpr[1] & 0xffff_0000 | rng.below(40);
+        }
+        let start = *state;
+        if let Some(report) = m.compare_here().unwrap() {
+            let bytes = &program.bytes;
+            return Some(format!(
+                "{world:?}, bytes {bytes:02x?}, segments {:x?}:\n{report}",
+                start.seg
+            ));
+        }
+    }
+    None
+}
+
+#[test]
+fn random_instructions_agree_in_16_bit_and_segmented_modes() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
+    let seed: u64 = number("RINGER_SEED").unwrap_or(0x1616_2026);
+    let cases: u64 = number("RINGER_CASES").unwrap_or(CASES);
+    println!("narrow sweep: seed {seed}, {cases} cases");
+    let mut rng = Rng(seed | 1);
+    let mut monitor = machine();
+    let template = *monitor.state_mut();
+    let mut done = 0;
+    while monitor.compared() < cases {
+        let batch: Vec<(World, Program)> = (0..SLOTS)
+            .map(|_| {
+                let world = rng.pick(&WORLDS);
+                (world, generate(&mut rng, world.bits()))
+            })
+            .collect();
+        monitor.flush_cache();
+        for (k, (_, program)) in batch.iter().enumerate() {
+            let at = u64::from(CODE + SLOT * k as u32);
+            assert!(monitor.memory_mut().write(at, &program.bytes));
+        }
+        let noise: Vec<u8> = (0..CODE).map(|_| rng.byte()).collect();
+        assert!(monitor.memory_mut().write(0, &noise));
+        let failure = monitor.as_vcpu(|m| run(m, &mut rng, &template, &batch)).unwrap();
+        if let Some(report) = failure {
+            panic!("seed {seed}, batch from case {done}: {report}");
+        }
+        done += u64::from(SLOTS);
+    }
+    println!("narrow sweep: {} instructions compared, of {done} generated", monitor.compared());
+    assert!(monitor.compared() >= done / 3, "too few cases could be compared");
+}
