@@ -102,8 +102,12 @@ impl Monitor {
                 Ok(n) => checks.host_instructions_verified += u64::from(n),
                 Err(refusal) => {
                     checks.refusals += 1;
-                    let guest =
-                        ringer_translator::disasm_guest(source.bytes, source.eip, t.map.len());
+                    let guest = ringer_translator::disasm_guest(
+                        source.bytes,
+                        source.eip,
+                        mode,
+                        t.map.len(),
+                    );
                     let host = ringer_translator::listing(&t.host, target.base);
                     self.end = Some(RunEnd::Refused(report(&refusal, source.eip, &guest, &host)));
                     return false;
@@ -199,7 +203,8 @@ mod tests {
         let mut m = monitor();
         // mov [ebx+8], eax; ret
         let bytes = [0x89, 0x43, 0x08, 0xc3];
-        let source = Source { eip: 0x1000, bytes: &bytes, page_left: 4, max_instrs: 8 };
+        let source =
+            Source { eip: 0x1000, linear: 0x1000, bytes: &bytes, page_left: 4, max_instrs: 8 };
         let (base, _) = m.bt.cache.next_place(4096).unwrap();
         let target = Target { base, stubs: m.bt.cache.stub_addresses() };
         let options = TranslatorOptions::default();

@@ -2,7 +2,6 @@
 
 use super::memory::Address;
 use super::{Emitter, Refused};
-use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// The host register of a guest register: ESP and SP live in r12.
@@ -101,9 +100,9 @@ impl Emitter {
         self.encode(host)
     }
 
-    /// Operand `k` of `host` is one of AH to DH, the other one is at `address`. A byte that is only
-    /// read goes through r8; otherwise memory's does, and from the host's stack, which needs no REX
-    /// prefix. (No guest access comes while the host's stack pointer is moved.)
+    /// Operand `k` of `host` is one of AH to DH, the other one is at `address`. The byte passes
+    /// through AL to DL between two exchanges: before the access when it is only read, else after the
+    /// load.
     fn beside_high_byte(
         &mut self,
         host: &mut Instruction,
@@ -114,27 +113,31 @@ impl Emitter {
         if !only_two || matches!(host.code(), Code::Xadd_rm8_r8 | Code::Xchg_rm8_r8) {
             return Err(Refused);
         }
+        let high = host.op_register(k);
+        let low = LOW_BYTES[high.number() & 3];
+        let exchange = Instruction::with2(Code::Xchg_rm8_r8, low, high).map_err(|_| Refused)?;
         if k == 1 {
-            let full = host.op_register(1).number() as u8 - Register::AH.number() as u8;
-            dynasm!(self.asm ; .arch x64
-                ; push Rq(full)
-                ; movzx r8d, BYTE [rsp + 1]
-                ; lea rsp, [rsp + 8]
-            );
+            self.encode(&exchange)?;
+            let keep = Instruction::with2(Code::Movzx_r32_rm8, Register::R8D, low);
+            self.encode(&keep.map_err(|_| Refused)?)?;
+            self.encode(&exchange)?;
             host.set_op1_register(Register::R8L);
             address.apply(host);
             return self.encode(host);
         }
         let load = Instruction::with2(Code::Movzx_r32_rm8, Register::R8D, address.operand());
         self.encode(&load.map_err(|_| Refused)?)?;
-        dynasm!(self.asm ; .arch x64 ; push r8);
-        Address::at(Register::RSP).apply(host);
-        host.set_segment_prefix(Register::None);
+        self.encode(&exchange)?;
+        host.set_op0_register(low);
+        host.set_op1_kind(OpKind::Register);
+        host.set_op1_register(Register::R8L);
         self.encode(host)?;
-        dynasm!(self.asm ; .arch x64 ; lea rsp, [rsp + 8]);
-        Ok(())
+        self.encode(&exchange)
     }
 }
+
+/// AL, CL, DL, BL: those that are the low bytes beside AH to BH.
+const LOW_BYTES: [Register; 4] = [Register::AL, Register::CL, Register::DL, Register::BL];
 
 fn is_high(reg: Register) -> bool {
     matches!(reg, Register::AH | Register::CH | Register::DH | Register::BH)

@@ -120,15 +120,14 @@ impl Emitter {
                 dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
             }
             SegmentClass::Limited => {
-                // limit - offset - (size - 1), in 64 bits: its top byte is its sign.
+                // offset + size - 1 + (2^32 - 1 - limit) is 2^32 or more when that is too much.
                 dynasm!(self.asm ; .arch x64
                     ; mov r9d, ecx
-                    ; mov r10, r11
-                    ; not r10
-                    ; mov ecx, [r15 + at::limit(k)]
-                    ; lea rcx, [rcx + r10 + 1 - more]
-                    ; bswap rcx
-                    ; movzx ecx, cl
+                    ; mov r10d, [r15 + at::limit(k)]
+                    ; not r10d
+                    ; lea r10, [r10 + r11 + more]
+                    ; bswap r10
+                    ; mov ecx, r10d
                 );
                 self.leave_unless_zero();
                 dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);

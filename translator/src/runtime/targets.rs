@@ -4,8 +4,7 @@
 //!
 //! An entry is the offset of a block in the translation cache; 0 is the miss stub, which is also
 //! what an untouched page reads as. A table is 16 GiB of *address space* and costs memory only for
-//! the pages that hold entries: 16 KiB for each guest code page that is a branch target. 16-bit code
-//! names 64 Ki targets only, so its tables end there.
+//! the pages that hold entries: 16 KiB for each guest code page that is a branch target.
 //!
 //! An EIP means something only together with CS's base, so a table belongs to one base, too.
 //!
@@ -20,10 +19,7 @@ use std::ffi::c_void;
 
 use crate::Mode;
 
-/// Slots for every EIP of 32-bit code.
-const SLOTS_32: usize = 1 << 32;
-/// Slots for every IP, and a page more: code that runs on beyond IP FFFFh misses there.
-const SLOTS_16: usize = (1 << 16) + PAGE_SLOTS;
+const TABLE_BYTES: usize = 4 << 32;
 const PAGE_SLOTS: usize = 4096;
 /// The longest instruction but for one byte: how far before a page a block may start that reaches
 /// into it.
@@ -40,17 +36,10 @@ pub struct Selection {
     pub cs_base: u32,
 }
 
-impl Selection {
-    fn slots(&self) -> usize {
-        if self.mode.contains(Mode::CODE16) { SLOTS_16 } else { SLOTS_32 }
-    }
-}
-
 /// One table.
 #[derive(Debug)]
 struct Table {
     base: *mut u32,
-    slots: usize,
     /// Linear address of slot 0.
     cs_base: u32,
     /// Guest pages that may hold entries.
@@ -59,38 +48,32 @@ struct Table {
 }
 
 impl Table {
-    fn new(slots: usize, cs_base: u32) -> rustix::io::Result<Self> {
+    fn new(cs_base: u32) -> rustix::io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        let bytes = slots * size_of::<u32>();
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
         let base = unsafe {
-            mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, flags)
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                TABLE_BYTES,
+                ProtFlags::READ | ProtFlags::WRITE,
+                flags,
+            )
         }?;
         // SAFETY: the range was just mapped. Huge pages would make a single entry cost 2 MiB.
-        let _ = unsafe { madvise(base, bytes, Advice::LinuxNoHugepage) };
+        let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxNoHugepage) };
         // SAFETY: as above. A core dump has no use for it.
-        let _ = unsafe { madvise(base, bytes, Advice::LinuxDontDump) };
-        Ok(Self { base: base.cast(), slots, cs_base, touched: HashSet::new(), used: 0 })
-    }
-
-    fn bytes(&self) -> usize {
-        self.slots * size_of::<u32>()
+        let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxDontDump) };
+        Ok(Self { base: base.cast(), cs_base, touched: HashSet::new(), used: 0 })
     }
 
     fn get(&self, eip: u32) -> u32 {
-        if eip as usize >= self.slots {
-            return 0;
-        }
-        // SAFETY: the mapping has `slots` slots.
+        // SAFETY: the mapping has a slot for each of the 2^32 values of `eip`.
         unsafe { self.base.add(eip as usize).read() }
     }
 
     fn set(&mut self, eip: u32, offset: u32) {
-        if eip as usize >= self.slots {
-            return;
-        }
         self.touched.insert(eip >> 12);
-        // SAFETY: the mapping has `slots` slots.
+        // SAFETY: the mapping has a slot for each of the 2^32 values of `eip`.
         unsafe { self.base.add(eip as usize).write(offset) }
     }
 
@@ -102,8 +85,7 @@ impl Table {
             let whole = here as usize == PAGE_SLOTS;
             let page = at >> 12;
             if (whole && self.touched.remove(&page)) || (!whole && self.touched.contains(&page)) {
-                // SAFETY: a page is touched by `set` only, so all its slots are below `slots`,
-                // which is a multiple of a page's.
+                // SAFETY: `at` is a slot and `here` slots are left of its page.
                 unsafe { self.base.add(at as usize).write_bytes(0, here as usize) };
             }
             at = at.wrapping_add(here);
@@ -141,7 +123,7 @@ impl Table {
 
     fn clear_all(&mut self) {
         // SAFETY: the range is this table's own mapping; DONTNEED makes it read as zeros again.
-        let _ = unsafe { madvise(self.base.cast::<c_void>(), self.bytes(), Advice::LinuxDontNeed) };
+        let _ = unsafe { madvise(self.base.cast::<c_void>(), TABLE_BYTES, Advice::LinuxDontNeed) };
         self.touched.clear();
     }
 }
@@ -149,7 +131,7 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         // SAFETY: mapped in `new` with this length, unmapped once.
-        let _ = unsafe { munmap(self.base.cast::<c_void>(), self.bytes()) };
+        let _ = unsafe { munmap(self.base.cast::<c_void>(), TABLE_BYTES) };
     }
 }
 
@@ -178,11 +160,11 @@ impl Targets {
             if self.tables.len() >= self.max_tables {
                 self.evict_oldest();
             }
-            let table = match Table::new(who.slots(), who.cs_base) {
+            let table = match Table::new(who.cs_base) {
                 Ok(table) => table,
                 Err(_) => {
                     self.tables.clear();
-                    Table::new(who.slots(), who.cs_base)?
+                    Table::new(who.cs_base)?
                 }
             };
             self.tables.insert(who, table);
@@ -254,7 +236,7 @@ mod tests {
 
     #[test]
     fn entries_vanish_with_their_page_and_with_a_block_that_reaches_into_it() {
-        let mut table = Table::new(SLOTS_32, 0).unwrap();
+        let mut table = Table::new(0).unwrap();
         table.set(0x1ff8, 7);
         table.set(0x1f00, 8);
         table.set(0x2004, 9);
@@ -267,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_wide_range_clears_only_what_it_covers() {
-        let mut table = Table::new(SLOTS_32, 0).unwrap();
+        let mut table = Table::new(0).unwrap();
         for page in 0..64 {
             table.set(page << 12, page + 1);
         }
@@ -278,14 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn a_linear_page_is_found_behind_an_unaligned_base_and_round_the_end_of_the_table() {
-        let mut table = Table::new(SLOTS_16, 0xffff_f7f0).unwrap();
+    fn a_linear_page_is_found_behind_an_unaligned_base() {
+        let mut table = Table::new(0xffff_f7f0).unwrap();
         // Linear page 0 begins at IP 810h, page 1 at 1810h.
         for ip in [0x800, 0x80f, 0x810, 0x1800, 0x180f, 0x1810, 0xffff] {
             table.set(ip, 7);
         }
-        table.set(0x1_1000, 7);
-        assert_eq!(table.get(0x1_1000), 0, "beyond the table");
         table.clear_page(0);
         let left = [0x800, 0x80f, 0x810, 0x1800, 0x180f, 0x1810, 0xffff].map(|ip| table.get(ip));
         assert_eq!(left, [7, 0, 0, 0, 0, 7, 7]);

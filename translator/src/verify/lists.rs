@@ -105,6 +105,7 @@ pub(super) const BRANCHES: &[(Code, usize)] = &[
 pub(super) const WIDE: &[Code] = &[
     C::Mov_r64_rm64, C::Mov_rm64_r64, C::Lea_r64_m, C::Sub_rm64_imm32, C::Add_rm64_imm32,
     C::Sub_rm64_imm8, C::Add_rm64_imm8, C::Pushfq, C::Popfq, C::Pop_r64, C::Jmp_rm64,
+    C::Bswap_r64,
 ];
 
 /// Instructions that add a register to their address by themselves, beyond what the operand says.

@@ -125,7 +125,7 @@ fn escapes_to_memory() -> Vec<Escape> {
         ("a register widened: cdqe", v(&[0x48, 0x98]), R::Instruction),
         ("a register widened: movq rax, mm0", v(&[0x48, 0x0f, 0x7e, 0xc0]), R::Instruction),
         ("a register widened: lea rbx", v(&[0x48, 0x8d, 0x5b, 0x08]), R::Wide),
-        ("a register widened: bswap rax", v(&[0x48, 0x0f, 0xc8]), R::Instruction),
+        ("a register widened: bswap rax", v(&[0x48, 0x0f, 0xc8]), R::Wide),
         ("the context, below it", with(&[0x41, 0x89, 0x87], (-8i32).to_le_bytes()), R::Context),
         ("the context, beyond it", with(&[0x41, 0x89, 0x87], field(context)), R::Context),
         ("the context, CR0", with(&[0x41, 0x89, 0x87],
@@ -321,7 +321,7 @@ fn guest(rng: &mut Rng) -> Vec<u8> {
 /// A random block of the translator's, in a random mode, with random options.
 fn block(rng: &mut Rng) -> Translation {
     let bytes = guest(rng);
-    let mode = Mode::from_bits_truncate(rng.next() as u32);
+    let mode = Mode::from_bits_truncate(rng.next() & rng.next());
     let mode = if rng.below(2) == 0 { mode - Mode::FPU_OFF - Mode::SSE_OFF } else { mode };
     let off = TranslatorOptions::from_bits_truncate(rng.next() as u32 & rng.next() as u32);
     let on = TranslatorOptions::from_bits_truncate(rng.next() as u32 & 0xffff_0000);
@@ -334,7 +334,7 @@ fn block(rng: &mut Rng) -> Translation {
     };
     let eip = 0x40_0000 | rng.next() as u32 & 0xfff;
     let page_left = (0x1000 - (eip & 0xfff)).min(bytes.len() as u32);
-    let source = Source { eip, bytes: &bytes, page_left, max_instrs: 16 };
+    let source = Source { eip, linear: eip, bytes: &bytes, page_left, max_instrs: 16 };
     let target = Target { base: BASE, stubs: STUBS };
     crate::translate(&source, mode, options, Features::all(), &target, 0)
 }

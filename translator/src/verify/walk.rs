@@ -235,6 +235,9 @@ impl<'a> Walk<'a> {
                 return Ok(false);
             }
             Code::Lea_r64_m => lea(i, state)?,
+            Code::Bswap_r64 if is_scratch(i.op0_register()) => {
+                state.set(i.op0_register(), Value::Any);
+            }
             Code::Mov_r64_rm64 => {
                 let to = i.op0_register();
                 if i.op1_kind() != OpKind::Memory || !is_scratch(to) {
