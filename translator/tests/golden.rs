@@ -122,10 +122,11 @@ fn render(case: &Case) -> String {
         exit_check: STUBS[3].0,
         exit_budget: STUBS[4].0,
     };
-    let to_page_end = 0x1000 - (case.eip & 0xfff);
+    let linear = case.cs_base.wrapping_add(case.eip);
+    let to_page_end = 0x1000 - (linear & 0xfff);
     let src = Source {
         eip: case.eip,
-        linear: case.cs_base.wrapping_add(case.eip),
+        linear,
         bytes: &case.guest,
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
