@@ -129,6 +129,12 @@ pub struct RunArgs {
     /// Write how the run ended to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see README)
+    #[arg(long)]
+    pub perf_map: bool,
+    /// Guest symbols for --perf-map: a System.map or an ELF file (may be repeated)
+    #[arg(long, value_name = "FILE", requires = "perf_map")]
+    pub symbols: Vec<PathBuf>,
     /// Engine, processor, limits.
     #[command(flatten)]
     pub engine: EngineArgs,

@@ -1,6 +1,6 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
-use ringer_machine::{MachineError, status};
+use ringer_machine::{MachineError, SymbolsError, status};
 use ringer_testkit::TestkitError;
 use std::io;
 use std::path::PathBuf;
@@ -67,6 +67,9 @@ pub enum CliError {
     /// The machine.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// --symbols.
+    #[error(transparent)]
+    Symbols(#[from] SymbolsError),
     /// The test kit.
     #[error(transparent)]
     Testkit(#[from] TestkitError),
@@ -82,6 +85,7 @@ impl CliError {
             | Self::ManyInitrds
             | Self::NoUse { .. }
             | Self::MemorySize { .. }
+            | Self::Symbols(_)
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } => status::OUTPUT,
             Self::Host { .. } => status::INTERNAL,

@@ -7,9 +7,13 @@ use crate::report::{JsonFile, run_report};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::RawTerminal;
-use ringer_machine::{BootSource, Exit, Machine, MachineConfig, Profile, SinkFactory};
+use ringer_machine::{
+    BootSource, Exit, JitDump, Machine, MachineConfig, Profile, SharedJitDump, SinkFactory,
+    read_symbols,
+};
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Memory of the demo.
 const DEMO_MEMORY: u64 = 32 << 20;
@@ -83,11 +87,37 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<(Exit, Machine), CliError>
     let report = args.report.as_deref().map(JsonFile::create).transpose()?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let mut machine = Machine::new(config, &source, lines.sinks())?;
+    let dump = args.perf_map.then(|| jitdump(&args.symbols)).transpose()?;
+    if let Some(dump) = &dump {
+        machine.set_jitdump(Arc::clone(dump));
+    }
     let exit = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio)?;
+    if let Some(dump) = dump {
+        finish_jitdump(&dump)?;
+    }
     if let Some(report) = report {
         report.write(&run_report(&exit, &machine))?;
     }
     Ok((exit, machine))
+}
+
+/// Where perf's users look for such files.
+const JITDUMP_FOLDER: &str = "/tmp";
+
+fn jitdump(symbols: &[PathBuf]) -> Result<SharedJitDump, CliError> {
+    let symbols = read_symbols(symbols)?;
+    let folder = Path::new(JITDUMP_FOLDER);
+    let created = JitDump::create(folder, symbols);
+    let path = folder.join("jit-PID.dump");
+    Ok(Arc::new(Mutex::new(created.map_err(|source| CliError::Create { path, source })?)))
+}
+
+/// Writes the rest of the file, and says where it is.
+fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
+    let mut dump = dump.lock().unwrap_or_else(PoisonError::into_inner);
+    let what = dump.path().display().to_string();
+    eprintln!("ringer: wrote {what}");
+    dump.finish().map_err(|source| CliError::Output { what, source })
 }
 
 /// Runs the machine with its console attached; on return the terminal is as it was, and all output

@@ -16,6 +16,7 @@ pub mod firmware;
 mod machine;
 mod remote;
 mod size;
+mod symbols;
 
 pub use boot::{BootSource, LoadError};
 pub use exit::{Exit, status};
@@ -23,5 +24,7 @@ pub use machine::{Machine, MachineConfig, MachineError, SinkFactory};
 pub use remote::Remote;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
+pub use ringer_monitor::jitdump::{JitDump, SharedJitDump, Symbols};
 pub use ringer_monitor::{Checks, ClockKind, Engine, HotCallout, Profile, TranslatorOptions};
 pub use size::{SizeError, parse_size};
+pub use symbols::{SymbolsError, read_symbols};

@@ -6,6 +6,7 @@ use crate::remote::Remote;
 use ringer_cpu::CpuModel;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
+use ringer_monitor::jitdump::SharedJitDump;
 use ringer_monitor::{
     Checks, ClockKind, Engine, Monitor, MonitorConfig, MonitorError, Profile, RunEnd,
     TranslatorOptions,
@@ -83,6 +84,7 @@ pub struct Machine {
     image: Image,
     sinks: SinkFactory,
     remote: Remote,
+    jitdump: Option<SharedJitDump>,
     profile: Option<Profile>,
     checks: Checks,
     post_codes: Vec<u8>,
@@ -111,6 +113,7 @@ impl Machine {
             image,
             sinks,
             remote: Remote::default(),
+            jitdump: None,
             profile: None,
             checks: Checks::default(),
             post_codes: Vec::new(),
@@ -122,6 +125,11 @@ impl Machine {
     #[must_use]
     pub fn remote(&self) -> Remote {
         self.remote.clone()
+    }
+
+    /// Tells `dump` of every block that is translated from the next boot on.
+    pub fn set_jitdump(&mut self, dump: SharedJitDump) {
+        self.jitdump = Some(dump);
     }
 
     /// Runs until the guest, a limit or the user ends it; a reset boots again unless the
@@ -206,6 +214,9 @@ impl Machine {
         *monitor.state_mut() = cpu;
         if let Some(hook) = bios {
             monitor.set_bios(hook);
+        }
+        if let Some(dump) = &self.jitdump {
+            monitor.set_jitdump(dump.clone());
         }
         Ok(monitor)
     }

@@ -8,6 +8,7 @@ use crate::checks::Guard;
 use crate::config::{MonitorConfig, MonitorError};
 use crate::env::PagingEvent;
 use crate::heat::Heat;
+use crate::jitdump::{self, SharedJitDump};
 use crate::profile::{Counters, HotCallout, Profile, Row};
 use crate::run::Monitor;
 use hashbrown::HashMap;
@@ -53,6 +54,8 @@ pub(crate) struct Bt {
     /// Callouts by instruction form, when profiling.
     callouts: HashMap<Code, u64>,
     pub(crate) retired: u64,
+    /// Where perf is told of new blocks.
+    pub(crate) jitdump: Option<SharedJitDump>,
     /// Blocks entered from the dispatcher.
     pub(crate) dispatched: u64,
     /// The verifier and what it needs.
@@ -118,6 +121,7 @@ impl Bt {
             code_writes: HashMap::new(),
             callouts: HashMap::new(),
             retired: 0,
+            jitdump: None,
             dispatched: 0,
             guard: Guard::new(options, cfg, features),
         })
@@ -380,6 +384,9 @@ impl Monitor {
         }
         let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
         let id = self.bt.cache.insert(key, &t)?;
+        if let Some(dump) = &self.bt.jitdump {
+            jitdump::note(dump, base, &t.host, key.eip);
+        }
         self.protect(key.pa >> 12);
         if let Some(frame) = key.second {
             self.protect(frame);

@@ -15,6 +15,7 @@ mod env;
 mod faults;
 mod heat;
 mod inbox;
+pub mod jitdump;
 mod journal;
 mod lockstep;
 mod profile;

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
 use crate::env::{Env, Io};
 use crate::inbox::{Inbox, Kicker};
+use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
 use crate::signals::Registration;
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
@@ -120,6 +121,11 @@ impl Monitor {
     #[must_use]
     pub fn kicker(&self) -> Kicker {
         self.inbox.kicker()
+    }
+
+    /// Tells `dump` of every block that is translated from now on.
+    pub fn set_jitdump(&mut self, dump: SharedJitDump) {
+        self.bt.jitdump = Some(dump);
     }
 
     /// Installs a firmware hook.

@@ -1,0 +1,185 @@
+//! Translated blocks for Linux perf: a jitdump file (perf's jitdump-specification, version 1).
+//!
+//! perf finds the file by the executable mapping of its first page; `perf inject --jit` then gives
+//! every sample in the cache the name of the block that was there at that time, and the block's code
+//! for `perf annotate`. Blocks are named by guest EIP and, where symbols are known, by
+//! `symbol+offset`.
+//!
+//! Writing must never disturb the guest: the first error stops the file, and [`JitDump::finish`]
+//! tells it.
+
+use memmap2::{Mmap, MmapOptions};
+use rustix::time::{ClockId, clock_gettime};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const MAGIC: u32 = 0x4a69_5444;
+const VERSION: u32 = 1;
+const HEADER_LEN: u32 = 40;
+const EM_X86_64: u32 = 62;
+/// A record that says: this code is now at this address.
+const CODE_LOAD: u32 = 0;
+const LOAD_LEN: usize = 56;
+
+/// Names of guest addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Symbols {
+    /// Sorted by address.
+    sorted: Vec<(u32, String)>,
+}
+
+impl Symbols {
+    /// Symbols in any order: (guest linear address, name).
+    #[must_use]
+    pub fn new(mut list: Vec<(u32, String)>) -> Self {
+        list.sort();
+        Self { sorted: list }
+    }
+
+    /// The symbol at or before `eip`, with the offset from it.
+    #[must_use]
+    pub fn find(&self, eip: u32) -> Option<(&str, u32)> {
+        let after = self.sorted.partition_point(|(address, _)| *address <= eip);
+        let (address, name) = self.sorted.get(after.checked_sub(1)?)?;
+        Some((name, eip - address))
+    }
+
+    /// A block's name in reports.
+    #[must_use]
+    pub fn name(&self, eip: u32) -> String {
+        match self.find(eip) {
+            Some((name, 0)) => format!("guest {name} [{eip:08x}]"),
+            Some((name, offset)) => format!("guest {name}+{offset:#x} [{eip:08x}]"),
+            None => format!("guest {eip:08x}"),
+        }
+    }
+}
+
+/// A jitdump file being written.
+#[derive(Debug)]
+pub struct JitDump {
+    out: BufWriter<File>,
+    /// The mapping that perf looks for.
+    _marker: Mmap,
+    symbols: Symbols,
+    index: u64,
+    failed: Option<io::Error>,
+    path: PathBuf,
+}
+
+/// A jitdump that outlives a machine's resets.
+pub type SharedJitDump = Arc<Mutex<JitDump>>;
+
+impl JitDump {
+    /// Creates `jit-PID.dump` in `folder`.
+    ///
+    /// # Errors
+    /// When the file cannot be made, written or mapped as executable (a `noexec` file system).
+    pub fn create(folder: &Path, symbols: Symbols) -> io::Result<Self> {
+        let path = folder.join(format!("jit-{}.dump", std::process::id()));
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
+        let mut out = BufWriter::new(file.try_clone()?);
+        for word in [MAGIC, VERSION, HEADER_LEN, EM_X86_64, 0, std::process::id()] {
+            out.write_all(&word.to_le_bytes())?;
+        }
+        out.write_all(&now().to_le_bytes())?;
+        out.write_all(&0u64.to_le_bytes())?;
+        out.flush()?;
+        // SAFETY: nothing ever reads through this mapping; it is there for perf to see.
+        let marker = unsafe { MmapOptions::new().len(HEADER_LEN as usize).map_exec(&file)? };
+        Ok(Self { out, _marker: marker, symbols, index: 0, failed: None, path })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Notes that `code`, the block of guest address `eip`, is now at host address `address`.
+    pub fn block(&mut self, address: u64, code: &[u8], eip: u32) {
+        if self.failed.is_none() {
+            self.failed = self.write(address, code, eip).err();
+        }
+    }
+
+    fn write(&mut self, address: u64, code: &[u8], eip: u32) -> io::Result<()> {
+        let name = self.symbols.name(eip);
+        let len = LOAD_LEN + name.len() + 1 + code.len();
+        let pid = std::process::id();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        self.index += 1;
+        for word in [CODE_LOAD, u32::try_from(len).map_err(io::Error::other)?] {
+            self.out.write_all(&word.to_le_bytes())?;
+        }
+        self.out.write_all(&now().to_le_bytes())?;
+        for word in [pid, tid] {
+            self.out.write_all(&word.to_le_bytes())?;
+        }
+        for long in [address, address, code.len() as u64, self.index] {
+            self.out.write_all(&long.to_le_bytes())?;
+        }
+        self.out.write_all(name.as_bytes())?;
+        self.out.write_all(&[0])?;
+        self.out.write_all(code)
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// The first error of this file.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self.failed.take() {
+            Some(e) => Err(e),
+            None => self.out.flush(),
+        }
+    }
+}
+
+/// Notes a block in a shared file.
+pub(crate) fn note(dump: &SharedJitDump, address: u64, code: &[u8], eip: u32) {
+    dump.lock().unwrap_or_else(PoisonError::into_inner).block(address, code, eip);
+}
+
+/// perf's clock for these files, in nanoseconds (`perf record -k mono`).
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_the_symbol_before() {
+        let symbols = Symbols::new(vec![(0x2000, "b".into()), (0x1000, "a".into())]);
+        assert_eq!(symbols.name(0xfff), "guest 00000fff");
+        assert_eq!(symbols.name(0x1000), "guest a [00001000]");
+        assert_eq!(symbols.name(0x1fff), "guest a+0xfff [00001fff]");
+        assert_eq!(symbols.find(0x2001), Some(("b", 1)));
+    }
+
+    #[test]
+    fn records_are_as_the_format_says() {
+        let folder = std::env::temp_dir();
+        let mut dump = JitDump::create(&folder, Symbols::default()).unwrap();
+        dump.block(0x7000_0000_1000, &[0x90, 0xc3], 0xc010_0000);
+        dump.block(0x7000_0000_2000, &[0xcc], 0x1000);
+        dump.finish().unwrap();
+        let bytes = std::fs::read(dump.path()).unwrap();
+        std::fs::remove_file(dump.path()).unwrap();
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!((word(0), word(8), word(12)), (MAGIC, 40, 62));
+        let name = b"guest c0100000\0";
+        assert_eq!(word(40), CODE_LOAD);
+        let len = LOAD_LEN + name.len() + 2;
+        assert_eq!(word(44) as usize, len);
+        let body = &bytes[40 + LOAD_LEN..40 + len];
+        assert_eq!(body, [&name[..], &[0x90, 0xc3]].concat());
+        assert_eq!(word(40 + len), CODE_LOAD, "the next record follows at once");
+    }
+}
