@@ -79,6 +79,11 @@ pub struct ExecContext {
     pub wide: [u64; 16],
     /// The host stack pointer of the running `enter`.
     pub host_rsp: u64,
+    /// At a Signal exit: the quadword on the host's stack. A sequence that reads the host's flags has
+    /// one there for one instruction.
+    pub stack_top: u64,
+    /// For resuming: bytes that the sequence has on the host's stack, 0 or 8.
+    pub stack_depth: u64,
     /// At a Signal exit: RIP in the translation cache.
     pub fault_rip: u64,
     /// At a Signal exit by a page fault: the host address.
@@ -118,6 +123,8 @@ impl ExecContext {
             budget: 0,
             wide: [0; 16],
             host_rsp: 0,
+            stack_top: 0,
+            stack_depth: 0,
             fault_rip: 0,
             fault_addr: 0,
             fault_error: 0,

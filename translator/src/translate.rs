@@ -88,6 +88,8 @@ pub struct MapEntry {
     pub eip: u32,
     /// What guest ESP is more than r12 there (see `FOLD_ESP`); modulo 2^32.
     pub esp: u32,
+    /// The instruction is in the interrupt shadow of an STI: no interrupt before it.
+    pub shadow: bool,
 }
 
 /// A jump that can be patched to lead straight to another block in the same page.
@@ -184,7 +186,7 @@ struct Draft {
 
 impl Draft {
     fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
-        self.map.push(MapEntry { host_off: host_off as u32, eip, esp });
+        self.map.push(MapEntry { host_off: host_off as u32, eip, esp, shadow: false });
     }
 }
 
@@ -275,6 +277,9 @@ impl Translator {
                 }
                 (Ok(Step::Next), None) => {}
                 (Ok(Step::Next), Some(_)) => {
+                    if let Some(entry) = draft.map.last_mut() {
+                        entry.shadow = true;
+                    }
                     let next = instruction.next_ip32();
                     self.emitter.settle_esp();
                     draft.mark(self.emitter.offset(), next, 0);

@@ -157,7 +157,8 @@ fn render(case: &Case) -> String {
         c.innocuous, c.rewritten, c.callout
     );
     for entry in &t.map {
-        let _ = writeln!(out, "map {:04x} {:08x}", entry.host_off, entry.eip);
+        let shadow = if entry.shadow { " shadow" } else { "" };
+        let _ = writeln!(out, "map {:04x} {:08x}{shadow}", entry.host_off, entry.eip);
     }
     for exit in &t.exits {
         let _ =

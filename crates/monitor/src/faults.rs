@@ -22,6 +22,7 @@ impl Monitor {
     /// whole and the dispatcher goes on.
     pub(crate) fn signal_exit(&mut self) -> bool {
         self.context.host_flags &= !TF;
+        self.note_stack();
         match self.context.fault_trap {
             TRAP_PAGE_FAULT => self.page_fault(),
             TRAP_KICK => self.kicked(),
@@ -31,6 +32,11 @@ impl Monitor {
                 false
             }
         }
+    }
+
+    /// Notes what the interrupted sequence has on the host's stack, for resuming it.
+    pub(crate) fn note_stack(&mut self) {
+        self.context.stack_depth = self.context.host_rsp.wrapping_sub(self.context.wide[4]);
     }
 
     fn page_fault(&mut self) -> bool {
@@ -139,8 +145,10 @@ impl Monitor {
     /// instruction: those keep the guest's registers right from one iteration to the next.
     fn at_boundary(&self, id: BlockId, off: u32) -> bool {
         let block = self.bt.cache.block(id);
-        let exact = block.entry_at(off).is_some_and(|(_, e)| e.host_off == off);
-        exact || self.at_string(block.host_off + off)
+        let Some((_, entry)) = block.entry_at(off).filter(|(_, e)| !e.shadow) else {
+            return false;
+        };
+        entry.host_off == off || self.at_string(block.host_off + off)
     }
 
     fn at_string(&self, cache_off: u32) -> bool {

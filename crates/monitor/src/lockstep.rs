@@ -189,7 +189,7 @@ impl Monitor {
     /// Runs the host code for real.
     fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
         // A kick from before must not keep the block from running; it is served after it.
-        let kicked = self.context.kick.swap(0, Ordering::Relaxed);
+        let mut kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         self.prepare_entry();
         self.bt.dispatched += 1;
@@ -208,6 +208,8 @@ impl Monitor {
                 self.context.kick.fetch_or(kicked, Ordering::Relaxed);
                 return Stop::Trap(index.map_or(0, |(i, _)| i as u32));
             }
+            kicked |= self.context.kick.swap(0, Ordering::Relaxed);
+            self.note_stack();
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
         }

@@ -59,6 +59,9 @@ pub struct Stubs {
     pub exits: StubAddresses,
 }
 
+/// RFLAGS.TF.
+const TF: i32 = 0x100;
+
 type Asm = VecAssembler<X64Relocation>;
 
 /// Assembles the stubs for a cache that executes at `base`.
@@ -201,6 +204,7 @@ fn save_wide(a: &mut Asm) {
         ; mov [r15 + wide(1)], rcx
         ; mov [r15 + wide(2)], rdx
         ; mov [r15 + wide(3)], rbx
+        ; mov [r15 + wide(4)], rsp
         ; mov [r15 + wide(5)], rbp
         ; mov [r15 + wide(6)], rsi
         ; mov [r15 + wide(7)], rdi
@@ -209,14 +213,25 @@ fn save_wide(a: &mut Asm) {
         ; mov [r15 + wide(10)], r10
         ; mov [r15 + wide(11)], r11
         ; mov [r15 + wide(12)], r12
+        ; mov r11, [rsp]
+        ; mov [r15 + at!(stack_top)], r11
     );
 }
 
-/// As [`emit_enter`], with the full registers of a Signal exit. POPFQ may set TF: the trap then
-/// comes after the final JMP, before anything of the block has run.
+/// As [`emit_enter`], with the full registers of a Signal exit, and what the sequence had on the
+/// stack. POPFQ may set TF: the trap then comes after the final JMP, before anything of the block
+/// has run. A kick that came since the exit is not lost: the host is stepped to a boundary.
 fn emit_resume(a: &mut Asm) {
     prologue(a);
     dynasm!(a ; .arch x64
+        ; mov rax, [r15 + at!(stack_top)]
+        ; mov [rsp - 8], rax
+        ; sub rsp, [r15 + at!(stack_depth)]
+        ; cmp DWORD [r15 + at!(kick)], 0
+        ; je >quiet
+        ; or DWORD [r15 + at!(host_flags)], TF
+        ; mov DWORD [r15 + at!(step_skip)], 1
+        ; quiet:
         ; mov rax, [r15 + wide(0)]
         ; mov rcx, [r15 + wide(1)]
         ; mov rdx, [r15 + wide(2)]
