@@ -149,6 +149,8 @@ fn context(window: u64, cache: u64) -> ExecContext {
         budget: 0,
         wide: [0; 16],
         host_rsp: 0,
+        stack_top: 0,
+        stack_depth: 0,
         fault_rip: 0,
         fault_addr: 0,
         fault_error: 0,

@@ -13,7 +13,7 @@ const CODE: u32 = 0x1_0000;
 
 /// Reads of EFLAGS in a round of the loop.
 const READS: usize = 24;
-const ROUNDS: u32 = 400_000;
+const ROUNDS: u32 = 1_500_000;
 
 /// CLI; then in a loop: PUSHFD, POP EAX, OR EDX, EAX many times over, PUSHFD, POPFD, and REPE CMPSB
 /// of equal bytes. IF and TF must never be seen set, and ZF must be after the comparison. Ends
