@@ -309,8 +309,13 @@ impl Monitor {
     }
 
     fn link(&mut self, site: u32, id: BlockId) {
-        if self.bt.options.contains(TranslatorOptions::LINK) && self.bt.cache.link(site, id) {
+        if !self.bt.options.contains(TranslatorOptions::LINK) {
+            return;
+        }
+        if self.bt.cache.link(site, id) {
             self.link_verified(site);
+        } else if self.bt.options.contains(TranslatorOptions::INDIRECT) {
+            self.bt.cache.look_up_instead(site, id);
         }
     }
 

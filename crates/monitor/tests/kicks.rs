@@ -2,14 +2,10 @@
 //! notice one that it does not take. A thread kicks the vCPU as fast as it can while the guest, with
 //! IF clear, reads its own flags in a loop.
 
-use ringer_cpu::{CpuModel, SegAttr, Segment};
-use ringer_devices::{Board, BoardConfig, SerialSink};
-use ringer_mmu::GuestMemory;
-use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, RunEnd, TranslatorOptions};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+mod common;
 
-const CODE: u32 = 0x1_0000;
+use ringer_monitor::RunEnd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Reads of EFLAGS in a round of the loop.
 const READS: usize = 24;
@@ -42,48 +38,9 @@ fn guest() -> Vec<u8> {
     code
 }
 
-struct Nowhere;
-
-impl SerialSink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn machine() -> Monitor {
-    let mut memory = GuestMemory::new(4 << 20).unwrap();
-    assert!(memory.write(u64::from(CODE), &guest()));
-    let config =
-        BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };
-    let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
-    let cfg = MonitorConfig {
-        model: CpuModel::Pentium4,
-        engine: Engine::Bt,
-        tc_size: 16 << 20,
-        clock: ClockKind::Real,
-        max_instructions: None,
-        timeout: Some(Duration::from_secs(60)),
-        profile: false,
-        options: TranslatorOptions::default(),
-    };
-    let mut monitor = Monitor::new(cfg, memory, board).unwrap();
-    let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
-    let attr = data | SegAttr::DB | SegAttr::G;
-    let state = monitor.state_mut();
-    for seg in &mut state.seg {
-        *seg = Segment { selector: 0x10, attr, base: 0, limit: u32::MAX };
-    }
-    state.seg[1].attr |= SegAttr::CODE;
-    state.seg[1].selector = 8;
-    state.cr0 |= 1;
-    state.gpr[4] = 0x8_0000;
-    state.eip = CODE;
-    monitor
-}
-
 #[test]
 fn kicks_at_any_host_instruction_are_invisible_with_if_clear() {
-    let mut monitor = machine();
+    let mut monitor = common::flat_machine(&[(0x1_0000, guest())], 0x1_0000, false);
     let kicker = monitor.kicker();
     let over = AtomicBool::new(false);
     let end = std::thread::scope(|scope| {

@@ -232,6 +232,19 @@ impl CodeCache {
         true
     }
 
+    /// Turns the cold tail of site `site` into an inline lookup when its target, block `id`, crosses a
+    /// page: such a block is never linked, and the dispatcher would be asked each time.
+    pub fn look_up_instead(&mut self, site: u32, id: BlockId) {
+        let Some(s) = self.registry.sites.get(site as usize).copied() else { return };
+        let (from, to) = (self.block(s.block), self.block(id));
+        let same = from.valid && s.target == to.key.eip && from.key.mode == to.key.mode;
+        if !same || to.key.second.is_none() || s.linked.is_some() {
+            return;
+        }
+        let tail = (i64::from(s.patch_off) + 4 + i64::from(s.unlinked)) as usize;
+        self.memory.write(tail, &stubs::lookup_of(s.target));
+    }
+
     fn unlink(&mut self, site: u32) {
         let s = &mut self.registry.sites[site as usize];
         s.linked = None;

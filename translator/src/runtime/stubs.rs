@@ -99,6 +99,19 @@ pub fn assemble(base: u64) -> Stubs {
     Stubs { code, enter, resume, exit_signal, exits }
 }
 
+/// What an exit to guest address `target` becomes when it can never be linked: the inline lookup.
+#[must_use]
+pub fn lookup_of(target: u32) -> Vec<u8> {
+    let mut a = Asm::new(0);
+    dynasm!(a ; .arch x64
+        ; mov r8d, target as i32
+        ; mov r9d, [r13 + r8 * 4]
+        ; lea r9, [r9 + r14]
+        ; jmp r9
+    );
+    a.finalize().expect("no labels")
+}
+
 fn exit_with(a: &mut Asm, reason: ExitReason) {
     dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);
 }

@@ -1,0 +1,50 @@
+//! A flat 32-bit guest at CPL 0 with paging off, a stack, and nothing else.
+
+use ringer_cpu::{CpuModel, SegAttr, Segment};
+use ringer_devices::{Board, BoardConfig, SerialSink};
+use ringer_mmu::GuestMemory;
+use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, TranslatorOptions};
+use std::time::Duration;
+
+struct Nowhere;
+
+impl SerialSink for Nowhere {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A machine with 4 MiB of memory and `pieces` (address, bytes) in it, about to run at `eip` under
+/// binary translation in real time; a write to port F4h ends the run.
+pub fn flat_machine(pieces: &[(u32, Vec<u8>)], eip: u32, profile: bool) -> Monitor {
+    let mut memory = GuestMemory::new(4 << 20).unwrap();
+    for (address, bytes) in pieces {
+        assert!(memory.write(u64::from(*address), bytes));
+    }
+    let config =
+        BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };
+    let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
+    let cfg = MonitorConfig {
+        model: CpuModel::Pentium4,
+        engine: Engine::Bt,
+        tc_size: 16 << 20,
+        clock: ClockKind::Real,
+        max_instructions: None,
+        timeout: Some(Duration::from_secs(60)),
+        profile,
+        options: TranslatorOptions::default(),
+    };
+    let mut monitor = Monitor::new(cfg, memory, board).unwrap();
+    let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
+    let attr = data | SegAttr::DB | SegAttr::G;
+    let state = monitor.state_mut();
+    for seg in &mut state.seg {
+        *seg = Segment { selector: 0x10, attr, base: 0, limit: u32::MAX };
+    }
+    state.seg[1].attr |= SegAttr::CODE;
+    state.seg[1].selector = 8;
+    state.cr0 |= 1;
+    state.gpr[4] = 0x8_0000;
+    state.eip = eip;
+    monitor
+}
