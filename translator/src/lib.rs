@@ -24,6 +24,6 @@ pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
 pub use translate::{
-    ClassCounts, DirectExit, MapEntry, Source, StubAddresses, Target, Terminator, Translation,
-    Translator, translate,
+    ClassCounts, DirectExit, MapEntry, Source, StringSite, StubAddresses, Target, Terminator,
+    Translation, Translator, translate,
 };

@@ -71,6 +71,8 @@ pub struct Translation {
     pub map: Vec<MapEntry>,
     /// Exits that can be linked.
     pub exits: Vec<DirectExit>,
+    /// String instructions that hide guest registers while they run.
+    pub strings: Vec<StringSite>,
     /// How the block ends.
     pub terminator: Terminator,
     /// What its instructions were.
@@ -90,6 +92,24 @@ pub struct MapEntry {
     pub esp: u32,
     /// The instruction is in the interrupt shadow of an STI: no interrupt before it.
     pub shadow: bool,
+}
+
+/// A host string instruction on pointers that are not the guest's plus the window's base. When it
+/// stops in its middle, the guest's registers are: ESI the low half of RSI less the source segment's
+/// base, EDI the low half of RDI less ES's, and ECX. With `short` only the low words of these, and the
+/// high words of ESI, EDI and (if `repeated`) ECX in r9, r11 and r8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StringSite {
+    /// Offset in [`Translation::host`] of the instruction, prefixes included.
+    pub host_off: u32,
+    /// Encoding index of the source's segment, where there is a source.
+    pub source: Option<u8>,
+    /// Whether EDI is used.
+    pub destination: bool,
+    /// The guest's addresses and count have 16 bits.
+    pub short: bool,
+    /// It has a repeat prefix.
+    pub repeated: bool,
 }
 
 /// A jump that can be patched to lead straight to another block in the same page.
@@ -238,6 +258,7 @@ impl Translator {
             instrs: draft.instrs,
             map: draft.map,
             exits,
+            strings: self.emitter.strings(),
             terminator,
             classes: draft.classes,
             crosses_page: draft.crosses_page,

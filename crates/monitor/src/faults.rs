@@ -8,7 +8,7 @@
 
 use crate::profile::Row;
 use crate::run::Monitor;
-use ringer_cpu::{Eflags, Gpr};
+use ringer_cpu::{Eflags, Gpr, SegReg};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::context::TRAP_KICK;
 use ringer_translator::runtime::blocks::BlockId;
@@ -101,6 +101,7 @@ impl Monitor {
     pub(crate) fn settle(&mut self) {
         if let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) {
             self.restore_string_flags(id, off);
+            self.restore_string_registers(id, off);
             let block = self.bt.cache.block(id);
             if let Some((index, entry)) = block.entry_at(off) {
                 self.context.cpu.eip = entry.eip;
@@ -124,6 +125,32 @@ impl Monitor {
             let arith = u64::from(Eflags::ARITH.bits());
             let saved = self.context.wide[10] & arith;
             self.context.host_flags = self.context.host_flags & !arith | saved;
+        }
+    }
+
+    /// A string instruction on other pointers than the guest's: see [`StringSite`].
+    ///
+    /// [`StringSite`]: ringer_translator::StringSite
+    fn restore_string_registers(&mut self, id: BlockId, off: u32) {
+        let strings = &self.bt.cache.block(id).strings;
+        let Some(site) = strings.iter().find(|site| site.host_off == off).copied() else { return };
+        let (wide, cpu) = (self.context.wide, &mut self.context.cpu);
+        let merge = |saved: u64, now: u32| {
+            if site.short { saved as u32 & 0xffff_0000 | now & 0xffff } else { now }
+        };
+        if let Some(source) = site.source {
+            let base = cpu.seg[usize::from(source)].base;
+            let esi = &mut cpu.gpr[Gpr::Esi as usize];
+            *esi = merge(wide[9], esi.wrapping_sub(base));
+        }
+        if site.destination {
+            let base = cpu.seg[SegReg::Es as usize].base;
+            let edi = &mut cpu.gpr[Gpr::Edi as usize];
+            *edi = merge(wide[11], edi.wrapping_sub(base));
+        }
+        if site.repeated && site.short {
+            let ecx = &mut cpu.gpr[Gpr::Ecx as usize];
+            *ecx = merge(wide[8], *ecx);
         }
     }
 

@@ -39,6 +39,8 @@ enum Stop {
     End,
     /// Before guest instruction number `.0` of the block, by a trap that the interpreter must judge.
     Trap(u32),
+    /// The same, by a check of its own: nothing of that instruction was done.
+    Left(u32),
     /// A kick came before anything ran.
     NotEntered,
 }
@@ -126,7 +128,15 @@ impl Monitor {
                     limit = at;
                     continue;
                 }
-                Stop::Trap(_) | Stop::End => {}
+                Stop::Left(at) if at < dry.ran || (at == dry.ran && at < limit) => {
+                    // A string instruction may have got some way in the interpreter before it
+                    // faulted: compare what comes before it.
+                    self.put_back(&dry.journal);
+                    self.context.cpu = before;
+                    limit = at;
+                    continue;
+                }
+                Stop::Trap(_) | Stop::Left(_) | Stop::End => {}
             }
             self.bt.guard.checks.compared += u64::from(dry.ran);
             self.bt.guard.checks.blocks_compared += 1;
@@ -225,7 +235,7 @@ impl Monitor {
         fpu::claim(&mut self.context.cpu);
         match early {
             _ if not_entered => Stop::NotEntered,
-            Some(index) => Stop::Trap(index),
+            Some(index) => Stop::Left(index),
             None => Stop::End,
         }
     }

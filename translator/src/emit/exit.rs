@@ -20,6 +20,8 @@ pub(super) enum Cold {
     /// An access beyond its segment's limit, found before it: guest ECX waits in r9, and guest ESP
     /// is `esp` more than r12.
     Limit { patch: usize, eip: u32, esp: u32, done: u32 },
+    /// A string instruction that would wrap or pass a limit: the flags wait in AX, EAX in r10.
+    RunLimit { patch: usize, eip: u32, esp: u32, done: u32 },
     /// The budget is used up.
     Budget { patch: usize },
     /// POPF with an interrupt pending.
@@ -33,6 +35,7 @@ impl Cold {
             | Cold::Lookup { patch, .. }
             | Cold::PopFlagsCallout { patch, .. }
             | Cold::Limit { patch, .. }
+            | Cold::RunLimit { patch, .. }
             | Cold::Budget { patch }
             | Cold::PopFlagsCheck { patch, .. } => patch,
         }
@@ -164,10 +167,11 @@ impl Emitter {
                 }
                 Cold::Limit { eip, esp, done, .. } => {
                     dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
-                    self.esp = esp;
-                    self.settle_esp();
-                    self.uncount(instrs - done);
-                    self.callout(eip);
+                    self.beyond(eip, esp, instrs - done);
+                }
+                Cold::RunLimit { eip, esp, done, .. } => {
+                    self.restore_flags();
+                    self.beyond(eip, esp, instrs - done);
                 }
                 Cold::Budget { .. } => {
                     dynasm!(self.asm ; .arch x64 ; add QWORD [r15 + at::BUDGET], i32::MAX);
@@ -182,6 +186,14 @@ impl Emitter {
                 }
             }
         }
+    }
+
+    /// Leaves for the interpreter in the middle of a block, where r12 lags behind by `esp`.
+    fn beyond(&mut self, eip: u32, esp: u32, missing: u32) {
+        self.esp = esp;
+        self.settle_esp();
+        self.uncount(missing);
+        self.callout(eip);
     }
 
     /// Takes back what the block's head counted for the `missing` instructions behind an early exit.

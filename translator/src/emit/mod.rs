@@ -12,7 +12,7 @@
 use crate::classify::Rewrite;
 use crate::context::ExecContext;
 use crate::translate::Step;
-use crate::{DirectExit, Mode, Source, StubAddresses, Target, TranslatorOptions};
+use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use iced_x86::{Encoder, Instruction};
 use ringer_cpu::CpuState;
@@ -27,6 +27,7 @@ mod limit;
 mod memory;
 mod misc;
 mod segment;
+mod segstring;
 mod stack;
 mod string;
 
@@ -82,6 +83,7 @@ pub(crate) struct Emitter {
     links: bool,
     cold: Vec<Cold>,
     exits: Vec<DirectExit>,
+    strings: Vec<StringSite>,
     /// Where the prologue's instruction counts are, to be filled in at the end.
     counts: Vec<usize>,
     prologue_len: usize,
@@ -126,6 +128,7 @@ impl Emitter {
             links: false,
             cold: Vec::new(),
             exits: Vec::new(),
+            strings: Vec::new(),
             counts: Vec::new(),
             prologue_len: 0,
             done: 0,
@@ -145,6 +148,7 @@ impl Emitter {
         self.links = self.opts.contains(TranslatorOptions::LINK);
         self.cold.clear();
         self.exits.clear();
+        self.strings.clear();
         self.counts.clear();
         self.esp = 0;
         self.prologue();
@@ -154,6 +158,11 @@ impl Emitter {
     /// The block crosses a page: its exits are looked up, never linked.
     pub fn forbid_links(&mut self) {
         self.links = false;
+    }
+
+    /// The string instructions that hide guest registers.
+    pub fn strings(&mut self) -> Vec<StringSite> {
+        std::mem::take(&mut self.strings)
     }
 
     /// Emits the cold tails and hands the block over; it has `instrs` guest instructions.
@@ -179,6 +188,7 @@ impl Emitter {
     pub fn truncate(&mut self, offset: usize) {
         self.asm.ops.truncate(offset);
         self.exits.retain(|exit| (exit.patch_off as usize) < offset);
+        self.strings.retain(|site| (site.host_off as usize) < offset);
         self.cold.retain(|cold| cold.patch() < offset);
     }
 

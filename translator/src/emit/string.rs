@@ -10,12 +10,12 @@ use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// Which pointers an instruction uses, its opcode, and whether REPE and REPNE differ.
-struct Form {
-    esi: bool,
-    edi: bool,
-    opcode: u8,
-    word: bool,
-    compares: bool,
+pub(super) struct Form {
+    pub esi: bool,
+    pub edi: bool,
+    pub opcode: u8,
+    pub word: bool,
+    pub compares: bool,
 }
 
 fn form(code: Code) -> Result<Form, Refused> {
@@ -44,7 +44,9 @@ fn form(code: Code) -> Result<Form, Refused> {
 impl Emitter {
     pub(super) fn string(&mut self, i: &Instruction) -> Result<(), Refused> {
         let f = form(i.code())?;
-        self.string_segments(i, &f)?;
+        if !self.is_plain_string(i, &f) {
+            return self.segmented_string(i, &f);
+        }
         dynasm!(self.asm ; .arch x64 ; mov r8, [r15 + at::WINDOW_BASE]);
         if f.esi {
             dynasm!(self.asm ; .arch x64 ; lea rsi, [rsi + r8]);
@@ -58,16 +60,7 @@ impl Emitter {
             // have those of the last iteration then: the monitor takes them from r10.
             dynasm!(self.asm ; .arch x64 ; pushfq ; pop r10);
         }
-        // Where REPE and REPNE are the same, both are REP.
-        if i.has_repne_prefix() && f.compares {
-            self.asm.push(0xf2);
-        } else if repeated {
-            self.asm.push(0xf3);
-        }
-        if f.word {
-            self.asm.push(0x66);
-        }
-        self.asm.push(f.opcode);
+        self.host_string(i, &f);
         if f.esi {
             dynasm!(self.asm ; .arch x64 ; mov esi, esi);
         }
@@ -77,21 +70,28 @@ impl Emitter {
         Ok(())
     }
 
-    /// Both sides must be flat, and the addresses 32 bits wide.
-    fn string_segments(&self, i: &Instruction, f: &Form) -> Result<(), Refused> {
-        for k in 0..i.op_count() {
-            match i.op_kind(k) {
-                OpKind::MemorySegESI | OpKind::MemoryESEDI | OpKind::Register => {}
-                _ => return Err(Refused),
-            }
+    /// The host's instruction. Where REPE and REPNE are the same, both are REP.
+    pub(super) fn host_string(&mut self, i: &Instruction, f: &Form) {
+        if i.has_repne_prefix() && f.compares {
+            self.asm.push(0xf2);
+        } else if i.has_repe_prefix() || i.has_repne_prefix() {
+            self.asm.push(0xf3);
         }
+        if f.word {
+            self.asm.push(0x66);
+        }
+        self.asm.push(f.opcode);
+    }
+
+    /// Both sides are flat, and the addresses 32 bits wide.
+    fn is_plain_string(&self, i: &Instruction, f: &Form) -> bool {
+        let short = (0..i.op_count())
+            .any(|k| matches!(i.op_kind(k), OpKind::MemorySegSI | OpKind::MemoryESDI));
         let source = match i.segment_prefix() {
             Register::None => Register::DS,
             other => other,
         };
         let flat = |reg| self.mode.class(reg) == SegmentClass::Flat;
-        let source_ok = !f.esi || flat(source);
-        let destination_ok = !f.edi || flat(Register::ES);
-        if source_ok && destination_ok { Ok(()) } else { Err(Refused) }
+        !short && (!f.esi || flat(source)) && (!f.edi || flat(Register::ES))
     }
 }

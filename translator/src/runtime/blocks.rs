@@ -1,6 +1,6 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
-use crate::{MapEntry, Mode};
+use crate::{MapEntry, Mode, StringSite};
 use hashbrown::HashMap;
 
 /// Number of a block since the last flush.
@@ -36,6 +36,8 @@ pub struct Block {
     pub host_len: u32,
     /// Where each guest instruction's sequence begins.
     pub map: Box<[MapEntry]>,
+    /// String instructions that hide guest registers while they run.
+    pub strings: Box<[StringSite]>,
     /// False once its guest bytes changed.
     pub valid: bool,
     /// Its direct exits, as site numbers.

@@ -164,6 +164,7 @@ impl CodeCache {
             host_off: start as u32,
             host_len: t.host.len() as u32,
             map: t.map.clone().into_boxed_slice(),
+            strings: t.strings.clone().into_boxed_slice(),
             valid: true,
             sites: first..first + t.exits.len() as u32,
             incoming: Vec::new(),

@@ -52,6 +52,8 @@ const MORE: &[(u16, u16, Tail)] = &[
 struct Program {
     bytes: Vec<u8>,
     repeats: bool,
+    /// Addresses and counts have 16 bits.
+    short: bool,
 }
 
 /// Appends a ModRM byte with 16-bit addressing.
@@ -130,7 +132,7 @@ fn generate(rng: &mut Rng, bits: u32) -> Program {
     }
     // UD2: a callout, which ends the block.
     out.extend([0x0f, 0x0b]);
-    Program { bytes: out, repeats }
+    Program { bytes: out, repeats, short }
 }
 
 fn finish(rng: &mut Rng, form: Form, data: usize, short: bool, out: &mut Vec<u8>) {
@@ -281,7 +283,8 @@ fn run(
         randomise(rng, *world, state, code);
         if program.repeats {
             // A REP over all of memory says no more than a short one.
-            state.gpr[1] = state.gpr[1] & 0xffff_0000 | rng.below(40);
+            let high = if program.short { state.gpr[1] & 0xffff_0000 } else { 0 };
+            state.gpr[1] = high | rng.below(40);
         }
         let start = *state;
         if let Some(report) = m.compare_here().unwrap() {
