@@ -53,6 +53,14 @@ pub enum Rewrite {
     PopAll,
     /// LEAVE.
     Leave,
+    /// ENTER without nesting levels.
+    Enter,
+    /// MOV to a segment register, in real and V86 mode.
+    LoadSegment,
+    /// POP to a segment register, in real and V86 mode.
+    PopSegment,
+    /// LDS, LES, LFS, LGS, LSS, in real and V86 mode.
+    LoadFar,
     /// JMP rel.
     Jump,
     /// JMP r/m.
@@ -90,7 +98,8 @@ impl Rewrite {
             Rewrite::Nothing | Rewrite::Lea | Rewrite::OtherForm => O::IDENTITY,
             Rewrite::Exchange => O::INLINE_XCHG,
             Rewrite::Push | Rewrite::Pop | Rewrite::Leave => O::INLINE_STACK,
-            Rewrite::PushAll | Rewrite::PopAll => O::INLINE_STACK,
+            Rewrite::PushAll | Rewrite::PopAll | Rewrite::Enter => O::INLINE_STACK,
+            Rewrite::LoadSegment | Rewrite::PopSegment | Rewrite::LoadFar => O::INLINE_SEGLOAD,
             Rewrite::Jump | Rewrite::JumpIndirect | Rewrite::JumpIf | Rewrite::Loop => {
                 O::INLINE_BRANCH
             }

@@ -3,8 +3,8 @@
 //! Two states with equal [`Mode`] run the same host code; a fact that is not here must be read from
 //! the execution context at run time: segment bases (CS's too: a target table belongs to one base),
 //! selectors, the limits of [`SegmentClass::Limited`]. States that translated code does not cover at
-//! all (single-stepping, armed breakpoints, a code segment with an uncommon limit …) have no mode:
-//! the interpreter runs them.
+//! all (single-stepping, armed breakpoints, EIP beyond CS's limit …) have no mode: the interpreter
+//! runs them.
 
 use bitflags::bitflags;
 use iced_x86::Register;
@@ -27,8 +27,7 @@ bitflags! {
         const FPU_OFF = 1 << 3;
         /// CR0.EM, CR0.TS or not CR4.OSFXSR: SSE instructions trap.
         const SSE_OFF = 1 << 4;
-        /// 16-bit code (CS.D clear, or V86 mode), with EIP and CS's limit such that every 16-bit
-        /// target is inside the segment.
+        /// 16-bit code (CS.D clear, or V86 mode), at an IP of at most FFFFh.
         const CODE16 = 1 << 5;
         /// SS.B is clear: pushes and pops move SP only, and wrap at 64 KiB.
         const STACK16 = 1 << 6;
@@ -78,6 +77,20 @@ bitflags! {
         const CS_64K = 1 << 28;
         /// V86 mode.
         const V86 = 1 << 29;
+        /// CS has a limit that the code can run into: targets and blocks are checked.
+        const CS_LIMITED = 1 << 30;
+        /// ES can only be read, up to its limit.
+        const ES_READ = 1 << 32;
+        /// CS, a code segment, can be read, up to its limit.
+        const CS_READ = 1 << 33;
+        /// SS can only be read (which no load allows).
+        const SS_READ = 1 << 34;
+        /// DS can only be read, up to its limit.
+        const DS_READ = 1 << 35;
+        /// FS can only be read, up to its limit.
+        const FS_READ = 1 << 36;
+        /// GS can only be read, up to its limit.
+        const GS_READ = 1 << 37;
     }
 }
 
@@ -92,7 +105,9 @@ pub enum SegmentClass {
     Limited64K,
     /// Writable, expand-up, any limit and base, both read from the context at run time.
     Limited,
-    /// Read-only, expand-down, null …: each access is checked by the interpreter.
+    /// Read-only data or readable code, any limit and base, both read from the context.
+    ReadOnly,
+    /// Expand-down, null, not readable …: each access is checked by the interpreter.
     Other,
 }
 
@@ -100,10 +115,17 @@ impl SegmentClass {
     /// The class of `s`. `moving`: real and V86 mode, where a load changes the base without changing
     /// the class, so that base 0 is nothing special.
     fn of(s: &Segment, moving: bool) -> Self {
-        let usable = s.attr.contains(SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE);
-        let unusable = SegAttr::NULL | SegAttr::CODE | SegAttr::EXPAND_DOWN;
-        if !usable || s.attr.intersects(unusable) {
+        let a = s.attr;
+        let usable = a.contains(SegAttr::PRESENT | SegAttr::S) && !a.contains(SegAttr::NULL);
+        // For code, the one bit says readable, and the other conforming.
+        let code = a.contains(SegAttr::CODE);
+        if !usable || (!code && a.contains(SegAttr::EXPAND_DOWN)) {
             return SegmentClass::Other;
+        }
+        match (code, a.contains(SegAttr::WRITABLE)) {
+            (false, true) => {}
+            (true, false) => return SegmentClass::Other,
+            (false, false) | (true, true) => return SegmentClass::ReadOnly,
         }
         match s.limit {
             u32::MAX if s.base == 0 && !moving => SegmentClass::Flat,
@@ -130,31 +152,35 @@ const DR7_ENABLES: u32 = 0xff;
 /// The last offset of a 64 KiB segment, and the largest IP.
 const LAST_16: u32 = 0xffff;
 
-/// The bits of a segment register for [`SegmentClass::Based`], `Limited64K`, `Limited`, `Other`.
-struct Bits([Mode; 4]);
+/// The bits of a segment register for the classes but [`SegmentClass::Flat`], in [`CLASSES`]' order.
+struct Bits([Mode; 5]);
+
+/// The classes that have a bit.
+const CLASSES: [SegmentClass; 5] = [
+    SegmentClass::Based,
+    SegmentClass::Limited64K,
+    SegmentClass::Limited,
+    SegmentClass::ReadOnly,
+    SegmentClass::Other,
+];
 
 impl Bits {
     /// Of a register other than CS; `None` for CS and what is no segment register.
     fn of(reg: Register) -> Option<Self> {
         use Mode as M;
         Some(Self(match reg {
-            Register::ES => [M::ES_BASED, M::ES_64K, M::ES_LIMITED, M::ES_OTHER],
-            Register::SS => [M::SS_BASED, M::SS_64K, M::SS_LIMITED, M::SS_OTHER],
-            Register::DS => [M::DS_BASED, M::DS_64K, M::DS_LIMITED, M::DS_OTHER],
-            Register::FS => [M::FS_BASED, M::FS_64K, M::FS_LIMITED, M::FS_OTHER],
-            Register::GS => [M::GS_BASED, M::GS_64K, M::GS_LIMITED, M::GS_OTHER],
+            Register::ES => [M::ES_BASED, M::ES_64K, M::ES_LIMITED, M::ES_READ, M::ES_OTHER],
+            Register::SS => [M::SS_BASED, M::SS_64K, M::SS_LIMITED, M::SS_READ, M::SS_OTHER],
+            Register::DS => [M::DS_BASED, M::DS_64K, M::DS_LIMITED, M::DS_READ, M::DS_OTHER],
+            Register::FS => [M::FS_BASED, M::FS_64K, M::FS_LIMITED, M::FS_READ, M::FS_OTHER],
+            Register::GS => [M::GS_BASED, M::GS_64K, M::GS_LIMITED, M::GS_READ, M::GS_OTHER],
             _ => return None,
         }))
     }
 
     fn for_class(&self, class: SegmentClass) -> Mode {
-        match class {
-            SegmentClass::Flat => Mode::empty(),
-            SegmentClass::Based => self.0[0],
-            SegmentClass::Limited64K => self.0[1],
-            SegmentClass::Limited => self.0[2],
-            SegmentClass::Other => self.0[3],
-        }
+        let at = CLASSES.iter().position(|c| *c == class);
+        at.map_or(Mode::empty(), |at| self.0[at])
     }
 }
 
@@ -169,8 +195,7 @@ const SEGMENTS: [(SegReg, Register); 5] = [
 
 impl Mode {
     /// The mode of `s`, or `None` when only the interpreter can run it: single-stepping, an armed
-    /// breakpoint, active alignment checking, 16-bit code beyond IP FFFFh or with a limit below it,
-    /// 32-bit code with a limit.
+    /// breakpoint, active alignment checking, EIP beyond CS's limit, 16-bit code beyond IP FFFFh.
     #[must_use]
     pub fn of(s: &CpuState) -> Option<Mode> {
         if !translatable(s) {
@@ -198,19 +223,26 @@ impl Mode {
                 mode |= Bits::of(name).map_or(Mode::empty(), |bits| bits.for_class(class));
             }
         }
-        mode.set(Mode::CS_64K, class_of(SegReg::Cs) == SegmentClass::Limited64K);
+        let cs = class_of(SegReg::Cs);
+        mode.set(Mode::CS_64K, cs == SegmentClass::Limited64K);
+        // Of a flat code segment too: constants beside the code. But it is no fact worth a second
+        // translation where code without an override runs.
+        mode.set(Mode::CS_READ, cs == SegmentClass::ReadOnly && (is_16(s) || !s.cs().is_flat()));
+        mode.set(Mode::CS_LIMITED, s.cs().limit < mode.last_eip());
         Some(mode)
     }
 
-    /// The class of segment register `reg` (one of iced's ES to GS). A code segment counts as
-    /// [`SegmentClass::Other`]: it can be read at most.
+    /// The class of segment register `reg` (one of iced's ES to GS).
     #[must_use]
     pub fn class(self, reg: Register) -> SegmentClass {
         let Some(bits) = Bits::of(reg) else {
-            let data = reg == Register::CS && self.contains(Mode::CS_64K);
-            return if data { SegmentClass::Limited64K } else { SegmentClass::Other };
+            return match reg {
+                Register::CS if self.contains(Mode::CS_64K) => SegmentClass::Limited64K,
+                Register::CS if self.contains(Mode::CS_READ) => SegmentClass::ReadOnly,
+                _ => SegmentClass::Other,
+            };
         };
-        [SegmentClass::Based, SegmentClass::Limited64K, SegmentClass::Limited, SegmentClass::Other]
+        CLASSES
             .into_iter()
             .find(|class| self.contains(bits.for_class(*class)))
             .unwrap_or(SegmentClass::Flat)
@@ -233,10 +265,9 @@ fn is_16(s: &CpuState) -> bool {
     !s.cs().is_32() || s.v86()
 }
 
-/// Whether no target that the code can name is beyond CS's limit.
+/// Whether EIP is where code of its size can run.
 fn code_fits(s: &CpuState) -> bool {
-    let cs = s.cs();
-    if is_16(s) { s.eip <= LAST_16 && cs.limit >= LAST_16 } else { cs.limit == u32::MAX }
+    s.eip <= s.cs().limit && (!is_16(s) || s.eip <= LAST_16)
 }
 
 fn translatable(s: &CpuState) -> bool {
@@ -271,13 +302,12 @@ mod tests {
 
     #[test]
     fn states_that_need_the_interpreter_have_no_mode() {
-        let changes: [fn(&mut CpuState); 6] = [
+        let changes: [fn(&mut CpuState); 5] = [
             |s| s.eflags |= Eflags::TF.bits(),
             |s| s.dr[7] |= 2,
-            |s| s.seg[SegReg::Cs as usize].limit = 0xffff,
             |s| {
-                s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB);
-                s.seg[SegReg::Cs as usize].limit = 0xfffe;
+                s.eip = 0x1_0000;
+                s.seg[SegReg::Cs as usize].limit = 0xffff;
             },
             |s| {
                 s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB);
@@ -305,7 +335,7 @@ mod tests {
         let mode = Mode::of(&s).unwrap();
         assert_eq!(mode.class(Register::FS), SegmentClass::Based);
         assert_eq!(mode.class(Register::GS), SegmentClass::Other);
-        assert_eq!(mode.class(Register::ES), SegmentClass::Other);
+        assert_eq!(mode.class(Register::ES), SegmentClass::ReadOnly);
         assert_eq!(mode.class(Register::DS), SegmentClass::Flat);
         assert_eq!(mode.class(Register::SS), SegmentClass::Flat);
         assert_eq!(mode.class(Register::CS), SegmentClass::Other);
@@ -316,6 +346,21 @@ mod tests {
         assert_eq!(mode.class(Register::ES), SegmentClass::Limited64K);
         assert_eq!(mode.class(Register::SS), SegmentClass::Limited);
         assert!(mode.contains(Mode::STACK16) && !mode.contains(Mode::CODE16));
+    }
+
+    #[test]
+    fn a_code_segment_s_limit_counts_when_the_code_can_run_into_it() {
+        let limited = |wide, limit| {
+            let mut s = flat();
+            let cs = &mut s.seg[SegReg::Cs as usize];
+            cs.attr.set(SegAttr::DB, wide);
+            cs.limit = limit;
+            let mode = Mode::of(&s).unwrap();
+            assert_eq!(mode.class(Register::CS), SegmentClass::ReadOnly);
+            mode.contains(Mode::CS_LIMITED)
+        };
+        assert!(limited(true, 0x0fff_ffff) && limited(false, 0xfffe));
+        assert!(!limited(false, 0xffff) && !limited(false, u32::MAX));
     }
 
     #[test]

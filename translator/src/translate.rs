@@ -248,7 +248,7 @@ impl Translator {
             crosses_page: false,
         };
         let terminator = self.body(src, &mut draft);
-        let (host, exits) = self.emitter.finish(draft.instrs);
+        let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len);
         if let Some(first) = draft.map.first_mut() {
             first.host_off = 0;
         }

@@ -173,6 +173,17 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
         C::Scasb_AL_m8, C::Scasw_AX_m16, C::Scasd_EAX_m32,
     ]),
     (Rewritten(Rewrite::ReadSegment), &[C::Mov_rm16_Sreg, C::Mov_r32m16_Sreg]),
+    (Rewritten(Rewrite::Enter), &[C::Enterw_imm16_imm8, C::Enterd_imm16_imm8]),
+    (Rewritten(Rewrite::LoadSegment), &[C::Mov_Sreg_rm16, C::Mov_Sreg_r32m16]),
+    (Rewritten(Rewrite::PopSegment), &[
+        C::Popw_ES, C::Popw_DS, C::Popw_FS, C::Popw_GS,
+        C::Popd_ES, C::Popd_DS, C::Popd_FS, C::Popd_GS,
+    ]),
+    (Rewritten(Rewrite::LoadFar), &[
+        C::Les_r16_m1616, C::Les_r32_m1632, C::Lds_r16_m1616, C::Lds_r32_m1632,
+        C::Lss_r16_m1616, C::Lss_r32_m1632, C::Lfs_r16_m1616, C::Lfs_r32_m1632,
+        C::Lgs_r16_m1616, C::Lgs_r32_m1632,
+    ]),
     (Rewritten(Rewrite::ClearInterrupts), &[C::Cli]),
     (Rewritten(Rewrite::SetInterrupts), &[C::Sti]),
     (Rewritten(Rewrite::PushFlags), &[C::Pushfd, C::Pushfw]),

@@ -1,7 +1,7 @@
 //! Near control transfers. A branch that faults (on its memory operand or on the stack) faults before
-//! anything is committed; one whose target may be beyond CS's limit is the interpreter's.
+//! anything is committed; one whose target is beyond CS's limit is the interpreter's.
 //!
-//! 16-bit operands cut the target to 16 bits, which is inside every code segment that is translated.
+//! 16-bit operands cut the target to 16 bits. A limit that a target can pass is checked at run time.
 
 use super::stack::stack_size;
 use super::{Emitter, Refused};
@@ -28,6 +28,7 @@ impl Emitter {
 
     pub(super) fn jump_to(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let target = self.target(i)?;
+        self.check_known_target(target);
         self.settle_esp();
         self.jump(target);
         Ok(Step::End(Terminator::Direct { target }))
@@ -37,6 +38,7 @@ impl Emitter {
         let size = stack_size(i);
         self.any_target(size)?;
         self.load_r8d(i, size)?;
+        self.check_target();
         self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))
@@ -46,6 +48,7 @@ impl Emitter {
         // Condition codes count from 1 in the order of the opcodes.
         let cc = (i.condition_code() as u8).checked_sub(1).ok_or(Refused)?;
         let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
+        self.check_known_target(taken);
         self.settle_esp();
         let patch = self.jcc_rel32(cc);
         self.exit_at(patch, taken);
@@ -63,6 +66,7 @@ impl Emitter {
             _ => return self.loop_cx(i),
         };
         let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
+        self.check_known_target(taken);
         self.settle_esp();
         const SHORT_JMP: u8 = 0xeb;
         const JMP_REL32_LEN: u8 = 5;
@@ -84,6 +88,7 @@ impl Emitter {
             _ => return Err(Refused),
         };
         let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
+        self.check_known_target(taken);
         self.settle_esp();
         if counts {
             dynasm!(self.asm ; .arch x64 ; lea cx, [rcx - 1]);
@@ -106,6 +111,7 @@ impl Emitter {
 
     pub(super) fn call(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let target = self.target(i)?;
+        self.check_known_target(target);
         self.push_value(i.next_ip32(), stack_size(i))?;
         self.settle_esp();
         self.jump(target);
@@ -117,6 +123,7 @@ impl Emitter {
         let size = stack_size(i);
         self.any_target(size)?;
         self.load_r8d(i, size)?;
+        self.check_target();
         self.push_value(i.next_ip32(), size)?;
         self.settle_esp();
         self.lookup();
@@ -128,6 +135,7 @@ impl Emitter {
         self.any_target(size)?;
         let extra = if i.op_count() == 0 { 0 } else { i32::from(i.immediate16()) };
         self.load_top(size)?;
+        self.check_target();
         self.release(size as i32 + extra);
         self.settle_esp();
         self.lookup();

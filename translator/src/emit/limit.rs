@@ -9,9 +9,10 @@ use super::memory::{Address, is_address_16, reaches_far, segment_index};
 use super::{Emitter, Refused, at};
 use crate::{Mode, SegmentClass, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
-use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use iced_x86::{Code, Instruction, MemoryOperand, OpAccess, OpKind, Register};
 
-/// Encoding index of SS.
+/// Encoding indices.
+const CS: usize = 1;
 const SS: usize = 2;
 /// The last offset of a 64 KiB segment.
 const LAST: u32 = 0xffff;
@@ -27,6 +28,9 @@ impl Emitter {
         let size = i.memory_size().size() as u32;
         let inline = self.opts.contains(TranslatorOptions::INLINE_LIMITED);
         if !inline || class == SegmentClass::Other || size == 0 || reaches_far(i.code()) {
+            return Err(Refused);
+        }
+        if class == SegmentClass::ReadOnly && !self.reads_only(i) {
             return Err(Refused);
         }
         let short = is_address_16(i);
@@ -47,6 +51,39 @@ impl Emitter {
         Ok(self.with_base(class, k))
     }
 
+    /// Whether `i` does not write its memory operand.
+    fn reads_only(&mut self, i: &Instruction) -> bool {
+        let info = self.info.info(i);
+        let mut operands = (0..i.op_count()).filter(|k| i.op_kind(*k) == OpKind::Memory);
+        operands.all(|k| matches!(info.op_access(k), OpAccess::Read | OpAccess::CondRead))
+    }
+
+    /// Leaves for the interpreter, which faults, when r8d is beyond CS's limit.
+    pub(super) fn check_target(&mut self) {
+        if self.mode.contains(Mode::CS_LIMITED) {
+            dynasm!(self.asm ; .arch x64 ; mov r11d, r8d);
+            self.check_limit(SegmentClass::Limited, CS, 1, false);
+        }
+    }
+
+    /// The same for a known target.
+    pub(super) fn check_known_target(&mut self, target: u32) {
+        if self.mode.contains(Mode::CS_LIMITED) {
+            dynasm!(self.asm ; .arch x64 ; mov r11d, target as i32);
+            self.check_limit(SegmentClass::Limited, CS, 1, false);
+        }
+    }
+
+    /// At a block's head: leaves for the interpreter unless the last of the block's bytes is inside
+    /// CS. Which offset that has is filled in at the end.
+    pub(super) fn check_block_end(&mut self) {
+        if self.mode.contains(Mode::CS_LIMITED) {
+            dynasm!(self.asm ; .arch x64 ; mov r11d, i32::MAX);
+            self.ends.push(self.offset() - 4);
+            self.check_limit(SegmentClass::Limited, CS, 1, false);
+        }
+    }
+
     /// An operand at a known offset: against 64 KiB it is checked here and now.
     fn fixed_address(
         &mut self,
@@ -59,7 +96,7 @@ impl Emitter {
         match class {
             SegmentClass::Flat => return Ok(Address::fixed(offset)),
             SegmentClass::Limited64K if last > u64::from(LAST) => return Err(Refused),
-            SegmentClass::Limited => {
+            SegmentClass::Limited | SegmentClass::ReadOnly => {
                 dynasm!(self.asm ; .arch x64 ; mov r11d, offset as i32);
                 self.check_limit(class, k, size, false);
                 return Ok(self.with_base(class, k));
@@ -119,7 +156,7 @@ impl Emitter {
                 }
                 dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
             }
-            SegmentClass::Limited => {
+            SegmentClass::Limited | SegmentClass::ReadOnly => {
                 // offset + size - 1 + (2^32 - 1 - limit) is 2^32 or more when that is too much.
                 dynasm!(self.asm ; .arch x64
                     ; mov r9d, ecx
@@ -178,7 +215,7 @@ impl Emitter {
     fn slot_at(&mut self, offset: Address, size: u32) -> Result<Address, Refused> {
         let class = self.mode.class(Register::SS);
         let inline = self.opts.contains(TranslatorOptions::INLINE_LIMITED);
-        if !inline || class == SegmentClass::Other {
+        if !inline || matches!(class, SegmentClass::Other | SegmentClass::ReadOnly) {
             return Err(Refused);
         }
         let short = self.mode.contains(Mode::STACK16);

@@ -14,7 +14,7 @@ use crate::context::ExecContext;
 use crate::translate::Step;
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
-use iced_x86::{Encoder, Instruction};
+use iced_x86::{Encoder, Instruction, InstructionInfoFactory};
 use ringer_cpu::CpuState;
 use ringer_cpu::segment::Segment;
 use std::mem::offset_of;
@@ -86,6 +86,9 @@ pub(crate) struct Emitter {
     strings: Vec<StringSite>,
     /// Where the prologue's instruction counts are, to be filled in at the end.
     counts: Vec<usize>,
+    /// Where the EIP of the block's last byte is to be filled in.
+    ends: Vec<usize>,
+    info: InstructionInfoFactory,
     prologue_len: usize,
     /// Guest instructions of the block before the one at hand.
     pub done: u32,
@@ -130,6 +133,8 @@ impl Emitter {
             exits: Vec::new(),
             strings: Vec::new(),
             counts: Vec::new(),
+            ends: Vec::new(),
+            info: InstructionInfoFactory::new(),
             prologue_len: 0,
             done: 0,
             esp: 0,
@@ -150,8 +155,12 @@ impl Emitter {
         self.exits.clear();
         self.strings.clear();
         self.counts.clear();
+        self.ends.clear();
         self.esp = 0;
+        self.done = 0;
+        self.here = src.eip;
         self.prologue();
+        self.check_block_end();
         self.prologue_len = self.offset();
     }
 
@@ -165,12 +174,17 @@ impl Emitter {
         std::mem::take(&mut self.strings)
     }
 
-    /// Emits the cold tails and hands the block over; it has `instrs` guest instructions.
-    pub fn finish(&mut self, instrs: u32) -> (Vec<u8>, Vec<DirectExit>) {
+    /// Emits the cold tails and hands the block over; it has `instrs` guest instructions in `len`
+    /// bytes.
+    pub fn finish(&mut self, instrs: u32, len: u32) -> (Vec<u8>, Vec<DirectExit>) {
         self.emit_cold(instrs);
         for k in 0..self.counts.len() {
             let at = self.counts[k];
             self.asm.ops[at..at + 4].copy_from_slice(&instrs.to_le_bytes());
+        }
+        let last = self.eip.wrapping_add(len.max(1) - 1);
+        for at in std::mem::take(&mut self.ends) {
+            self.asm.ops[at..at + 4].copy_from_slice(&last.to_le_bytes());
         }
         (std::mem::take(&mut self.asm.ops), std::mem::take(&mut self.exits))
     }
@@ -213,6 +227,10 @@ impl Emitter {
             Rewrite::PushAll => self.push_all(i),
             Rewrite::PopAll => self.pop_all(i),
             Rewrite::Leave => self.leave(i),
+            Rewrite::Enter => self.enter(i),
+            Rewrite::LoadSegment => self.load_segment(i),
+            Rewrite::PopSegment => self.pop_segment(i),
+            Rewrite::LoadFar => self.load_far(i),
             Rewrite::String => self.string(i),
             Rewrite::ReadSegment => self.read_segment(i),
             Rewrite::ClearInterrupts => self.cli(),

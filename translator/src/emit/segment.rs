@@ -1,8 +1,13 @@
 //! Reading segment registers: the guest's selectors, from the context. (Run as itself, `mov eax, cs`
-//! would show the host's.) Loading them is the interpreter's.
+//! would show the host's.)
+//!
+//! Loading them is the interpreter's, except in real and V86 mode, where a load changes selector and
+//! base only: then the mode stays what it is. SS too is the interpreter's, for the shadow that
+//! follows, but for LSS, which has none.
 
 use super::{Emitter, Refused, at};
 use super::{identity::rename, memory::segment_index, stack::stack_size};
+use crate::{Mode, SegmentClass};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
@@ -31,5 +36,86 @@ impl Emitter {
         let operand = self.address(i, Register::R12D)?.operand();
         let store = Instruction::with2(Code::Mov_rm16_r16, operand, Register::R8W);
         self.encode(&store.map_err(|_| Refused)?)
+    }
+
+    /// A register that a load in this mode changes in selector and base only.
+    fn loadable(&self, reg: Register) -> Result<usize, Refused> {
+        let class = self.mode.class(reg);
+        let usable = if self.mode.contains(Mode::REAL) {
+            !matches!(class, SegmentClass::Other)
+        } else {
+            self.mode.contains(Mode::V86) && class == SegmentClass::Limited64K
+        };
+        if usable && reg != Register::CS { segment_index(reg) } else { Err(Refused) }
+    }
+
+    /// Segment `k` gets the selector in r8w.
+    fn commit_selector(&mut self, k: usize) {
+        dynasm!(self.asm ; .arch x64
+            ; movzx r8d, r8w
+            ; mov [r15 + at::selector(k)], r8w
+            ; lea r8d, [r8 * 8]
+            ; lea r8d, [r8 + r8]
+            ; mov [r15 + at::base(k)], r8d
+        );
+    }
+
+    /// MOV to ES, DS, FS or GS; only the low word of a register counts.
+    pub(super) fn load_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let reg = i.op0_register();
+        let k = self.loadable(reg)?;
+        if reg == Register::SS {
+            return Err(Refused);
+        }
+        let load = if i.op1_kind() == OpKind::Register {
+            let from = rename(i.op1_register().full_register32());
+            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, from)
+        } else {
+            let operand = self.address(i, Register::R12D)?.operand();
+            Instruction::with2(Code::Movzx_r32_rm16, Register::R8D, operand)
+        };
+        self.encode(&load.map_err(|_| Refused)?)?;
+        self.commit_selector(k);
+        Ok(())
+    }
+
+    pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let reg = i.op0_register();
+        let k = self.loadable(reg)?;
+        if reg == Register::SS {
+            return Err(Refused);
+        }
+        let size = stack_size(i);
+        self.load_top(size)?;
+        self.move_esp(size as i32);
+        self.commit_selector(k);
+        Ok(())
+    }
+
+    /// LDS, LES, LFS, LGS, LSS: the selector is behind the offset.
+    pub(super) fn load_far(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let (reg, segment, size) = match i.code() {
+            Code::Les_r16_m1616 => (i.op0_register(), Register::ES, 2),
+            Code::Les_r32_m1632 => (i.op0_register(), Register::ES, 4),
+            Code::Lds_r16_m1616 => (i.op0_register(), Register::DS, 2),
+            Code::Lds_r32_m1632 => (i.op0_register(), Register::DS, 4),
+            Code::Lss_r16_m1616 => (i.op0_register(), Register::SS, 2),
+            Code::Lss_r32_m1632 => (i.op0_register(), Register::SS, 4),
+            Code::Lfs_r16_m1616 => (i.op0_register(), Register::FS, 2),
+            Code::Lfs_r32_m1632 => (i.op0_register(), Register::FS, 4),
+            Code::Lgs_r16_m1616 => (i.op0_register(), Register::GS, 2),
+            Code::Lgs_r32_m1632 => (i.op0_register(), Register::GS, 4),
+            _ => return Err(Refused),
+        };
+        let k = self.loadable(segment)?;
+        if self.mode.class(i.memory_segment()) == SegmentClass::Flat {
+            return Err(Refused); // No segment is, in these modes.
+        }
+        let at = self.address(i, Register::R12D)?;
+        let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
+        self.move_sized(Code::Movzx_r32_rm16, Register::R8D, at.plus(size).operand())?;
+        self.move_sized(load, rename(reg), at.operand())?;
+        self.commit_selector(k);
+        Ok(())
     }
 }

@@ -81,11 +81,15 @@ impl Emitter {
         let wanted = |class| match class {
             SegmentClass::Other => false,
             // The sums of `check_run` have 32 bits, which 32-bit counts would overflow.
-            SegmentClass::Limited | SegmentClass::Limited64K => short || !repeated,
+            SegmentClass::Limited | SegmentClass::Limited64K | SegmentClass::ReadOnly => {
+                short || !repeated
+            }
             SegmentClass::Flat | SegmentClass::Based => true,
         };
         let mut sides = [source, destination].into_iter().flatten();
+        let written = destination.is_some_and(|side| side.class == SegmentClass::ReadOnly);
         if !self.opts.contains(TranslatorOptions::INLINE_LIMITED)
+            || (written && !f.compares)
             || !sides.all(|side| wanted(side.class))
         {
             return Err(Refused);
@@ -171,7 +175,7 @@ impl Emitter {
     fn leave_beyond(&mut self, side: Side) {
         dynasm!(self.asm ; .arch x64 ; cmp r11d, LAST);
         self.leave_run(ABOVE);
-        if side.class == SegmentClass::Limited {
+        if matches!(side.class, SegmentClass::Limited | SegmentClass::ReadOnly) {
             dynasm!(self.asm ; .arch x64 ; cmp r11d, [r15 + at::limit(side.k)]);
             self.leave_run(ABOVE);
         }

@@ -217,6 +217,39 @@ impl Emitter {
         Ok(())
     }
 
+    /// ENTER without nesting. The end of the frame is written as it is, to see that it can be, before
+    /// EBP is pushed.
+    pub(super) fn enter(&mut self, i: &Instruction) -> Result<(), Refused> {
+        if i.immediate8_2nd() & 31 != 0 {
+            return Err(Refused);
+        }
+        let short = i.code() == Code::Enterw_imm16_imm8;
+        let (size, load, store) = if short {
+            (2, Code::Mov_r16_rm16, Code::Mov_rm16_r16)
+        } else {
+            (4, Code::Mov_r32_rm32, Code::Mov_rm32_r32)
+        };
+        let (value, ebp) =
+            if short { (Register::R8W, Register::BP) } else { (Register::R8D, Register::EBP) };
+        let frame = -(size as i32);
+        let end = frame - i32::from(i.immediate16());
+        let slot = self.slot(end, size)?.operand();
+        self.move_sized(load, value, slot)?;
+        self.move_sized(store, value, slot)?;
+        let slot = self.slot(frame, size)?.operand();
+        self.move_sized(store, ebp, slot)?;
+        if short {
+            dynasm!(self.asm ; .arch x64 ; lea bp, [r12 + frame]);
+        } else if self.mode.contains(Mode::STACK16) {
+            dynasm!(self.asm ; .arch x64 ; mov ebp, r12d ; lea bp, [r12 + frame]);
+        } else {
+            dynasm!(self.asm ; .arch x64 ; lea ebp, [r12 + frame]);
+        }
+        self.move_esp(end);
+        self.settle_esp();
+        Ok(())
+    }
+
     /// PUSHAD. The lowest slot goes first: when the stack reaches into an absent page, nothing was
     /// written above it.
     pub(super) fn push_all(&mut self, i: &Instruction) -> Result<(), Refused> {

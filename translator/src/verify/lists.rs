@@ -6,6 +6,7 @@
 use crate::context::ExecContext;
 use iced_x86::{Code, Mnemonic};
 use ringer_cpu::CpuState;
+use ringer_cpu::segment::Segment;
 use std::mem::offset_of;
 
 use Code as C;
@@ -129,6 +130,11 @@ const fn field(at: usize, len: usize, write: bool) -> Field {
     Field { at, len, write }
 }
 
+/// A writable part of segment register number `k`.
+const fn segment_field(k: usize, at: usize, len: usize) -> Field {
+    field(CPU + offset_of!(CpuState, seg) + k * size_of::<Segment>() + at, len, true)
+}
+
 /// Where the window's base is: the one 64-bit field whose value blocks may compute with.
 pub(super) const WINDOW_BASE: usize = offset_of!(ExecContext, window_base);
 
@@ -137,7 +143,19 @@ const CPU: usize = offset_of!(ExecContext, cpu);
 /// The parts of the context that blocks may touch. Everything else there is the monitor's.
 pub(super) const CONTEXT: &[Field] = &[
     field(CPU + offset_of!(CpuState, eip), 4, true),
-    field(CPU + offset_of!(CpuState, seg), size_of::<[ringer_cpu::segment::Segment; 6]>(), false),
+    field(CPU + offset_of!(CpuState, seg), size_of::<[Segment; 6]>(), false),
+    // Real and V86 mode: a load of ES, SS, DS, FS, GS sets selector and base. Wherever the base lies,
+    // addresses are cut to 32 bits behind it.
+    segment_field(0, offset_of!(Segment, selector), 2),
+    segment_field(0, offset_of!(Segment, base), 4),
+    segment_field(2, offset_of!(Segment, selector), 2),
+    segment_field(2, offset_of!(Segment, base), 4),
+    segment_field(3, offset_of!(Segment, selector), 2),
+    segment_field(3, offset_of!(Segment, base), 4),
+    segment_field(4, offset_of!(Segment, selector), 2),
+    segment_field(4, offset_of!(Segment, base), 4),
+    segment_field(5, offset_of!(Segment, selector), 2),
+    segment_field(5, offset_of!(Segment, base), 4),
     field(offset_of!(ExecContext, if_flag), 4, true),
     field(offset_of!(ExecContext, sys_flags), 4, false),
     field(offset_of!(ExecContext, irq_pending), 4, false),

@@ -46,6 +46,7 @@ const MORE: &[(u16, u16, Tail)] = &[
     (0x0fa8, 0x0fa9, As(Plain)), (0x8c, 0x8c, As(Ext(0, 5))), (0x8e, 0x8e, As(Ext(0, 0))),
     (0x8e, 0x8e, As(Ext(3, 5))), (0xa0, 0xa3, Offset), (0xc8, 0xc8, Frame), (0xfa, 0xfb, As(Plain)),
     (0x8d, 0x8d, As(Rm)), (0xa4, 0xa7, As(Str)), (0xaa, 0xaf, As(Str)), (0xc4, 0xc5, As(Rm)),
+    (0x0fb2, 0x0fb2, As(Rm)), (0x0fb4, 0x0fb5, As(Rm)),
 ];
 
 /// One case's program and what it says about itself.
@@ -198,7 +199,8 @@ fn data_segment(rng: &mut Rng) -> Segment {
     let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
     match rng.below(16) {
         0 => attr |= SegAttr::EXPAND_DOWN,
-        1 => attr.remove(SegAttr::WRITABLE),
+        1 | 2 => attr.remove(SegAttr::WRITABLE),
+        3 => attr |= SegAttr::CODE,
         _ => {}
     }
     attr.set(SegAttr::DB, rng.below(2) == 0);
@@ -247,26 +249,32 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
         // Unreal mode: one of ES, DS, FS, GS without a limit.
         state.seg[rng.pick(&[0, 3, 4, 5])].limit = u32::MAX;
     }
+    if rng.below(16) == 0 {
+        // Writes beyond the end reach the first page of code.
+        state.seg[0].base = CODE - 0x1_0000 + rng.below(64);
+    }
     state.eip = offset(rng);
     let cs = &mut state.seg[CS];
+    let near = state.eip + rng.below(40);
     match world {
         World::Real | World::V86 => {}
-        World::Protected16 => *cs = code_segment(0xffff + rng.pick(&[0, 0, 0x1000]), false),
-        World::Protected32 => *cs = code_segment(u32::MAX, true),
+        World::Protected16 => *cs = code_segment(rng, &[0xffff, 0x1_0fff, near], false),
+        World::Protected32 => *cs = code_segment(rng, &[u32::MAX, near], true),
     }
     cs.base = code.wrapping_sub(state.eip);
     let ss = &mut state.seg[SS];
     if matches!(world, World::Protected16 | World::Protected32) {
         ss.attr |= SegAttr::WRITABLE;
+        ss.attr.remove(SegAttr::CODE);
     }
     state.idtr.limit = 0;
 }
 
-fn code_segment(limit: u32, wide: bool) -> Segment {
-    let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::CODE | SegAttr::WRITABLE;
-    attr |= SegAttr::ACCESSED;
+fn code_segment(rng: &mut Rng, limits: &[u32], wide: bool) -> Segment {
+    let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::CODE | SegAttr::ACCESSED;
+    attr.set(SegAttr::WRITABLE, rng.below(4) != 0);
     attr.set(SegAttr::DB, wide);
-    Segment { selector: 8, attr, base: 0, limit }
+    Segment { selector: 8, attr, base: 0, limit: rng.pick(limits) }
 }
 
 /// Runs all programs of a batch; the report of the first difference.
