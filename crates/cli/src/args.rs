@@ -66,7 +66,8 @@ pub struct EngineArgs {
     pub tc_size: u64,
     /// Switch translator optimisations off, to find out which one breaks a guest: a list of link,
     /// indirect, identity, inline-stack, inline-branch, inline-strings, inline-flags,
-    /// inline-segread, inline-xchg, inline-based, short-address
+    /// inline-segread, inline-xchg, inline-based,
+    /// inline-limited, inline-segload, short-address
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_optimisation)]
     pub disable: Vec<TranslatorOptions>,
     /// Pass the host code of every block through the verifier before it runs

@@ -209,16 +209,6 @@ impl Vcpu {
     }
 }
 
-impl Vcpu {
-    /// Whether translated code has something on the host's stack, which would be lost if it were
-    /// left now: a few sequences push and pop again at once.
-    fn holds_stack(&self, regs: &Gregs) -> bool {
-        // SAFETY: as in `redirect`; one field is read.
-        let settled = unsafe { (*self.context).host_rsp };
-        regs[libc::REG_RSP as usize] as u64 != settled
-    }
-}
-
 extern "C" fn on_signal(signal: libc::c_int, _: *mut libc::siginfo_t, uc: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid ucontext for this handler's frame.
     let regs = unsafe { &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
@@ -261,7 +251,6 @@ fn on_kick(vcpu: &Vcpu, place: Place, regs: &mut Gregs) {
         (*vcpu.context).irq_pending.store(1, Ordering::Relaxed);
     }
     match place {
-        Place::Block if vcpu.holds_stack(regs) => regs[libc::REG_EFL as usize] |= TF,
         Place::Block => redirect(vcpu, regs, TRAP_KICK),
         Place::Stub => regs[libc::REG_EFL as usize] |= TF,
         Place::Elsewhere => {}
@@ -277,8 +266,6 @@ fn on_step(vcpu: &Vcpu, place: Place, regs: &mut Gregs) {
             let skip = unsafe { &mut (*vcpu.context).step_skip };
             if *skip > 0 {
                 *skip -= 1;
-                regs[libc::REG_EFL as usize] |= TF;
-            } else if vcpu.holds_stack(regs) {
                 regs[libc::REG_EFL as usize] |= TF;
             } else {
                 redirect(vcpu, regs, TRAP_KICK);
