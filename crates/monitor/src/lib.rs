@@ -21,11 +21,13 @@ mod lockstep;
 mod profile;
 mod run;
 pub mod signals;
+mod single;
 
 pub use bios::BiosHook;
 pub use checks::Checks;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd, UnknownEngine};
 pub use inbox::Kicker;
+pub use single::Once;
 pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;

@@ -34,7 +34,7 @@ struct DryRun {
 }
 
 /// Where the host code stopped.
-enum Stop {
+pub(crate) enum Stop {
     /// At the end of the block.
     End,
     /// Before guest instruction number `.0` of the block, by a trap that the interpreter must judge.
@@ -197,7 +197,7 @@ impl Monitor {
     }
 
     /// Runs the host code for real.
-    fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
+    pub(crate) fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
         // A kick from before must not keep the block from running; it is served after it.
         let mut kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;

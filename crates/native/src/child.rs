@@ -1,0 +1,250 @@
+//! The helper process: executes cases in compatibility mode, in an address space whose lowest 4 GiB
+//! hold the guest's pages and nothing else.
+//!
+//! # Protocol
+//! The parent writes slots and inputs to the shared [`Wire`], then one byte to the child's pipe; the
+//! child runs every case, copies the writable pages after each slot, and answers with one byte.
+//!
+//! # Safety of the parent
+//! A case can only write the child's own pages: `Wire` and everything else of ours lie above 4 GiB,
+//! where compatibility-mode code cannot reach. Seccomp's strict mode leaves read, write and exit.
+//! The child dies with its parent.
+//!
+//! # The child's code
+//! It runs after `fork` in a process that may have had other threads: no allocation, no lock, only
+//! raw system calls.
+
+use crate::enter::{Context, ringer_native_enter, ringer_native_leave, ringer_native_signal};
+use crate::layout::{CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages};
+use crate::wire::{COMPLETED, Output, Wire};
+use ringer_cpu::{Eflags, FpuImage};
+use std::arch::asm;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+static CONTEXT: AtomicPtr<Context> = AtomicPtr::new(ptr::null_mut());
+
+const TF: u64 = Eflags::TF.bits() as u64;
+const IF: u64 = Eflags::IF.bits() as u64;
+const TRAP_DEBUG: i64 = 1;
+
+/// What the child needs; all made before the fork.
+#[derive(Debug)]
+pub struct Start {
+    /// The shared mapping.
+    pub wire: *mut Wire,
+    /// The child's private context.
+    pub context: *mut Context,
+    /// memfd with the code pages, then the read-only pages.
+    pub image: libc::c_int,
+    /// Reads requests here.
+    pub requests: libc::c_int,
+    /// Answers here.
+    pub answers: libc::c_int,
+    /// Alternate signal stack.
+    pub stack: *mut u8,
+    /// Its length.
+    pub stack_len: usize,
+}
+
+/// Answer: ready, or done.
+pub const READY: u8 = b'r';
+/// Answer: the pages cannot be mapped.
+pub const NO_PAGES: u8 = b'p';
+/// Answer: signals or seccomp cannot be set up.
+pub const NO_SIGNALS: u8 = b's';
+
+/// The child's life; never returns.
+///
+/// # Safety
+/// Call it in a freshly forked process; the pointers of `start` are valid, the context and the stack
+/// private to this process.
+pub unsafe fn run(start: &Start) -> ! {
+    // SAFETY: by contract, this process is ours alone from here on.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if map_pages(start.image).is_err() {
+            die(start.answers, NO_PAGES);
+        }
+        if set_up(start).is_err() {
+            die(start.answers, NO_SIGNALS);
+        }
+        asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) u32::from(DATA_SELECTOR));
+        let mut byte = READY;
+        loop {
+            if libc::write(start.answers, (&raw const byte).cast(), 1) != 1
+                || libc::read(start.requests, (&raw mut byte).cast(), 1) != 1
+            {
+                die(start.answers, byte);
+            }
+            serve(start);
+        }
+    }
+}
+
+unsafe fn die(answers: libc::c_int, why: u8) -> ! {
+    // SAFETY: raw system calls. `exit`, not `exit_group`: strict mode has only that.
+    unsafe {
+        libc::write(answers, (&raw const why).cast(), 1);
+        libc::syscall(libc::SYS_exit, 1);
+    }
+    unreachable!("exit does not return")
+}
+
+fn map_pages(image: libc::c_int) -> io::Result<()> {
+    for (k, page) in code_pages().enumerate() {
+        map(page, image, k as i64, libc::PROT_READ | libc::PROT_EXEC)?;
+    }
+    let first = code_pages().count() as i64;
+    for (page, k) in READ_ONLY.into_iter().zip(first..) {
+        map(page, image, k, libc::PROT_READ)?;
+    }
+    for page in WRITABLE {
+        map(page, -1, 0, libc::PROT_READ | libc::PROT_WRITE)?;
+    }
+    Ok(())
+}
+
+/// Maps page `at`: page number `index` of `file`, or fresh memory.
+fn map(at: u32, file: libc::c_int, index: i64, rights: libc::c_int) -> io::Result<()> {
+    let kind = if file < 0 { libc::MAP_PRIVATE | libc::MAP_ANONYMOUS } else { libc::MAP_SHARED };
+    let flags = kind | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
+    let offset = index * i64::from(PAGE);
+    // SAFETY: a new mapping where none is.
+    let got =
+        unsafe { libc::mmap(at as usize as *mut _, PAGE as usize, rights, flags, file, offset) };
+    if got as usize == at as usize { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn set_up(start: &Start) -> io::Result<()> {
+    CONTEXT.store(start.context, Ordering::Relaxed);
+    let stack = libc::stack_t { ss_sp: start.stack.cast(), ss_flags: 0, ss_size: start.stack_len };
+    // SAFETY: the stack is this process's own and stays.
+    if unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+        // SAFETY: sigaction is plain data for which zeros are valid; the handler leaves by
+        // `ringer_native_leave`, which SA_NODEFER and the plain alternate stack permit.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ringer_native_signal as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+            if libc::sigaction(signal, &action, ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+    }
+    // SAFETY: from here on only read, write and exit are called.
+    if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Runs what the wire asks for.
+///
+/// # Safety
+/// The pages are mapped, the handlers stand, and the parent leaves the wire alone.
+unsafe fn serve(start: &Start) {
+    // SAFETY: the parent waits for the answer; the context is this process's own.
+    let (wire, context) = unsafe { (&mut *start.wire, start.context) };
+    for s in 0..wire.slots_used as usize {
+        let slot = wire.slots[s];
+        for (k, page) in WRITABLE.into_iter().enumerate() {
+            let from = slot.memory as usize + k * PAGE as usize;
+            // SAFETY: pool and page are valid for a page each; pages are ours to write.
+            unsafe {
+                let from = wire.pool[from..].as_ptr();
+                ptr::copy_nonoverlapping(from, page as usize as *mut u8, PAGE as usize);
+            }
+        }
+        for n in slot.first as usize..(slot.first + slot.count) as usize {
+            wire.at = n as u32;
+            // SAFETY: as above; `enter` comes back, by the landing page or by the handler.
+            unsafe {
+                let c = &mut *context;
+                c.input = wire.inputs[n];
+                let step = if c.input.step != 0 { TF } else { 0 };
+                c.flags = u64::from(c.input.eflags) | step | IF;
+                c.output.trap = COMPLETED;
+                c.output.by_kernel = 0;
+                c.output.eip = c.input.next;
+                ringer_native_enter(context);
+                if (*context).output.by_kernel == 0 {
+                    (*context).output.eflags = (*context).flags_after as u32;
+                }
+                wire.outputs[n] = (*context).output;
+            }
+        }
+        for (k, page) in WRITABLE.into_iter().enumerate() {
+            let to = wire.after[s][k * PAGE as usize..].as_mut_ptr();
+            // SAFETY: a page each, one of them ours, the other in the wire.
+            unsafe { ptr::copy_nonoverlapping(page as usize as *const u8, to, PAGE as usize) };
+        }
+    }
+}
+
+/// Every trap of a case arrives here, on the alternate stack, with Rust's flags.
+pub(crate) extern "C" fn on_signal(
+    _: libc::c_int,
+    _: *mut libc::siginfo_t,
+    uc: *mut libc::c_void,
+) -> ! {
+    // SAFETY: the kernel passes a valid ucontext for this handler's frame.
+    let machine = unsafe { &(*uc.cast::<libc::ucontext_t>()).uc_mcontext };
+    let regs = &machine.gregs;
+    let context = CONTEXT.load(Ordering::Relaxed);
+    let trap = regs[libc::REG_TRAPNO as usize];
+    let rip = regs[libc::REG_RIP as usize];
+    let compatible = regs[libc::REG_CSGSFS as usize] as u16 == CS32;
+    // A POPF that set TF: the trap comes after the far jump.
+    let landed = trap == TRAP_DEBUG && rip == i64::from(LANDING);
+    if !compatible && !landed {
+        let text = b"hostcheck: a trap in the helper process itself\n";
+        // SAFETY: a static buffer, raw system calls.
+        unsafe {
+            libc::write(2, text.as_ptr().cast(), text.len());
+            libc::syscall(libc::SYS_exit, 2);
+        }
+    }
+    // SAFETY: `enter` is under way with this context, and its code is stopped here.
+    let (input, out) = unsafe { (&(*context).input, &mut (*context).output) };
+    save(machine, out);
+    if input.step != 0 {
+        out.eflags &= !(TF as u32);
+    }
+    if landed {
+        out.eip = input.next;
+    } else if trap == TRAP_DEBUG && input.step != 0 {
+        out.eip = rip as u32;
+    } else {
+        out.eip = rip as u32;
+        out.trap = trap as u32;
+        out.error = regs[libc::REG_ERR as usize] as u32;
+        out.cr2 = regs[libc::REG_CR2 as usize] as u32;
+    }
+    // SAFETY: the case is over; nothing on this stack is needed any more.
+    unsafe { ringer_native_leave(context) }
+}
+
+fn save(machine: &libc::mcontext_t, out: &mut Output) {
+    let order = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+    ];
+    for (value, index) in out.gpr.iter_mut().zip(order) {
+        *value = machine.gregs[index as usize] as u32;
+    }
+    out.eflags = machine.gregs[libc::REG_EFL as usize] as u32;
+    out.by_kernel = 1;
+    // SAFETY: the kernel saved at least the 512 bytes of an FXSAVE image there.
+    out.fpu = unsafe { ptr::read_unaligned(machine.fpregs.cast::<FpuImage>()) };
+}

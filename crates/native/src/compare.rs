@@ -1,0 +1,164 @@
+//! Two outcomes of one case: what differs.
+
+use crate::excuse::{self, Excuse};
+use crate::wire::{COMPLETED, Input, Output};
+use iced_x86::Instruction;
+use ringer_casegen::undefined;
+use ringer_cpu::FpuImage;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+const PAGE_FAULT: u32 = 14;
+/// #DE, a fault, after which the SDM calls all flags of DIV and IDIV undefined, as it does after
+/// their completion.
+const DIVIDE_ERROR: u32 = 0;
+const WITH_CODE: [u32; 7] = [8, 10, 11, 12, 13, 14, 17];
+const NAMES: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+
+/// How two outcomes compare.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// They agree.
+    Same,
+    /// They differ in flags only that the SDM leaves undefined.
+    UndefinedOnly,
+    /// They differ as [`excuse`] says that they may.
+    Excused(&'static Excuse),
+    /// They differ.
+    Differ(String),
+}
+
+/// Compares a guest's outcome of `i` with the host's.
+#[must_use]
+pub fn compare(i: &Instruction, input: &Input, host: &Output, guest: &Output) -> Verdict {
+    let what = trap(host, guest)
+        .or_else(|| registers(host, guest))
+        .or_else(|| fpu(host, guest))
+        .or_else(|| flags(i, input, host, guest));
+    let Some(what) = what else {
+        let same = (host.eflags ^ guest.eflags) & !excuse::EFLAGS == 0;
+        return if same { Verdict::Same } else { Verdict::UndefinedOnly };
+    };
+    match excuse::excused(i, input, host, guest) {
+        Some(excuse) => Verdict::Excused(excuse),
+        None => Verdict::Differ(what),
+    }
+}
+
+fn flags(i: &Instruction, input: &Input, host: &Output, guest: &Output) -> Option<String> {
+    let differ = (host.eflags ^ guest.eflags) & !excuse::EFLAGS;
+    let done = host.trap == COMPLETED || host.trap == DIVIDE_ERROR;
+    let free = if differ != 0 && done {
+        // A zero source matters to no flag.
+        undefined(i, input.gpr[1] as u8, false).flags
+    } else {
+        0
+    };
+    (differ & !free != 0)
+        .then(|| format!("eflags: host {:08x}, guest {:08x}", host.eflags, guest.eflags))
+}
+
+fn trap(host: &Output, guest: &Output) -> Option<String> {
+    if host.trap != guest.trap {
+        return Some(format!("host {}, guest {}", ending(host), ending(guest)));
+    }
+    if WITH_CODE.contains(&host.trap) {
+        let ignored = if host.trap == PAGE_FAULT { excuse::PAGE_FAULT_ERROR } else { 0 };
+        if (host.error ^ guest.error) & !ignored != 0 {
+            return Some(format!("error code: host {:x}, guest {:x}", host.error, guest.error));
+        }
+    }
+    if host.trap == PAGE_FAULT && host.cr2 != guest.cr2 {
+        return Some(format!("cr2: host {:08x}, guest {:08x}", host.cr2, guest.cr2));
+    }
+    (host.eip != guest.eip).then(|| format!("eip: host {:08x}, guest {:08x}", host.eip, guest.eip))
+}
+
+fn ending(o: &Output) -> String {
+    match o.trap {
+        COMPLETED => "completed".to_owned(),
+        PAGE_FAULT => format!("#PF({:x}) at {:08x}", o.error, o.cr2),
+        vector => format!("vector {vector}, error {:x}", o.error),
+    }
+}
+
+fn registers(host: &Output, guest: &Output) -> Option<String> {
+    let k = (0..8).find(|&k| host.gpr[k] != guest.gpr[k])?;
+    Some(format!("{}: host {:08x}, guest {:08x}", NAMES[k], host.gpr[k], guest.gpr[k]))
+}
+
+/// Parts of an FXSAVE image that are compared: control and status words, tags; MXCSR; XMM0-7. (The
+/// x87 registers follow by themselves: ten bytes of every sixteen.)
+const PARTS: [(&str, Range<usize>); 5] = [
+    ("control word", 0..2),
+    ("status word", 2..4),
+    ("tags", 4..5),
+    ("mxcsr", 24..28),
+    ("xmm", 160..288),
+];
+
+fn fpu(host: &Output, guest: &Output) -> Option<String> {
+    let (a, b) = (&host.fpu.0, &guest.fpu.0);
+    if a[..5] == b[..5] && a[24..28] == b[24..28] && a[32..288] == b[32..288] {
+        return None;
+    }
+    let part = PARTS.iter().find(|(_, range)| a[range.clone()] != b[range.clone()]);
+    if let Some((name, range)) = part {
+        let show = |image: &FpuImage| hex(&image.0[range.clone()]);
+        return Some(format!("{name}: host {}, guest {}", show(&host.fpu), show(&guest.fpu)));
+    }
+    (0..8).map(|k| (k, 32 + 16 * k)).find_map(|(k, at)| {
+        let (a, b) = (&a[at..at + 10], &b[at..at + 10]);
+        (a != b).then(|| format!("st({k}): host {}, guest {}", hex(a), hex(b)))
+    })
+}
+
+/// Bytes, last first, as numbers are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().rev().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// The state of an outcome, for reports.
+#[must_use]
+pub fn describe(o: &Output) -> String {
+    let mut out = format!("{}, eip {:08x} eflags {:08x}", ending(o), o.eip, o.eflags);
+    state(&mut out, &o.gpr, &o.fpu);
+    out
+}
+
+/// The state before a case, for reports.
+#[must_use]
+pub fn describe_input(i: &Input) -> String {
+    let mut out = format!("eip {:08x} eflags {:08x} step {}", i.eip, i.eflags, i.step);
+    state(&mut out, &i.gpr, &i.fpu);
+    out
+}
+
+fn state(out: &mut String, gpr: &[u32; 8], fpu: &FpuImage) {
+    for (name, value) in NAMES.iter().zip(gpr) {
+        let _ = write!(out, " {name} {value:08x}");
+    }
+    let (control, status) = (fpu.fcw(), fpu.fsw());
+    let _ = write!(
+        out,
+        "\n    fcw {control:04x} fsw {status:04x} ftw {:02x} fop {} fip {} fdp {} mxcsr {:08x}",
+        fpu.0[4],
+        hex(&fpu.0[6..8]),
+        hex(&fpu.0[8..16]),
+        hex(&fpu.0[16..24]),
+        fpu.mxcsr()
+    );
+    for k in 0..8 {
+        let (st, xmm) = (32 + 16 * k, 160 + 16 * k);
+        let _ = write!(
+            out,
+            "\n    st{k} {} xmm{k} {}",
+            hex(&fpu.0[st..st + 10]),
+            hex(&fpu.0[xmm..xmm + 16])
+        );
+    }
+}

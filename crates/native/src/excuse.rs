@@ -1,0 +1,211 @@
+//! What is not compared, and why: every exception to "the host's processor is right" is here.
+
+use crate::wire::{COMPLETED, Input, Output};
+use Mnemonic as M;
+use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use ringer_casegen::Class;
+use ringer_cpu::exception::pf;
+
+/// Instruction forms that are not run natively.
+pub const LEFT_OUT: &[(&[Mnemonic], &str)] = &[(
+    &[M::Tzcnt, M::Lzcnt],
+    "the host has BMI1 and LZCNT; the models run these bytes as BSF and BSR",
+)];
+
+/// Classes of forms that are not run natively.
+pub const CLASSES_LEFT_OUT: &[(Class, &str)] = &[
+    (Class::Sensitive, "they show the host's descriptor tables, identity and time"),
+    (Class::Transfer, "they enter the host's kernel or load the host's descriptors"),
+    (Class::System, "CPL 3 has no right to them; the guest's kernel mode is not the host's"),
+];
+
+/// Error-code bits of a page fault that are not compared. The host has NX on, so that its fetches set
+/// the I/D bit; the guest has 32-bit paging, where it is 0 (SDM volume 3A, 4.7).
+pub const PAGE_FAULT_ERROR: u32 = pf::FETCH;
+
+/// EFLAGS bits that are not compared: RF, which a fault sets in the pushed image only, and which a
+/// REP instruction sets between iterations (SDM volume 3B, 17.3.1.1).
+pub const EFLAGS: u32 = ringer_cpu::Eflags::RF.bits();
+
+/// Why `mnemonic` is not run natively, if it is not.
+#[must_use]
+pub fn left_out(mnemonic: Mnemonic) -> Option<&'static str> {
+    LEFT_OUT.iter().find(|(list, _)| list.contains(&mnemonic)).map(|(_, why)| *why)
+}
+
+/// A difference that is not the guest's fault.
+#[derive(Debug)]
+pub struct Excuse {
+    /// What it is, in a word, for the summary.
+    pub name: &'static str,
+    /// Why the guest is right all the same.
+    pub why: &'static str,
+    /// Whether it covers this case.
+    covers: fn(&Instruction, &Input, &Output, &Output) -> bool,
+    /// The host may have written memory that the guest did not.
+    pub memory: bool,
+}
+
+/// Every excuse; the first that covers a difference is taken.
+pub const EXCUSES: &[Excuse] = &[
+    Excuse {
+        name: "beyond 4 GiB",
+        why: "an access goes on after offset FFFFFFFFh in a segment whose limit that is: the host \
+              raises #SS or #GP, the guest wraps to pages that are not mapped; the SDM (3A, 5.3) \
+              leaves it to the processor",
+        covers: beyond_4_gib,
+        memory: false,
+    },
+    Excuse {
+        name: "flags of a faulting REP",
+        why: "the SDM (2, REP) restores the flags when a repeated CMPS or SCAS faults; AMD leaves \
+              those of the last iteration",
+        covers: |i, _, host, guest| {
+            let repeated = i.has_rep_prefix() || i.has_repne_prefix();
+            let scans = matches!(i.mnemonic(), M::Scasb | M::Scasw | M::Scasd) || compares(i);
+            repeated && scans && same_trap(host, guest) && host.gpr == guest.gpr
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "order of CMPS",
+        why: "both operands fault; the SDM does not order the two reads, AMD reads ES:EDI first",
+        covers: |i, _, host, guest| {
+            let either = |o: &Output| matches!(o.trap, 12 | 13 | 14 | 17);
+            compares(i) && either(host) && either(guest) && host.gpr == guest.gpr
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "partial POPA, PUSHA, ENTER",
+        why: "the SDM (3A, 6.5) restores the state at a fault; AMD keeps the registers that POPA \
+              has loaded, and what PUSHA and ENTER have stored below ESP",
+        covers: |i, _, host, guest| {
+            let pops = matches!(i.mnemonic(), M::Popa | M::Popad);
+            stores_in_parts(i) && same_trap(host, guest) && (pops || host.gpr == guest.gpr)
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "CR2 in a long operand",
+        why: "the SDM does not say in which order the parts of an environment, an FXSAVE image or a \
+              MASKMOV's bytes are accessed: CR2 is somewhere in the operand",
+        covers: |i, input, host, guest| {
+            let at = address(i, input);
+            let within = |o: &Output| o.cr2.wrapping_sub(at) < i.memory_size().size() as u32;
+            let page_faults = host.trap == 14 && guest.trap == 14 && host.gpr == guest.gpr;
+            (is_long(i) || masked_move(i)) && page_faults && within(host) && within(guest)
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "limit in a long operand",
+        why: "as 'beyond 4 GiB', where the guest meets an earlier part's page first",
+        covers: |i, _, host, guest| {
+            is_long(i) && matches!(host.trap, 12 | 13) && host.error == 0 && guest.trap == 14
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "MASKMOV of nothing",
+        why: "with a mask of zeros page faults are implementation-dependent (SDM 2, MASKMOVQ), and \
+              bytes that are not selected may be checked; MMX state may be entered before the fault",
+        covers: |i, _, host, _| masked_move(i) && matches!(host.trap, 12 | 13 | 14 | 17),
+        memory: false,
+    },
+    Excuse {
+        name: "#AC of MOVUPS",
+        why: "unaligned 16-byte moves may or may not raise #AC (SDM 3A, 6.15, interrupt 17)",
+        covers: |i, input, host, _| {
+            let loose = matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu);
+            loose && host.trap == 17 && address(i, input) & 15 != 0
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "0F 0D with a register",
+        why: "AMD's PREFETCH has no register form and raises #UD; on Intel's processors it is a NOP",
+        covers: |i, _, host, _| {
+            let hint = matches!(
+                i.code(),
+                Code::Reservednop_rm16_r16_0F0D | Code::Reservednop_rm32_r32_0F0D
+            );
+            hint && host.trap == 6 && i.op0_kind() == OpKind::Register
+        },
+        memory: false,
+    },
+];
+
+/// The excuse that covers a difference, if one does.
+#[must_use]
+pub fn excused(
+    i: &Instruction,
+    input: &Input,
+    host: &Output,
+    guest: &Output,
+) -> Option<&'static Excuse> {
+    EXCUSES.iter().find(|e| (e.covers)(i, input, host, guest))
+}
+
+/// Cases of `i` may leave different memory behind: each runs on fresh memory.
+#[must_use]
+pub fn runs_alone(i: &Instruction) -> bool {
+    stores_in_parts(i)
+        || is_long(i)
+        || masked_move(i)
+        || i.mnemonic() == M::Movups
+        || matches!(i.mnemonic(), M::Movupd | M::Movdqu)
+}
+
+fn beyond_4_gib(_: &Instruction, _: &Input, host: &Output, guest: &Output) -> bool {
+    const NEAR: u32 = 0x200;
+    let border = guest.cr2 < NEAR || guest.cr2 >= NEAR.wrapping_neg();
+    matches!(host.trap, 12 | 13) && host.error == 0 && guest.trap == 14 && border
+}
+
+fn same_trap(host: &Output, guest: &Output) -> bool {
+    (host.trap, host.eip) == (guest.trap, guest.eip) && host.trap != COMPLETED
+}
+
+fn compares(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Cmpsb | M::Cmpsw)
+        || (i.mnemonic() == M::Cmpsd && i.code() == Code::Cmpsd_m32_m32)
+}
+
+/// Touches the stack in several steps, of which a fault leaves traces on some processors.
+#[must_use]
+pub fn stores_in_parts(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Popa | M::Popad | M::Pusha | M::Pushad | M::Enter)
+}
+
+fn is_long(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Fnstenv | M::Fldenv | M::Fnsave | M::Frstor | M::Fxsave | M::Fxrstor)
+}
+
+fn masked_move(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Maskmovq | M::Maskmovdqu)
+}
+
+/// The offset of the memory operand.
+fn address(i: &Instruction, input: &Input) -> u32 {
+    let value = |register: Register, _, _| {
+        let full = register.full_register32();
+        let value = if full.is_gpr32() { input.gpr[full.number()] } else { 0 };
+        Some(u64::from(if register.is_gpr16() { value & 0xffff } else { value }))
+    };
+    let operand = (0..i.op_count()).find(|&k| i.op_kind(k) != OpKind::Register).unwrap_or(0);
+    i.virtual_address(operand, 0, value).unwrap_or(0) as u32
+}
+
+/// Goes elsewhere: its EIP shows only by a single-step trap.
+#[must_use]
+pub fn branches(i: &Instruction) -> bool {
+    !matches!(i.flow_control(), FlowControl::Next | FlowControl::Exception)
+}
+
+/// A single-step trap would show in the result, or come in its middle.
+#[must_use]
+pub fn not_steppable(i: &Instruction) -> bool {
+    let flags = matches!(i.mnemonic(), M::Pushf | M::Pushfd | M::Popf | M::Popfd);
+    flags || i.has_rep_prefix() || i.has_repne_prefix()
+}

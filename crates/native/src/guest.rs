@@ -1,0 +1,283 @@
+//! The two engines under test, with the same pages as the helper process: the interpreter on its own
+//! memory, and translated code in a monitor.
+
+use crate::layout::{
+    CODE, CS32, DATA_SELECTOR, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN, code_pages,
+};
+use crate::wire::{COMPLETED, Input, Output};
+use ringer_cpu::state::{cr0, cr4};
+use ringer_cpu::{Access, Bus, CpuModel, CpuState, Eflags, Exception, FpuImage, Interp, Outcome};
+use ringer_cpu::{PagingChange, PagingRegs, Privilege, SegAttr, Segment, Vector};
+use ringer_devices::{Board, BoardConfig, SerialSink};
+use ringer_mmu::{GuestMemory, MemoryError, Mmu, PhysIo};
+use ringer_monitor::{
+    ClockKind, Engine, Monitor, MonitorConfig, MonitorError, Once, TranslatorOptions,
+};
+
+const RAM: u64 = 16 << 20;
+/// Page directory and its first table, in physical memory.
+const DIRECTORY: u32 = 0xc0_0000;
+const TABLE: u32 = DIRECTORY + PAGE;
+const PRESENT: u32 = 1;
+const WRITE: u32 = 2;
+const USER: u32 = 4;
+
+/// No guest, for want of host resources.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// No guest memory.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// No monitor, or it failed.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+}
+
+/// Nothing behind physical addresses that are not RAM.
+#[derive(Debug)]
+struct NoIo;
+
+impl PhysIo for NoIo {
+    fn mmio_read(&mut self, _: u64, _: u8) -> u64 {
+        u64::MAX
+    }
+    fn mmio_write(&mut self, _: u64, _: u8, _: u64) {}
+    fn code_write(&mut self, _: u64, _: u32) {}
+}
+
+/// The interpreter's machine.
+#[derive(Debug)]
+struct Ram {
+    mmu: Mmu,
+    io: NoIo,
+}
+
+impl Bus for Ram {
+    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.read(&mut self.io, lin, buf, who)
+    }
+
+    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.write(&mut self.io, lin, data, who)
+    }
+
+    fn probe(
+        &mut self,
+        lin: u32,
+        len: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        self.mmu.probe(&mut self.io, lin, len, access, who)
+    }
+
+    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+        self.mmu.fetch(&mut self.io, lin, buf, who)
+    }
+
+    fn port_in(&mut self, _: u16, _: u8) -> u32 {
+        u32::MAX
+    }
+
+    fn port_out(&mut self, _: u16, _: u8, _: u32) {}
+
+    fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
+        self.mmu.paging_changed(regs, change);
+    }
+
+    fn invlpg(&mut self, lin: u32) {
+        self.mmu.invlpg(lin);
+    }
+
+    fn load_pdptes(&mut self, _: &PagingRegs) -> Result<(), Exception> {
+        Ok(())
+    }
+
+    fn tsc(&mut self) -> u64 {
+        0
+    }
+}
+
+struct Nowhere;
+
+impl SerialSink for Nowhere {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Both engines.
+#[derive(Debug)]
+pub struct Guests {
+    interp: Interp<Ram>,
+    ram: Ram,
+    /// The translator's machine.
+    pub monitor: Monitor,
+    template: CpuState,
+}
+
+impl Guests {
+    /// Two machines with the pages of [`crate::layout`] mapped for CPL 3.
+    ///
+    /// # Errors
+    /// When the host has no memory for them.
+    pub fn new(model: CpuModel) -> Result<Self, GuestError> {
+        let interp = Interp::new(model);
+        let mut ram = Ram { mmu: Mmu::new(tables(GuestMemory::new(RAM)?)?), io: NoIo };
+        let mut monitor = monitor(model)?;
+        let template = user(interp.state());
+        let regs = PagingRegs { cr0: template.cr0, cr3: template.cr3, cr4: template.cr4, efer: 0 };
+        ram.paging_changed(&regs, PagingChange::Mode);
+        *monitor.state_mut() = template;
+        monitor.set_paging(regs);
+        Ok(Self { interp, ram, monitor, template })
+    }
+
+    /// Writes code or read-only data, in both machines; pages that hold none are left out. Forget
+    /// translations first ([`Monitor::flush_cache`]).
+    pub fn write_code(&mut self, at: u32, bytes: &[u8]) {
+        let known = |page| code_pages().chain(READ_ONLY).any(|p| p == page);
+        for (byte, at) in bytes.iter().zip(at..) {
+            if known(at & !(PAGE - 1)) {
+                for memory in [self.ram.mmu.memory_mut(), self.monitor.memory_mut()] {
+                    memory.write(u64::from(at), &[*byte]);
+                }
+            }
+        }
+    }
+
+    /// Copies `contents` to the writable pages of both machines.
+    pub fn fill(&mut self, contents: &[u8]) {
+        for (page, bytes) in WRITABLE.into_iter().zip(contents.chunks(PAGE as usize)) {
+            self.ram.mmu.memory_mut().write(u64::from(page), bytes);
+            self.monitor.memory_mut().write(u64::from(page), bytes);
+        }
+    }
+
+    /// The writable pages of the interpreter's machine, or of the translator's.
+    pub fn writable(&self, translated: bool, out: &mut [u8; WRITABLE_LEN]) {
+        let memory = if translated { self.monitor.memory() } else { self.ram.mmu.memory() };
+        for (page, bytes) in WRITABLE.into_iter().zip(out.chunks_mut(PAGE as usize)) {
+            memory.read(u64::from(page), bytes);
+        }
+    }
+
+    /// Runs one case in the interpreter.
+    pub fn interpret(&mut self, input: &Input) -> Output {
+        let mut s = self.template;
+        load(&mut s, input);
+        let raised = loop {
+            match self.interp.execute(&mut s, &mut self.ram) {
+                Ok(Outcome::Partial) => {}
+                Ok(_) => break None,
+                Err(exception) => break Some(exception),
+            }
+        };
+        ringer_cpu::interp::fpu::claim(&mut s);
+        output(&s, raised)
+    }
+
+    /// Runs one case as translated code, or by the monitor's interpreter when the translator leaves
+    /// the instruction to it (then the second value is false). Call it within
+    /// [`Monitor::as_vcpu`].
+    ///
+    /// # Errors
+    /// When the host fails us.
+    pub fn translated(
+        monitor: &mut Monitor,
+        template: &CpuState,
+        input: &Input,
+    ) -> Result<(Output, bool), MonitorError> {
+        let s = monitor.state_mut();
+        *s = *template;
+        load(s, input);
+        let (raised, translated) = match monitor.run_once()? {
+            Once::NotTranslated => (monitor.interpret_once(), false),
+            Once::Ended => (None, true),
+            Once::Raised(exception) => (Some(exception), true),
+        };
+        Ok((output(monitor.state(), raised), translated))
+    }
+
+    /// The state that every case starts from.
+    #[must_use]
+    pub fn template(&self) -> CpuState {
+        self.template
+    }
+}
+
+fn load(s: &mut CpuState, input: &Input) {
+    s.fpu = input.fpu;
+    s.gpr = input.gpr;
+    s.eip = input.eip;
+    s.eflags = input.eflags | Eflags::IF.bits() | Eflags::FIXED_ONE;
+}
+
+fn output(s: &CpuState, raised: Option<Exception>) -> Output {
+    let page_fault = raised.filter(|e| e.vector == Vector::Pf);
+    Output {
+        fpu: s.fpu,
+        gpr: s.gpr,
+        eflags: s.eflags,
+        eip: s.eip,
+        trap: raised.map_or(COMPLETED, |e| e.vector as u32),
+        error: raised.and_then(|e| e.error).unwrap_or(0),
+        cr2: page_fault.map_or(0, |e| e.address),
+        by_kernel: 0,
+    }
+}
+
+/// Page tables that map the layout's pages to themselves, at CPL 3.
+fn tables(mut memory: GuestMemory) -> Result<GuestMemory, MemoryError> {
+    let mut put = |at: u32, entry: u32| memory.load(u64::from(at), &entry.to_le_bytes());
+    put(DIRECTORY, TABLE | PRESENT | WRITE | USER)?;
+    put(DIRECTORY + 4, (TABLE + PAGE) | PRESENT | WRITE | USER)?;
+    let mut page =
+        |at: u32, rights: u32| put(TABLE + (at / PAGE) * 4, at | PRESENT | USER | rights);
+    for at in code_pages().chain(READ_ONLY) {
+        page(at, 0)?;
+    }
+    for at in WRITABLE {
+        page(at, WRITE)?;
+    }
+    Ok(memory)
+}
+
+/// CPL 3 as Linux has it in compatibility mode: flat segments with the same selectors, FS and GS
+/// null, alignment checks enabled, all x87 and SSE exceptions reported.
+fn user(reset: CpuState) -> CpuState {
+    let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
+    let flat = data | SegAttr::DB | SegAttr::G | SegAttr::DPL;
+    let mut s = reset;
+    for seg in &mut s.seg[..4] {
+        *seg = Segment { selector: DATA_SELECTOR, attr: flat, base: 0, limit: u32::MAX };
+    }
+    s.seg[1].selector = CS32;
+    s.seg[1].attr |= SegAttr::CODE;
+    for seg in &mut s.seg[4..] {
+        *seg = Segment { selector: 0, attr: SegAttr::NULL, base: 0, limit: 0 };
+    }
+    s.cr0 = cr0::PE | cr0::PG | cr0::WP | cr0::NE | cr0::MP | cr0::ET | cr0::AM;
+    s.cr3 = DIRECTORY;
+    s.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
+    s.cpl = 3;
+    s.eip = CODE;
+    s.fpu = FpuImage::reset();
+    s
+}
+
+fn monitor(model: CpuModel) -> Result<Monitor, GuestError> {
+    let config = BoardConfig { ram_size: RAM, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+    let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
+    let cfg = MonitorConfig {
+        model,
+        engine: Engine::Lockstep,
+        tc_size: 16 << 20,
+        clock: ClockKind::Virtual,
+        max_instructions: None,
+        timeout: None,
+        profile: false,
+        options: TranslatorOptions::default(),
+    };
+    Ok(Monitor::new(cfg, tables(GuestMemory::new(RAM)?)?, board)?)
+}

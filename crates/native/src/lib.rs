@@ -1,0 +1,23 @@
+//! The host's own processor as the judge of 32-bit user-level code.
+//!
+//! Generated instructions run natively, in the compatibility mode of a helper process ([`child`],
+//! [`enter`]), in the interpreter and as translated code ([`guest`]), all from the same state and
+//! with the same pages ([`layout`]). Registers, flags, memory, x87 and SSE state, and for faults
+//! vector, error code, CR2 and EIP must agree ([`compare`]); what the SDM leaves undefined and where
+//! hosts differ is listed in [`excuse`]. [`check`] drives it all.
+//!
+//! `unsafe` is confined to `child.rs`, `native.rs` and `enter.rs`.
+
+pub mod check;
+pub mod child;
+pub mod compare;
+pub mod enter;
+pub mod excuse;
+pub mod guest;
+pub mod layout;
+pub mod native;
+pub mod prepare;
+pub mod wire;
+
+pub use check::{Check, CheckError, Options, Summary};
+pub use native::{Native, NativeError};

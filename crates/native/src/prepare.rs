@@ -1,0 +1,149 @@
+//! One slot: an instruction and the states it runs with, all from the seed and the slot's number.
+
+use crate::excuse;
+use crate::layout::{ALL_SLOTS, PAGE, SLOTS, STACK, TARGETS, slot_at, tail};
+use crate::wire::{Input, POOL};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
+use ringer_casegen::aim::{aim, aim_stack, uses_stack};
+use ringer_casegen::{Case, Class, Rng, Row, Shape, generate, rows, values};
+use ringer_cpu::{CpuModel, Eflags};
+
+/// ES, CS, SS and DS as override prefixes.
+const FLAT_SEGMENTS: u8 = 0x0f;
+
+/// An instruction in its place.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Number of the slot in the run.
+    pub number: u64,
+    /// Index of its row.
+    pub row: usize,
+    /// The instruction.
+    pub case: Case,
+    /// Its offset.
+    pub at: u32,
+    /// Where in the pool its memory starts.
+    pub memory: u32,
+    /// Bytes of it that lie behind the end of a lone page.
+    past: Option<u32>,
+}
+
+/// The rows that run natively.
+#[must_use]
+pub fn native_rows(model: CpuModel) -> Vec<Row> {
+    rows(model.features(), 32)
+        .into_iter()
+        .filter(|r| r.class == Class::User && excuse::left_out(r.code.mnemonic()).is_none())
+        .collect()
+}
+
+/// The pool of memory contents of a run.
+#[must_use]
+pub fn pool(seed: u64) -> Box<[u8; POOL]> {
+    let mut out = vec![0; POOL].into_boxed_slice();
+    values::memory(&mut Rng::of_case(seed, u64::MAX), &mut out);
+    out.try_into().unwrap_or_else(|_| unreachable!("its length is POOL"))
+}
+
+impl Prepared {
+    /// Slot `number` of the run with `seed`, over `rows`. `None` when the row fits nowhere there.
+    #[must_use]
+    pub fn new(seed: u64, number: u64, rows: &[Row], memory_len: usize) -> Option<Self> {
+        let mut rng = Rng::of_case(seed, number);
+        let n = (number % u64::from(ALL_SLOTS)) as u32;
+        // Consecutive slots have different rows, and a row does not always meet the same place.
+        let row = (number % rows.len() as u64) as usize;
+        let mut shape = Shape::new(32, slot_at(n.min(SLOTS - 1), 0, 0), TARGETS.to_vec());
+        shape.segments = FLAT_SEGMENTS;
+        let mut case = generate(&mut rng, rows[row].code, &shape)?;
+        let len = case.bytes.len() as u32;
+        let mut past = None;
+        if n >= SLOTS {
+            let out = if rng.one_in(3) || len == 1 { 0 } else { 1 + rng.below(len - 1) };
+            if out == 0 && excuse::not_steppable(&case.instruction) {
+                return None;
+            }
+            past = Some(out);
+        }
+        let at = slot_at(n, len, past.unwrap_or(0));
+        if !case.illegal_lock {
+            case.instruction =
+                Decoder::with_ip(32, &case.bytes, u64::from(at), DecoderOptions::NONE).decode();
+        }
+        let memory = rng.below((POOL - memory_len) as u32) & !15;
+        Some(Self { number, row, case, at, memory, past })
+    }
+
+    /// The bytes at its offset: the instruction and what brings the thread back.
+    #[must_use]
+    pub fn code(&self) -> Vec<u8> {
+        let mut out = self.case.bytes.clone();
+        out.extend(tail());
+        out
+    }
+
+    /// The `n`th state that it runs with.
+    #[must_use]
+    pub fn state(&self, seed: u64, n: u32) -> Input {
+        let mut rng = Rng::of_case(!seed, self.number << 8 | u64::from(n));
+        let i = &self.case.instruction;
+        let mut gpr = std::array::from_fn(|_| values::integer(&mut rng));
+        gpr[4] = stack_pointer(&mut rng);
+        if (i.has_rep_prefix() || i.has_repne_prefix()) && !rng.one_in(8) {
+            gpr[1] = rng.below(24);
+        }
+        if rng.below(16) != 0 {
+            let target = target(&mut rng);
+            aim(&mut rng, i, &mut gpr, target);
+            if i.mnemonic() == Mnemonic::Enter || i.mnemonic() == Mnemonic::Leave {
+                let at = stack_pointer(&mut rng);
+                aim_stack(i, &mut gpr, at);
+            }
+        }
+        if uses_stack(i) && rng.below(16) != 0 {
+            gpr[4] = stack_pointer(&mut rng);
+        }
+        let step = excuse::branches(i)
+            || self.past == Some(0)
+            || (rng.one_in(32) && !excuse::not_steppable(i));
+        let ac = if rng.one_in(64) { Eflags::AC.bits() } else { 0 };
+        Input {
+            fpu: values::fpu(&mut rng),
+            gpr,
+            eflags: values::eflags(&mut rng) | ac,
+            eip: self.at,
+            step: u32::from(step),
+            next: self.at + self.case.bytes.len() as u32,
+        }
+    }
+
+    /// The instruction's form.
+    #[must_use]
+    pub fn code_of(&self) -> Code {
+        self.case.instruction.code()
+    }
+
+    /// The instruction.
+    #[must_use]
+    pub fn instruction(&self) -> &Instruction {
+        &self.case.instruction
+    }
+}
+
+/// Mostly in the middle of the stack, often across its pages' borders.
+fn stack_pointer(rng: &mut Rng) -> u32 {
+    let at = match rng.below(16) {
+        0 => STACK.wrapping_add(rng.below(48)).wrapping_sub(16),
+        1 => STACK + PAGE - 24 + rng.below(48),
+        2 => STACK + 2 * PAGE - 32 + rng.below(40),
+        3 => return values::integer(rng),
+        _ => STACK + 1024 + rng.below(6144),
+    };
+    if rng.one_in(4) { at } else { at & !3 }
+}
+
+fn target(rng: &mut Rng) -> u32 {
+    let range = &TARGETS[rng.below(TARGETS.len() as u32) as usize];
+    let at = range.start + rng.below(range.end - range.start);
+    if rng.one_in(2) { at & !15 } else { at }
+}
