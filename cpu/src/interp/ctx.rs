@@ -137,8 +137,9 @@ impl<'a, B: Bus> Ctx<'a, B> {
     #[inline]
     pub fn check_alignment(&self, lin: u32, len: u32) -> Result<(), Exception> {
         let mask = match len {
-            2 => 1,
-            4 => 3,
+            // Among them the x87 environment and state, 16-bit and 32-bit.
+            2 | 14 | 94 => 1,
+            4 | 28 | 108 => 3,
             8 | 10 => 7,
             _ => return Ok(()),
         };

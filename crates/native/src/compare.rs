@@ -162,3 +162,72 @@ fn state(out: &mut String, gpr: &[u32; 8], fpu: &FpuImage) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::Decoder;
+
+    fn outcome() -> Output {
+        Output {
+            fpu: FpuImage::reset(),
+            gpr: [7; 8],
+            eflags: 0x202,
+            eip: 0x1002,
+            trap: COMPLETED,
+            error: 0,
+            cr2: 0,
+            by_kernel: 0,
+        }
+    }
+
+    fn input() -> Input {
+        Input { fpu: FpuImage::reset(), gpr: [7; 8], eflags: 2, eip: 0x1000, step: 0, next: 0x1002 }
+    }
+
+    fn verdict(bytes: &[u8], change: fn(&mut Output, &mut Output)) -> Verdict {
+        let (mut host, mut guest) = (outcome(), outcome());
+        change(&mut host, &mut guest);
+        compare(&Decoder::new(32, bytes, 0).decode(), &input(), &host, &guest)
+    }
+
+    /// ADD EAX, ECX: nothing is undefined.
+    const ADD: &[u8] = &[0x01, 0xc8];
+
+    #[test]
+    fn everything_that_counts_is_compared() {
+        let changes: [fn(&mut Output, &mut Output); 8] = [
+            |h, _| h.gpr[5] = 8,
+            |h, _| h.eflags |= 0x10,
+            |h, _| h.eip += 1,
+            |h, _| h.trap = 13,
+            |h, g| (h.trap, g.trap, h.cr2) = (14, 14, 1),
+            |h, g| (h.trap, g.trap, h.error) = (14, 14, 2),
+            |h, _| h.fpu.0[25] ^= 1,
+            |h, _| h.fpu.0[32 + 16 * 7 + 9] ^= 1,
+        ];
+        for (k, change) in changes.into_iter().enumerate() {
+            assert!(matches!(verdict(ADD, change), Verdict::Differ(_)), "change {k}");
+        }
+        assert!(matches!(verdict(ADD, |_, _| {}), Verdict::Same));
+    }
+
+    #[test]
+    fn undefined_flags_and_the_fetch_bit_are_not() {
+        let af = |h: &mut Output, _: &mut Output| h.eflags |= 0x10;
+        assert!(matches!(verdict(&[0x21, 0xc8], af), Verdict::UndefinedOnly));
+        let fetch = |h: &mut Output, g: &mut Output| {
+            (h.trap, g.trap, h.error, g.error) = (14, 14, 0x15, 5);
+        };
+        assert!(matches!(verdict(ADD, fetch), Verdict::Same));
+    }
+
+    #[test]
+    fn an_excuse_covers_its_own_instruction_only() {
+        let order = |h: &mut Output, g: &mut Output| {
+            (h.trap, g.trap, h.cr2) = (14, 14, 1);
+        };
+        assert!(matches!(verdict(&[0xa6], order), Verdict::Excused(_)));
+        assert!(matches!(verdict(&[0xa4], order), Verdict::Differ(_)));
+    }
+}

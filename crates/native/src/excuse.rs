@@ -51,8 +51,8 @@ pub const EXCUSES: &[Excuse] = &[
     Excuse {
         name: "beyond 4 GiB",
         why: "an access goes on after offset FFFFFFFFh in a segment whose limit that is: the host \
-              raises #SS or #GP, the guest wraps to pages that are not mapped; the SDM (3A, 5.3) \
-              leaves it to the processor",
+              raises #SS or #GP, the guest wraps to pages that are not mapped, or finds it \
+              misaligned; the SDM (3A, 5.3) leaves it to the processor",
         covers: beyond_4_gib,
         memory: false,
     },
@@ -89,10 +89,14 @@ pub const EXCUSES: &[Excuse] = &[
     Excuse {
         name: "CR2 in a long operand",
         why: "the SDM does not say in which order the parts of an environment, an FXSAVE image or a \
-              MASKMOV's bytes are accessed: CR2 is somewhere in the operand",
+              MASKMOV's bytes are accessed: CR2 is somewhere in the operand (AMD wraps each part \
+              at 64 KiB with 16-bit addresses)",
         covers: |i, input, host, guest| {
             let at = address(i, input);
-            let within = |o: &Output| o.cr2.wrapping_sub(at) < i.memory_size().size() as u32;
+            let base = i.memory_base().is_gpr16() || i.memory_displ_size() == 2;
+            let wrap = if base { 0xffff } else { u32::MAX };
+            let len = i.memory_size().size() as u32;
+            let within = |o: &Output| o.cr2.wrapping_sub(at) & wrap < len;
             let page_faults = host.trap == 14 && guest.trap == 14 && host.gpr == guest.gpr;
             (is_long(i) || masked_move(i)) && page_faults && within(host) && within(guest)
         },
@@ -111,7 +115,7 @@ pub const EXCUSES: &[Excuse] = &[
         why: "with a mask of zeros page faults are implementation-dependent (SDM 2, MASKMOVQ), and \
               bytes that are not selected may be checked; MMX state may be entered before the fault",
         covers: |i, _, host, _| masked_move(i) && matches!(host.trap, 12 | 13 | 14 | 17),
-        memory: false,
+        memory: true,
     },
     Excuse {
         name: "#AC of MOVUPS",
@@ -121,6 +125,45 @@ pub const EXCUSES: &[Excuse] = &[
             loose && host.trap == 17 && address(i, input) & 15 != 0
         },
         memory: true,
+    },
+    Excuse {
+        name: "#AC of FXSAVE",
+        why: "with alignment checks on, a misaligned FXSAVE image raises #AC or #GP, and the width of \
+              the check may vary (SDM 2, FXSAVE, FXRSTOR)",
+        covers: |i, input, host, guest| {
+            let image = matches!(i.mnemonic(), M::Fxsave | M::Fxrstor);
+            image && host.trap == 17 && guest.trap == 13 && address(i, input) & 15 != 0
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "MXCSR.MM",
+        why: "AMD's MXCSR has bit 17 (misaligned mode), which is reserved on the models: #GP",
+        covers: |i, _, host, guest| {
+            let loads = matches!(i.mnemonic(), M::Ldmxcsr | M::Fxrstor);
+            loads && host.fpu.mxcsr() & MM != 0 && (guest.trap, guest.error) == (13, 0)
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "REP before LOOPcc",
+        why: "repeat prefixes before other than string instructions are reserved and may do \
+              anything (SDM 2, 2.1.1); AMD's LOOPE and LOOPNE take their condition from them",
+        covers: |i, _, host, guest| {
+            let conditional = matches!(i.mnemonic(), M::Loope | M::Loopne);
+            conditional && (i.has_rep_prefix() || i.has_repne_prefix()) && host.gpr == guest.gpr
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "UD1 without its operand",
+        why: "some processors decode UD0 and UD1 without a ModRM byte: #UD where the guest meets \
+              the end of the page (SDM 2, UD)",
+        covers: |i, _, host, guest| {
+            let ud = matches!(i.mnemonic(), M::Ud0 | M::Ud1);
+            ud && host.trap == 6 && guest.trap == 14 && guest.cr2 & 0xfff == 0
+        },
+        memory: false,
     },
     Excuse {
         name: "0F 0D with a register",
@@ -135,6 +178,15 @@ pub const EXCUSES: &[Excuse] = &[
         memory: false,
     },
 ];
+
+/// AMD's MXCSR.MM.
+const MM: u32 = 1 << 17;
+
+/// Four bytes of memory that are not compared: FXSAVE stores MXCSR_MASK, which is the model's own.
+#[must_use]
+pub fn own_memory(i: &Instruction, input: &Input) -> Option<u32> {
+    (i.mnemonic() == M::Fxsave).then(|| address(i, input).wrapping_add(28))
+}
 
 /// The excuse that covers a difference, if one does.
 #[must_use]
@@ -160,7 +212,8 @@ pub fn runs_alone(i: &Instruction) -> bool {
 fn beyond_4_gib(_: &Instruction, _: &Input, host: &Output, guest: &Output) -> bool {
     const NEAR: u32 = 0x200;
     let border = guest.cr2 < NEAR || guest.cr2 >= NEAR.wrapping_neg();
-    matches!(host.trap, 12 | 13) && host.error == 0 && guest.trap == 14 && border
+    let meets = (guest.trap == 14 && border) || guest.trap == 17;
+    matches!(host.trap, 12 | 13) && host.error == 0 && meets
 }
 
 fn same_trap(host: &Output, guest: &Output) -> bool {

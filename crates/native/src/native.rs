@@ -105,8 +105,8 @@ impl Native {
             // SAFETY: freshly forked; the parent does not touch context and stack.
             unsafe { child::run(&start) }
         }
-        // SAFETY: descriptors that only the child needs, and the file that is mapped.
         for fd in [requests[0], answers[1], file] {
+            // SAFETY: only the child needs these, and the file is mapped.
             unsafe { libc::close(fd) };
         }
         host(child > 0)?;

@@ -6,12 +6,13 @@
 
 use super::gate::{self, Wait};
 use super::image::{REGISTERS, XMM};
+use super::simd;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::interp::Ctx;
 use crate::interp::operand::seg_of;
 use crate::state::{FpuImage, Gpr};
-use iced_x86::{Code, Instruction, OpKind, Register};
+use iced_x86::{Instruction, OpKind, Register};
 
 /// MASKMOVQ.
 ///
@@ -20,17 +21,8 @@ use iced_x86::{Code, Instruction, OpKind, Register};
 pub(super) fn mmx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     gate::mmx(ctx.s)?;
     let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
-    // The unit goes over to MMX: reading a register without writing one has just that effect, and
-    // brings MM0 to the first slot.
-    let host = &mut ctx.unit.host;
-    let mut touch = Instruction::default();
-    touch.set_code(Code::Pmovmskb_r32_mm);
-    touch.set_op0_register(Register::EAX);
-    touch.set_op1_register(Register::MM0);
-    host.prepare(&touch).ok_or(Exception::ud())?;
-    host.load(&ctx.s.fpu, hidden);
-    host.run();
-    let fx = host.frame().fx;
+    simd::enter_mmx(ctx, hidden)?;
+    let fx = ctx.unit.host.frame().fx;
     let register = |n| bytes::<8>(&fx, REGISTERS.start, i.op_register(n));
     store(ctx, i, &register(1), &register(2))?;
     ctx.s.fpu.adopt(&fx);

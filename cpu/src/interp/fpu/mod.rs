@@ -23,6 +23,7 @@ mod control;
 mod gate;
 mod host;
 mod image;
+mod inexact;
 mod live;
 mod maskmov;
 mod memory;

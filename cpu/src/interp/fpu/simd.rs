@@ -3,24 +3,26 @@
 //! # SIMD floating-point exceptions
 //! They are precise: #XM comes before the destination changes (SDM volume 1, 11.5). Where the guest
 //! has one unmasked, the instruction runs with all of them masked and the flags clear; what it flags
-//! then says what the guest gets. Two things differ from an unmasked run and are put right:
+//! then says what the guest gets. Three things differ from an unmasked run and are put right:
 //! - an unmasked #I, #D or #Z is raised before the computation, so the flags of after it (#O, #U,
 //!   #P) do not show;
 //! - an exact tiny result raises an unmasked #U but flags nothing when #U is masked; a second run with
 //!   flush-to-zero finds it. (The guest's own FZ counts only while it masks #U.)
 //!
-//! One difference stays: beside an unmasked #O or #U, #P is flagged too when the result is exact but
-//! for its range. (A test runs all this against the host with its exceptions unmasked.)
+//! - beside an unmasked #O or #U, a result that is exact but for its range flags no #P ([`inexact`]).
+//!
+//! (A test runs all this against the host with its exceptions unmasked.)
 
 use super::gate::{self, Wait};
-use super::image::EXCEPTIONS;
+use super::image::{EXCEPTIONS, XMM};
+use super::inexact;
 use super::thunk::Plan;
 use super::x87;
 use crate::bus::{Access, Bus};
 use crate::exception::{Exception, Vector};
 use crate::interp::Ctx;
 use crate::state::{CpuState, SegReg, cr4};
-use iced_x86::{Instruction, Register};
+use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// All exceptions masked.
 const MASKS: u32 = 0x1f80;
@@ -28,7 +30,9 @@ const MASKS: u32 = 0x1f80;
 const FZ: u32 = 1 << 15;
 /// Exception flags.
 const PRE: u32 = 0x07;
+const OVERFLOW: u32 = 0x08;
 const UNDERFLOW: u32 = 0x10;
+const PRECISION: u32 = 0x20;
 const FLAGS: u32 = EXCEPTIONS as u32;
 
 /// Instructions on MMX registers.
@@ -51,14 +55,45 @@ pub(super) fn sse<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), E
     execute(ctx, i, 0)
 }
 
-/// Instructions between MMX and XMM registers.
+/// Instructions between MMX and XMM registers: conversions and moves. One with a memory source
+/// touches no MMX register: it neither waits for x87 exceptions nor enters MMX state.
 ///
 /// # Errors
 /// #UD, #NM, #MF, #XM, and those of the memory operand.
 pub(super) fn mixed<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let touches = |n| i.op_kind(n) == OpKind::Register && i.op_register(n).is_mm();
+    if !(0..i.op_count()).any(touches) {
+        return sse(ctx, i);
+    }
     gate::sse(ctx.s)?;
     let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
-    execute(ctx, i, hidden)
+    let result = execute(ctx, i, hidden);
+    if result == Err(Exception::plain(Vector::Xm)) {
+        // MMX state is entered before the computation, as the host does it for translated code.
+        enter_mmx(ctx, hidden)?;
+        ctx.s.fpu.adopt(&ctx.unit.host.frame().fx);
+        if hidden != 0 {
+            ctx.s.fpu.flag(hidden);
+        }
+    }
+    result
+}
+
+/// Brings the unit over to MMX, in the frame: reading a register without writing one has just that
+/// effect, and puts MM0 in the first slot.
+///
+/// # Errors
+/// #UD when the host has no MMX.
+pub(super) fn enter_mmx<B: Bus>(ctx: &mut Ctx<'_, B>, hidden: u16) -> Result<(), Exception> {
+    let host = &mut ctx.unit.host;
+    let mut touch = Instruction::default();
+    touch.set_code(Code::Pmovmskb_r32_mm);
+    touch.set_op0_register(Register::EAX);
+    touch.set_op1_register(Register::MM0);
+    host.prepare(&touch).ok_or(Exception::ud())?;
+    host.load(&ctx.s.fpu, hidden);
+    host.run();
+    Ok(())
 }
 
 fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result<(), Exception> {
@@ -80,7 +115,7 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     if plan.gpr_in {
         frame.gpr = u64::from(gpr(ctx.s, i.op1_register()));
     }
-    run(ctx)?;
+    run(ctx, i)?;
     if let (Some((seg, off)), true) = (place, plan.writes) {
         mem.copy_from_slice(&ctx.unit.host.frame().mem[..16]);
         ctx.write_mem(seg, off, &mem[..len])?;
@@ -118,8 +153,13 @@ fn check_aligned<B: Bus>(
     if linear & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }
 
+/// The operand in a frame's memory.
+fn first(mem: &[u8; 128]) -> [u8; 16] {
+    std::array::from_fn(|k| mem[k])
+}
+
 /// Runs the prepared thunk; raises the SIMD exceptions that the guest has not masked.
-fn run<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let guest = ctx.s.fpu.mxcsr();
     let unmasked = !(guest >> 7) & FLAGS;
     let host = &mut ctx.unit.host;
@@ -143,6 +183,17 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
     raised |= host.frame().fx.mxcsr() & FLAGS;
     if raised & unmasked & PRE != 0 {
         raised &= PRE;
+    } else if raised & unmasked & (OVERFLOW | UNDERFLOW) != 0 {
+        let register = |r: Register| {
+            let at = XMM.start + 16 * (r.number() & 7);
+            std::array::from_fn(|k| input.0[at + k])
+        };
+        let in_register = i.op1_kind() == OpKind::Register;
+        let source = if in_register { register(i.op1_register()) } else { first(&mem) };
+        let destination = register(i.op0_register());
+        if inexact::flagged(i, &destination, &source, guest) == Some(false) {
+            raised &= !PRECISION;
+        }
     }
     if raised & unmasked == 0 {
         host.frame().fx.set_mxcsr(guest | raised);

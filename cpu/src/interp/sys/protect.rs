@@ -7,6 +7,7 @@ use super::{far, require_cpl0, segload};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
+use crate::interp::operand::Place;
 use crate::segment::Selector;
 use crate::state::TableReg;
 use iced_x86::{Code, Instruction, OpKind};
@@ -105,7 +106,14 @@ fn verw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
 fn arpl<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_protected(ctx)?;
     let rpl = ctx.reg(i.op1_register(), 2) & 3;
-    let (place, selector) = ctx.open(i, 2)?;
+    // Memory is written, and must be writable, only when the RPL changes (SDM volume 2, ARPL).
+    let (place, selector) = if i.op0_kind() == OpKind::Register {
+        let register = i.op0_register();
+        (Place::Reg(register), ctx.reg(register, 2))
+    } else {
+        let (seg, off) = ctx.ea(i);
+        (Place::Mem(seg, off), ctx.read_sized(seg, off, 2)?)
+    };
     let raise = selector & 3 < rpl;
     if raise {
         ctx.close(place, 2, (selector & !3) | rpl)?;
