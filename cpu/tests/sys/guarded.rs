@@ -173,6 +173,20 @@ fn arpl_raises_the_rpl_only() {
 }
 
 #[test]
+fn arpl_writes_memory_only_when_the_rpl_changes() {
+    let mut m = Machine::at(3, &[0x66, 0x63, 0x1d, 0, 0, 6, 0]); // arpl [60000h], bx
+    m.bus.load(0x6_0000, &[0x11, 0]);
+    m.bus.read_only.push(0x6_0000..0x6_1000);
+    m.set(Gpr::Ebx, 1);
+    assert_eq!(m.execute(), Ok(Outcome::Retired));
+    let mut m = Machine::at(3, &[0x66, 0x63, 0x1d, 0, 0, 6, 0]);
+    m.bus.load(0x6_0000, &[0x11, 0]);
+    m.bus.read_only.push(0x6_0000..0x6_1000);
+    m.set(Gpr::Ebx, 2);
+    assert_eq!(m.fault(), Exception::page_fault(0x6_0000, 7));
+}
+
+#[test]
 fn sensitive_stores_show_the_guests_values_at_cpl_3() {
     // sgdt [60000h]; sidt [60008h]; smsw eax; str ebx; sldt ecx
     let code = [

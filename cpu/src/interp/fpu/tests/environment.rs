@@ -207,3 +207,21 @@ fn fxrstor_sets_es_by_the_masks() {
     m.run(&at_data(&[0x0f, 0xae], 1)).unwrap();
     assert_eq!(m.s.fpu.fsw(), 0x8081);
 }
+
+#[test]
+fn an_environment_that_is_not_aligned_raises_an_alignment_check() {
+    for (bytes, offset, raises) in [
+        (&[0xd9u8][..], 2, true),      // fnstenv, 28 bytes: 4
+        (&[0x66, 0xd9][..], 2, false), // 14 bytes: 2
+        (&[0x66, 0xd9][..], 1, true),
+        (&[0xdd][..], 2, true),        // fnsave, 108 bytes: 4
+        (&[0x66, 0xdd][..], 2, false), // 94 bytes: 2
+    ] {
+        let mut m = Machine::new();
+        (m.s.cpl, m.s.cr0) = (3, m.s.cr0 | crate::state::cr0::AM);
+        m.s.eflags |= crate::flags::Eflags::AC.bits();
+        let error = m.one(&at(bytes, 6, DATA + offset)).err();
+        let expected = raises.then_some(crate::exception::Vector::Ac);
+        assert_eq!(error.map(|e| e.vector), expected, "{bytes:02x?} at {offset}");
+    }
+}

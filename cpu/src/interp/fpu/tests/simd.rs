@@ -211,6 +211,33 @@ fn maskmovq_writes_the_selected_bytes_only() {
 }
 
 #[test]
+fn a_conversion_from_memory_does_not_wait_for_x87_exceptions() {
+    let mut m = Machine::new();
+    m.s.fpu.0[..4].copy_from_slice(&[0x7e, 3, 0x81, 0x80]); // #I pending
+    m.bus.load(DATA, &[3, 0, 0, 0, 4, 0, 0, 0]);
+    m.run(&at_data(&[0x66, 0x0f, 0x2a], 1)).unwrap(); // cvtpi2pd xmm1, [DATA]
+    assert_eq!(m.xmm(1), pd([3.0, 4.0]));
+    assert_eq!(m.s.fpu.fsw(), 0x8081);
+    let error = m.one(&[0x66, 0x0f, 0x2a, 0xc8]).err(); // cvtpi2pd xmm1, mm0
+    assert_eq!(error.map(|e| e.vector), Some(Vector::Mf));
+}
+
+#[test]
+fn an_exact_overflow_flags_no_precision_when_it_is_unmasked() {
+    let flags = |masks: u32, factor: f32| {
+        let mut m = Machine::new();
+        m.set_mxcsr(masks);
+        m.set_xmm(0, ps([f32::MAX, 1.0, 1.0, 1.0]));
+        m.set_xmm(1, ps([factor, 1.0, 1.0, 1.0]));
+        let error = m.one(&[0x0f, 0x59, 0xc1]).err(); // mulps xmm0, xmm1
+        (error.map(|e| e.vector), m.s.fpu.mxcsr() & 0x3f)
+    };
+    assert_eq!(flags(0x1f80, 2.0), (None, 0x28));
+    assert_eq!(flags(0x1b80, 2.0), (Some(Vector::Xm), 0x08));
+    assert_eq!(flags(0x1b80, 3.0), (Some(Vector::Xm), 0x28));
+}
+
+#[test]
 fn maskmovdqu_needs_no_alignment() {
     let mut m = Machine::new();
     m.set_xmm(1, *b"0123456789abcdef");
