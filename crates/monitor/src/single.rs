@@ -47,7 +47,7 @@ impl Monitor {
                     let nothing = left && self.context.cpu.eip == eip;
                     return Ok(if nothing { Once::NotTranslated } else { Once::Ended });
                 }
-                Stop::Trap(_) => break,
+                Stop::Trap(_) | Stop::Left(_) => break,
             }
         }
         Ok(self.interpret_once().map_or(Once::Ended, Once::Raised))
