@@ -115,22 +115,19 @@ impl SegmentClass {
     /// The class of `s`. `moving`: real and V86 mode, where a load changes the base without changing
     /// the class, so that base 0 is nothing special.
     fn of(s: &Segment, moving: bool) -> Self {
-        let a = s.attr;
-        let usable = a.contains(SegAttr::PRESENT | SegAttr::S) && !a.contains(SegAttr::NULL);
-        // For code, the one bit says readable, and the other conforming.
-        let code = a.contains(SegAttr::CODE);
-        if !usable || (!code && a.contains(SegAttr::EXPAND_DOWN)) {
-            return SegmentClass::Other;
-        }
-        match (code, a.contains(SegAttr::WRITABLE)) {
-            (false, true) => {}
-            (true, false) => return SegmentClass::Other,
-            (false, false) | (true, true) => return SegmentClass::ReadOnly,
+        use SegAttr as A;
+        let kind = s.attr & (A::PRESENT | A::S | A::NULL | A::CODE | A::EXPAND_DOWN | A::WRITABLE);
+        let usable = A::PRESENT | A::S;
+        if kind != usable | A::WRITABLE {
+            // For code, the one bit says readable, and the other conforming.
+            let readable_code = usable | A::CODE | A::WRITABLE;
+            let readable = kind == usable || kind - A::EXPAND_DOWN == readable_code;
+            return if readable { SegmentClass::ReadOnly } else { SegmentClass::Other };
         }
         match s.limit {
             u32::MAX if s.base == 0 && !moving => SegmentClass::Flat,
             u32::MAX => SegmentClass::Based,
-            0xffff => SegmentClass::Limited64K,
+            LAST_16 => SegmentClass::Limited64K,
             _ => SegmentClass::Limited,
         }
     }
