@@ -13,6 +13,7 @@ use ringer_cpu::CpuModel;
 use ringer_monitor::MonitorError;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -105,6 +106,11 @@ impl<'a> Unit<'a> {
     fn of(slot: &'a Prepared) -> Vec<Self> {
         let size = if excuse::runs_alone(slot.instruction()) { 1 } else { STATES };
         (0..STATES / size).map(|k| Self { slot, first: k * size, count: size }).collect()
+    }
+
+    /// Indexes of its cases, as unit `k` of an exchange.
+    fn range(&self, k: usize) -> Range<usize> {
+        k * MAX_STATES..k * MAX_STATES + self.count as usize
     }
 }
 
@@ -222,28 +228,26 @@ impl Check {
     fn run_guests(&mut self, units: &[Unit<'_>], inputs: &[Input]) -> Result<(), CheckError> {
         let blank = self.native.wire().outputs[0];
         self.outcomes.resize(MAX_SLOTS * MAX_STATES, [blank; 2]);
-        let template = self.guests.template();
         for (k, unit) in units.iter().enumerate() {
             self.guests.fill(&self.pool[unit.slot.memory as usize..][..WRITABLE_LEN]);
-            let range = k * MAX_STATES..k * MAX_STATES + unit.count as usize;
-            for n in range.clone() {
+            for n in unit.range(k) {
                 self.outcomes[n][0] = self.guests.interpret(&inputs[n]);
             }
-            let outcomes = &mut self.outcomes;
-            let translated = self.guests.monitor.as_vcpu(|monitor| {
-                let mut translated = 0;
-                for n in range {
-                    let (outcome, yes) = Guests::translated(monitor, &template, &inputs[n])?;
-                    outcomes[n][1] = outcome;
-                    translated += u64::from(yes);
-                }
-                Ok::<u64, MonitorError>(translated)
-            })??;
-            self.summary.translated += translated;
-            for engine in [0, 1] {
-                self.guests.writable(engine == 1, &mut self.after[k][engine]);
-            }
+            self.guests.writable(&mut self.after[k][0]);
         }
+        let Self { guests, pool, after, outcomes, summary, .. } = self;
+        guests.as_vcpu(|guests| {
+            for (k, unit) in units.iter().enumerate() {
+                guests.fill(&pool[unit.slot.memory as usize..][..WRITABLE_LEN]);
+                for n in unit.range(k) {
+                    let (outcome, translated) = guests.translated(&inputs[n])?;
+                    outcomes[n][1] = outcome;
+                    summary.translated += u64::from(translated);
+                }
+                guests.writable(&mut after[k][1]);
+            }
+            Ok::<(), MonitorError>(())
+        })??;
         Ok(())
     }
 
@@ -270,7 +274,7 @@ impl Check {
     fn judge_outcomes(&mut self, k: usize, unit: &Unit<'_>) -> bool {
         let i = unit.slot.instruction();
         let mut memory_counts = true;
-        for n in k * MAX_STATES..k * MAX_STATES + unit.count as usize {
+        for n in unit.range(k) {
             let wire = self.native.wire();
             let (input, host) = (wire.inputs[n], wire.outputs[n]);
             self.summary.faults += u64::from(host.trap != COMPLETED);

@@ -146,20 +146,14 @@ impl Guests {
         }
     }
 
-    /// Copies `contents` to the writable pages of both machines.
+    /// Copies `contents` to the writable pages of the interpreter's machine.
     pub fn fill(&mut self, contents: &[u8]) {
-        for (page, bytes) in WRITABLE.into_iter().zip(contents.chunks(PAGE as usize)) {
-            self.ram.mmu.memory_mut().write(u64::from(page), bytes);
-            self.monitor.memory_mut().write(u64::from(page), bytes);
-        }
+        fill(self.ram.mmu.memory_mut(), contents);
     }
 
-    /// The writable pages of the interpreter's machine, or of the translator's.
-    pub fn writable(&self, translated: bool, out: &mut [u8; WRITABLE_LEN]) {
-        let memory = if translated { self.monitor.memory() } else { self.ram.mmu.memory() };
-        for (page, bytes) in WRITABLE.into_iter().zip(out.chunks_mut(PAGE as usize)) {
-            memory.read(u64::from(page), bytes);
-        }
+    /// The writable pages of the interpreter's machine.
+    pub fn writable(&self, out: &mut [u8; WRITABLE_LEN]) {
+        writable(self.ram.mmu.memory(), out);
     }
 
     /// Runs one case in the interpreter.
@@ -177,32 +171,64 @@ impl Guests {
         output(&s, raised)
     }
 
+    /// Makes this thread the translator's processor while `work` runs.
+    ///
+    /// # Errors
+    /// When the host refuses a timer or the alternate signal stack.
+    pub fn as_vcpu<R>(
+        &mut self,
+        work: impl FnOnce(&mut Running<'_>) -> R,
+    ) -> Result<R, MonitorError> {
+        let template = &self.template;
+        self.monitor.as_vcpu(|monitor| work(&mut Running { monitor, template }))
+    }
+}
+
+/// The translator's machine on its thread.
+#[derive(Debug)]
+pub struct Running<'a> {
+    monitor: &'a mut Monitor,
+    template: &'a CpuState,
+}
+
+impl Running<'_> {
     /// Runs one case as translated code, or by the monitor's interpreter when the translator leaves
-    /// the instruction to it (then the second value is false). Call it within
-    /// [`Monitor::as_vcpu`].
+    /// the instruction to it (then the second value is false).
     ///
     /// # Errors
     /// When the host fails us.
-    pub fn translated(
-        monitor: &mut Monitor,
-        template: &CpuState,
-        input: &Input,
-    ) -> Result<(Output, bool), MonitorError> {
-        let s = monitor.state_mut();
-        *s = *template;
+    pub fn translated(&mut self, input: &Input) -> Result<(Output, bool), MonitorError> {
+        let s = self.monitor.state_mut();
+        *s = *self.template;
         load(s, input);
-        let (raised, translated) = match monitor.run_once()? {
-            Once::NotTranslated => (monitor.interpret_once(), false),
+        let (raised, translated) = match self.monitor.run_once()? {
+            Once::NotTranslated => (self.monitor.interpret_once(), false),
             Once::Ended => (None, true),
             Once::Raised(exception) => (Some(exception), true),
         };
-        Ok((output(monitor.state(), raised), translated))
+        Ok((output(self.monitor.state(), raised), translated))
     }
 
-    /// The state that every case starts from.
-    #[must_use]
-    pub fn template(&self) -> CpuState {
-        self.template
+    /// Copies `contents` to the writable pages.
+    pub fn fill(&mut self, contents: &[u8]) {
+        fill(self.monitor.memory_mut(), contents);
+    }
+
+    /// The writable pages.
+    pub fn writable(&self, out: &mut [u8; WRITABLE_LEN]) {
+        writable(self.monitor.memory(), out);
+    }
+}
+
+fn fill(memory: &mut GuestMemory, contents: &[u8]) {
+    for (page, bytes) in WRITABLE.into_iter().zip(contents.chunks(PAGE as usize)) {
+        memory.write(u64::from(page), bytes);
+    }
+}
+
+fn writable(memory: &GuestMemory, out: &mut [u8; WRITABLE_LEN]) {
+    for (page, bytes) in WRITABLE.into_iter().zip(out.chunks_mut(PAGE as usize)) {
+        memory.read(u64::from(page), bytes);
     }
 }
 
