@@ -14,6 +14,8 @@ use iced_x86::{
 };
 use std::ops::Range;
 
+/// The longest instruction (SDM volume 2, 2.3.11).
+const LONGEST: usize = 15;
 /// Attempts before a form is given up: constraints can leave nothing over.
 const ATTEMPTS: u32 = 64;
 
@@ -35,6 +37,9 @@ pub struct Shape {
     pub other_address_size: bool,
     /// Whether LOCK may stand where it raises #UD.
     pub illegal_lock: bool,
+    /// Whether instructions of 16 bytes may occur, by repeated prefixes: #GP. Those of just 15 may
+    /// always.
+    pub overlong: bool,
     /// Distances of branches, from the end of the instruction.
     pub branch: Range<i32>,
 }
@@ -51,6 +56,7 @@ impl Shape {
             avoid: 0,
             other_address_size: true,
             illegal_lock: true,
+            overlong: false,
             branch: -128..128,
         }
     }
@@ -69,12 +75,14 @@ impl Shape {
 /// One instruction.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its bytes, at most 15.
+    /// Its bytes, at most 15, or 16 when it is overlong.
     pub bytes: Vec<u8>,
-    /// As decoded; with an illegal LOCK, what it would be without.
+    /// As decoded; with an illegal LOCK or overlong, what it would be without.
     pub instruction: Instruction,
     /// It carries a LOCK that it may not: #UD.
     pub illegal_lock: bool,
+    /// It has 16 bytes: #GP.
+    pub overlong: bool,
 }
 
 /// A random instruction of the form `code`. `None` when `shape` allows none.
@@ -82,8 +90,12 @@ pub struct Case {
 pub fn generate(rng: &mut Rng, code: Code, shape: &Shape) -> Option<Case> {
     let mut factory = InstructionInfoFactory::new();
     (0..ATTEMPTS).find_map(|_| {
-        let bytes = Draft { rng, op: code.op_code(), shape, out: Vec::with_capacity(15) }.write();
-        let case = judge(bytes, code, shape)?;
+        let op = code.op_code();
+        let mut bytes = Draft { rng: &mut *rng, op, shape, out: Vec::with_capacity(16) }.write();
+        let overlong = rng.one_in(64) && lengthen(rng, &mut bytes, shape);
+        let without = if overlong { bytes.len() - LONGEST } else { 0 };
+        let mut case = judge(&bytes[without..], code, shape)?;
+        (case.bytes, case.overlong) = (bytes, overlong);
         let used = factory.info(&case.instruction).used_registers();
         let touched = used.iter().fold(0u8, |bits, used| bits | bit_of(used.register()));
         (touched & shape.avoid == 0).then_some(case)
@@ -91,8 +103,8 @@ pub fn generate(rng: &mut Rng, code: Code, shape: &Shape) -> Option<Case> {
 }
 
 /// Decodes `bytes` and accepts them when they are of the form `code`.
-fn judge(bytes: Vec<u8>, code: Code, shape: &Shape) -> Option<Case> {
-    if bytes.len() > 15 {
+fn judge(bytes: &[u8], code: Code, shape: &Shape) -> Option<Case> {
+    if bytes.len() > LONGEST {
         return None;
     }
     let decode =
@@ -103,10 +115,22 @@ fn judge(bytes: Vec<u8>, code: Code, shape: &Shape) -> Option<Case> {
     let instruction = if illegal_lock { lenient } else { strict };
     let fits = instruction.code() == code && instruction.len() == bytes.len();
     (fits && (shape.illegal_lock || !illegal_lock)).then_some(Case {
-        bytes,
+        bytes: Vec::new(),
         instruction,
         illegal_lock,
+        overlong: false,
     })
+}
+
+/// Repeats prefixes until there are 15 bytes, or 16 if `shape` allows; whether there are 16.
+fn lengthen(rng: &mut Rng, bytes: &mut Vec<u8>, shape: &Shape) -> bool {
+    let overlong = shape.overlong && rng.one_in(2);
+    let len = LONGEST + usize::from(overlong);
+    let first = bytes.first().copied().unwrap_or(0);
+    let prefix = if matches!(first, 0x66 | 0x67 | 0xf2 | 0xf3) { first } else { 0x3e };
+    let missing = len.saturating_sub(bytes.len());
+    bytes.splice(0..0, std::iter::repeat_n(prefix, missing));
+    overlong && bytes.len() == len
 }
 
 fn bit_of(register: Register) -> u8 {

@@ -113,6 +113,21 @@ fn fpu(host: &Output, guest: &Output) -> Option<String> {
     })
 }
 
+/// FOP, FIP, FCS, FDP and FDS: AMD's FXSAVE shows them while an unmasked x87 exception is pending and
+/// zeros otherwise. The kernel keeps no selectors: they are gone from a trap's frame, and from any
+/// case in which another thread got the processor.
+#[must_use]
+pub fn pointers(host: &Output, guest: &Output) -> Option<String> {
+    const ES: u16 = 1 << 7;
+    let shown = host.by_kernel == 0 && host.fpu.fsw() & ES != 0;
+    let (a, b) = (&host.fpu.0, &guest.fpu.0);
+    let offsets = a[6..12] == b[6..12] && a[16..20] == b[16..20];
+    let selectors = a[12..14] == b[12..14] && a[20..22] == b[20..22];
+    let lost = a[12..14] == [0; 2] && a[20..22] == [0; 2];
+    (shown && !(offsets && (selectors || lost)))
+        .then(|| format!("x87 pointers: host {}, guest {}", hex(&a[6..24]), hex(&b[6..24])))
+}
+
 /// Bytes, last first, as numbers are written.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -104,9 +104,10 @@ pub const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         name: "limit in a long operand",
-        why: "as 'beyond 4 GiB', where the guest meets an earlier part's page first",
+        why: "as 'beyond 4 GiB', where the guest meets an earlier part's page or alignment first",
         covers: |i, _, host, guest| {
-            is_long(i) && matches!(host.trap, 12 | 13) && host.error == 0 && guest.trap == 14
+            let limit = matches!(host.trap, 12 | 13) && host.error == 0;
+            is_long(i) && limit && matches!(guest.trap, 13 | 14)
         },
         memory: true,
     },
@@ -161,7 +162,9 @@ pub const EXCUSES: &[Excuse] = &[
               the end of the page (SDM 2, UD)",
         covers: |i, _, host, guest| {
             let ud = matches!(i.mnemonic(), M::Ud0 | M::Ud1);
-            ud && host.trap == 6 && guest.trap == 14 && guest.cr2 & 0xfff == 0
+            // The ModRM byte or what follows it lies on the next page, or is the sixteenth byte.
+            let fetch = (guest.trap == 14 && guest.cr2 & 0xfff == 0) || guest.trap == 13;
+            ud && host.trap == 6 && fetch
         },
         memory: false,
     },
@@ -182,10 +185,16 @@ pub const EXCUSES: &[Excuse] = &[
 /// AMD's MXCSR.MM.
 const MM: u32 = 1 << 17;
 
-/// Four bytes of memory that are not compared: FXSAVE stores MXCSR_MASK, which is the model's own.
+/// Whether the byte at linear address `at` is one that FXSAVE stores in the processor's own way:
+/// MXCSR_MASK is the model's; AMD stores zeros for the x87 pointers while no exception is pending.
 #[must_use]
-pub fn own_memory(i: &Instruction, input: &Input) -> Option<u32> {
-    (i.mnemonic() == M::Fxsave).then(|| address(i, input).wrapping_add(28))
+pub fn own_memory(i: &Instruction, input: &Input, at: u32) -> bool {
+    const ES: u16 = 1 << 7;
+    if i.mnemonic() != M::Fxsave {
+        return false;
+    }
+    let offset = at.wrapping_sub(address(i, input));
+    (28..32).contains(&offset) || (input.fpu.fsw() & ES == 0 && (6..24).contains(&offset))
 }
 
 /// The excuse that covers a difference, if one does.
@@ -231,7 +240,9 @@ pub fn stores_in_parts(i: &Instruction) -> bool {
     matches!(i.mnemonic(), M::Popa | M::Popad | M::Pusha | M::Pushad | M::Enter)
 }
 
-fn is_long(i: &Instruction) -> bool {
+/// Its operand is an x87 environment or state, or an FXSAVE image.
+#[must_use]
+pub fn is_long(i: &Instruction) -> bool {
     matches!(i.mnemonic(), M::Fnstenv | M::Fldenv | M::Fnsave | M::Frstor | M::Fxsave | M::Fxrstor)
 }
 

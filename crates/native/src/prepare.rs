@@ -6,10 +6,7 @@ use crate::wire::{Input, POOL};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 use ringer_casegen::aim::{aim, aim_stack, uses_stack};
 use ringer_casegen::{Case, Class, Rng, Row, Shape, generate, rows, values};
-use ringer_cpu::{CpuModel, Eflags};
-
-/// ES, CS, SS and DS as override prefixes.
-const FLAT_SEGMENTS: u8 = 0x0f;
+use ringer_cpu::{CpuModel, Eflags, FpuImage};
 
 /// An instruction in its place.
 #[derive(Clone, Debug)]
@@ -54,7 +51,7 @@ impl Prepared {
         // Consecutive slots have different rows, and a row does not always meet the same place.
         let row = (number % rows.len() as u64) as usize;
         let mut shape = Shape::new(32, slot_at(n.min(SLOTS - 1), 0, 0), TARGETS.to_vec());
-        shape.segments = FLAT_SEGMENTS;
+        shape.overlong = true;
         let mut case = generate(&mut rng, rows[row].code, &shape)?;
         let len = case.bytes.len() as u32;
         let mut past = None;
@@ -66,7 +63,7 @@ impl Prepared {
             past = Some(out);
         }
         let at = slot_at(n, len, past.unwrap_or(0));
-        if !case.illegal_lock {
+        if !case.illegal_lock && !case.overlong {
             case.instruction =
                 Decoder::with_ip(32, &case.bytes, u64::from(at), DecoderOptions::NONE).decode();
         }
@@ -107,8 +104,10 @@ impl Prepared {
             || self.past == Some(0)
             || (rng.one_in(32) && !excuse::not_steppable(i));
         let ac = if rng.one_in(64) { Eflags::AC.bits() } else { 0 };
+        let mut fpu = values::fpu(&mut rng);
+        pointers(&mut rng, &mut fpu);
         Input {
-            fpu: values::fpu(&mut rng),
+            fpu,
             gpr,
             eflags: values::eflags(&mut rng) | ac,
             eip: self.at,
@@ -128,6 +127,13 @@ impl Prepared {
     pub fn instruction(&self) -> &Instruction {
         &self.case.instruction
     }
+}
+
+/// Instruction and data pointers, opcode and selectors of an earlier x87 instruction.
+fn pointers(rng: &mut Rng, fpu: &mut FpuImage) {
+    rng.fill(&mut fpu.0[6..14]);
+    rng.fill(&mut fpu.0[16..22]);
+    fpu.0[7] &= 7;
 }
 
 /// Mostly in the middle of the stack, often across its pages' borders.
