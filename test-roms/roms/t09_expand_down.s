@@ -37,6 +37,14 @@
     EXPECT [exc_eip], (OFFSET 778b)
     EXPECT [exc_esp], \esp
 .endm
+.macro STACK16_REFUSES esp, insn:vararg
+    ON_STACK \esp, \insn
+    EXPECT [exc_vector], 12
+    EXPECT [exc_error], 0
+    EXPECT [exc_eip], (OFFSET 778b)
+    movzx edx, word ptr [exc_esp]
+    EXPECT edx, \esp
+.endm
 .macro STACK_TAKES esp, after, insn:vararg
     ON_STACK \esp, \insn
     EXPECT [exc_vector], 0x30
@@ -122,14 +130,17 @@ again:
     STACK_TAKES 0x1100, 0x1100, mov eax, [ebp + 2]
     # 16-bit: SP counts, and 0 is the other end.
     DESC S, buffer, 0xfff, 0xf6, 0
-    STACK_TAKES 0x1004, 0x1000, push eax
-    STACK_REFUSES 0x1002, push eax
+    ON_STACK 0x1004, push eax
+    EXPECT [exc_vector], 0x30
+    movzx eax, word ptr [exc_esp]   # (IRET loads SP only: the upper half is ring 0's)
+    EXPECT eax, 0x1000
+    STACK16_REFUSES 0x1002, push eax
     ON_STACK 0, push eax
     EXPECT [exc_vector], 0x30
     movzx eax, word ptr [exc_esp]
     EXPECT eax, 0xfffc
-    STACK_REFUSES 2, push eax       # FFFEh .. 10001h
-    STACK_REFUSES 0xfffe, pop eax
+    STACK16_REFUSES 2, push eax       # FFFEh .. 10001h
+    STACK16_REFUSES 0xfffe, pop eax
     ON_STACK 0xfffc, pop eax
     EXPECT [exc_vector], 0x30
     movzx eax, word ptr [exc_esp]
