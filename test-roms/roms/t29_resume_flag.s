@@ -135,7 +135,7 @@ main:
     GATE 0x20, (vector_stubs+0x20*16)
     PIT0 0, 300
     mov edi, OFFSET area
-    mov ecx, 0x800000
+    mov ecx, 0x80000
     ARM 13f
     sti
     nop
@@ -145,7 +145,7 @@ main:
     EXPECT [exc_vector], 0x20
     EXPECT [exc_eip], (OFFSET 12b)
     FRAME_RF RF
-    cmp ecx, 0x800000
+    cmp ecx, 0x80000
     setb al
     movzx eax, al
     EXPECT eax, 1
