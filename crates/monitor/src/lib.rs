@@ -27,7 +27,7 @@ pub use bios::BiosHook;
 pub use checks::Checks;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd, UnknownEngine};
 pub use inbox::Kicker;
-pub use single::Once;
 pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;
+pub use single::Once;

@@ -19,6 +19,8 @@ const DATA_LEN: u32 = 0x6_0000;
 const CS: usize = 1;
 const SS: usize = 2;
 
+const POPF: u8 = 0x9d;
+
 /// How the codes that only this sweep has go on.
 #[derive(Clone, Copy)]
 enum Tail {
@@ -178,13 +180,16 @@ enum World {
     V86,
     Protected16,
     Protected32,
+    /// Flat 32-bit code, on a flat stack of either size: for the 66h and 67h prefixes there.
+    Flat,
 }
 
-const WORLDS: [World; 4] = [World::Real, World::V86, World::Protected16, World::Protected32];
+const WORLDS: [World; 5] =
+    [World::Real, World::V86, World::Protected16, World::Protected32, World::Flat];
 
 impl World {
     fn bits(self) -> u32 {
-        if self == World::Protected32 { 32 } else { 16 }
+        if matches!(self, World::Protected32 | World::Flat) { 32 } else { 16 }
     }
 }
 
@@ -206,6 +211,12 @@ fn data_segment(rng: &mut Rng) -> Segment {
     attr.set(SegAttr::DB, rng.below(2) == 0);
     let base = if rng.below(4) == 0 { 0 } else { DATA + rng.below(DATA_LEN - 0x1_0000) };
     Segment { selector: 0x10, attr, base, limit }
+}
+
+fn flat_segment(narrow: bool) -> Segment {
+    let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
+    attr.set(SegAttr::DB, !narrow);
+    Segment { selector: 0x10, attr, base: 0, limit: u32::MAX }
 }
 
 fn real_segment(rng: &mut Rng, dpl: u8) -> Segment {
@@ -231,6 +242,9 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
         }
     }
     state.eflags = 2 | (rng.next() as u32 & 0xcd5);
+    if rng.below(4) == 0 {
+        state.eflags |= rng.next() as u32 & (Eflags::IOPL | Eflags::NT | Eflags::IF).bits();
+    }
     let v86 = world == World::V86;
     if v86 {
         let iopl = if rng.below(2) == 0 { Eflags::IOPL.bits() } else { 0 };
@@ -242,12 +256,19 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
         state.seg[k] = match world {
             World::Real => real_segment(rng, 0),
             World::V86 => real_segment(rng, 3),
+            World::Flat => flat_segment(rng.below(4) == 0),
             _ => data_segment(rng),
         };
     }
     if world == World::Real && rng.below(4) == 0 {
         // Unreal mode: one of ES, DS, FS, GS without a limit.
         state.seg[rng.pick(&[0, 3, 4, 5])].limit = u32::MAX;
+    }
+    if world == World::Flat {
+        state.seg[CS].attr |= SegAttr::CODE | SegAttr::DB;
+        state.eip = code;
+        state.idtr.limit = 0;
+        return;
     }
     if rng.below(16) == 0 {
         // Writes beyond the end reach the first page of code.
@@ -257,7 +278,7 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
     let cs = &mut state.seg[CS];
     let near = state.eip + rng.below(40);
     match world {
-        World::Real | World::V86 => {}
+        World::Real | World::V86 | World::Flat => {}
         World::Protected16 => *cs = code_segment(rng, &[0xffff, 0x1_0fff, near], false),
         World::Protected32 => *cs = code_segment(rng, &[u32::MAX, near], true),
     }
@@ -295,6 +316,16 @@ fn run(
             state.gpr[1] = high | rng.below(40);
         }
         let start = *state;
+        if program.bytes[0] == POPF {
+            // An image that changes the arithmetic flags and IF only runs inline.
+            let image = start.eflags ^ rng.next() as u32 & 0xad5;
+            let ss = start.ss();
+            let mask = if ss.is_32() { u32::MAX } else { 0xffff };
+            let at = ss.base.wrapping_add(start.gpr[4] & mask);
+            if at < CODE {
+                assert!(m.memory_mut().write(u64::from(at), &image.to_le_bytes()));
+            }
+        }
         if let Some(report) = m.compare_here().unwrap() {
             let bytes = &program.bytes;
             return Some(format!(
