@@ -390,7 +390,7 @@ impl Monitor {
         let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
         let id = self.bt.cache.insert(key, &t)?;
         if let Some(dump) = &self.bt.jitdump {
-            jitdump::note(dump, base, &t.host, key.eip);
+            jitdump::note(dump, base, &t.host, linear);
         }
         self.protect(key.pa >> 12);
         if let Some(frame) = key.second {
