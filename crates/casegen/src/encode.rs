@@ -108,7 +108,7 @@ fn judge(bytes: &[u8], code: Code, shape: &Shape) -> Option<Case> {
         return None;
     }
     let decode =
-        |options| Decoder::with_ip(shape.bitness, &bytes, u64::from(shape.eip), options).decode();
+        |options| Decoder::with_ip(shape.bitness, bytes, u64::from(shape.eip), options).decode();
     let strict = decode(DecoderOptions::NONE);
     let lenient = decode(DecoderOptions::NO_INVALID_CHECK);
     let illegal_lock = strict.is_invalid() && lenient.has_lock_prefix();
@@ -368,6 +368,22 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|&n| n > 8), "{seen:?}");
+    }
+
+    #[test]
+    fn the_longest_instructions_occur_and_longer_ones_by_choice() {
+        let mut rng = Rng::new(8);
+        let mut shape = Shape::new(32, 0x1000, vec![0x2000..0x3000, 0x5000..0x6000]);
+        for overlong in [false, true] {
+            shape.overlong = overlong;
+            let mut seen = [0; 18];
+            for _ in 0..4000 {
+                let case = generate(&mut rng, Code::Add_rm32_r32, &shape).unwrap();
+                assert_eq!(case.overlong, case.bytes.len() == 16);
+                seen[case.bytes.len()] += 1;
+            }
+            assert!(seen[15] > 8 && (seen[16] > 8) == overlong && seen[17] == 0, "{seen:?}");
+        }
     }
 
     #[test]

@@ -115,7 +115,10 @@ pub const EXCUSES: &[Excuse] = &[
         name: "MASKMOV of nothing",
         why: "with a mask of zeros page faults are implementation-dependent (SDM 2, MASKMOVQ), and \
               bytes that are not selected may be checked; MMX state may be entered before the fault",
-        covers: |i, _, host, _| masked_move(i) && matches!(host.trap, 12 | 13 | 14 | 17),
+        covers: |i, _, host, guest| {
+            let faults = matches!(host.trap, 12 | 13 | 14 | 17);
+            masked_move(i) && faults && host.gpr == guest.gpr
+        },
         memory: true,
     },
     Excuse {

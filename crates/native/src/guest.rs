@@ -22,6 +22,11 @@ const PRESENT: u32 = 1;
 const WRITE: u32 = 2;
 const USER: u32 = 4;
 
+/// DR6.BS, which a single-step trap sets.
+const DR6_BS: u32 = 1 << 14;
+/// Instead of [`COMPLETED`]: the single-step trap is missing.
+const NO_TRAP: u32 = COMPLETED - 1;
+
 /// No guest, for want of host resources.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
@@ -156,10 +161,14 @@ impl Guests {
         writable(self.ram.mmu.memory(), out);
     }
 
-    /// Runs one case in the interpreter.
+    /// Runs one case in the interpreter; one that the host runs with TF set runs so here too, and
+    /// must leave a single-step trap to be taken.
     pub fn interpret(&mut self, input: &Input) -> Output {
         let mut s = self.template;
         load(&mut s, input);
+        if input.step != 0 {
+            s.eflags |= Eflags::TF.bits();
+        }
         let raised = loop {
             match self.interp.execute(&mut s, &mut self.ram) {
                 Ok(Outcome::Partial) => {}
@@ -168,7 +177,14 @@ impl Guests {
             }
         };
         ringer_cpu::interp::fpu::claim(&mut s);
-        output(&s, raised)
+        let mut out = output(&s, raised);
+        if input.step != 0 {
+            out.eflags &= !Eflags::TF.bits();
+            if raised.is_none() && s.pending_debug != DR6_BS {
+                out.trap = NO_TRAP;
+            }
+        }
+        out
     }
 
     /// Makes this thread the translator's processor while `work` runs.
