@@ -24,6 +24,8 @@ pub struct Options {
     pub first: u64,
     /// One after the last slot.
     pub end: u64,
+    /// 16-bit code, or 32-bit.
+    pub bits: u32,
     /// Only rows whose form has this name.
     pub row: Option<String>,
     /// Stop after so many differences.
@@ -140,7 +142,7 @@ impl Check {
     /// When the host does not permit it, or `options` name no row.
     pub fn new(options: Options) -> Result<Self, CheckError> {
         let model = CpuModel::Pentium4;
-        let mut rows = native_rows(model);
+        let mut rows = native_rows(model, options.bits);
         if let Some(name) = &options.row {
             rows.retain(|row| format!("{:?}", row.code).eq_ignore_ascii_case(name));
             if rows.is_empty() {
@@ -178,7 +180,7 @@ impl Check {
         let (first, end) = (self.options.first, self.options.end);
         for generation in first / all..end.div_ceil(all) {
             let slots: Vec<Prepared> = (generation * all..(generation + 1) * all)
-                .filter_map(|n| Prepared::new(self.options.seed, n, &self.rows, WRITABLE_LEN))
+                .filter_map(|n| Prepared::new(self.options.seed, n, &self.rows, self.options.bits))
                 .collect();
             self.guests.monitor.flush_cache();
             for slot in &slots {
@@ -357,8 +359,9 @@ impl Check {
         NasmFormatter::new().format(slot.instruction(), &mut text);
         let lock = if slot.case.illegal_lock { " (illegal LOCK)" } else { "" };
         format!(
-            "seed {}, slot {}, row {:?}: {:02x?} = {text}{lock}",
+            "seed {}, {} bits, slot {}, row {:?}: {:02x?} = {text}{lock}",
             self.options.seed,
+            slot.bits,
             slot.number,
             slot.code_of(),
             slot.case.bytes

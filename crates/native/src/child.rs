@@ -15,7 +15,9 @@
 //! raw system calls.
 
 use crate::enter::{Context, ringer_native_enter, ringer_native_leave, ringer_native_signal};
-use crate::layout::{CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages};
+use crate::layout::{
+    CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages,
+};
 use crate::wire::{COMPLETED, Output, Wire};
 use ringer_cpu::{Eflags, FpuImage};
 use std::arch::asm;
@@ -136,11 +138,32 @@ fn set_up(start: &Start) -> io::Result<()> {
             }
         }
     }
+    set_code16()?;
     // SAFETY: from here on only read, write and exit are called.
     if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// The 16-bit code segment, as the local descriptor table's first entry.
+fn set_code16() -> io::Result<()> {
+    /// The kernel's `struct user_desc`.
+    #[repr(C)]
+    struct Descriptor {
+        entry: u32,
+        base: u32,
+        limit: u32,
+        flags: u32,
+    }
+    /// Code, readable; 16-bit, with a limit in bytes; present.
+    const CODE_SEGMENT: u32 = 2 << 1;
+    const WRITE: libc::c_int = 1;
+    let descriptor = Descriptor { entry: 0, base: CODE, limit: CS16_LIMIT, flags: CODE_SEGMENT };
+    let len = size_of::<Descriptor>();
+    // SAFETY: the kernel reads the descriptor, which is a live local of that length.
+    let done = unsafe { libc::syscall(libc::SYS_modify_ldt, WRITE, &raw const descriptor, len) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Runs what the wire asks for.
@@ -198,9 +221,9 @@ pub(crate) extern "C" fn on_signal(
     let context = CONTEXT.load(Ordering::Relaxed);
     let trap = regs[libc::REG_TRAPNO as usize];
     let rip = regs[libc::REG_RIP as usize];
-    let compatible = regs[libc::REG_CSGSFS as usize] as u16 == CS32;
+    let compatible = matches!(regs[libc::REG_CSGSFS as usize] as u16, CS32 | CS16);
     // A POPF that set TF: the trap comes after the far jump.
-    let landed = trap == TRAP_DEBUG && rip == i64::from(LANDING);
+    let landed = !compatible && trap == TRAP_DEBUG && rip == i64::from(LANDING);
     if !compatible && !landed {
         let text = b"hostcheck: a trap in the helper process itself\n";
         // SAFETY: a static buffer, raw system calls.

@@ -114,17 +114,18 @@ fn fpu(host: &Output, guest: &Output) -> Option<String> {
 }
 
 /// FOP, FIP, FCS, FDP and FDS: AMD's FXSAVE shows them while an unmasked x87 exception is pending and
-/// zeros otherwise. The kernel keeps no selectors: they are gone from a trap's frame, and from any
-/// case in which another thread got the processor.
+/// zeros otherwise. The kernel keeps no selectors, and nothing while no exception is pending: they
+/// are gone from a trap's frame, and from any case in which another thread got the processor.
 #[must_use]
 pub fn pointers(host: &Output, guest: &Output) -> Option<String> {
     const ES: u16 = 1 << 7;
     let shown = host.by_kernel == 0 && host.fpu.fsw() & ES != 0;
     let (a, b) = (&host.fpu.0, &guest.fpu.0);
-    let offsets = a[6..12] == b[6..12] && a[16..20] == b[16..20];
-    let selectors = a[12..14] == b[12..14] && a[20..22] == b[20..22];
-    let lost = a[12..14] == [0; 2] && a[20..22] == [0; 2];
-    (shown && !(offsets && (selectors || lost)))
+    let same = |part: Range<usize>| a[part.clone()] == b[part];
+    let lost = |part: Range<usize>| a[part].iter().all(|byte| *byte == 0);
+    let code = same(6..12) && (same(12..14) || lost(12..14));
+    let data = (same(16..20) && (same(20..22) || lost(20..22))) || lost(16..22);
+    (shown && !(code && data))
         .then(|| format!("x87 pointers: host {}, guest {}", hex(&a[6..24]), hex(&b[6..24])))
 }
 
@@ -197,7 +198,15 @@ mod tests {
     }
 
     fn input() -> Input {
-        Input { fpu: FpuImage::reset(), gpr: [7; 8], eflags: 2, eip: 0x1000, step: 0, next: 0x1002 }
+        Input {
+            fpu: FpuImage::reset(),
+            gpr: [7; 8],
+            eflags: 2,
+            eip: 0x1000,
+            step: 0,
+            next: 0x1002,
+            cs: 0x23,
+        }
     }
 
     fn verdict(bytes: &[u8], change: fn(&mut Output, &mut Output)) -> Verdict {

@@ -62,7 +62,8 @@ global_asm!(
     "mov eax, [rdi + {in_gpr} + 16]",
     "push rax",
     "push qword ptr [rdi + {flags}]",
-    "push {cs}",
+    "mov eax, [rdi + {in_cs}]",
+    "push rax",
     "mov eax, [rdi + {in_eip}]",
     "push rax",
     "mov eax, [rdi + {in_gpr}]",
@@ -113,11 +114,11 @@ global_asm!(
     mxcsr = const offset_of!(Context, host_mxcsr),
     in_fpu = const IN + offset_of!(Input, fpu),
     in_gpr = const IN_GPR,
+    in_cs = const IN + offset_of!(Input, cs),
     in_eip = const IN + offset_of!(Input, eip),
     out_gpr = const OUT_GPR,
     out_fpu = const OUT + offset_of!(Output, fpu),
     ss = const crate::layout::DATA_SELECTOR,
-    cs = const crate::layout::CS32,
     handler = sym crate::child::on_signal,
 );
 

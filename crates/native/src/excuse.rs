@@ -160,6 +160,27 @@ pub const EXCUSES: &[Excuse] = &[
         memory: false,
     },
     Excuse {
+        name: "64 KiB in a long operand",
+        why: "with 16-bit addresses AMD wraps each part of an environment or an image at 64 KiB; in \
+              a segment that ends there the guest raises #GP (SDM 3A, 5.3)",
+        covers: |i, input, _, guest| {
+            let small = i.memory_base().is_gpr16() || i.memory_displ_size() == 2;
+            let end = address(i, input) + i.memory_size().size() as u32;
+            is_long(i) && small && end > 0x1_0000 && guest.trap == 13
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "order of CALL",
+        why: "the target lies beyond CS's limit and the push faults too: the SDM (2, CALL) checks the \
+              target first, AMD pushes first",
+        covers: |i, _, host, guest| {
+            let push = matches!(host.trap, 12 | 14 | 17);
+            i.mnemonic() == M::Call && push && (guest.trap, guest.error) == (13, 0)
+        },
+        memory: false,
+    },
+    Excuse {
         name: "UD1 without its operand",
         why: "some processors decode UD0 and UD1 without a ModRM byte: #UD where the guest meets \
               the end of the page (SDM 2, UD)",

@@ -2,7 +2,8 @@
 //! memory, and translated code in a monitor.
 
 use crate::layout::{
-    CODE, CS32, DATA_SELECTOR, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN, code_pages,
+    CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN,
+    code_pages,
 };
 use crate::wire::{COMPLETED, Input, Output};
 use ringer_cpu::state::{cr0, cr4};
@@ -252,6 +253,11 @@ fn load(s: &mut CpuState, input: &Input) {
     s.fpu = input.fpu;
     s.gpr = input.gpr;
     s.eip = input.eip;
+    if input.cs == u32::from(CS16) {
+        let cs = &mut s.seg[1];
+        (cs.selector, cs.base, cs.limit) = (CS16, CODE, CS16_LIMIT);
+        cs.attr -= SegAttr::DB | SegAttr::G;
+    }
     s.eflags = input.eflags | Eflags::IF.bits() | Eflags::FIXED_ONE;
 }
 

@@ -40,6 +40,10 @@ pub const WRITABLE_LEN: usize = WRITABLE.len() * PAGE as usize;
 pub const CS64: u16 = 0x33;
 /// See [`CS64`].
 pub const CS32: u16 = 0x23;
+/// A 16-bit code segment in the local descriptor table: its first byte is [`CODE`]'s.
+pub const CS16: u16 = 0x07;
+/// Its last offset: all contiguous code pages.
+pub const CS16_LIMIT: u32 = CODE_PAGES * PAGE - 1;
 /// See [`CS64`].
 pub const DATA_SELECTOR: u16 = 0x2b;
 
@@ -63,12 +67,12 @@ pub fn code_pages() -> impl Iterator<Item = u32> {
     contiguous.chain((0..LONE_PAGES).map(|k| LONE + k * 2 * PAGE))
 }
 
-/// What follows an instruction: a far jump to the landing page's 64-bit code.
+/// What follows an instruction of `bits`-bit code: a far jump to the landing page's 64-bit code.
 #[must_use]
-pub fn tail() -> [u8; 7] {
-    let mut out = [0xea, 0, 0, 0, 0, 0, 0];
-    out[1..5].copy_from_slice(&LANDING.to_le_bytes());
-    out[5..].copy_from_slice(&CS64.to_le_bytes());
+pub fn tail(bits: u32) -> Vec<u8> {
+    let mut out = if bits == 16 { vec![0x66, 0xea] } else { vec![0xea] };
+    out.extend(LANDING.to_le_bytes());
+    out.extend(CS64.to_le_bytes());
     out
 }
 

@@ -24,8 +24,8 @@ pub enum NativeError {
          vm.mmap_min_addr must be at most 32768 (or run with CAP_SYS_RAWIO)"
     )]
     Pages,
-    /// No signal handlers, no seccomp.
-    #[error("the helper process cannot set up signals and seccomp")]
+    /// No signal handlers, no local descriptor table, no seccomp.
+    #[error("the helper process cannot set up signals, seccomp and a local descriptor table")]
     Signals,
     /// Compatibility mode is not there, or a case broke out.
     #[error("the helper process died at case {at} of the exchange: is 32-bit code permitted here?")]

@@ -1,7 +1,9 @@
 //! One slot: an instruction and the states it runs with, all from the seed and the slot's number.
 
 use crate::excuse;
-use crate::layout::{ALL_SLOTS, PAGE, SLOTS, STACK, TARGETS, slot_at, tail};
+use crate::layout::{
+    ALL_SLOTS, CODE, CS16, CS32, PAGE, SLOTS, STACK, TARGETS, WRITABLE_LEN, slot_at, tail,
+};
 use crate::wire::{Input, POOL};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 use ringer_casegen::aim::{aim, aim_stack, uses_stack};
@@ -17,18 +19,20 @@ pub struct Prepared {
     pub row: usize,
     /// The instruction.
     pub case: Case,
-    /// Its offset.
+    /// Its linear address.
     pub at: u32,
+    /// 16 or 32.
+    pub bits: u32,
     /// Where in the pool its memory starts.
     pub memory: u32,
     /// Bytes of it that lie behind the end of a lone page.
     past: Option<u32>,
 }
 
-/// The rows that run natively.
+/// The rows that run natively in `bits`-bit code.
 #[must_use]
-pub fn native_rows(model: CpuModel) -> Vec<Row> {
-    rows(model.features(), 32)
+pub fn native_rows(model: CpuModel, bits: u32) -> Vec<Row> {
+    rows(model.features(), bits)
         .into_iter()
         .filter(|r| r.class == Class::User && excuse::left_out(r.code.mnemonic()).is_none())
         .collect()
@@ -43,18 +47,23 @@ pub fn pool(seed: u64) -> Box<[u8; POOL]> {
 }
 
 impl Prepared {
-    /// Slot `number` of the run with `seed`, over `rows`. `None` when the row fits nowhere there.
+    /// Slot `number` of the run with `seed`, over `rows` of `bits`-bit code. `None` when the row does
+    /// not fit there.
     #[must_use]
-    pub fn new(seed: u64, number: u64, rows: &[Row], memory_len: usize) -> Option<Self> {
+    pub fn new(seed: u64, number: u64, rows: &[Row], bits: u32) -> Option<Self> {
         let mut rng = Rng::of_case(seed, number);
         let n = (number % u64::from(ALL_SLOTS)) as u32;
         // Consecutive slots have different rows, and a row does not always meet the same place.
         let row = (number % rows.len() as u64) as usize;
-        let mut shape = Shape::new(32, slot_at(n.min(SLOTS - 1), 0, 0), TARGETS.to_vec());
+        let base = code_base(bits);
+        let mut shape = Shape::new(bits, slot_at(n.min(SLOTS - 1), 0, 0) - base, TARGETS.to_vec());
         shape.overlong = true;
         let mut case = generate(&mut rng, rows[row].code, &shape)?;
         let len = case.bytes.len() as u32;
         let mut past = None;
+        if n >= SLOTS && bits == 16 {
+            return None; // The lone pages lie beyond the segment's limit.
+        }
         if n >= SLOTS {
             let out = if rng.one_in(3) || len == 1 { 0 } else { 1 + rng.below(len - 1) };
             if out == 0 && excuse::not_steppable(&case.instruction) {
@@ -65,17 +74,18 @@ impl Prepared {
         let at = slot_at(n, len, past.unwrap_or(0));
         if !case.illegal_lock && !case.overlong {
             case.instruction =
-                Decoder::with_ip(32, &case.bytes, u64::from(at), DecoderOptions::NONE).decode();
+                Decoder::with_ip(bits, &case.bytes, u64::from(at - base), DecoderOptions::NONE)
+                    .decode();
         }
-        let memory = rng.below((POOL - memory_len) as u32) & !15;
-        Some(Self { number, row, case, at, memory, past })
+        let memory = rng.below((POOL - WRITABLE_LEN) as u32) & !15;
+        Some(Self { number, row, case, at, bits, memory, past })
     }
 
     /// The bytes at its offset: the instruction and what brings the thread back.
     #[must_use]
     pub fn code(&self) -> Vec<u8> {
         let mut out = self.case.bytes.clone();
-        out.extend(tail());
+        out.extend(tail(self.bits));
         out
     }
 
@@ -104,15 +114,17 @@ impl Prepared {
             || self.past == Some(0)
             || (rng.one_in(32) && !excuse::not_steppable(i));
         let ac = if rng.one_in(64) { Eflags::AC.bits() } else { 0 };
+        let eip = self.at - code_base(self.bits);
         let mut fpu = values::fpu(&mut rng);
         pointers(&mut rng, &mut fpu);
         Input {
             fpu,
             gpr,
             eflags: values::eflags(&mut rng) | ac,
-            eip: self.at,
+            eip,
             step: u32::from(step),
-            next: self.at + self.case.bytes.len() as u32,
+            next: eip + self.case.bytes.len() as u32,
+            cs: u32::from(if self.bits == 16 { CS16 } else { CS32 }),
         }
     }
 
@@ -127,6 +139,11 @@ impl Prepared {
     pub fn instruction(&self) -> &Instruction {
         &self.case.instruction
     }
+}
+
+/// The base of the code segment.
+fn code_base(bits: u32) -> u32 {
+    if bits == 16 { CODE } else { 0 }
 }
 
 /// Instruction and data pointers, opcode and selectors of an earlier x87 instruction.

@@ -29,6 +29,8 @@ pub struct Input {
     pub step: u32,
     /// Offset of what follows the instruction.
     pub next: u32,
+    /// Selector of the code segment.
+    pub cs: u32,
 }
 
 /// No trap: the instruction completed.

@@ -6,13 +6,23 @@ use ringer_native::{Check, CheckError, NativeError, Options, check};
 const CASES: u64 = 1_000_000;
 
 #[test]
-fn both_engines_agree_with_the_hosts_processor() {
+fn both_engines_agree_with_the_hosts_processor_on_32_bit_code() {
+    run(32, CASES);
+}
+
+#[test]
+fn both_engines_agree_with_the_hosts_processor_on_16_bit_code() {
+    run(16, CASES / 2);
+}
+
+fn run(bits: u32, cases: u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
     let seed: u64 = number("RINGER_SEED").unwrap_or(0x5eed_2026);
-    let cases: u64 = number("RINGER_CASES").unwrap_or(CASES);
-    println!("hostcheck: seed {seed}, {cases} cases, {}% of the long run", cases / 1_000_000);
+    let cases: u64 = number("RINGER_CASES").unwrap_or(cases);
+    let share = cases as f64 / 1e6;
+    println!("hostcheck: seed {seed}, {bits} bits, {cases} cases, {share}% of the long run");
     let end = cases.div_ceil(u64::from(check::STATES));
-    let options = Options { seed, first: 0, end, row: None, most: 3 };
+    let options = Options { seed, first: 0, end, bits, row: None, most: 3 };
     let check = match Check::new(options) {
         Ok(check) => check,
         Err(CheckError::Native(e @ (NativeError::Pages | NativeError::Died { .. }))) => {
@@ -26,5 +36,7 @@ fn both_engines_agree_with_the_hosts_processor() {
     println!("hostcheck: {} cases, {} translated", summary.cases, summary.translated);
     assert!(summary.differences.is_empty(), "{}", summary.differences.join("\n\n"));
     assert!(!summary.by_row.contains(&0), "a row was never met");
-    assert!(summary.translated * 2 > summary.cases, "too few cases ran translated");
+    // Of 16-bit code much is left to the interpreter.
+    let least = if bits == 16 { summary.cases / 4 } else { summary.cases / 2 };
+    assert!(summary.translated > least, "too few cases ran translated");
 }

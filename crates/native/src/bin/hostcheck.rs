@@ -16,6 +16,9 @@ struct Args {
     /// The seed of everything.
     #[arg(long, default_value_t = 0x5eed_2026)]
     seed: u64,
+    /// 16-bit code (in a segment with a base) or 32-bit.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=32))]
+    bits: u32,
     /// Only this row, by its name in iced-x86 (see --list).
     #[arg(long)]
     row: Option<String>,
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
 }
 
 fn list() {
-    let rows = prepare::native_rows(ringer_cpu::CpuModel::Pentium4);
+    let rows = prepare::native_rows(ringer_cpu::CpuModel::Pentium4, 32);
     println!("{} rows run natively:", rows.len());
     for row in rows {
         println!("  {:?}", row.code);
@@ -89,6 +92,7 @@ fn run(args: &Args) -> Result<bool, CheckError> {
             seed: args.seed,
             first: first + t * share,
             end: (first + (t + 1) * share).min(end),
+            bits: if args.bits < 32 { 16 } else { 32 },
             row: args.row.clone(),
             most: args.most,
         };
