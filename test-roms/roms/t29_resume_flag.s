@@ -133,9 +133,9 @@ main:
     call pic_init
     UNMASK 1
     GATE 0x20, (vector_stubs+0x20*16)
-    PIT0 0, 300
+    PIT0 0, 50
     mov edi, OFFSET area
-    mov ecx, 0x80000
+    mov ecx, 0x100000
     ARM 13f
     sti
     nop
@@ -145,7 +145,7 @@ main:
     EXPECT [exc_vector], 0x20
     EXPECT [exc_eip], (OFFSET 12b)
     FRAME_RF RF
-    cmp ecx, 0x80000
+    cmp ecx, 0x100000
     setb al
     movzx eax, al
     EXPECT eax, 1
