@@ -1,7 +1,7 @@
 //! Inline sequences, run: translated blocks on the host's processor in a small window, each ending
 //! at a callout, with the state they leave compared with what the instruction is defined to do.
 
-use ringer_cpu::{CpuState, Eflags, Features};
+use ringer_cpu::{CpuState, Eflags, Features, Segment};
 use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
@@ -97,8 +97,10 @@ impl Guest {
     fn run(&mut self, code: &[u8]) -> u32 {
         let mut bytes = code.to_vec();
         bytes.push(HLT);
+        // IP of 16-bit code has 16 bits.
+        let eip = EIP & self.mode.last_eip();
         let src = Source {
-            eip: EIP,
+            eip,
             linear: EIP,
             bytes: &bytes,
             page_left: bytes.len() as u32,
@@ -108,12 +110,12 @@ impl Guest {
         let target = Target { base, stubs: self.cache.stub_addresses() };
         let t = Translator::new(self.options, Features::all())
             .translate(&src, self.mode, &target, first_site);
-        let key = BlockKey { pa: 0x1000, eip: EIP, mode: self.mode, second: None };
+        let key = BlockKey { pa: 0x1000, eip, mode: self.mode, second: None };
         let id = self.cache.insert(key, &t).expect("room");
         set_gs_base(self.base);
         // SAFETY: a block of this cache; GS base is the window; no code here takes a look-up.
         unsafe { self.cache.entry().enter(&mut self.context, self.cache.host_pc(id)) };
-        self.context.cpu.eip.wrapping_sub(EIP)
+        self.context.cpu.eip.wrapping_sub(eip)
     }
 
     /// As [`Guest::run`], for code that must reach the HLT.
@@ -407,4 +409,65 @@ fn loops_count_in_ecx_without_touching_flags() {
         assert_eq!(to, if taken { 0x12 } else { 2 });
         assert_eq!((g.gpr()[ECX], g.flags()), (ecx.wrapping_sub(1), 0x8d5));
     }
+}
+
+/// A guest in real mode with all segments at the mapped data, SP where the flat stack is, and
+/// something in ESP's high word.
+fn real_mode() -> Guest {
+    let mut g = Guest::new();
+    let segments = Mode::ES_64K | Mode::SS_64K | Mode::DS_64K | Mode::FS_64K | Mode::GS_64K;
+    let code = Mode::REAL | Mode::CODE16 | Mode::STACK16 | Mode::CS_64K;
+    g.mode = Mode::CPL0 | Mode::IOPL_OK | code | segments;
+    g.context.cpu.seg = [Segment::real((DATA >> 4) as u16, 0); 6];
+    g.context.cpu.gpr[ESP] = HIGH_ESP | (STACK - DATA);
+    g
+}
+
+const HIGH_ESP: u32 = 0xabcd_0000;
+
+#[test]
+fn pushf_and_popf_of_a_16_bit_stack_move_sp_and_low_words_only() {
+    for flags in arithmetic_flags() {
+        let mut g = real_mode();
+        g.set_flags(flags);
+        g.context.if_flag = 0x200;
+        g.context.sys_flags = (0x20_7000 | 2u32).wrapping_sub(0x202);
+        g.poke(STACK - 4, 0x5555_5555);
+        g.run_through(&[0x9c]);
+        assert_eq!(g.peek(STACK - 4), (flags | 0x7202) << 16 | 0x5555);
+        assert_eq!(g.gpr()[ESP], HIGH_ESP | (STACK - 2 - DATA));
+        g.set_flags(flags ^ 0x8d5);
+        g.context.if_flag = 0;
+        g.run_through(&[0x9d]);
+        assert_eq!((g.flags(), g.context.if_flag), (flags, 0x200));
+        assert_eq!(g.gpr()[ESP], HIGH_ESP | (STACK - DATA));
+    }
+}
+
+#[test]
+fn a_16_bit_stack_wraps_between_words_and_never_inside_one() {
+    let mut g = real_mode();
+    g.context.cpu.gpr[ESP] = HIGH_ESP;
+    g.run_through(&[0x50]);
+    assert_eq!(g.gpr()[ESP], HIGH_ESP | 0xfffe);
+    assert_eq!(g.peek(DATA + 0xfffc) >> 16, 1);
+    g.context.cpu.gpr[ESP] = HIGH_ESP | 1;
+    let before = (g.gpr(), g.flags());
+    assert_eq!(g.run(&[0x50]), 0, "the interpreter raises #SS");
+    assert_eq!((g.gpr(), g.flags()), before);
+}
+
+#[test]
+fn a_segment_load_in_real_mode_changes_selector_and_base() {
+    let mut g = real_mode();
+    g.poke(DATA + 0x20, 0x1203_0007);
+    g.context.cpu.gpr[EBX] = 0x9999_0020;
+    // les si, [bx]; mov fs, ax
+    g.context.cpu.gpr[EAX] = 0x1_fedc;
+    g.run_through(&[0xc4, 0x37, 0x8e, 0xe0]);
+    let old = Segment::real(0, 0);
+    let seg = g.context.cpu.seg;
+    assert_eq!(seg[0], Segment { selector: 0x1203, base: 0x1_2030, ..old });
+    assert_eq!(seg[4], Segment { selector: 0xfedc, base: 0xf_edc0, ..old });
+    assert_eq!(g.gpr()[ESI], 7);
 }

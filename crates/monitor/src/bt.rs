@@ -8,7 +8,7 @@ use crate::checks::Guard;
 use crate::config::{MonitorConfig, MonitorError};
 use crate::env::PagingEvent;
 use crate::heat::Heat;
-use crate::jitdump::{self, SharedJitDump};
+use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, HotCallout, Profile, Row};
 use crate::run::Monitor;
 use hashbrown::HashMap;
@@ -19,15 +19,11 @@ use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::runtime::targets::{Selection, Targets};
 use ringer_translator::runtime::{CodeCache, set_gs_base};
-use ringer_translator::{Mode, Source, Target, Translator, TranslatorOptions};
+use ringer_translator::{Mode, Translator, TranslatorOptions};
 use std::ops::Range;
 
 /// Visits after which a block is translated.
 const HOT: u8 = 12;
-/// Host bytes set aside for a block before it is translated.
-const RESERVE: usize = 64 << 10;
-/// Guest instructions in a block at most.
-const MAX_INSTRS: u32 = 64;
 /// Interpreted instructions between looks for a translated block.
 const COLD_RUN: u32 = 64;
 /// Shadow windows kept at once.
@@ -40,17 +36,17 @@ const VMA_BUDGET: usize = 32_000;
 pub(crate) struct Bt {
     pub(crate) cache: CodeCache,
     pub(crate) windows: Windows,
-    translator: Translator,
-    options: TranslatorOptions,
-    heat: Heat,
+    pub(crate) translator: Translator,
+    pub(crate) options: TranslatorOptions,
+    pub(crate) heat: Heat,
     /// Whose window base and table are loaded in the context.
     selected: Option<Selection>,
     /// GS base as last set on this thread.
     gs_base: u64,
     /// A direct exit that wants to be linked to the next block.
-    pending_link: Option<u32>,
+    pub(crate) pending_link: Option<u32>,
     /// Writes to code pages by page frame: pages that hold data too are worth leaving alone.
-    code_writes: HashMap<u64, u32>,
+    pub(crate) code_writes: HashMap<u64, u32>,
     /// Callouts by instruction form, when profiling.
     callouts: HashMap<Code, u64>,
     pub(crate) retired: u64,
@@ -341,115 +337,6 @@ impl Monitor {
         self.bt.cache.targets.set(selection, key.eip, off);
     }
 
-    /// Translates the block at `key`. `None`: nothing here can run as host code.
-    fn translate(
-        &mut self,
-        key: BlockKey,
-        linear: u32,
-        second: Option<u64>,
-    ) -> Result<Option<BlockId>, MonitorError> {
-        let row = self.env.io.ledger.switch(Row::Translating);
-        let id = self.translate_block(key, linear, second);
-        self.env.io.ledger.switch(row);
-        Ok(id)
-    }
-
-    fn translate_block(
-        &mut self,
-        key: BlockKey,
-        linear: u32,
-        second: Option<u64>,
-    ) -> Option<BlockId> {
-        let page_left = 0x1000 - (key.pa & 0xfff) as u32;
-        let mut bytes = [0u8; 0x1000 + 16];
-        if !self.env.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
-            return None;
-        }
-        let mut len = page_left as usize;
-        if let Some(frame) = second {
-            if self.env.mmu.memory().read(frame << 12, &mut bytes[len..len + 16]) {
-                len += 16;
-            }
-        }
-        if self.bt.cache.next_place(RESERVE).is_none() {
-            self.flush_cache();
-        }
-        let (base, first_site) = self.bt.cache.next_place(RESERVE)?;
-        let source = Source {
-            eip: key.eip,
-            linear,
-            bytes: &bytes[..len],
-            page_left,
-            max_instrs: MAX_INSTRS,
-        };
-        let target = Target { base, stubs: self.bt.cache.stub_addresses() };
-        let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
-        if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
-            return None;
-        }
-        let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
-        let id = self.bt.cache.insert(key, &t)?;
-        if let Some(dump) = &self.bt.jitdump {
-            jitdump::note(dump, base, &t.host, linear);
-        }
-        self.protect(key.pa >> 12);
-        if let Some(frame) = key.second {
-            self.protect(frame);
-        }
-        Some(id)
-    }
-
-    /// From now on a write to `frame` is noticed.
-    fn protect(&mut self, frame: u64) {
-        if self.env.mmu.is_code_page(frame) {
-            return;
-        }
-        self.env.mmu.set_code_page(frame, true);
-        self.bt.windows.protect_code(&mut self.env.mmu, frame);
-    }
-
-    /// Evicts the whole translation cache.
-    pub fn flush_cache(&mut self) {
-        self.bt.pending_link = None;
-        for frame in self.bt.cache.flush() {
-            self.env.mmu.set_code_page(frame, false);
-        }
-    }
-
-    /// Handles the writes to code pages that the last instruction made.
-    pub(crate) fn flush_code_writes(&mut self) {
-        let writes = std::mem::take(&mut self.env.io.code_writes);
-        for &(pa, len) in &writes {
-            let in_page = (0x1000 - (pa & 0xfff) as u32).min(len);
-            self.invalidate(pa, in_page);
-            if in_page < len {
-                self.invalidate(pa + u64::from(in_page), len - in_page);
-            }
-        }
-        self.env.io.code_writes = writes;
-        self.env.io.code_writes.clear();
-    }
-
-    fn invalidate(&mut self, pa: u64, len: u32) {
-        let (gone, empty) = self.bt.cache.invalidate(pa, len);
-        if gone > 0 {
-            self.bt.pending_link = None;
-            self.bt.heat.cool(pa);
-        }
-        let frame = pa >> 12;
-        let writes = self.bt.code_writes.entry(frame).or_insert(0);
-        *writes += 1;
-        if !empty && *writes % MIXED_PAGE == 0 {
-            // Data and code share the page: each write costs a trap. Let the code go; it comes back
-            // when it is hot again.
-            self.bt.cache.invalidate(frame << 12, 0x1000);
-            self.bt.pending_link = None;
-        }
-        if !self.bt.cache.has_code(frame) {
-            self.env.mmu.set_code_page(frame, false);
-        }
-    }
-
     /// Runs translated code from `pc` until it has to come back for good.
     pub(crate) fn run_block(&mut self, pc: u64) -> Result<(), MonitorError> {
         self.prepare_entry();
@@ -547,8 +434,6 @@ impl Monitor {
 
 /// Instruction forms that a profile lists.
 const HOT_CALLOUTS: usize = 12;
-/// Writes to a code page after which all its blocks are given up.
-const MIXED_PAGE: u32 = 16;
 
 /// Whose rights explicit accesses have.
 pub(crate) fn privilege(context: &ExecContext) -> Privilege {

@@ -6,6 +6,7 @@
 //! signals arrive.
 
 pub mod bios;
+mod blocks;
 mod bt;
 mod callouts;
 mod checks;
