@@ -26,6 +26,8 @@ pub struct Options {
     pub end: u64,
     /// 16-bit code, or 32-bit.
     pub bits: u32,
+    /// Use the pages under 64 KiB, if the host permits them.
+    pub low: bool,
     /// Only rows whose form has this name.
     pub row: Option<String>,
     /// Stop after so many differences.
@@ -149,8 +151,8 @@ impl Check {
                 return Err(CheckError::NoRow(name.clone()));
             }
         }
-        let mut native = Native::start()?;
-        let mut guests = Guests::new(model)?;
+        let mut native = Native::start(options.low)?;
+        let mut guests = Guests::new(model, native.low())?;
         let pool = pool(options.seed);
         let read_only = &pool[..READ_ONLY.len() * PAGE as usize];
         native.fill(&pool, read_only);

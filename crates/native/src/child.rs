@@ -17,6 +17,7 @@
 use crate::enter::{Context, ringer_native_enter, ringer_native_leave, ringer_native_signal};
 use crate::layout::{
     CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages,
+    is_low,
 };
 use crate::wire::{COMPLETED, Output, Wire};
 use ringer_cpu::{Eflags, FpuImage};
@@ -48,10 +49,14 @@ pub struct Start {
     pub stack: *mut u8,
     /// Its length.
     pub stack_len: usize,
+    /// Whether to map the pages under 64 KiB, if the host permits it.
+    pub low: bool,
 }
 
 /// Answer: ready, or done.
 pub const READY: u8 = b'r';
+/// Answer: ready, without the pages under 64 KiB.
+pub const READY_WITHOUT_LOW: u8 = b'l';
 /// Answer: the pages cannot be mapped.
 pub const NO_PAGES: u8 = b'p';
 /// Answer: signals or seccomp cannot be set up.
@@ -66,21 +71,23 @@ pub unsafe fn run(start: &Start) -> ! {
     // SAFETY: by contract, this process is ours alone from here on.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if map_pages(start.image).is_err() {
+        if map_pages(start.image, false).is_err() {
             die(start.answers, NO_PAGES);
         }
+        let low = start.low && map_pages(start.image, true).is_ok();
         if set_up(start).is_err() {
             die(start.answers, NO_SIGNALS);
         }
         asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) u32::from(DATA_SELECTOR));
-        let mut byte = READY;
+        let mut byte = if low { READY } else { READY_WITHOUT_LOW };
         loop {
             if libc::write(start.answers, (&raw const byte).cast(), 1) != 1
                 || libc::read(start.requests, (&raw mut byte).cast(), 1) != 1
             {
                 die(start.answers, byte);
             }
-            serve(start);
+            serve(start, low);
+            byte = READY;
         }
     }
 }
@@ -94,15 +101,14 @@ unsafe fn die(answers: libc::c_int, why: u8) -> ! {
     unreachable!("exit does not return")
 }
 
-fn map_pages(image: libc::c_int) -> io::Result<()> {
-    for (k, page) in code_pages().enumerate() {
-        map(page, image, k as i64, libc::PROT_READ | libc::PROT_EXEC)?;
+/// Maps the pages under 64 KiB, or all others.
+fn map_pages(image: libc::c_int, low: bool) -> io::Result<()> {
+    let code = code_pages().map(|page| (page, libc::PROT_READ | libc::PROT_EXEC));
+    let from_image = code.chain(READ_ONLY.map(|page| (page, libc::PROT_READ)));
+    for ((page, rights), k) in from_image.zip(0..).filter(|((page, _), _)| is_low(*page) == low) {
+        map(page, image, k, rights)?;
     }
-    let first = code_pages().count() as i64;
-    for (page, k) in READ_ONLY.into_iter().zip(first..) {
-        map(page, image, k, libc::PROT_READ)?;
-    }
-    for page in WRITABLE {
+    for page in WRITABLE.into_iter().filter(|page| is_low(*page) == low) {
         map(page, -1, 0, libc::PROT_READ | libc::PROT_WRITE)?;
     }
     Ok(())
@@ -170,12 +176,16 @@ fn set_code16() -> io::Result<()> {
 ///
 /// # Safety
 /// The pages are mapped, the handlers stand, and the parent leaves the wire alone.
-unsafe fn serve(start: &Start) {
+unsafe fn serve(start: &Start, low: bool) {
     // SAFETY: the parent waits for the answer; the context is this process's own.
     let (wire, context) = unsafe { (&mut *start.wire, start.context) };
     for s in 0..wire.slots_used as usize {
         let slot = wire.slots[s];
-        for (k, page) in WRITABLE.into_iter().enumerate() {
+        if !low {
+            let page = &wire.pool[slot.memory as usize..][..PAGE as usize];
+            wire.after[s][..PAGE as usize].copy_from_slice(page);
+        }
+        for (k, page) in WRITABLE.into_iter().enumerate().filter(|(_, p)| low || !is_low(*p)) {
             let from = slot.memory as usize + k * PAGE as usize;
             // SAFETY: pool and page are valid for a page each; pages are ours to write.
             unsafe {
@@ -201,7 +211,7 @@ unsafe fn serve(start: &Start) {
                 wire.outputs[n] = (*context).output;
             }
         }
-        for (k, page) in WRITABLE.into_iter().enumerate() {
+        for (k, page) in WRITABLE.into_iter().enumerate().filter(|(_, p)| low || !is_low(*p)) {
             let to = wire.after[s][k * PAGE as usize..].as_mut_ptr();
             // SAFETY: a page each, one of them ours, the other in the wire.
             unsafe { ptr::copy_nonoverlapping(page as usize as *const u8, to, PAGE as usize) };

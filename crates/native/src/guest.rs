@@ -3,7 +3,7 @@
 
 use crate::layout::{
     CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN,
-    code_pages,
+    code_pages, is_low,
 };
 use crate::wire::{COMPLETED, Input, Output};
 use ringer_cpu::state::{cr0, cr4};
@@ -123,14 +123,15 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// Two machines with the pages of [`crate::layout`] mapped for CPL 3.
+    /// Two machines with the pages of [`crate::layout`] mapped for CPL 3, those under 64 KiB only if
+    /// `low`.
     ///
     /// # Errors
     /// When the host has no memory for them.
-    pub fn new(model: CpuModel) -> Result<Self, GuestError> {
+    pub fn new(model: CpuModel, low: bool) -> Result<Self, GuestError> {
         let interp = Interp::new(model);
-        let mut ram = Ram { mmu: Mmu::new(tables(GuestMemory::new(RAM)?)?), io: NoIo };
-        let mut monitor = monitor(model)?;
+        let mut ram = Ram { mmu: Mmu::new(tables(GuestMemory::new(RAM)?, low)?), io: NoIo };
+        let mut monitor = monitor(model, low)?;
         let template = user(interp.state());
         let regs = PagingRegs { cr0: template.cr0, cr3: template.cr3, cr4: template.cr4, efer: 0 };
         ram.paging_changed(&regs, PagingChange::Mode);
@@ -276,16 +277,16 @@ fn output(s: &CpuState, raised: Option<Exception>) -> Output {
 }
 
 /// Page tables that map the layout's pages to themselves, at CPL 3.
-fn tables(mut memory: GuestMemory) -> Result<GuestMemory, MemoryError> {
+fn tables(mut memory: GuestMemory, low: bool) -> Result<GuestMemory, MemoryError> {
     let mut put = |at: u32, entry: u32| memory.load(u64::from(at), &entry.to_le_bytes());
     put(DIRECTORY, TABLE | PRESENT | WRITE | USER)?;
     put(DIRECTORY + 4, (TABLE + PAGE) | PRESENT | WRITE | USER)?;
     let mut page =
         |at: u32, rights: u32| put(TABLE + (at / PAGE) * 4, at | PRESENT | USER | rights);
-    for at in code_pages().chain(READ_ONLY) {
+    for at in code_pages().chain(READ_ONLY).filter(|at| low || !is_low(*at)) {
         page(at, 0)?;
     }
-    for at in WRITABLE {
+    for at in WRITABLE.into_iter().filter(|at| low || !is_low(*at)) {
         page(at, WRITE)?;
     }
     Ok(memory)
@@ -314,7 +315,7 @@ fn user(reset: CpuState) -> CpuState {
     s
 }
 
-fn monitor(model: CpuModel) -> Result<Monitor, GuestError> {
+fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
     let config = BoardConfig { ram_size: RAM, debug_exit: false, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
@@ -327,5 +328,5 @@ fn monitor(model: CpuModel) -> Result<Monitor, GuestError> {
         profile: false,
         options: TranslatorOptions::default(),
     };
-    Ok(Monitor::new(cfg, tables(GuestMemory::new(RAM)?)?, board)?)
+    Ok(Monitor::new(cfg, tables(GuestMemory::new(RAM)?, low)?, board)?)
 }

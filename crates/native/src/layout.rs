@@ -7,7 +7,8 @@ use std::ops::Range;
 
 /// Bytes in a page.
 pub const PAGE: u32 = 0x1000;
-/// A page that 16-bit addresses reach.
+/// A page that 16-bit addresses reach. Where vm.mmap_min_addr forbids it, it and the read-only page
+/// behind it are absent everywhere.
 pub const LOW: u32 = 0x8000;
 /// The landing page: 64-bit code that saves the result of a case; read-only data to the guests.
 pub const LANDING: u32 = 0x1f_f000;
@@ -65,6 +66,12 @@ pub const ALL_SLOTS: u32 = SLOTS + LONE_PAGES;
 pub fn code_pages() -> impl Iterator<Item = u32> {
     let contiguous = (0..CODE_PAGES + 1).map(|k| LANDING + k * PAGE);
     contiguous.chain((0..LONE_PAGES).map(|k| LONE + k * 2 * PAGE))
+}
+
+/// Whether `page` is one of the two under 64 KiB, which a host may forbid.
+#[must_use]
+pub fn is_low(page: u32) -> bool {
+    page < 0x1_0000
 }
 
 /// What follows an instruction of `bits`-bit code: a far jump to the landing page's 64-bit code.

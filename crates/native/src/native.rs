@@ -1,6 +1,6 @@
 //! The parent's end of the helper process.
 
-use crate::child::{self, NO_PAGES, READY, Start};
+use crate::child::{self, NO_PAGES, READY, READY_WITHOUT_LOW, Start};
 use crate::enter::{Context, landing};
 use crate::layout::{PAGE, READ_ONLY, code_pages};
 use crate::wire::{POOL, Wire};
@@ -20,8 +20,7 @@ pub enum NativeError {
     Start(#[source] io::Error),
     /// The low addresses are taken or forbidden.
     #[error(
-        "the helper process cannot map the guest's pages below 4 GiB; \
-         vm.mmap_min_addr must be at most 32768 (or run with CAP_SYS_RAWIO)"
+        "the helper process cannot map the guest's pages below 4 GiB: they are taken, or forbidden"
     )]
     Pages,
     /// No signal handlers, no local descriptor table, no seccomp.
@@ -45,6 +44,7 @@ pub struct Native {
     requests: libc::c_int,
     answers: libc::c_int,
     landing: Vec<u8>,
+    low: bool,
 }
 
 // SAFETY: the mappings and descriptors belong to this value alone.
@@ -72,11 +72,12 @@ fn pipe() -> Result<[libc::c_int; 2], NativeError> {
 }
 
 impl Native {
-    /// Starts the helper process.
+    /// Starts the helper process; with `low`, the pages under 64 KiB are there if the host permits
+    /// them.
     ///
     /// # Errors
     /// [`NativeError`] says what the host does not permit.
-    pub fn start() -> Result<Self, NativeError> {
+    pub fn start(low: bool) -> Result<Self, NativeError> {
         let pages = code_pages().count() + READ_ONLY.len();
         let image_len = pages * PAGE as usize;
         // SAFETY: a static name; the size is set at once.
@@ -98,6 +99,7 @@ impl Native {
             answers: answers[1],
             stack,
             stack_len: STACK_LEN,
+            low,
         };
         // SAFETY: the child runs only `child::run`, which keeps to raw system calls.
         let child = unsafe { libc::fork() };
@@ -112,11 +114,25 @@ impl Native {
         host(child > 0)?;
         let (requests, answers) = (requests[1], answers[0]);
         let landing = landing(context);
-        let mut native =
-            Self { wire, image, image_len, child, requests, answers, landing: landing.clone() };
+        let mut native = Self {
+            wire,
+            image,
+            image_len,
+            child,
+            requests,
+            answers,
+            landing: landing.clone(),
+            low,
+        };
         native.write_code(crate::layout::LANDING, &landing);
         native.answer()?;
         Ok(native)
+    }
+
+    /// Whether the pages under 64 KiB are there.
+    #[must_use]
+    pub fn low(&self) -> bool {
+        self.low
     }
 
     /// The shared memory, between two exchanges.
@@ -178,6 +194,10 @@ impl Native {
         };
         match (got, byte) {
             (1, READY) => Ok(()),
+            (1, READY_WITHOUT_LOW) => {
+                self.low = false;
+                Ok(())
+            }
             (1, NO_PAGES) => Err(NativeError::Pages),
             (1, _) => Err(NativeError::Signals),
             _ => Err(self.died()),
