@@ -1,10 +1,12 @@
 //! The sweep in 16-bit and segmented modes: real mode, V86 mode, 16-bit protected mode, 32-bit code
 //! with a base, on 16- and 32-bit stacks. Addresses, stack pointers and IP lie near 64 KiB and near
-//! the segments' limits more often than not, so that wraps and limit faults are common.
+//! the segments' limits more often than not, so that wraps and limit faults are common. A third of
+//! the batches run with paging, and with absent and read-only pages among the data.
 
 use super::Form::{self, Ext, ExtImm, ExtImm8, Imm, Imm8, Plain, Rm, RmImm, RmImm8, String as Str};
 use super::{Rng, TABLE, immediate, machine};
-use ringer_cpu::{CpuState, Eflags, SegAttr, Segment};
+use ringer_cpu::state::cr0;
+use ringer_cpu::{CpuState, Eflags, PagingRegs, SegAttr, Segment};
 use ringer_monitor::Monitor;
 
 const CASES: u64 = 300_000;
@@ -15,6 +17,8 @@ const SLOTS: u32 = 4096;
 /// Data segments of real mode lie in here.
 const DATA: u32 = 0x1_0000;
 const DATA_LEN: u32 = 0x6_0000;
+/// A page directory and a page table.
+const TABLES: u32 = 0x20_0000;
 /// Encoding indices of CS and SS.
 const CS: usize = 1;
 const SS: usize = 2;
@@ -298,18 +302,64 @@ fn code_segment(rng: &mut Rng, limits: &[u32], wide: bool) -> Segment {
     Segment { selector: 8, attr, base: 0, limit: rng.pick(limits) }
 }
 
+/// Programs that run in one memory.
+struct Batch {
+    programs: Vec<(World, Program)>,
+    /// CR0 with paging, or 0: then paging is off.
+    paging: u32,
+}
+
+impl Batch {
+    fn new(rng: &mut Rng) -> Self {
+        let write_protect = rng.pick(&[0, cr0::WP]);
+        let paging = if rng.below(3) == 0 { cr0::PE | cr0::PG | write_protect } else { 0 };
+        let programs = (0..SLOTS)
+            .map(|_| {
+                let world = match rng.pick(&WORLDS) {
+                    World::Real if paging != 0 => World::V86,
+                    world => world,
+                };
+                (world, generate(rng, world.bits()))
+            })
+            .collect();
+        Self { programs, paging }
+    }
+
+    /// Puts the programs, noise, and page tables into memory.
+    fn load(&self, rng: &mut Rng, monitor: &mut Monitor) {
+        monitor.flush_cache();
+        let noise: Vec<u8> = (0..CODE).map(|_| rng.byte()).collect();
+        assert!(monitor.memory_mut().write(0, &noise));
+        for (k, (_, program)) in self.programs.iter().enumerate() {
+            let at = u64::from(CODE + SLOT * k as u32);
+            assert!(monitor.memory_mut().write(at, &program.bytes));
+        }
+        // The first 4 MiB as they are; among the data, absent and read-only pages.
+        let directory = (TABLES + 0x1000) | 7;
+        assert!(monitor.memory_mut().write(u64::from(TABLES), &directory.to_le_bytes()));
+        for page in 0..1024u32 {
+            let data = (DATA..CODE).contains(&(page << 12));
+            let flags = match rng.below(12) {
+                0 if data => 0,
+                1 if data => 5,
+                _ => 7,
+            };
+            let at = u64::from(TABLES + 0x1000 + 4 * page);
+            assert!(monitor.memory_mut().write(at, &(page << 12 | flags).to_le_bytes()));
+        }
+    }
+}
+
 /// Runs all programs of a batch; the report of the first difference.
-fn run(
-    m: &mut Monitor,
-    rng: &mut Rng,
-    template: &CpuState,
-    batch: &[(World, Program)],
-) -> Option<String> {
-    for (k, (world, program)) in batch.iter().enumerate() {
+fn run(m: &mut Monitor, rng: &mut Rng, template: &CpuState, batch: &Batch) -> Option<String> {
+    m.set_paging(PagingRegs { cr0: batch.paging, cr3: TABLES, cr4: 0, efer: 0 });
+    for (k, (world, program)) in batch.programs.iter().enumerate() {
         let code = CODE + SLOT * k as u32;
         let state = m.state_mut();
         *state = *template;
         randomise(rng, *world, state, code);
+        state.cr0 |= batch.paging;
+        state.cr3 = TABLES;
         if program.repeats {
             // A REP over all of memory says no more than a short one.
             let high = if program.short { state.gpr[1] & 0xffff_0000 } else { 0 };
@@ -329,8 +379,8 @@ fn run(
         if let Some(report) = m.compare_here().unwrap() {
             let bytes = &program.bytes;
             return Some(format!(
-                "{world:?}, bytes {bytes:02x?}, segments {:x?}:\n{report}",
-                start.seg
+                "{world:?}, CR0 {:x}, bytes {bytes:02x?}, segments {:x?}:\n{report}",
+                start.cr0, start.seg
             ));
         }
     }
@@ -348,19 +398,8 @@ fn random_instructions_agree_in_16_bit_and_segmented_modes() {
     let template = *monitor.state_mut();
     let mut done = 0;
     while monitor.compared() < cases {
-        let batch: Vec<(World, Program)> = (0..SLOTS)
-            .map(|_| {
-                let world = rng.pick(&WORLDS);
-                (world, generate(&mut rng, world.bits()))
-            })
-            .collect();
-        monitor.flush_cache();
-        for (k, (_, program)) in batch.iter().enumerate() {
-            let at = u64::from(CODE + SLOT * k as u32);
-            assert!(monitor.memory_mut().write(at, &program.bytes));
-        }
-        let noise: Vec<u8> = (0..CODE).map(|_| rng.byte()).collect();
-        assert!(monitor.memory_mut().write(0, &noise));
+        let batch = Batch::new(&mut rng);
+        batch.load(&mut rng, &mut monitor);
         let failure = monitor.as_vcpu(|m| run(m, &mut rng, &template, &batch)).unwrap();
         if let Some(report) = failure {
             panic!("seed {seed}, batch from case {done}: {report}");
