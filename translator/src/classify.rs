@@ -1,4 +1,5 @@
-//! The one table: what happens to every instruction that the decoder can yield in 32-bit code.
+//! The one table: what happens to every instruction that the decoder can yield. (16-bit code has the
+//! same forms as 32-bit code.)
 //!
 //! In the terms of Popek and Goldberg, an instruction is *innocuous* (it runs as itself), it is
 //! *rewritten* (a short inline sequence does its work), or it is a *callout* (translated code leaves

@@ -1,11 +1,11 @@
 //! The block of memory that translated code and the monitor share, and the register convention.
 //!
-//! # Register convention of translated code (32-bit guests)
+//! # Register convention of translated code (16- and 32-bit guests)
 //! | host | holds |
 //! | --- | --- |
 //! | rax rcx rdx rbx rbp rsi rdi | guest EAX ECX EDX EBX EBP ESI EDI, zero-extended to 64 bits at every instruction boundary |
 //! | r12 | guest ESP, zero-extended |
-//! | r13 | target table of the running (window, mode): 4 bytes a guest EIP |
+//! | r13 | target table of the running (window, mode, CS base): 4 bytes a guest EIP |
 //! | r14 | base of the executable view of the translation cache |
 //! | r15 | this [`ExecContext`] |
 //! | r8-r11 | scratch within one guest instruction |

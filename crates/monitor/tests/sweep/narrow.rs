@@ -5,11 +5,11 @@
 
 use super::Form::{self, Ext, ExtImm, ExtImm8, Imm, Imm8, Plain, Rm, RmImm, RmImm8, String as Str};
 use super::{Rng, TABLE, immediate, machine};
-use ringer_cpu::state::cr0;
+use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{CpuState, Eflags, PagingRegs, SegAttr, Segment};
 use ringer_monitor::Monitor;
 
-const CASES: u64 = 300_000;
+const CASES: u64 = 200_000;
 /// Where the programs are, below the hole for video memory.
 const CODE: u32 = 0x8_0000;
 const SLOT: u32 = 32;
@@ -40,7 +40,7 @@ enum Tail {
 
 use Tail::{As, Frame, Offset, Word};
 
-/// Branches, the stack, and segment registers.
+/// Branches, the stack, segment registers, and operands of other units.
 #[rustfmt::skip]
 const MORE: &[(u16, u16, Tail)] = &[
     (0x70, 0x7f, As(Imm8)), (0xe0, 0xe3, As(Imm8)), (0xeb, 0xeb, As(Imm8)), (0xe8, 0xe9, As(Imm)),
@@ -53,6 +53,9 @@ const MORE: &[(u16, u16, Tail)] = &[
     (0x8e, 0x8e, As(Ext(3, 5))), (0xa0, 0xa3, Offset), (0xc8, 0xc8, Frame), (0xfa, 0xfb, As(Plain)),
     (0x8d, 0x8d, As(Rm)), (0xa4, 0xa7, As(Str)), (0xaa, 0xaf, As(Str)), (0xc4, 0xc5, As(Rm)),
     (0x0fb2, 0x0fb2, As(Rm)), (0x0fb4, 0x0fb5, As(Rm)),
+    // x87, MMX and SSE operands of 2 to 16 bytes
+    (0xd8, 0xdf, As(Rm)), (0x0f10, 0x0f17, As(Rm)), (0x0f28, 0x0f29, As(Rm)), (0x0f6e, 0x0f6f, As(Rm)),
+    (0x0f7e, 0x0f7f, As(Rm)), (0x0fe7, 0x0fe7, As(Rm)),
 ];
 
 /// One case's program and what it says about itself.
@@ -255,7 +258,10 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
         state.eflags |= Eflags::VM.bits() | iopl;
         state.cpl = 3;
     }
-    state.cr0 = if world == World::Real { 0 } else { 1 };
+    state.cr0 = if world == World::Real { 0 } else { cr0::PE };
+    state.cr4 = cr4::OSFXSR;
+    // All exceptions masked.
+    state.fpu.0[..2].copy_from_slice(&0x37f_u16.to_le_bytes());
     for k in 0..6 {
         state.seg[k] = match world {
             World::Real => real_segment(rng, 0),
