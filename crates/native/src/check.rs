@@ -26,6 +26,8 @@ pub struct Options {
     pub end: u64,
     /// 16-bit code, or 32-bit.
     pub bits: u32,
+    /// Instructions of a case at most.
+    pub length: u32,
     /// Use the pages under 64 KiB, if the host permits them.
     pub low: bool,
     /// Only rows whose form has this name.
@@ -179,10 +181,10 @@ impl Check {
     /// When the host fails us.
     pub fn run(mut self, mut progress: impl FnMut(u64) -> bool) -> Result<Summary, CheckError> {
         let all = u64::from(ALL_SLOTS);
-        let (first, end) = (self.options.first, self.options.end);
+        let Options { seed, bits, length, first, end, .. } = self.options;
         for generation in first / all..end.div_ceil(all) {
             let slots: Vec<Prepared> = (generation * all..(generation + 1) * all)
-                .filter_map(|n| Prepared::new(self.options.seed, n, &self.rows, self.options.bits))
+                .filter_map(|n| Prepared::new(seed, n, &self.rows, bits, length))
                 .collect();
             self.guests.monitor.flush_cache();
             for slot in &slots {
@@ -286,11 +288,11 @@ impl Check {
     /// Compares the outcomes of unit `k` of the exchange; the first difference makes a report.
     /// Whether its memory is to be compared too.
     fn judge_outcomes(&mut self, k: usize, unit: &Unit<'_>) -> bool {
-        let i = unit.slot.instruction();
         let mut memory_counts = true;
         for n in unit.range(k) {
             let wire = self.native.wire();
             let (input, host) = (wire.inputs[n], wire.outputs[n]);
+            let i = &unit.slot.ended_by(host.eip, host.trap == COMPLETED);
             self.summary.faults += u64::from(host.trap != COMPLETED);
             for (name, guest) in ["interp", "bt"].into_iter().zip(self.outcomes[n]) {
                 // Translated code does not keep the x87 pointers (ARCHITECTURE.md).
@@ -316,7 +318,7 @@ impl Check {
             }
         }
         // What PUSHA, ENTER and their like stored before they faulted is not compared.
-        let lone = unit.count == 1 && excuse::stores_in_parts(i);
+        let lone = unit.count == 1 && excuse::stores_in_parts(unit.slot.instruction());
         memory_counts && !(lone && self.native.wire().outputs[k * MAX_STATES].trap != COMPLETED)
     }
 
@@ -357,17 +359,19 @@ impl Check {
     }
 
     fn title(&self, slot: &Prepared) -> String {
-        let mut text = String::new();
-        NasmFormatter::new().format(slot.instruction(), &mut text);
-        let lock = if slot.case.illegal_lock { " (illegal LOCK)" } else { "" };
-        format!(
-            "seed {}, {} bits, slot {}, row {:?}: {:02x?} = {text}{lock}",
-            self.options.seed,
-            slot.bits,
+        let Options { seed, bits, length, .. } = self.options;
+        let mut out = format!(
+            "seed {seed}, {bits} bits, length {length}, slot {}, row {:?}:",
             slot.number,
-            slot.code_of(),
-            slot.case.bytes
-        )
+            slot.code_of()
+        );
+        for case in std::iter::once(&slot.case).chain(&slot.rest) {
+            let mut text = String::new();
+            NasmFormatter::new().format(&case.instruction, &mut text);
+            let lock = if case.illegal_lock { " (illegal LOCK)" } else { "" };
+            let _ = write!(out, " {:02x?} = {text}{lock};", case.bytes);
+        }
+        out
     }
 
     fn report(&mut self, slot: &Prepared, state: u32, name: &str, what: &str, n: usize) -> String {

@@ -206,6 +206,7 @@ mod tests {
             step: 0,
             next: 0x1002,
             cs: 0x23,
+            count: 1,
         }
     }
 

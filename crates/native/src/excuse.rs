@@ -3,7 +3,7 @@
 use crate::wire::{COMPLETED, Input, Output};
 use Mnemonic as M;
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind, Register};
-use ringer_casegen::Class;
+use ringer_casegen::{Case, Class};
 use ringer_cpu::exception::pf;
 
 /// Instruction forms that are not run natively.
@@ -289,6 +289,18 @@ fn address(i: &Instruction, input: &Input) -> u32 {
 #[must_use]
 pub fn branches(i: &Instruction) -> bool {
     !matches!(i.flow_control(), FlowControl::Next | FlowControl::Exception)
+}
+
+/// May stand among several: it goes on to the next, is excused for nothing that depends on the state
+/// before it, and sets neither TF nor AC.
+#[must_use]
+pub fn in_a_row(case: &Case) -> bool {
+    let i = &case.instruction;
+    let flags = matches!(i.mnemonic(), M::Popf | M::Popfd | M::Ldmxcsr);
+    let hint =
+        matches!(i.code(), Code::Reservednop_rm16_r16_0F0D | Code::Reservednop_rm32_r32_0F0D);
+    let plain = i.flow_control() == FlowControl::Next && !case.illegal_lock && !case.overlong;
+    plain && !flags && !hint && !runs_alone(i)
 }
 
 /// A single-step trap would show in the result, or come in its middle.

@@ -174,6 +174,7 @@ impl Guests {
         let raised = loop {
             match self.interp.execute(&mut s, &mut self.ram) {
                 Ok(Outcome::Partial) => {}
+                Ok(_) if input.count > 1 && s.eip != input.next => {}
                 Ok(_) => break None,
                 Err(exception) => break Some(exception),
             }
@@ -219,12 +220,20 @@ impl Running<'_> {
         let s = self.monitor.state_mut();
         *s = *self.template;
         load(s, input);
-        let (raised, translated) = match self.monitor.run_once()? {
-            Once::NotTranslated => (self.monitor.interpret_once(), false),
-            Once::Ended => (None, true),
-            Once::Raised(exception) => (Some(exception), true),
+        let mut some_translated = false;
+        let raised = loop {
+            let (raised, translated) = match self.monitor.run_once()? {
+                Once::NotTranslated => (self.monitor.interpret_once(), false),
+                Once::Ended => (None, true),
+                Once::Raised(exception) => (Some(exception), true),
+            };
+            some_translated |= translated;
+            let more = input.count > 1 && self.monitor.state().eip != input.next;
+            if raised.is_some() || !more {
+                break raised;
+            }
         };
-        Ok((output(self.monitor.state(), raised), translated))
+        Ok((output(self.monitor.state(), raised), some_translated))
     }
 
     /// Copies `contents` to the writable pages.

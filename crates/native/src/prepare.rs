@@ -2,10 +2,10 @@
 
 use crate::excuse;
 use crate::layout::{
-    ALL_SLOTS, CODE, CS16, CS32, PAGE, SLOTS, STACK, TARGETS, WRITABLE_LEN, slot_at, tail,
+    ALL_SLOTS, CODE, CS16, CS32, PAGE, SLOT, SLOTS, STACK, TARGETS, WRITABLE_LEN, slot_at, tail,
 };
 use crate::wire::{Input, POOL};
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, Register};
 use ringer_casegen::aim::{aim, aim_stack, uses_stack};
 use ringer_casegen::{Case, Class, Rng, Row, Shape, generate, rows, values};
 use ringer_cpu::{CpuModel, Eflags, FpuImage};
@@ -17,8 +17,10 @@ pub struct Prepared {
     pub number: u64,
     /// Index of its row.
     pub row: usize,
-    /// The instruction.
+    /// The instruction, or the first of several.
     pub case: Case,
+    /// What follows it in the slot.
+    pub rest: Vec<Case>,
     /// Its linear address.
     pub at: u32,
     /// 16 or 32.
@@ -47,10 +49,10 @@ pub fn pool(seed: u64) -> Box<[u8; POOL]> {
 }
 
 impl Prepared {
-    /// Slot `number` of the run with `seed`, over `rows` of `bits`-bit code. `None` when the row does
-    /// not fit there.
+    /// Slot `number` of the run with `seed`, over `rows` of `bits`-bit code, with up to `length`
+    /// instructions. `None` when the row does not fit there.
     #[must_use]
-    pub fn new(seed: u64, number: u64, rows: &[Row], bits: u32) -> Option<Self> {
+    pub fn new(seed: u64, number: u64, rows: &[Row], bits: u32, length: u32) -> Option<Self> {
         let mut rng = Rng::of_case(seed, number);
         let n = (number % u64::from(ALL_SLOTS)) as u32;
         // Consecutive slots have different rows, and a row does not always meet the same place.
@@ -78,15 +80,36 @@ impl Prepared {
                     .decode();
         }
         let memory = rng.below((POOL - WRITABLE_LEN) as u32) & !15;
-        Some(Self { number, row, case, at, bits, memory, past })
+        let rest =
+            if n < SLOTS { follow(&mut rng, rows, &mut shape, &case, length) } else { vec![] };
+        Some(Self { number, row, case, rest, at, bits, memory, past })
     }
 
     /// The bytes at its offset: the instruction and what brings the thread back.
     #[must_use]
     pub fn code(&self) -> Vec<u8> {
         let mut out = self.case.bytes.clone();
+        out.extend(self.rest.iter().flat_map(|case| &case.bytes));
         out.extend(tail(self.bits));
         out
+    }
+
+    /// Bytes of the instructions.
+    fn len(&self) -> u32 {
+        (self.case.bytes.len() + self.rest.iter().map(|case| case.bytes.len()).sum::<usize>())
+            as u32
+    }
+
+    /// The instruction that ended a case at offset `eip`, for the judgement of what it left behind:
+    /// of several that completed none.
+    #[must_use]
+    pub fn ended_by(&self, eip: u32, completed: bool) -> Instruction {
+        if self.rest.is_empty() {
+            return self.case.instruction;
+        }
+        let all = std::iter::once(&self.case).chain(&self.rest).map(|case| case.instruction);
+        let mut here = all.filter(|i| !completed && i.ip32() == eip);
+        here.next().unwrap_or_default()
     }
 
     /// The `n`th state that it runs with.
@@ -98,6 +121,13 @@ impl Prepared {
         gpr[4] = stack_pointer(&mut rng);
         if (i.has_rep_prefix() || i.has_repne_prefix()) && !rng.one_in(8) {
             gpr[1] = rng.below(24);
+        }
+        if !self.rest.is_empty() {
+            for register in [0, 1, 2, 3, 5, 6, 7] {
+                if rng.below(4) != 0 {
+                    gpr[register] = target(&mut rng);
+                }
+            }
         }
         if rng.below(16) != 0 {
             let target = target(&mut rng);
@@ -112,8 +142,8 @@ impl Prepared {
         }
         let step = excuse::branches(i)
             || self.past == Some(0)
-            || (rng.one_in(32) && !excuse::not_steppable(i));
-        let ac = if rng.one_in(64) { Eflags::AC.bits() } else { 0 };
+            || (self.rest.is_empty() && rng.one_in(32) && !excuse::not_steppable(i));
+        let ac = if self.rest.is_empty() && rng.one_in(64) { Eflags::AC.bits() } else { 0 };
         let eip = self.at - code_base(self.bits);
         let mut fpu = values::fpu(&mut rng);
         pointers(&mut rng, &mut fpu);
@@ -123,8 +153,9 @@ impl Prepared {
             eflags: values::eflags(&mut rng) | ac,
             eip,
             step: u32::from(step),
-            next: eip + self.case.bytes.len() as u32,
+            next: eip + self.len(),
             cs: u32::from(if self.bits == 16 { CS16 } else { CS32 }),
+            count: 1 + self.rest.len() as u32,
         }
     }
 
@@ -139,6 +170,33 @@ impl Prepared {
     pub fn instruction(&self) -> &Instruction {
         &self.case.instruction
     }
+}
+
+/// Up to `length` - 1 more instructions behind `first`, as many as the slot holds.
+fn follow(rng: &mut Rng, rows: &[Row], shape: &mut Shape, first: &Case, length: u32) -> Vec<Case> {
+    let mut rest = Vec::new();
+    if length < 2 || !excuse::in_a_row(first) {
+        return rest;
+    }
+    let mut room = SLOT as usize - tail(shape.bitness).len() - first.bytes.len();
+    shape.eip += first.bytes.len() as u32;
+    for _ in 1..length {
+        let row = rows[rng.below(rows.len() as u32) as usize];
+        let Some(case) = generate(rng, row.code, shape) else { continue };
+        if excuse::in_a_row(&case) && case.bytes.len() <= room && is_near(&case.instruction) {
+            room -= case.bytes.len();
+            shape.eip += case.bytes.len() as u32;
+            rest.push(case);
+        }
+    }
+    rest
+}
+
+/// With registers that point into the data pages its memory operand mostly lies there.
+fn is_near(i: &Instruction) -> bool {
+    let distance = i.memory_displacement32() as i32;
+    i.memory_base() == Register::None
+        || (i.memory_index() == Register::None && distance.unsigned_abs() < 256)
 }
 
 /// The base of the code segment.

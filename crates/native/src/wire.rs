@@ -31,6 +31,8 @@ pub struct Input {
     pub next: u32,
     /// Selector of the code segment.
     pub cs: u32,
+    /// Instructions up to `next`.
+    pub count: u32,
 }
 
 /// No trap: the instruction completed.

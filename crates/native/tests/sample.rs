@@ -7,27 +7,32 @@ const CASES: u64 = 1_000_000;
 
 #[test]
 fn both_engines_agree_with_the_hosts_processor_on_32_bit_code() {
-    run(32, true, CASES);
+    run(32, 1, true, CASES);
 }
 
 #[test]
 fn both_engines_agree_with_the_hosts_processor_on_16_bit_code() {
-    run(16, true, CASES / 2);
+    run(16, 1, true, CASES / 4);
+}
+
+#[test]
+fn both_engines_agree_with_the_hosts_processor_on_several_instructions() {
+    run(32, 5, true, CASES / 4);
 }
 
 #[test]
 fn a_host_that_forbids_low_pages_judges_too() {
-    run(32, false, CASES / 20);
+    run(32, 1, false, CASES / 20);
 }
 
-fn run(bits: u32, low: bool, cases: u64) {
+fn run(bits: u32, length: u32, low: bool, cases: u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
     let seed: u64 = number("RINGER_SEED").unwrap_or(0x5eed_2026);
     let cases: u64 = number("RINGER_CASES").unwrap_or(cases);
     let share = cases as f64 / 1e6;
     println!("hostcheck: seed {seed}, {bits} bits, {cases} cases, {share}% of the long run");
     let end = cases.div_ceil(u64::from(check::STATES));
-    let options = Options { seed, first: 0, end, bits, low, row: None, most: 3 };
+    let options = Options { seed, first: 0, end, bits, length, low, row: None, most: 3 };
     let check = match Check::new(options) {
         Ok(check) => check,
         Err(CheckError::Native(e @ (NativeError::Pages | NativeError::Died { .. }))) => {

@@ -19,6 +19,9 @@ struct Args {
     /// 16-bit code (in a segment with a base) or 32-bit.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=32))]
     bits: u32,
+    /// Instructions of a case: from one up to this many, in one block.
+    #[arg(long, default_value_t = 1)]
+    length: u32,
     /// Do without the pages under 64 KiB, as on hosts whose vm.mmap_min_addr forbids them.
     #[arg(long)]
     no_low_pages: bool,
@@ -96,6 +99,7 @@ fn run(args: &Args) -> Result<bool, CheckError> {
             first: first + t * share,
             end: (first + (t + 1) * share).min(end),
             bits: if args.bits < 32 { 16 } else { 32 },
+            length: args.length,
             low: !args.no_low_pages,
             row: args.row.clone(),
             most: args.most,
