@@ -162,6 +162,10 @@ pub struct VerifyArgs {
     /// The machine, and one more guest if an option names it.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Begin to compare when the guest has sent this text on its first serial port; until then run
+    /// by binary translation (verified all the same)
+    #[arg(long, value_name = "TEXT")]
+    pub from: Option<String>,
     /// Write the reports to this file too, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

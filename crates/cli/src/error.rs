@@ -23,6 +23,14 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing was compared.
+    #[error("--from {text:?}: the guest never sent that, so nothing was compared ({end})")]
+    NeverFrom {
+        /// The text.
+        text: String,
+        /// How the run ended.
+        end: String,
+    },
     /// More than one initrd for Linux.
     #[error("--kernel takes one --initrd only")]
     ManyInitrds,
@@ -81,6 +89,7 @@ impl CliError {
         match self {
             Self::BootSource
             | Self::NoGuest
+            | Self::NeverFrom { .. }
             | Self::Read { .. }
             | Self::ManyInitrds
             | Self::NoUse { .. }

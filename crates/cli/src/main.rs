@@ -16,6 +16,7 @@ mod serial;
 mod signals;
 mod suite;
 mod terminal;
+mod trigger;
 mod verify;
 
 use args::{Cli, Command};

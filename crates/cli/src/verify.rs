@@ -6,9 +6,11 @@ use crate::error::CliError;
 use crate::report::JsonFile;
 use crate::run::{Lines, drive};
 use crate::serial::SerialSpec;
+use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringer_machine::{
-    Checks, Engine, Exit, Machine, MachineConfig, Profile, Remote, TranslatorOptions, status,
+    Checks, ClockKind, Engine, Exit, Machine, MachineConfig, Profile, Remote, TranslatorOptions,
+    status,
 };
 use serde::Serialize;
 use std::fmt;
@@ -98,7 +100,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
     let mut reports = Vec::new();
     let mut worst = status::POWER_OFF;
     for (name, guest) in &guests {
-        let (report, status) = one(name, guest, guests.len() > 1)?;
+        let (report, status) = one(name, guest, args.from.as_deref(), guests.len() > 1)?;
         worst = worst.max(status);
         print(&report)?;
         reports.push(report);
@@ -148,12 +150,18 @@ fn recognised(path: &Path, run: &RunArgs) -> Result<RunArgs, CliError> {
 }
 
 /// Runs one guest; its report and the process's exit status.
-fn one(name: &str, args: &RunArgs, many: bool) -> Result<(Report, u8), CliError> {
+fn one(
+    name: &str,
+    args: &RunArgs,
+    from: Option<&str>,
+    many: bool,
+) -> Result<(Report, u8), CliError> {
     let source = args.source()?;
     let config = args.machine(true)?;
     let options = config.options | TranslatorOptions::VERIFY;
-    let engine = Engine::Lockstep;
-    let config = MachineConfig { engine, options, no_reboot: true, ..config };
+    let engine = if from.is_some() { Engine::Bt } else { Engine::Lockstep };
+    let clock = ClockKind::Virtual;
+    let config = MachineConfig { engine, clock, options, no_reboot: true, ..config };
     let limit = config.max_instructions;
     // Consoles of several guests in a row would drown the reports.
     let serial = match &args.serial {
@@ -161,13 +169,23 @@ fn one(name: &str, args: &RunArgs, many: bool) -> Result<(Report, u8), CliError>
         other => other,
     };
     let lines = Lines::open(serial, &args.debugcon)?;
-    let mut machine = Machine::new(config, &source, lines.sinks())?;
+    let trigger = Trigger::default();
+    let sinks = match from {
+        Some(text) => trigger.watch(text, lines.sinks()),
+        None => lines.sinks(),
+    };
+    let mut machine = Machine::new(config, &source, sinks)?;
+    trigger.arm(machine.remote());
     let stdio = *serial == SerialSpec::Stdio;
     let progress = (!stdio).then(|| Progress::start(name, limit, machine.remote()));
     let started = Instant::now();
     let exit = drive(&mut machine, &lines, stdio);
     drop(progress);
     let exit = exit?;
+    if let Some(text) = from.filter(|_| !trigger.seen()) {
+        let text = text.to_owned();
+        return Err(CliError::NeverFrom { text, end: exit.to_string() });
+    }
     let status = match exit {
         Exit::Difference(_) | Exit::Refused(_) | Exit::Quit => exit.status(),
         _ => status::POWER_OFF,
@@ -214,7 +232,7 @@ impl Report {
                 not_checked: NOT_CHECKED,
             },
             efficiency: Efficiency {
-                host_percent: share(checks.compared, 100.0),
+                host_percent: profile.translated_percent,
                 callouts: profile.callouts,
                 callouts_per_thousand: share(profile.callouts, 1000.0),
                 top_callouts: profile.hot_callouts.clone(),

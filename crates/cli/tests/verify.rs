@@ -58,6 +58,22 @@ fn one_guest_has_its_console_and_its_own_status_does_not_count() {
 }
 
 #[test]
+fn comparing_begins_where_the_guest_says() {
+    let files = Files::new();
+    let count = [0xb9, 0xe8, 0x03, 0, 0, 0x01, 0xc8, 0xe2, 0xfc];
+    let code = [&count[..], &print(b'g'), &print(b'o'), &count, &debug_exit(0)].concat();
+    let kernel = files.write("twice.bin", &flat(&code));
+    let json = files.path("report.json");
+    let [kernel, json] = [&kernel, &json].map(|p| p.to_str().expect("UTF-8"));
+    let output = verify(&[kernel, "--debug-exit", "--from", "go", "--json", json]);
+    assert_eq!(status(&output), 0, "{}", errors(&output));
+    let reports: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let compared = reports[0]["equivalence"]["instructions_compared"].as_u64().unwrap();
+    assert!((2000..2100).contains(&compared), "half of the guest's instructions: {compared}");
+    assert_line(&verify(&[kernel, "--debug-exit", "--from", "gone"]), 2, "gone");
+}
+
+#[test]
 fn wrong_guests_are_told_in_one_line() {
     assert_line(&verify(&[]), 2, "name a guest");
     assert_line(&verify(&["/nowhere/kernel"]), 2, "/nowhere/kernel");

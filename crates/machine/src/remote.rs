@@ -45,6 +45,13 @@ impl Remote {
         self.lock().kicker.as_ref().map_or(0, Kicker::retired)
     }
 
+    /// Asks for lockstep from here on (see [`Kicker::compare`]); a reboot forgets it.
+    pub fn compare(&self) {
+        if let Some(kicker) = &self.lock().kicker {
+            kicker.compare();
+        }
+    }
+
     /// Ends the run with [`crate::Exit::Quit`].
     pub fn quit(&self) {
         let mut shared = self.lock();

@@ -66,6 +66,7 @@ impl Monitor {
         }
         let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
         let id = self.bt.cache.insert(key, &t)?;
+        self.bt.guard.placed(id);
         if let Some(dump) = &self.bt.jitdump {
             jitdump::note(dump, base, &t.host, linear);
         }
@@ -88,6 +89,7 @@ impl Monitor {
     /// Evicts the whole translation cache.
     pub fn flush_cache(&mut self) {
         self.bt.pending_link = None;
+        self.bt.guard.flushed();
         for frame in self.bt.cache.flush() {
             self.env.mmu.set_code_page(frame, false);
         }

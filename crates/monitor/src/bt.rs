@@ -87,21 +87,7 @@ pub(crate) enum Found {
 
 impl Bt {
     pub(crate) fn new(cfg: &MonitorConfig) -> Result<Self, MonitorError> {
-        let mut options = cfg.options;
-        if cfg.profile {
-            options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
-        }
-        let lockstep = cfg.engine == crate::Engine::Lockstep;
-        if cfg.clock == crate::ClockKind::Virtual {
-            options |= TranslatorOptions::COUNT;
-            if !lockstep {
-                options |= TranslatorOptions::BUDGET;
-            }
-        }
-        if lockstep {
-            // Every block must come back, to be compared.
-            options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
-        }
+        let options = options_of(cfg);
         let features = cfg.model.features();
         let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)
             .map_err(|e| MonitorError::Windows(e.to_string()))?;
@@ -110,7 +96,7 @@ impl Bt {
             windows,
             translator: Translator::new(options, features),
             options,
-            heat: Heat::new(if lockstep { 1 } else { HOT }),
+            heat: heat_of(cfg),
             selected: None,
             gs_base: 0,
             pending_link: None,
@@ -121,6 +107,16 @@ impl Bt {
             dispatched: 0,
             guard: Guard::new(options, cfg, features),
         })
+    }
+
+    /// From now on blocks are made for `cfg`'s engine; the cache was flushed.
+    pub(crate) fn change_engine(&mut self, cfg: &MonitorConfig) {
+        self.options = options_of(cfg);
+        self.translator = Translator::new(self.options, cfg.model.features());
+        self.heat = heat_of(cfg);
+        let checks = self.guard.checks;
+        self.guard = Guard::new(self.options, cfg, cfg.model.features());
+        self.guard.checks = checks;
     }
 
     pub(crate) fn cache_base(&self) -> u64 {
@@ -191,6 +187,29 @@ impl Bt {
         p.windows_created = w.windows_created;
         p.windows_evicted = w.windows_evicted;
     }
+}
+
+fn options_of(cfg: &MonitorConfig) -> TranslatorOptions {
+    let mut options = cfg.options;
+    if cfg.profile {
+        options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
+    }
+    let lockstep = cfg.engine == crate::Engine::Lockstep;
+    if cfg.clock == crate::ClockKind::Virtual {
+        options |= TranslatorOptions::COUNT;
+        if !lockstep {
+            options |= TranslatorOptions::BUDGET;
+        }
+    }
+    if lockstep {
+        // Every block must come back, to be compared.
+        options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+    }
+    options
+}
+
+fn heat_of(cfg: &MonitorConfig) -> Heat {
+    Heat::new(if cfg.engine == crate::Engine::Lockstep { 1 } else { HOT })
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
@@ -339,7 +358,7 @@ impl Monitor {
 
     /// Runs translated code from `pc` until it has to come back for good.
     pub(crate) fn run_block(&mut self, pc: u64) -> Result<(), MonitorError> {
-        self.prepare_entry();
+        self.prepare_entry(true);
         self.bt.dispatched += 1;
         let entry = self.bt.cache.entry();
         let row = self.env.io.ledger.switch(Row::Translated);
@@ -351,10 +370,11 @@ impl Monitor {
         self.take_exits()
     }
 
-    /// Everything that translated code expects to find.
-    pub(crate) fn prepare_entry(&mut self) {
+    /// Everything that translated code expects to find; the guest's FPU state only when `fpu` says
+    /// that it is used.
+    pub(crate) fn prepare_entry(&mut self, fpu: bool) {
         self.context.load_flags();
-        if !self.context.cpu.fpu_in_host {
+        if fpu && !self.context.cpu.fpu_in_host {
             fpu::release(&mut self.context.cpu);
         }
         if self.bt.gs_base != self.context.window_base {

@@ -55,9 +55,14 @@ pub(crate) struct Guard {
     /// run without lockstep, which is verified too.
     plain: Option<Translator>,
     pub(crate) checks: Checks,
+    /// Blocks, by number, that leave the FPU alone: what the verifier said of the last one placed
+    /// and of those before it since the last flush.
+    integer: Vec<bool>,
+    last: bool,
 }
 
 impl Guard {
+    /// The verifier for blocks made with `options`.
     pub(crate) fn new(options: TranslatorOptions, cfg: &MonitorConfig, features: Features) -> Self {
         let lockstep = cfg.engine == Engine::Lockstep;
         let on = cfg!(debug_assertions) || options.contains(TranslatorOptions::VERIFY) || lockstep;
@@ -66,7 +71,25 @@ impl Guard {
             verifier: on.then(Verifier::new),
             plain: plain.then(|| Translator::new(cfg.options, features)),
             checks: Checks::default(),
+            integer: Vec::new(),
+            last: false,
         }
+    }
+
+    /// Block `id` is the translation that was verified last.
+    pub(crate) fn placed(&mut self, id: BlockId) {
+        self.integer.resize(id as usize, false);
+        self.integer.push(std::mem::take(&mut self.last));
+    }
+
+    /// Block numbers begin anew.
+    pub(crate) fn flushed(&mut self) {
+        self.integer.clear();
+    }
+
+    /// Whether block `id` was proved to leave the FPU's state alone.
+    pub(crate) fn is_integer(&self, id: BlockId) -> bool {
+        self.integer.get(id as usize).copied().unwrap_or(false)
     }
 }
 
@@ -86,10 +109,11 @@ impl Monitor {
         target: &Target,
         t: &Translation,
     ) -> bool {
-        let Guard { verifier: Some(verifier), plain, checks } = &mut self.bt.guard else {
+        let Guard { verifier: Some(verifier), plain, checks, last, .. } = &mut self.bt.guard else {
             return true;
         };
         let other = plain.as_mut().map(|p| p.translate(source, mode, target, 0));
+        *last = true;
         for t in [Some(t), other.as_ref()].into_iter().flatten() {
             let subject = Subject {
                 host: &t.host,
@@ -99,7 +123,10 @@ impl Monitor {
                 exits: &t.exits,
             };
             match verifier.check(&subject, &|_| false) {
-                Ok(n) => checks.host_instructions_verified += u64::from(n),
+                Ok(v) => {
+                    checks.host_instructions_verified += u64::from(v.instructions);
+                    *last &= v.integer;
+                }
                 Err(refusal) => {
                     checks.refusals += 1;
                     let guest = ringer_translator::disasm_guest(

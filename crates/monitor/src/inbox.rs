@@ -2,7 +2,7 @@
 
 use crate::signals::KickTarget;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -19,6 +19,8 @@ struct Shared {
     arrived: Condvar,
     /// Guest instructions so far, as of the last look at the mail.
     retired: AtomicU64,
+    /// Somebody wants the engines compared from now on.
+    compare: AtomicBool,
 }
 
 impl Shared {
@@ -48,6 +50,12 @@ impl Kicker {
     #[must_use]
     pub fn retired(&self) -> u64 {
         self.0.retired.load(Ordering::Relaxed)
+    }
+
+    /// Asks for lockstep from the next look at the mail on: right after the instruction at hand when
+    /// a device calls this while it is accessed. Only a run with a virtual clock follows.
+    pub fn compare(&self) {
+        self.0.compare.store(true, Ordering::Relaxed);
     }
 
     /// Asks the run to end with [`crate::RunEnd::Quit`].
@@ -90,6 +98,12 @@ impl Inbox {
     /// Lets other threads know how far the guest is.
     pub fn tell(&self, retired: u64) {
         self.0.retired.store(retired, Ordering::Relaxed);
+    }
+
+    /// Whether lockstep was asked for.
+    #[must_use]
+    pub fn wants_comparison(&self) -> bool {
+        self.0.compare.load(Ordering::Relaxed)
     }
 
     /// Takes at most `max` serial bytes, and tells whether the end was asked for.

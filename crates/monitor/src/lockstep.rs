@@ -201,7 +201,8 @@ impl Monitor {
         // A kick from before must not keep the block from running; it is served after it.
         let mut kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
-        self.prepare_entry();
+        // Loading and saving the FPU's state takes longer than most blocks.
+        self.prepare_entry(!self.bt.guard.is_integer(id));
         self.bt.dispatched += 1;
         let eip = self.context.cpu.eip;
         let entry = self.bt.cache.entry();

@@ -208,6 +208,9 @@ impl Monitor {
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
         self.inbox.tell(self.env.io.clock.retired);
+        if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
+            self.start_lockstep();
+        }
         let (bytes, quit) = self.inbox.take(SERIAL_CHUNK);
         let now = self.env.io.clock.now();
         self.serial_full = false;
@@ -228,6 +231,15 @@ impl Monitor {
         self.arm_timer();
         self.env.io.ledger.switch(row);
         Ok(())
+    }
+
+    /// Goes on in lockstep, when the clock is virtual and so does not care.
+    fn start_lockstep(&mut self) {
+        if self.env.io.clock.is_virtual() {
+            self.cfg.engine = Engine::Lockstep;
+            self.flush_cache();
+            self.bt.change_engine(&self.cfg);
+        }
     }
 
     fn take_events(&mut self) -> Result<(), MonitorError> {

@@ -16,7 +16,7 @@ pub mod memory;
 pub mod stubs;
 pub mod targets;
 
-use crate::verify::{Refusal, Subject, Verifier};
+use crate::verify::{Refusal, Subject, Verified, Verifier};
 use crate::{DirectExit, StubAddresses, Translation};
 use blocks::{Block, BlockId, BlockKey, Registry, Site};
 use enter::Entry;
@@ -306,7 +306,7 @@ impl CodeCache {
     ///
     /// # Errors
     /// What it breaks.
-    pub fn verify(&self, id: BlockId, verifier: &mut Verifier) -> Result<u32, Refusal> {
+    pub fn verify(&self, id: BlockId, verifier: &mut Verifier) -> Result<Verified, Refusal> {
         let block = self.block(id);
         let sites = &self.registry.sites[block.sites.start as usize..block.sites.end as usize];
         let numbers = block.sites.clone();

@@ -100,6 +100,15 @@ pub enum Rule {
     Map,
 }
 
+/// What a verified block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Host instructions in it.
+    pub instructions: u32,
+    /// None of them uses the x87, MMX or SSE state.
+    pub integer: bool,
+}
+
 /// Why a block was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Refusal {
@@ -141,8 +150,7 @@ impl Verifier {
         Self { info: InstructionInfoFactory::new() }
     }
 
-    /// Verifies one block; `entry` says of a host address whether a block begins there. Returns how
-    /// many host instructions it has.
+    /// Verifies one block; `entry` says of a host address whether a block begins there.
     ///
     /// # Errors
     /// The first instruction, in the order of addresses, that breaks a rule.
@@ -150,7 +158,7 @@ impl Verifier {
         &mut self,
         subject: &Subject<'_>,
         entry: &dyn Fn(u64) -> bool,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<Verified, Refusal> {
         walk::Walk::new(subject, entry, &mut self.info).run()
     }
 }

@@ -1,7 +1,7 @@
 //! The verifier against escapes made by hand, against every mutation that a random sweep finds, and
 //! against the translator's own blocks, where it must stay silent.
 
-use super::{Refusal, Rule, Subject, Verifier, lists};
+use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
 use crate::context::ExecContext;
 use crate::listing::listing;
 use crate::{MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions};
@@ -31,17 +31,15 @@ fn jump_to(at: usize, target: u64) -> Vec<u8> {
 }
 
 /// Verifies `code` followed by a way out.
-fn verdict(code: &[u8]) -> Result<u32, Refusal> {
+fn verdict(code: &[u8]) -> Result<Verified, Refusal> {
     let mut host = code.to_vec();
     host.extend(leave(host.len()));
     bare(&host, &[0])
 }
 
-fn bare(host: &[u8], map: &[u32]) -> Result<u32, Refusal> {
-    let map: Vec<_> = map
-        .iter()
-        .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, shadow: false })
-        .collect();
+fn bare(host: &[u8], map: &[u32]) -> Result<Verified, Refusal> {
+    let map: Vec<_> =
+        map.iter().map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, shadow: false }).collect();
     let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[] };
     Verifier::new().check(&subject, &|address| address == BASE + 0x5000)
 }
@@ -84,9 +82,13 @@ fn the_approved_forms_pass() {
     // mov r8d, eax; mov r9d, [r13+r8*4]; lea r9, [r9+r14]; jmp r9
     let lookup =
         [0x41, 0x89, 0xc0, 0x47, 0x8b, 0x4c, 0x85, 0x00, 0x4f, 0x8d, 0x0c, 0x31, 0x41, 0xff, 0xe1];
-    assert_eq!(bare(&lookup, &[0, 3]).unwrap(), 4);
-    assert_eq!(bare(&jump_to(0, BASE + 0x5000), &[0]).unwrap(), 1, "another block's entry");
-    assert_eq!(bare(&jump_to(0, BASE), &[0]).unwrap(), 1, "its own entry");
+    assert_eq!(bare(&lookup, &[0, 3]).unwrap().instructions, 4);
+    assert_eq!(
+        bare(&jump_to(0, BASE + 0x5000), &[0]).unwrap().instructions,
+        1,
+        "another block's entry"
+    );
+    assert_eq!(bare(&jump_to(0, BASE), &[0]).unwrap().instructions, 1, "its own entry");
 }
 
 fn eip() -> usize {
@@ -280,6 +282,22 @@ fn no_listed_form_has_operands_of_64_bits_or_changes_control() {
     }
 }
 
+#[test]
+fn it_knows_which_blocks_use_the_fpu() {
+    let integer = |code: &[u8]| verdict(code).unwrap().integer;
+    assert!(integer(&[0x01, 0xc8]) && integer(&[0xe3, 0x00]));
+    let fpu: [&[u8]; 5] = [
+        &[0xd9, 0xe8],
+        &[0x9b],
+        &[0x0f, 0xfc, 0xc1],
+        &[0x66, 0x0f, 0x6e, 0xc0],
+        &[0x65, 0x67, 0x0f, 0xae, 0x5b, 0x08],
+    ];
+    for code in fpu {
+        assert!(!integer(code), "{code:02x?}");
+    }
+}
+
 struct Rng(u64);
 
 impl Rng {
@@ -341,7 +359,7 @@ fn block(rng: &mut Rng) -> Translation {
     crate::translate(&source, mode, options, Features::all(), &target, 0)
 }
 
-fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<u32, Refusal> {
+fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verified, Refusal> {
     let subject = Subject { host, base: BASE, stubs: &STUBS, map: &t.map, exits: &t.exits };
     verifier.check(&subject, &|_| false)
 }
@@ -355,7 +373,7 @@ fn the_translators_own_blocks_pass() {
         let t = block(&mut rng);
         blocks += u32::from(t.instrs > 0);
         match check(&mut verifier, &t, &t.host) {
-            Ok(n) => instructions += u64::from(n),
+            Ok(v) => instructions += u64::from(v.instructions),
             Err(r) => panic!("{r}\n{}", listing(&t.host, BASE)),
         }
     }

@@ -2,9 +2,9 @@
 
 use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, VEX, WIDE, WINDOW_BASE};
 use super::state::{State, Value, is_anchor, is_scratch};
-use super::{Refusal, Rule, Subject};
+use super::{Refusal, Rule, Subject, Verified};
 use iced_x86::{
-    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
+    Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
     InstructionInfo, InstructionInfoFactory, Mnemonic, NasmFormatter, OpAccess, OpKind, Register,
 };
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Refused,
-    Plain,
+    Plain { integer: bool },
     String,
     Branch(u8),
     Wide,
@@ -37,7 +37,7 @@ fn kind_of(code: Code) -> Kind {
     } else if let Some((_, len)) = BRANCHES.iter().find(|(c, _)| *c == code) {
         Kind::Branch(*len as u8)
     } else if is_plain(code) {
-        Kind::Plain
+        Kind::Plain { integer: is_integer(code) }
     } else {
         Kind::Refused
     }
@@ -51,6 +51,12 @@ pub(super) fn is_plain(code: Code) -> bool {
     };
     let harmless = form.mode64() && !form.is_privileged() && form.operand_size() != 64;
     listed && harmless && !string && code.flow_control() == FlowControl::Next
+}
+
+fn is_integer(code: Code) -> bool {
+    use CpuidFeature as F;
+    let fpu = [F::FPU, F::FPU287, F::FPU387, F::MMX, F::SSE, F::SSE2, F::SSE3];
+    !code.cpuid_features().iter().any(|feature| fpu.contains(feature))
 }
 
 fn is_string_operand(code: Code, k: u32) -> bool {
@@ -71,6 +77,8 @@ pub(super) struct Walk<'a> {
     rel32: Vec<u32>,
     /// Entries of the map seen so far.
     mapped: usize,
+    /// No instruction so far used the FPU's state.
+    integer: bool,
 }
 
 type Verdict<T = ()> = Result<T, Rule>;
@@ -89,22 +97,23 @@ impl<'a> Walk<'a> {
             pending: Vec::new(),
             rel32: Vec::new(),
             mapped: 0,
+            integer: true,
         }
     }
 
-    /// Walks the block; the number of its host instructions.
-    pub fn run(mut self) -> Result<u32, Refusal> {
+    /// Walks the block.
+    pub fn run(mut self) -> Result<Verified, Refusal> {
         let subject = *self.subject;
         let options = DecoderOptions::NONE;
         let mut decoder = Decoder::with_ip(64, subject.host, subject.base, options);
         let mut i = Instruction::default();
-        let mut count = 0;
+        let mut instructions = 0;
         while decoder.can_decode() {
             let offset = decoder.position() as u32;
             decoder.decode_out(&mut i);
             let end = decoder.position() as u32;
             self.instruction(&i, offset, end).map_err(|rule| refusal(&i, offset, rule))?;
-            count += 1;
+            instructions += 1;
         }
         let len = subject.host.len() as u32;
         let last = |rule| refusal(&i, len, rule);
@@ -118,7 +127,7 @@ impl<'a> Walk<'a> {
         if self.mapped != subject.map.len() || !exits_right {
             return Err(last(Rule::Map));
         }
-        Ok(count)
+        Ok(Verified { instructions, integer: self.integer })
     }
 
     fn instruction(&mut self, i: &Instruction, offset: u32, end: u32) -> Verdict {
@@ -135,12 +144,13 @@ impl<'a> Walk<'a> {
             return Err(Rule::Instruction);
         }
         prefixes(i)?;
+        self.integer &= !matches!(kind, Kind::Plain { integer: false });
         let next = match kind {
             Kind::Refused => false,
             Kind::Branch(len) => self.branch(i, &mut state, usize::from(len))?,
             Kind::Wide => self.wide(i, &mut state)?,
             Kind::String => string(i, &mut state).map(|()| true)?,
-            Kind::Plain => self.plain(i, &mut state).map(|()| true)?,
+            Kind::Plain { .. } => self.plain(i, &mut state).map(|()| true)?,
         };
         self.state = next.then_some(state);
         Ok(())

@@ -1,0 +1,69 @@
+//! `--from TEXT` of `ringer verify`: watches what the guest sends on its first serial port, and asks
+//! for lockstep at the instruction that completes the text.
+
+use ringer_machine::{Remote, SerialSink, SinkFactory};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What the watcher and the run share.
+#[derive(Clone, Debug, Default)]
+pub struct Trigger {
+    remote: Arc<OnceLock<Remote>>,
+    seen: Arc<AtomicBool>,
+}
+
+impl Trigger {
+    /// The machine to tell; before it runs.
+    pub fn arm(&self, remote: Remote) {
+        self.remote.get_or_init(|| remote);
+    }
+
+    /// Whether the text came.
+    pub fn seen(&self) -> bool {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// `sinks`, the first of them watched for `text`.
+    pub fn watch(&self, text: &str, mut sinks: SinkFactory) -> SinkFactory {
+        let (trigger, text) = (self.clone(), text.as_bytes().to_vec());
+        Box::new(move || {
+            let [serial, debugcon] = sinks();
+            let (trigger, text) = (trigger.clone(), text.clone());
+            let last = VecDeque::with_capacity(text.len());
+            [Box::new(Watched { sink: serial, text, last, trigger }), debugcon]
+        })
+    }
+
+    fn pull(&self) {
+        if !self.seen.swap(true, Ordering::Relaxed) {
+            if let Some(remote) = self.remote.get() {
+                remote.compare();
+            }
+        }
+    }
+}
+
+struct Watched {
+    sink: Box<dyn SerialSink>,
+    text: Vec<u8>,
+    /// The last bytes, as many as the text has.
+    last: VecDeque<u8>,
+    trigger: Trigger,
+}
+
+impl SerialSink for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for byte in bytes {
+            if self.last.len() == self.text.len() {
+                self.last.pop_front();
+            }
+            self.last.push_back(*byte);
+            if self.last.iter().eq(&self.text) {
+                self.trigger.pull();
+            }
+        }
+        self.sink.write(bytes)
+    }
+}
