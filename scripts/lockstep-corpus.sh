@@ -10,11 +10,11 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-scale=20 name=short from=yes bless=no
+scale=16 name=short from=yes bless=no
 die() { echo "lockstep-corpus: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
     case $1 in
-        --long) scale=150 name=long ;;
+        --long) scale=120 name=long ;;
         --scale) [ $# -gt 1 ] || die "--scale needs a number"; scale=$2 name=other; shift ;;
         --whole) from=no ;;
         --bless) bless=yes ;;
@@ -47,7 +47,7 @@ fi
 set -- --serial "file:$out/console.txt" --json "$out/report.json"
 [ "$from" = no ] || set -- "$@" --from "=== corpus begins"
 status=0
-"$ringer" verify --kernel guests/debian/vmlinuz --initrd "$out/initrd.gz" -m 256M \
+"$ringer" verify --kernel guests/debian/vmlinuz --initrd "$out/initrd.gz" -m 256M --debug-exit \
     --append "console=ttyS0 quiet loglevel=0 corpus.scale=$scale" "$@" || status=$?
 tr -d '\r' <"$out/console.txt" | sed -n '/^=== corpus begins/,/^=== corpus ends/p' | sed '1d;$d' >"$out/guest.txt"
 [ "$status" = 0 ] || die "ringer verify ended with status $status"

@@ -331,6 +331,7 @@ impl Monitor {
             self.link_verified(site);
         } else if self.bt.options.contains(TranslatorOptions::INDIRECT) {
             self.bt.cache.look_up_instead(site, id);
+            self.link_verified(site);
         }
     }
 

@@ -59,7 +59,12 @@ pub(crate) struct Guard {
     /// and of those before it since the last flush.
     integer: Vec<bool>,
     last: bool,
+    /// Blocks that were looked for lately: (host address, number), by address.
+    recent: Vec<(u64, BlockId)>,
 }
+
+/// Entries of [`Guard::recent`]; a power of two.
+const RECENT: usize = 1 << 14;
 
 impl Guard {
     /// The verifier for blocks made with `options`.
@@ -73,6 +78,7 @@ impl Guard {
             checks: Checks::default(),
             integer: Vec::new(),
             last: false,
+            recent: vec![(0, 0); if lockstep { RECENT } else { 0 }],
         }
     }
 
@@ -85,6 +91,7 @@ impl Guard {
     /// Block numbers begin anew.
     pub(crate) fn flushed(&mut self) {
         self.integer.clear();
+        self.recent.fill((0, 0));
     }
 
     /// Whether block `id` was proved to leave the FPU's state alone.
@@ -98,6 +105,21 @@ impl Monitor {
     #[must_use]
     pub fn checks(&self) -> Checks {
         self.bt.guard.checks
+    }
+
+    /// The number of the block that begins at host address `pc`.
+    pub(crate) fn block_at(&mut self, pc: u64) -> Option<BlockId> {
+        // Blocks are aligned to 16 bytes.
+        let slot = (pc >> 4) as usize & (RECENT - 1);
+        match self.bt.guard.recent.get(slot) {
+            Some((at, id)) if *at == pc => return Some(*id),
+            _ => {}
+        }
+        let (id, _) = self.bt.cache.locate(pc)?;
+        if let Some(entry) = self.bt.guard.recent.get_mut(slot) {
+            *entry = (pc, id);
+        }
+        Some(id)
     }
 
     /// Verifies `t`, the translation of `source`, when blocks are verified. False: it must not run,

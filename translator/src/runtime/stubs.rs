@@ -109,8 +109,15 @@ pub fn lookup_of(target: u32) -> Vec<u8> {
         ; lea r9, [r9 + r14]
         ; jmp r9
     );
-    a.finalize().expect("no labels")
+    let mut code = a.finalize().expect("no labels");
+    // The rest of what stood there is never reached, but stays code.
+    code.resize(TAIL_STORES.max(code.len()), NOP);
+    code
 }
+
+/// Bytes of the two stores in a direct exit's cold tail; its jump follows them.
+const TAIL_STORES: usize = 22;
+const NOP: u8 = 0x90;
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {
     dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);

@@ -38,8 +38,10 @@ fn verdict(code: &[u8]) -> Result<Verified, Refusal> {
 }
 
 fn bare(host: &[u8], map: &[u32]) -> Result<Verified, Refusal> {
-    let map: Vec<_> =
-        map.iter().map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, shadow: false }).collect();
+    let map: Vec<_> = map
+        .iter()
+        .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, shadow: false })
+        .collect();
     let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[] };
     Verifier::new().check(&subject, &|address| address == BASE + 0x5000)
 }

@@ -32,7 +32,7 @@ pub fn flat_machine(pieces: &[(u32, Vec<u8>)], eip: u32, profile: bool) -> Monit
         max_instructions: None,
         timeout: Some(Duration::from_secs(60)),
         profile,
-        options: TranslatorOptions::default(),
+        options: TranslatorOptions::default() | TranslatorOptions::VERIFY,
     };
     let mut monitor = Monitor::new(cfg, memory, board).unwrap();
     let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
