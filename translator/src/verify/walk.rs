@@ -53,10 +53,11 @@ pub(super) fn is_plain(code: Code) -> bool {
     listed && harmless && !string && code.flow_control() == FlowControl::Next
 }
 
-fn is_integer(code: Code) -> bool {
+pub(super) fn is_integer(code: Code) -> bool {
     use CpuidFeature as F;
     let fpu = [F::FPU, F::FPU287, F::FPU387, F::MMX, F::SSE, F::SSE2, F::SSE3];
-    !code.cpuid_features().iter().any(|feature| fpu.contains(feature))
+    // WAIT came with the 8086, and looks for pending exceptions.
+    code != Code::Wait && !code.cpuid_features().iter().any(|feature| fpu.contains(feature))
 }
 
 fn is_string_operand(code: Code, k: u32) -> bool {
