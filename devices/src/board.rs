@@ -203,6 +203,12 @@ impl Board {
         board
     }
 
+    /// Takes every device off the port bus: from now on each port reads all ones and writes are lost.
+    /// For test benches, where a random port must not reach a chip.
+    pub fn unplug_ports(&mut self) {
+        self.ports = Bus::new();
+    }
+
     /// Reads a memory-mapped register of `size` bytes at physical address `pa`. No device of this board
     /// decodes memory: all ones.
     pub fn mmio_read(&mut self, now: u64, _pa: u64, size: u8) -> u64 {

@@ -514,6 +514,16 @@ fn deadlines_of_random_programs_are_exact() {
     }
 }
 
+#[test]
+fn unplugged_ports_read_ones_and_reach_no_chip() {
+    let (mut board, serial, _debugcon) = board();
+    board.unplug_ports();
+    board.port_out(0, COM1, 1, 0x41);
+    assert_eq!(board.port_in(0, PIC_MASK, 1), 0xff);
+    assert_eq!(board.port_in(0, COM1 + 5, 4), u32::MAX);
+    assert!(serial.try_recv().is_err());
+}
+
 impl Board {
     /// Brings every timer to `now` whether or not a deadline has passed, to see if one was missed.
     fn settle_at(&mut self, now: u64) {

@@ -81,6 +81,8 @@ pub struct GuestMemory {
     ram_size: u64,
     /// Physical address of the ROM image; 4 GiB when there is none.
     rom_start: u64,
+    /// There is RAM at A0000h too: no PC, see [`GuestMemory::without_hole`].
+    whole: bool,
     /// One bit a page from C0000h: the page is write-protected.
     shadow_rom: u64,
     /// One bit a memfd page: translated code was made from it.
@@ -110,10 +112,20 @@ impl GuestMemory {
             map,
             ram_size,
             rom_start: FOUR_GIB,
+            whole: false,
             shadow_rom: 0,
             code: vec![0; words],
             code_writes: Vec::new(),
         })
+    }
+
+    /// The same without the display adapters' hole: RAM from 0 to `ram_size`. For test benches whose
+    /// cases lie anywhere.
+    ///
+    /// # Errors
+    /// As [`GuestMemory::new`].
+    pub fn without_hole(ram_size: u64) -> Result<Self, MemoryError> {
+        Ok(Self { whole: true, ..Self::new(ram_size)? })
     }
 
     /// Bytes of RAM; the display hole under 1 MiB counts as if it were there.
@@ -147,7 +159,7 @@ impl GuestMemory {
     /// A0000h to FFFFFh.
     fn legacy_region(&self, pa: u64) -> Region {
         if pa < SHADOW_START {
-            return Region::Io;
+            return if self.whole { Region::Ram { offset: pa } } else { Region::Io };
         }
         if pa >= ONE_MIB - self.alias_len() {
             return Region::Rom { offset: self.rom_offset(pa + (FOUR_GIB - ONE_MIB)) };

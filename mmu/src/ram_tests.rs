@@ -107,3 +107,12 @@ fn device_writes_to_code_pages_are_noted() {
     assert_eq!(m.take_code_writes(), vec![(0x3000, 2)]);
     assert!(m.take_code_writes().is_empty());
 }
+
+#[test]
+fn memory_without_the_hole_is_ram_up_to_its_end() {
+    let mut memory = GuestMemory::without_hole(2 << 20).unwrap();
+    assert!(memory.write(VGA_START - 2, &[1, 2, 3, 4]));
+    assert_eq!(memory.region(VGA_START), Region::Ram { offset: VGA_START });
+    assert_eq!(memory.region(2 << 20), Region::Io);
+    assert_eq!(GuestMemory::new(2 << 20).unwrap().region(VGA_START), Region::Io);
+}

@@ -139,6 +139,11 @@ impl Bt {
         self.selected.map(|s| s.window)
     }
 
+    /// From now on a block is translated at its first visit.
+    pub(crate) fn translate_at_once(&mut self) {
+        self.heat = Heat::new(1);
+    }
+
     /// The next entry may be on another thread: its GS base is unknown.
     pub(crate) fn left_thread(&mut self) {
         self.gs_base = 0;

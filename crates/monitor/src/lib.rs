@@ -23,6 +23,7 @@ mod profile;
 mod run;
 pub mod signals;
 mod single;
+mod to_halt;
 
 pub use bios::BiosHook;
 pub use checks::Checks;
@@ -32,3 +33,4 @@ pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;
 pub use single::Once;
+pub use to_halt::HaltRun;

@@ -7,6 +7,7 @@
 
 mod discover;
 mod error;
+pub mod hw;
 mod judge;
 mod junit;
 mod progress;

@@ -122,6 +122,9 @@ impl Table {
     }
 
     fn clear_all(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
         // SAFETY: the range is this table's own mapping; DONTNEED makes it read as zeros again.
         let _ = unsafe { madvise(self.base.cast::<c_void>(), TABLE_BYTES, Advice::LinuxDontNeed) };
         self.touched.clear();
