@@ -76,6 +76,12 @@ pub enum Rewrite {
     CallIndirect,
     /// RET, RET n.
     Return,
+    /// Far JMP, in real and V86 mode.
+    FarJump,
+    /// Far CALL, in real and V86 mode.
+    FarCall,
+    /// Far RET, in real and V86 mode.
+    FarReturn,
     /// MOVS, CMPS, STOS, LODS, SCAS, with or without REP.
     String,
     /// MOV from a segment register.
@@ -105,6 +111,7 @@ impl Rewrite {
                 O::INLINE_BRANCH
             }
             Rewrite::Call | Rewrite::CallIndirect | Rewrite::Return => O::INLINE_BRANCH,
+            Rewrite::FarJump | Rewrite::FarCall | Rewrite::FarReturn => O::INLINE_BRANCH,
             Rewrite::String => O::INLINE_STRINGS,
             Rewrite::ReadSegment | Rewrite::PushSegment => O::INLINE_SEGREAD,
             Rewrite::ClearInterrupts | Rewrite::SetInterrupts => O::INLINE_FLAGS,

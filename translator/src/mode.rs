@@ -73,7 +73,8 @@ bitflags! {
         const SS_64K = 1 << 26;
         /// SS has another limit.
         const SS_LIMITED = 1 << 27;
-        /// CS is a data segment of 64 KiB, as in real and V86 mode: it can be written too.
+        /// CS is a data segment of 64 KiB, as loads in real and V86 mode make it: it can be written
+        /// too, and another load changes its selector and base only.
         const CS_64K = 1 << 28;
         /// V86 mode.
         const V86 = 1 << 29;
@@ -221,7 +222,7 @@ impl Mode {
             }
         }
         let cs = class_of(SegReg::Cs);
-        mode.set(Mode::CS_64K, cs == SegmentClass::Limited64K);
+        mode.set(Mode::CS_64K, cs == SegmentClass::Limited64K && (v86 || is_fresh(s.cs())));
         // Of a flat code segment too: constants beside the code. But it is no fact worth a second
         // translation where code without an override runs.
         mode.set(Mode::CS_READ, cs == SegmentClass::ReadOnly && (is_16(s) || !s.cs().is_flat()));
@@ -256,6 +257,12 @@ impl Mode {
     pub fn last_eip(self) -> u32 {
         if self.contains(Mode::CODE16) { LAST_16 } else { u32::MAX }
     }
+}
+
+/// Whether a load of CS in real mode would leave its rights as they are.
+fn is_fresh(cs: &Segment) -> bool {
+    let kept = SegAttr::DB | SegAttr::G | SegAttr::AVL;
+    cs.attr - kept == Segment::real(0, 0).attr
 }
 
 fn is_16(s: &CpuState) -> bool {

@@ -165,6 +165,9 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::Call), &[C::Call_rel32_32, C::Call_rel16]),
     (Rewritten(Rewrite::CallIndirect), &[C::Call_rm32, C::Call_rm16]),
     (Rewritten(Rewrite::Return), &[C::Retnd, C::Retnd_imm16, C::Retnw, C::Retnw_imm16]),
+    (Rewritten(Rewrite::FarJump), &[C::Jmp_ptr1616, C::Jmp_m1616]),
+    (Rewritten(Rewrite::FarCall), &[C::Call_ptr1616, C::Call_m1616]),
+    (Rewritten(Rewrite::FarReturn), &[C::Retfw, C::Retfw_imm16]),
     (Rewritten(Rewrite::String), &[
         C::Movsb_m8_m8, C::Movsw_m16_m16, C::Movsd_m32_m32,
         C::Cmpsb_m8_m8, C::Cmpsw_m16_m16, C::Cmpsd_m32_m32,

@@ -34,8 +34,15 @@ fn the_table_denies_by_default() {
 #[test]
 fn privileged_and_far_codes_are_callouts() {
     // CLI and STI are in the decoder's list of privileged instructions; their inline forms check
-    // IOPL by the mode.
-    let checked = [Code::Cli, Code::Sti];
+    // IOPL by the mode. The 16-bit far forms are inline in real and V86 mode only.
+    let checked = [
+        Code::Cli,
+        Code::Sti,
+        Code::Jmp_ptr1616,
+        Code::Jmp_m1616,
+        Code::Call_ptr1616,
+        Code::Call_m1616,
+    ];
     for code in codes().filter(|code| !checked.contains(code)) {
         let op = code.op_code();
         if op.is_privileged() || op.is_input_output() || op.is_far_or_interrupt() {

@@ -85,13 +85,7 @@ impl Emitter {
 
     /// Goes to the guest address in r8d (zero-extended).
     pub(super) fn lookup(&mut self) {
-        if self.opts.contains(TranslatorOptions::PROFILE) {
-            dynasm!(self.asm ; .arch x64
-                ; mov r9, [r15 + at::LOOKUPS]
-                ; lea r9, [r9 + 1]
-                ; mov [r15 + at::LOOKUPS], r9
-            );
-        }
+        self.count_lookup();
         if self.opts.contains(TranslatorOptions::INDIRECT) {
             dynasm!(self.asm ; .arch x64
                 ; mov r9d, [r13 + r8 * 4]
@@ -100,6 +94,22 @@ impl Emitter {
             );
         } else {
             self.jmp_host(self.stubs.exit_miss);
+        }
+    }
+
+    /// Goes to the guest address in r8d by way of the dispatcher: CS is another one.
+    pub(super) fn leave_far(&mut self) {
+        self.count_lookup();
+        self.jmp_host(self.stubs.exit_miss);
+    }
+
+    fn count_lookup(&mut self) {
+        if self.opts.contains(TranslatorOptions::PROFILE) {
+            dynasm!(self.asm ; .arch x64
+                ; mov r9, [r15 + at::LOOKUPS]
+                ; lea r9, [r9 + 1]
+                ; mov [r15 + at::LOOKUPS], r9
+            );
         }
     }
 

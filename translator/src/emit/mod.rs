@@ -21,6 +21,7 @@ use std::mem::offset_of;
 
 mod branch;
 mod exit;
+mod far;
 mod flags;
 mod identity;
 mod limit;
@@ -244,6 +245,9 @@ impl Emitter {
             Rewrite::Call => return self.call(i),
             Rewrite::CallIndirect => return self.call_indirect(i),
             Rewrite::Return => return self.ret(i),
+            Rewrite::FarJump => return self.far_jump(i),
+            Rewrite::FarCall => return self.far_call(i),
+            Rewrite::FarReturn => return self.far_return(i),
         }
         .map(|()| Step::Next)
     }

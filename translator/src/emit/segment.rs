@@ -50,7 +50,7 @@ impl Emitter {
     }
 
     /// Segment `k` gets the selector in r8w.
-    fn commit_selector(&mut self, k: usize) {
+    pub(super) fn commit_selector(&mut self, k: usize) {
         dynasm!(self.asm ; .arch x64
             ; movzx r8d, r8w
             ; mov [r15 + at::selector(k)], r8w

@@ -144,10 +144,12 @@ const CPU: usize = offset_of!(ExecContext, cpu);
 pub(super) const CONTEXT: &[Field] = &[
     field(CPU + offset_of!(CpuState, eip), 4, true),
     field(CPU + offset_of!(CpuState, seg), size_of::<[Segment; 6]>(), false),
-    // Real and V86 mode: a load of ES, SS, DS, FS, GS sets selector and base. Wherever the base lies,
-    // addresses are cut to 32 bits behind it.
+    // Real and V86 mode: a load of a segment register sets selector and base. Wherever the base lies,
+    // addresses are cut to 32 bits behind it; with another CS the block is left.
     segment_field(0, offset_of!(Segment, selector), 2),
     segment_field(0, offset_of!(Segment, base), 4),
+    segment_field(1, offset_of!(Segment, selector), 2),
+    segment_field(1, offset_of!(Segment, base), 4),
     segment_field(2, offset_of!(Segment, selector), 2),
     segment_field(2, offset_of!(Segment, base), 4),
     segment_field(3, offset_of!(Segment, selector), 2),

@@ -36,9 +36,11 @@ enum Tail {
     Offset,
     /// ENTER's two immediates.
     Frame,
+    /// A far pointer.
+    Far,
 }
 
-use Tail::{As, Frame, Offset, Word};
+use Tail::{As, Far, Frame, Offset, Word};
 
 /// Branches, the stack, segment registers, and operands of other units.
 #[rustfmt::skip]
@@ -53,6 +55,8 @@ const MORE: &[(u16, u16, Tail)] = &[
     (0x8e, 0x8e, As(Ext(3, 5))), (0xa0, 0xa3, Offset), (0xc8, 0xc8, Frame), (0xfa, 0xfb, As(Plain)),
     (0x8d, 0x8d, As(Rm)), (0xa4, 0xa7, As(Str)), (0xaa, 0xaf, As(Str)), (0xc4, 0xc5, As(Rm)),
     (0x0fb2, 0x0fb2, As(Rm)), (0x0fb4, 0x0fb5, As(Rm)),
+    (0x9a, 0x9a, Far), (0xea, 0xea, Far), (0xca, 0xca, Word), (0xcb, 0xcb, As(Plain)),
+    (0xff, 0xff, As(Ext(3, 3))), (0xff, 0xff, As(Ext(5, 5))),
     // x87, MMX and SSE operands of 2 to 16 bytes
     (0xd8, 0xdf, As(Rm)), (0x0f10, 0x0f17, As(Rm)), (0x0f28, 0x0f29, As(Rm)), (0x0f6e, 0x0f6f, As(Rm)),
     (0x0f7e, 0x0f7f, As(Rm)), (0x0fe7, 0x0fe7, As(Rm)),
@@ -138,6 +142,10 @@ fn generate(rng: &mut Rng, bits: u32) -> Program {
         Word => out.extend((rng.below(64) as u16).to_le_bytes()),
         Offset if short => out.extend((rng.operand() as u16).to_le_bytes()),
         Offset => out.extend(rng.below(0x1_0010).to_le_bytes()),
+        Far => {
+            immediate(rng, data, &mut out);
+            out.extend((rng.next() as u16).to_le_bytes());
+        }
         Frame => out.extend([rng.byte(), rng.byte() & 1, rng.pick(&[0, 0, 1, 2, 3])]),
     }
     // UD2: a callout, which ends the block.
