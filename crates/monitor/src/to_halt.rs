@@ -2,19 +2,21 @@
 //! looks at what they did. No device is serviced and no interrupt delivered.
 
 use crate::bt::Found;
-use crate::config::{Engine, MonitorError};
+use crate::config::{Engine, MonitorError, RunEnd};
 use crate::run::Monitor;
 use ringer_cpu::Activity;
 use ringer_translator::Mode;
 use std::sync::atomic::Ordering;
 
 /// How [`Monitor::run_to_halt`] went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HaltRun {
     /// HLT was reached within the limit.
     pub halted: bool,
     /// The first instruction ran as host code: to its end, or into a host trap that was the guest's.
     pub first_as_host: bool,
+    /// What else ended the run: the verifier's refusal, say.
+    pub end: Option<RunEnd>,
 }
 
 impl Monitor {
@@ -41,7 +43,8 @@ impl Monitor {
             }
         }
         self.cfg.max_instructions = None;
-        run.halted = self.context.cpu.activity == Activity::Halted && self.end.is_none();
+        run.end = self.end.take();
+        run.halted = self.context.cpu.activity == Activity::Halted && run.end.is_none();
         Ok(run)
     }
 

@@ -251,5 +251,6 @@ fn both_engines_end_as_a_real_80286() {
         let adapted = total.engines[engine].adapted();
         assert!(adapted * 40 < total.ran, "{engine}: {adapted} cases adapted");
     }
+    assert!(total.verified > u64::from(total.ran), "{} blocks verified", total.verified);
     assert!(total.host_share() > 80.0, "only {:.1} % ran as host code", total.host_share());
 }

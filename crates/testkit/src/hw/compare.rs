@@ -34,7 +34,9 @@ pub fn differences(
     end: &End,
 ) -> Vec<String> {
     let mut out = Vec::new();
-    if !end.halted {
+    if let Some(what) = &end.refused {
+        out.push(what.clone());
+    } else if !end.halted {
         out.push("no HLT reached".to_owned());
     }
     for (n, name) in REGISTERS.into_iter().enumerate() {

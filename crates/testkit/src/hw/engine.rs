@@ -51,6 +51,8 @@ pub struct End {
     pub halted: bool,
     /// The instruction ran as host code.
     pub as_host: bool,
+    /// What else ended the run.
+    pub refused: Option<String>,
 }
 
 /// What runs cases.
@@ -167,7 +169,7 @@ impl Machine for Reference {
         }
         self.bus.port_writes.clear();
         let halted = s.activity == Activity::Halted;
-        Ok(End { regs: registers(&s), halted, as_host: false })
+        Ok(End { regs: registers(&s), halted, as_host: false, refused: None })
     }
 
     fn peek(&self, at: u32) -> u8 {
@@ -206,7 +208,7 @@ impl SerialSink for Nowhere {
     }
 }
 
-/// The monitor: every block is translated at its first visit. It must stay inside
+/// The monitor: every block is translated at its first visit, and verified before it runs. It must stay inside
 /// [`Monitor::as_vcpu`], on one thread; see [`with_translating`].
 #[derive(Debug)]
 pub struct Translating<'a> {
@@ -235,12 +237,20 @@ pub fn with_translating<R>(
         max_instructions: None,
         timeout: None,
         profile: false,
-        options: TranslatorOptions::default(),
+        options: TranslatorOptions::default() | TranslatorOptions::VERIFY,
     };
     let mut monitor = Monitor::new(cfg, memory, board)?;
     monitor.translate_at_once();
     let template = *monitor.state();
     Ok(monitor.as_vcpu(|monitor| work(&mut Translating { monitor, template }))?)
+}
+
+impl Translating<'_> {
+    /// Blocks that the verifier passed so far.
+    #[must_use]
+    pub fn verified(&self) -> u64 {
+        self.monitor.checks().blocks_verified
+    }
 }
 
 impl Machine for Translating<'_> {
@@ -252,7 +262,8 @@ impl Machine for Translating<'_> {
         *self.monitor.state_mut() = initial(self.template, case, family);
         let run = self.monitor.run_to_halt(LIMIT)?;
         let regs = registers(self.monitor.state());
-        Ok(End { regs, halted: run.halted, as_host: run.first_as_host })
+        let refused = run.end.map(|end| format!("{end:?}"));
+        Ok(End { regs, halted: run.halted, as_host: run.first_as_host, refused })
     }
 
     fn peek(&self, at: u32) -> u8 {

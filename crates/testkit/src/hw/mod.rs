@@ -250,6 +250,7 @@ impl Bench<'_> {
     ) -> Result<Tally, HwError> {
         let file = self.load(opcode, path)?;
         let mut tally = Tally { cases: file.cases.len(), ..Tally::default() };
+        let verified = machine.verified();
         for case in file.cases.iter().step_by(self.options.every.max(1)) {
             if self.folder.withdrew(case) {
                 tally.excuse("withdrawn by its authors");
@@ -259,6 +260,7 @@ impl Bench<'_> {
                 self.case(machine, &file, case, &mut tally)?;
             }
         }
+        tally.verified = machine.verified() - verified;
         let strays = [("interp", self.reference.stray()), ("bt", machine.stray())];
         for (engine, at) in strays {
             if let Some(at) = at {

@@ -44,6 +44,8 @@ pub struct Tally {
     pub excused: BTreeMap<&'static str, u32>,
     /// Cases whose instruction ran as host code in the translating engine.
     pub as_host: u32,
+    /// Blocks of host code that the verifier passed before they ran.
+    pub verified: u64,
     /// By engine.
     pub engines: BTreeMap<&'static str, Verdicts>,
 }
@@ -85,6 +87,7 @@ impl Tally {
         self.cases += other.cases;
         self.ran += other.ran;
         self.as_host += other.as_host;
+        self.verified += other.verified;
         for (reason, count) in &other.excused {
             *self.excused.entry(reason).or_default() += count;
         }
@@ -148,6 +151,7 @@ impl Suite {
             writeln!(out, "excused: {count} cases: {reason}")?;
         }
         let excused: u32 = total.excused.values().sum();
+        writeln!(out, "{} blocks verified before they ran", total.verified)?;
         writeln!(out, "{} of {} cases ran, {excused} excused", total.ran, total.cases)
     }
 }
