@@ -63,8 +63,13 @@ fn translate(c: &mut Criterion) {
     };
     let target = Target { base: 0x2_0000, stubs };
     let bytes = &PROGRAM[5..];
-    let source =
-        Source { eip: CODE, linear: CODE, bytes, page_left: bytes.len() as u32, max_instrs: LOOP as u32 };
+    let source = Source {
+        eip: CODE,
+        linear: CODE,
+        bytes,
+        page_left: bytes.len() as u32,
+        max_instrs: LOOP as u32,
+    };
     let mut group = c.benchmark_group("translator");
     group.throughput(Throughput::Elements(LOOP));
     group.bench_function("a block of 6 instructions", |b| {

@@ -18,7 +18,7 @@ const TALK: &[(&str, &[&str])] = &[
 ];
 
 fn talk(engine: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut vm, seconds) = boot(&mut Guest::debian().ringer(engine, "run"))?;
+    let (mut vm, seconds) = boot(Guest::debian().ringer(engine, "run").arg("--verify"))?;
     println!("boot-check: {engine}: shell after {seconds:.2} s");
     for (line, wanted) in TALK {
         vm.send(&format!("{line}\n"))?;

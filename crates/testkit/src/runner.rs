@@ -76,7 +76,15 @@ impl Runner<'_> {
         command.arg("run").arg(spec.load.option()).arg(image);
         command.arg("--serial").arg(format!("file:{}", serial.display()));
         command.arg("--report").arg(&report);
-        command.args(["--no-reboot", "--debug-exit", "-m", &spec.memory, "--cpu", &spec.cpu]);
+        command.args([
+            "--verify",
+            "--no-reboot",
+            "--debug-exit",
+            "-m",
+            &spec.memory,
+            "--cpu",
+            &spec.cpu,
+        ]);
         command.args(["--clock", &spec.clock, "--engine", &case.engine.to_string()]);
         command.args(["--timeout", &spec.timeout.to_string()]);
         if let Some(limit) = spec.max_instructions {
