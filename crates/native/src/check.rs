@@ -361,7 +361,8 @@ impl Check {
     fn title(&self, slot: &Prepared) -> String {
         let Options { seed, bits, length, .. } = self.options;
         let mut out = format!(
-            "seed {seed}, {bits} bits, length {length}, slot {}, row {:?}:",
+            "--seed {seed} --bits {bits} --length {length}{} --slot {}, row {:?}:",
+            self.options.row.as_ref().map_or(String::new(), |row| format!(" --row {row}")),
             slot.number,
             slot.code_of()
         );

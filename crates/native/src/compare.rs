@@ -97,7 +97,8 @@ const PARTS: [(&str, Range<usize>); 5] = [
     ("xmm", 160..288),
 ];
 
-fn fpu(host: &Output, guest: &Output) -> Option<String> {
+/// What differs in the x87 and SSE state, the x87 pointers aside.
+pub(crate) fn fpu(host: &Output, guest: &Output) -> Option<String> {
     let (a, b) = (&host.fpu.0, &guest.fpu.0);
     if a[..5] == b[..5] && a[24..28] == b[24..28] && a[32..288] == b[32..288] {
         return None;

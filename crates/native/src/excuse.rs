@@ -63,7 +63,9 @@ pub const EXCUSES: &[Excuse] = &[
         covers: |i, _, host, guest| {
             let repeated = i.has_rep_prefix() || i.has_repne_prefix();
             let scans = matches!(i.mnemonic(), M::Scasb | M::Scasw | M::Scasd) || compares(i);
-            repeated && scans && same_trap(host, guest) && host.gpr == guest.gpr
+            let place = host.trap != 14 || host.cr2 == guest.cr2;
+            let only_flags = host.gpr == guest.gpr && place;
+            repeated && scans && same_trap(host, guest) && only_flags && same_fpu(host, guest)
         },
         memory: false,
     },
@@ -72,7 +74,8 @@ pub const EXCUSES: &[Excuse] = &[
         why: "both operands fault; the SDM does not order the two reads, AMD reads ES:EDI first",
         covers: |i, _, host, guest| {
             let either = |o: &Output| matches!(o.trap, 12 | 13 | 14 | 17);
-            compares(i) && either(host) && either(guest) && host.gpr == guest.gpr
+            let rest = host.gpr == guest.gpr && same_fpu(host, guest);
+            compares(i) && either(host) && either(guest) && rest
         },
         memory: false,
     },
@@ -82,7 +85,8 @@ pub const EXCUSES: &[Excuse] = &[
               has loaded, and what PUSHA and ENTER have stored below ESP",
         covers: |i, _, host, guest| {
             let pops = matches!(i.mnemonic(), M::Popa | M::Popad);
-            stores_in_parts(i) && same_trap(host, guest) && (pops || host.gpr == guest.gpr)
+            let registers = pops || host.gpr == guest.gpr;
+            stores_in_parts(i) && same_trap(host, guest) && registers && same_fpu(host, guest)
         },
         memory: true,
     },
@@ -155,7 +159,8 @@ pub const EXCUSES: &[Excuse] = &[
               anything (SDM 2, 2.1.1); AMD's LOOPE and LOOPNE take their condition from them",
         covers: |i, _, host, guest| {
             let conditional = matches!(i.mnemonic(), M::Loope | M::Loopne);
-            conditional && (i.has_rep_prefix() || i.has_repne_prefix()) && host.gpr == guest.gpr
+            let rest = host.gpr == guest.gpr && same_fpu(host, guest);
+            conditional && (i.has_rep_prefix() || i.has_repne_prefix()) && rest
         },
         memory: false,
     },
@@ -251,6 +256,10 @@ fn beyond_4_gib(_: &Instruction, _: &Input, host: &Output, guest: &Output) -> bo
 
 fn same_trap(host: &Output, guest: &Output) -> bool {
     (host.trap, host.eip) == (guest.trap, guest.eip) && host.trap != COMPLETED
+}
+
+fn same_fpu(host: &Output, guest: &Output) -> bool {
+    crate::compare::fpu(host, guest).is_none()
 }
 
 fn compares(i: &Instruction) -> bool {
