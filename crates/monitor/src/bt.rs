@@ -222,6 +222,12 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 impl Monitor {
+    /// Translates code at its `visit`-th visit from now on (1: at once), instead of leaving rarely
+    /// run code to the interpreter: for tests.
+    pub fn translate_at_visit(&mut self, visit: u8) {
+        self.bt.heat.set_threshold(visit);
+    }
+
     /// Runs guest code until the run loop wants the floor.
     pub(crate) fn bt_slice(&mut self) -> Result<(), MonitorError> {
         while !self.must_service() {

@@ -17,6 +17,11 @@ impl Heat {
         Self { counts: vec![0; SLOTS].into_boxed_slice(), threshold }
     }
 
+    /// From now on code is hot at its `threshold`-th visit.
+    pub fn set_threshold(&mut self, threshold: u8) {
+        self.threshold = threshold.max(1);
+    }
+
     /// Counts a visit of the block at physical address `pa`; true when it is hot.
     #[inline]
     pub fn visit(&mut self, pa: u64) -> bool {

@@ -1,0 +1,613 @@
+//! Random sequences of 1 to 12 instructions: each form of the table in every setting that can run
+//! it, and the combinations that forms alone do not give (calls that return, gates, loops, stores
+//! into the code ahead).
+//!
+//! Invariants: a sequence comes to an end, by INT3 or another exception: branches lead forward, but
+//! for LOOP with a small count; what a case may do is confined to its pages; an instruction that reads
+//! a flag which is undefined at that point has another before it that defines all of them.
+
+use crate::case::{Case, Kind};
+use crate::layout::*;
+use crate::setting::{ORIGINS, Setting};
+use crate::special;
+use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind, Register};
+use ringer_casegen::aim::aim;
+use ringer_casegen::encode::{Shape, generate};
+use ringer_casegen::rng::Rng;
+use ringer_casegen::rows::{Class, Row, rows};
+use ringer_casegen::undefined::undefined;
+use ringer_casegen::values;
+use ringer_cpu::{CpuModel, Eflags};
+
+/// Arithmetic flags.
+pub const ARITH: u32 = Eflags::ARITH.bits();
+const ESP: usize = 4;
+
+/// One instruction of a sequence.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Offset in the case's code.
+    pub at: usize,
+    /// Its length.
+    pub len: usize,
+    /// As decoded, with the offset as its address.
+    pub instruction: Instruction,
+    /// It carries a LOCK that it may not.
+    pub illegal_lock: bool,
+    /// Arithmetic flags that can be undefined before it.
+    pub undefined: u32,
+}
+
+/// A case with what comparison and reports need to know.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// What the runner gets.
+    pub case: Case,
+    /// Its surroundings.
+    pub setting: Setting,
+    /// Its instructions.
+    pub items: Vec<Item>,
+    /// Arithmetic flags that can be undefined at the end.
+    pub undefined: u32,
+    /// A register or memory can hold an undefined value: Ringer's engines alone are compared.
+    pub undefined_value: bool,
+}
+
+/// The forms, made once.
+#[derive(Debug)]
+pub struct Forms {
+    narrow: Vec<Row>,
+    wide: Vec<Row>,
+    factory: InstructionInfoFactory,
+}
+
+impl Forms {
+    /// All that the default processor has.
+    pub fn new() -> Self {
+        let features = CpuModel::Pentium4.features();
+        Self {
+            narrow: rows(features, 16),
+            wide: rows(features, 32),
+            factory: InstructionInfoFactory::new(),
+        }
+    }
+}
+
+/// A sequence in the making.
+pub struct Draft<'a> {
+    pub rng: &'a mut Rng,
+    pub s: Setting,
+    pub code_offset: u32,
+    forms: &'a mut Forms,
+    out: Vec<u8>,
+    items: Vec<Item>,
+    /// Initial registers.
+    init: [u32; 8],
+    /// Registers as far as they are known.
+    cur: [u32; 8],
+    known: u8,
+    /// Not touched by any instruction yet: the initial value can still be chosen.
+    free: u8,
+    undefined: u32,
+    undefined_value: bool,
+    /// Branches to be filled in: item, offset of the displacement, its size, items to go ahead.
+    branches: Vec<Branch>,
+    /// Absolute offsets (EIP) to be filled in.
+    labels: Vec<Label>,
+    /// Segment registers that were loaded: where they lead is not known any more.
+    reloaded: u8,
+}
+
+struct Branch {
+    item: usize,
+    size: usize,
+    ahead: usize,
+    undefined: u32,
+}
+
+struct Label {
+    at: usize,
+    size: usize,
+    item: usize,
+    add: u32,
+}
+
+/// The sequence of case `number` of the run with `seed`.
+pub fn sequence(forms: &mut Forms, seed: u64, number: u64) -> Sequence {
+    let mut rng = Rng::of_case(seed, number);
+    let s = Setting::new(&mut rng);
+    let room = 0x2000 - CODE_LEN as u32;
+    let code_offset = if rng.below(5) < 3 {
+        rng.below(room / 16) * 16
+    } else {
+        0x1000 - 1 - rng.below(48)
+    };
+    let mut init: [u32; 8] = std::array::from_fn(|_| values::integer(&mut rng));
+    let ss = if s.segs[2].origins.is_empty() { vec![0] } else { s.segs[2].origins.clone() };
+    init[ESP] = rng.pick(&ss).wrapping_add(spot(&mut rng) & !3);
+    if rng.one_in(12) {
+        init[ESP] = init[ESP].wrapping_add(rng.below(4));
+    }
+    if rng.one_in(40) {
+        init[ESP] = values::integer(&mut rng);
+    }
+    let mut draft = Draft {
+        rng: &mut rng,
+        s,
+        code_offset,
+        forms,
+        out: Vec::with_capacity(CODE_LEN),
+        items: Vec::with_capacity(20),
+        init,
+        cur: init,
+        known: 0xff,
+        free: 0xff & !(1 << ESP),
+        undefined: 0,
+        undefined_value: false,
+        branches: Vec::new(),
+        labels: Vec::new(),
+        reloaded: 0,
+    };
+    draft.body();
+    draft.finish()
+}
+
+/// A place in the data pages: near the end of a page as often as not.
+pub fn spot(rng: &mut Rng) -> u32 {
+    match rng.below(8) {
+        0..=3 => 0x800 + rng.below(0x3000 / 8) * 8,
+        4 | 5 => (rng.below(5) * 0x1000).wrapping_add(rng.below(24)).wrapping_sub(12),
+        6 => (1 + rng.below(3)) * 0x1000 - rng.pick(&[1, 2, 3, 4, 6, 7, 8, 10, 12, 15, 16]),
+        _ => rng.below(0x4000),
+    }
+}
+
+impl Draft<'_> {
+    fn body(&mut self) {
+        let wanted = 1 + self.rng.below(12) as usize;
+        while self.items.len() < wanted && self.out.len() < CODE_LEN - 40 {
+            if self.rng.below(100) < 14 {
+                special::emit(self);
+            } else {
+                self.one();
+            }
+        }
+        if self.undefined != 0 && self.s.cpl() == 0 {
+            // The INT3 at the end pushes EFLAGS into the case's own memory.
+            self.define_flags();
+        }
+    }
+
+    /// EIP of the instruction at `offset` in the code.
+    fn eip(&self, offset: usize) -> u32 {
+        let linear = self.s.code_at.wrapping_add(self.code_offset).wrapping_add(offset as u32);
+        linear.wrapping_sub(self.s.segs[1].base)
+    }
+
+    fn one(&mut self) {
+        for _ in 0..8 {
+            let list = if self.s.bits == 32 { &self.forms.wide } else { &self.forms.narrow };
+            let row = list[self.rng.below(list.len() as u32) as usize];
+            if self.may(row) && self.try_form(row.code) {
+                return;
+            }
+        }
+    }
+
+    /// Appends a random instruction of this form; false when it does not go.
+    pub fn try_form(&mut self, code: Code) -> bool {
+        let targets = self.s.segs[3].origins.iter().map(|o| *o..o.wrapping_add(0x4000).max(*o));
+        let mut shape = Shape::new(self.s.bits, self.eip(self.out.len()), targets.collect());
+        shape.branch = 0..1;
+        if self.s.kind == Kind::Real {
+            shape.other_address_size = false;
+        }
+        let Some(made) = generate(self.rng, code, &shape) else { return false };
+        let mut i = made.instruction;
+        if self.out.len() + made.bytes.len() + 24 > CODE_LEN || self.refuses(&i) {
+            return false;
+        }
+        self.aim_at_data(&i);
+        self.small_count(&i);
+        if i.rflags_read() != 0 && self.undefined & flags_of(i.rflags_read()) != 0 {
+            self.define_flags();
+        }
+        if self.s.cpl() == 0 && is_software_interrupt(&i) && self.undefined != 0 {
+            self.define_flags();
+        }
+        let branch = is_relative(&i);
+        i.set_ip(u64::from(self.eip(self.out.len())));
+        if branch {
+            let size = match i.op0_kind() {
+                _ if i.len() >= made.bytes.len() && is_short(i.code()) => 1,
+                OpKind::NearBranch16 => 2,
+                _ => 4,
+            };
+            let ahead = self.rng.below(4) as usize;
+            self.branches.push(Branch {
+                item: self.items.len(),
+                size,
+                ahead: ahead + 1,
+                undefined: self.undefined,
+            });
+        }
+        self.push(&made.bytes, i, made.illegal_lock);
+        true
+    }
+
+    /// Appends an instruction of which the bytes are known.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        let ip = u64::from(self.eip(self.out.len()));
+        let i = iced_x86::Decoder::with_ip(self.s.bits, bytes, ip, 0).decode();
+        self.push(bytes, i, false);
+    }
+
+    fn push(&mut self, bytes: &[u8], i: Instruction, illegal_lock: bool) {
+        let at = self.out.len();
+        let item = Item {
+            at,
+            len: bytes.len(),
+            instruction: i,
+            illegal_lock,
+            undefined: self.undefined,
+        };
+        self.out.extend_from_slice(bytes);
+        self.items.push(item);
+        self.track(&i);
+        // Branches that meet here bring their own undefined flags along.
+        let here = self.items.len();
+        for branch in &self.branches {
+            if branch.item + branch.ahead == here {
+                self.undefined |= branch.undefined;
+            }
+        }
+    }
+
+    /// Follows registers and flags over `i`.
+    fn track(&mut self, i: &Instruction) {
+        let info = self.forms.factory.info(i);
+        for used in info.used_registers() {
+            let full = used.register().full_register32();
+            if full.is_gpr32() {
+                self.free &= !(1 << full.number());
+                if !matches!(used.access(), OpAccess::Read | OpAccess::CondRead) {
+                    self.known &= !(1 << full.number());
+                }
+            }
+            let segment = used.register();
+            if segment.is_segment_register() && used.access() != OpAccess::Read {
+                self.reloaded |= 1 << segment.number();
+            }
+        }
+        let mut news = undefined(i, 1, true);
+        for cl in [2, 9, 17, 31] {
+            let more = undefined(i, cl, true);
+            news.flags |= more.flags;
+            news.destination |= more.destination;
+        }
+        // A zero source leaves BSF's and BSR's destination alone here as on the peer.
+        let scan = matches!(i.mnemonic(), M::Bsf | M::Bsr | M::Tzcnt | M::Lzcnt);
+        self.undefined_value |= news.destination && !scan;
+        if i.mnemonic() == M::Shld || i.mnemonic() == M::Shrd {
+            let by_cl = i.op2_kind() == OpKind::Register;
+            self.undefined_value |= i.op0_register().is_gpr16() && by_cl;
+        }
+        if !may_leave_flags(i) {
+            self.undefined &= !flags_of(i.rflags_modified());
+        }
+        self.undefined |= news.flags;
+    }
+
+    /// CMP AL, imm8: all six flags are defined.
+    pub fn define_flags(&mut self) {
+        let imm = self.rng.byte();
+        self.undefined = 0;
+        self.raw(&[0x3c, imm]);
+    }
+
+    /// MOV r32, imm32.
+    pub fn set_register(&mut self, r: usize, value: u32) {
+        let mut bytes = vec![0xb8 + r as u8];
+        bytes.extend(value.to_le_bytes());
+        if self.s.bits == 16 {
+            bytes.insert(0, 0x66);
+        }
+        self.raw(&bytes);
+        self.cur[r] = value;
+        self.known |= 1 << r;
+    }
+
+    /// MOV r, EIP of an item up to `ahead` items further on.
+    pub fn set_label(&mut self, r: usize, ahead: usize) {
+        self.set_register(r, 0);
+        let at = self.out.len() - 4;
+        self.labels.push(Label { at, size: 4, item: self.items.len() + ahead, add: 0 });
+        self.known &= !(1 << r);
+    }
+
+    /// The last bytes of the code, `size` of them, `before` bytes from the end, become the EIP of the
+    /// item `ahead` items further on, plus `add`.
+    pub fn label_here(&mut self, before: usize, size: usize, ahead: usize, add: u32) {
+        let at = self.out.len() - before - size;
+        self.labels.push(Label { at, size, item: self.items.len() + ahead, add });
+    }
+
+    /// Gives a register a value: from the start if nothing has used it yet.
+    pub fn want(&mut self, r: usize, value: u32) {
+        let bit = 1 << r;
+        if self.known & bit != 0 && self.cur[r] == value {
+            return;
+        }
+        if self.free & bit != 0 {
+            self.init[r] = value;
+            self.cur[r] = value;
+            self.free &= !bit;
+        } else if r != ESP || self.rng.one_in(4) {
+            self.set_register(r, value);
+        }
+    }
+
+    fn aim_at_data(&mut self, i: &Instruction) {
+        if self.rng.one_in(32) || matches!(i.mnemonic(), M::Lea | M::Nop) {
+            return;
+        }
+        let Some(segment) = self.memory_segment(i) else { return };
+        let origins = &self.s.segs[segment].origins;
+        if origins.is_empty() || self.reloaded >> segment & 1 != 0 {
+            return;
+        }
+        let mut target = self.rng.pick(origins).wrapping_add(spot(self.rng));
+        if crate::special::wants_alignment(i) && !self.rng.one_in(12) {
+            target &= !15;
+        }
+        let mut want = self.cur;
+        aim(self.rng, i, &mut want, target);
+        let mut used = self.addressing(i);
+        for r in 0..8 {
+            if want[r] != self.cur[r] {
+                used |= 1 << r;
+            }
+        }
+        for r in 0..8 {
+            if used >> r & 1 != 0 && r != ESP {
+                self.want(r, want[r]);
+            }
+        }
+    }
+
+    fn memory_segment(&self, i: &Instruction) -> Option<usize> {
+        let kinds = (0..i.op_count()).map(|k| i.op_kind(k));
+        let mut found = None;
+        for kind in kinds {
+            match kind {
+                OpKind::MemoryESDI | OpKind::MemoryESEDI => found = found.or(Some(0)),
+                OpKind::Memory
+                | OpKind::MemorySegSI
+                | OpKind::MemorySegESI
+                | OpKind::MemorySegDI
+                | OpKind::MemorySegEDI => found = Some(i.memory_segment().number()),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Registers that the address of `i` is made of.
+    fn addressing(&self, i: &Instruction) -> u8 {
+        let mut bits = 0;
+        let mut add = |register: Register| {
+            let full = register.full_register32();
+            if full.is_gpr32() {
+                bits |= 1 << full.number();
+            }
+        };
+        for k in 0..i.op_count() {
+            match i.op_kind(k) {
+                OpKind::Memory => {
+                    add(i.memory_base());
+                    if i.mnemonic() != M::Xlatb {
+                        add(i.memory_index());
+                    }
+                }
+                OpKind::MemorySegSI | OpKind::MemorySegESI => add(Register::ESI),
+                OpKind::MemoryESDI
+                | OpKind::MemoryESEDI
+                | OpKind::MemorySegDI
+                | OpKind::MemorySegEDI => add(Register::EDI),
+                _ => {}
+            }
+        }
+        bits
+    }
+
+    /// A repetition gets a small count, most of the time.
+    fn small_count(&mut self, i: &Instruction) {
+        let repeats = (i.has_rep_prefix() || i.has_repne_prefix()) && i.is_string_instruction();
+        if repeats && !self.rng.one_in(64) {
+            let n = self.rng.pick(&[0, 1, 2, 3, 4, 7, 8, 16, 17, 33]);
+            self.want(1, n);
+        }
+    }
+
+    fn may(&mut self, row: Row) -> bool {
+        let op = row.code.mnemonic();
+        if matches!(op, M::Rdtsc | M::Hlt) && self.s.cpl() == 0 || op == M::Rdtsc {
+            return false;
+        }
+        if ENVIRONMENT.contains(&op) {
+            return false;
+        }
+        match row.class {
+            Class::User => true,
+            Class::Sensitive => op != M::Rdpmc || self.s.cpl() == 3,
+            Class::Transfer => match self.s.kind {
+                Kind::Real => matches!(op, M::Int | M::Into | M::Int3 | M::Bound),
+                _ => !self.rng.one_in(3),
+            },
+            Class::System => self.may_system(op),
+        }
+    }
+
+    fn may_system(&mut self, op: M) -> bool {
+        let io = matches!(op, M::In | M::Out | M::Insb | M::Insw | M::Insd)
+            || matches!(op, M::Outsb | M::Outsw | M::Outsd);
+        match self.s.kind {
+            Kind::V86 => true,
+            Kind::User => !(io && self.s.eflags & 0x3000 == 0x3000),
+            Kind::Supervisor | Kind::Real => {
+                matches!(op, M::Clts | M::Invd | M::Wbinvd | M::Invlpg | M::Cli | M::Sti)
+                    || (op == M::Lmsw && self.s.kind == Kind::Supervisor)
+            }
+        }
+    }
+
+    fn refuses(&self, i: &Instruction) -> bool {
+        // In real mode nothing keeps a wild jump or segment within the case's pages.
+        let wild = self.s.kind == Kind::Real
+            && (matches!(i.mnemonic(), M::Jmp | M::Call | M::Ret) && !is_relative(i)
+                || (i.op0_kind() == OpKind::Register && i.op0_register().is_segment_register())
+                || matches!(i.mnemonic(), M::Retf | M::Iret | M::Iretd | M::Lds | M::Les)
+                || matches!(i.mnemonic(), M::Lss | M::Lfs | M::Lgs));
+        wild
+    }
+
+    fn finish(mut self) -> Sequence {
+        self.patch_branches();
+        self.patch_labels();
+        let case = Case {
+            kind: self.s.kind,
+            wipe: self.s.writable_code,
+            code_offset: self.code_offset,
+            cr0: self.s.cr0,
+            cr4: self.s.cr4,
+            ptes: self.s.ptes,
+            frames: self.s.frames,
+            pdes: self.s.pdes,
+            ldt: 0,
+            slots: self.s.slots,
+            selectors: self.s.selectors,
+            gpr: self.init,
+            eflags: self.s.eflags,
+            eip: self.eip(0),
+            fpu: self.s.fpu,
+            code: self.out,
+        };
+        Sequence {
+            case,
+            setting: self.s,
+            items: self.items,
+            undefined: self.undefined,
+            undefined_value: self.undefined_value,
+        }
+    }
+
+    fn offset_of(&self, item: usize) -> usize {
+        self.items.get(item).map_or(self.out.len(), |i| i.at)
+    }
+
+    fn patch_branches(&mut self) {
+        for b in std::mem::take(&mut self.branches) {
+            let end = self.items[b.item].at + self.items[b.item].len;
+            let mut target = self.offset_of(b.item + b.ahead);
+            if b.size == 1 && target - end > 127 {
+                target = end;
+            }
+            let distance = ((target - end) as u32).to_le_bytes();
+            self.out[end - b.size..end].copy_from_slice(&distance[..b.size]);
+        }
+    }
+
+    fn patch_labels(&mut self) {
+        for l in std::mem::take(&mut self.labels) {
+            let eip = self.eip(self.offset_of(l.item)).wrapping_add(l.add).to_le_bytes();
+            self.out[l.at..l.at + l.size].copy_from_slice(&eip[..l.size]);
+        }
+    }
+
+    /// An offset in data segment `segment` at which the case's pages are.
+    pub fn data_offset(&mut self, segment: usize) -> Option<u32> {
+        let origins = &self.s.segs[segment].origins;
+        if origins.is_empty() || self.reloaded >> segment & 1 != 0 {
+            return None;
+        }
+        Some(self.rng.pick(origins).wrapping_add(0x800 + self.rng.below(0x3000)))
+    }
+
+    /// Backward branch over the items from `first` on: LOOP.
+    pub fn loop_to(&mut self, first: usize) {
+        let distance = self.items[first].at as i32 - (self.out.len() as i32 + 2);
+        if (-128..0).contains(&distance) {
+            self.raw(&[0xe2, distance as u8]);
+        }
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Bytes that are left.
+    pub fn room(&self) -> usize {
+        CODE_LEN - self.out.len()
+    }
+
+    /// Flags that are undefined here get defined.
+    pub fn need_flags(&mut self) {
+        if self.undefined != 0 {
+            self.define_flags();
+        }
+    }
+
+    /// Whether the linear addresses of data are offsets in DS.
+    pub fn is_flat(&self) -> bool {
+        self.s.segs[3].origins.as_slice() == ORIGINS && self.reloaded & 8 == 0
+    }
+}
+
+/// They write the x87 instruction and data pointers to memory, which translated code does not keep.
+const ENVIRONMENT: &[M] =
+    &[M::Fnsave, M::Fnstenv, M::Fsave, M::Fstenv, M::Fxsave, M::Fxrstor, M::Frstor, M::Fldenv];
+
+fn is_software_interrupt(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Int | M::Into | M::Int3 | M::Int1 | M::Bound)
+}
+
+fn is_relative(i: &Instruction) -> bool {
+    matches!(i.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32)
+        && i.op_count() > 0
+        && i.mnemonic() != M::Xbegin
+}
+
+/// The branch has one byte of displacement.
+fn is_short(code: Code) -> bool {
+    let op = code.op_code();
+    op.op_count() > 0
+        && matches!(
+            op.op0_kind(),
+            iced_x86::OpCodeOperandKind::br16_1 | iced_x86::OpCodeOperandKind::br32_1
+        )
+}
+
+/// Flags that `i` modifies can also stay as they were: a count can be zero.
+fn may_leave_flags(i: &Instruction) -> bool {
+    use M::{Rcl, Rcr, Rol, Ror, Sal, Sar, Shl, Shld, Shr, Shrd};
+    let shift = matches!(i.mnemonic(), Shl | Sal | Shr | Sar | Rol | Ror | Rcl | Rcr | Shld | Shrd);
+    let repeats = i.has_rep_prefix() || i.has_repne_prefix();
+    shift || repeats
+}
+
+/// The decoder's flag bits as bits of EFLAGS.
+pub fn flags_of(bits: u32) -> u32 {
+    use iced_x86::RflagsBits as B;
+    [
+        (B::CF, Eflags::CF),
+        (B::PF, Eflags::PF),
+        (B::AF, Eflags::AF),
+        (B::ZF, Eflags::ZF),
+        (B::SF, Eflags::SF),
+        (B::OF, Eflags::OF),
+    ]
+    .iter()
+    .filter(|(theirs, _)| bits & theirs != 0)
+    .fold(0, |all, (_, ours)| all | ours.bits())
+}

@@ -1,0 +1,23 @@
+//! The differential fuzzer: random sequences of instructions in Ringer's two engines and in an
+//! independent implementation of the architecture, everything compared.
+//!
+//! One guest program, the runner, takes batches of cases from memory on all three; see
+//! `guest/runner.s`. [`run::Machines`] is the whole of it.
+
+mod bench;
+mod case;
+mod compare;
+mod generate;
+mod layout;
+mod peer;
+mod peer_faults;
+mod qemu;
+mod report;
+mod ringer;
+pub mod run;
+mod setting;
+mod special;
+mod tables;
+
+pub use peer::PeerError;
+pub use qemu::Qemu;

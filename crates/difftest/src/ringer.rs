@@ -1,0 +1,117 @@
+//! Ringer as a machine of the comparison, under one of its engines.
+
+use crate::layout::RAM;
+use crate::peer::{Peer, PeerError, Stop, install};
+use ringer_devices::{Board, BoardConfig, SerialSink};
+use ringer_machine::boot::Image;
+use ringer_machine::{BootSource, ClockKind, CpuModel, Engine, MachineError, TranslatorOptions};
+use ringer_mmu::GuestMemory;
+use ringer_monitor::{Monitor, MonitorConfig, RunEnd};
+use std::time::Duration;
+
+/// A batch that takes longer hangs.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of the translation cache: small enough that evictions happen in every run.
+const CACHE: u64 = 8 << 20;
+
+/// The runner, assembled when this crate was built.
+pub const RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner.elf"));
+
+/// One Ringer.
+#[derive(Debug)]
+pub struct Ringer {
+    engine: Engine,
+    monitor: Monitor,
+    before: (u64, u64),
+}
+
+struct Nowhere;
+
+impl SerialSink for Nowhere {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Ringer {
+    /// A machine that waits at its mailbox.
+    pub fn new(engine: Engine) -> Result<Self, PeerError> {
+        let mut ringer = Self { engine, monitor: build(engine)?, before: (0, 0) };
+        install(&mut ringer)?;
+        Ok(ringer)
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        let p = self.monitor.profile();
+        (p.instructions_translated, p.instructions_interpreted)
+    }
+}
+
+fn build(engine: Engine) -> Result<Monitor, MachineError> {
+    let memory = GuestMemory::new(RAM)?;
+    let board = BoardConfig { ram_size: RAM, debug_exit: true, rtc_epoch_s: 0, log_post: false };
+    let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
+    let cfg = MonitorConfig {
+        model: CpuModel::Pentium4,
+        engine,
+        tc_size: CACHE,
+        clock: ClockKind::Real,
+        max_instructions: None,
+        timeout: Some(TIMEOUT),
+        profile: false,
+        options: TranslatorOptions::default() | TranslatorOptions::COUNT,
+    };
+    let mut monitor = Monitor::new(cfg, memory, board)?;
+    monitor.translate_at_visit(1);
+    let source = BootSource::MultibootBytes { name: "the runner", image: RUNNER };
+    let mut cpu = *monitor.state();
+    Image::read(&source, RAM)?.install(monitor.memory_mut(), &mut cpu)?;
+    *monitor.state_mut() = cpu;
+    Ok(monitor)
+}
+
+impl Peer for Ringer {
+    fn name(&self) -> &'static str {
+        match self.engine {
+            Engine::Bt => "bt",
+            Engine::Interp => "interp",
+            Engine::Lockstep => "lockstep",
+        }
+    }
+
+    fn write(&mut self, pa: u32, bytes: &[u8]) -> Result<(), PeerError> {
+        let memory = self.monitor.memory_mut();
+        memory.load(u64::from(pa), bytes).map_err(MachineError::from)?;
+        if !memory.take_code_writes().is_empty() {
+            self.monitor.flush_cache();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, pa: u32, bytes: &mut [u8]) -> Result<(), PeerError> {
+        self.monitor.memory().read(u64::from(pa), bytes);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), PeerError> {
+        let (t, i) = self.counts();
+        self.before = (self.before.0 + t, self.before.1 + i);
+        self.monitor = build(self.engine)?;
+        install(self)
+    }
+
+    fn wait(&mut self, _: u32) -> Result<Stop, PeerError> {
+        Ok(match self.monitor.run().map_err(MachineError::from)? {
+            RunEnd::DebugExit(_) => Stop::Done,
+            RunEnd::TripleFault { cs, eip } => {
+                Stop::Died(format!("triple fault at {cs:04x}:{eip:08x}"))
+            }
+            other => Stop::Died(format!("{other:?}")),
+        })
+    }
+
+    fn instructions(&self) -> Option<(u64, u64)> {
+        let (t, i) = self.counts();
+        Some((self.before.0 + t, self.before.1 + i))
+    }
+}
