@@ -19,10 +19,7 @@ pub struct Batch {
 
 impl Batch {
     /// Encodes `cases`; those for which `runs` says no are skipped.
-    pub fn new<'a>(
-        cases: impl Iterator<Item = (&'a Case, bool)>,
-        template: Vec<u8>,
-    ) -> Self {
+    pub fn new<'a>(cases: impl Iterator<Item = (&'a Case, bool)>, template: Vec<u8>) -> Self {
         let mut bytes = Vec::with_capacity(BATCH * SLOT);
         for (index, (case, runs)) in cases.enumerate() {
             let at = bytes.len();

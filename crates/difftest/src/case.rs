@@ -180,11 +180,6 @@ impl Outcome<'_> {
         self.word(0)
     }
 
-    /// The FXSAVE image.
-    pub fn fpu(&self) -> &[u8] {
-        &self.0[0x200..0x400]
-    }
-
     /// Whether the exception pushed an error code.
     pub fn has_error_code(&self) -> bool {
         matches!(self.vector(), 10..=14 | 17)

@@ -8,6 +8,8 @@ use crate::bench::Bench;
 use crate::case::{FIELDS, Kind, Outcome};
 use crate::generate::{ARITH, Sequence};
 use crate::layout::*;
+use crate::peer_faults;
+use ringer_casegen::undefined_x87;
 use std::fmt;
 
 /// Where results differ.
@@ -106,15 +108,45 @@ fn words(a: &Outcome<'_>, b: &Outcome<'_>, list: &mut Vec<Diff>) {
     }
 }
 
-/// Where the exception that ended a case left EFLAGS and EIP.
+/// Where the exception that ended a case left EFLAGS, EIP and the error code.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
     /// EIP of the frame.
     pub eip: u32,
     /// Where EFLAGS is.
-    pub flags: Place,
-    /// EFLAGS.
-    pub eflags: u32,
+    pub flags: Spot,
+    /// Where the error code is.
+    pub error: Option<Spot>,
+}
+
+/// A doubleword of a result, at any byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// In the result slot.
+    Slot(usize),
+    /// In the data pages.
+    Data(usize),
+}
+
+/// The bits of `mask` at `spot` become the same in both results.
+pub fn ignore(list: &mut Vec<Diff>, spot: Spot, mask: u32) {
+    for d in list.iter_mut() {
+        let (at, wanted) = match (d.place, spot) {
+            (Place::Word(at), Spot::Slot(wanted)) | (Place::Data(at), Spot::Data(wanted)) => {
+                (at, wanted)
+            }
+            _ => continue,
+        };
+        let here = if wanted >= at && wanted - at < 4 {
+            mask << (8 * (wanted - at))
+        } else if at > wanted && at - wanted < 4 {
+            mask >> (8 * (at - wanted))
+        } else {
+            0
+        };
+        d.theirs = d.theirs & !here | d.ours & here;
+    }
+    list.retain(|d| d.ours != d.theirs);
 }
 
 /// Finds the frame of case `k` in the results of `bench`.
@@ -123,33 +155,39 @@ pub fn frame(seq: &Sequence, bench: &Bench, k: usize) -> Option<Frame> {
     let user = matches!(seq.case.kind, Kind::User | Kind::V86);
     if user || outcome.vector() == 8 {
         let first = if seq.case.kind == Kind::V86 { 0x8c } else { 0x9c };
-        let flags = first + 8;
-        let (eip, eflags) = (outcome.word(first), outcome.word(flags));
-        return Some(Frame { eip, flags: Place::Word(flags), eflags });
+        let error = outcome.has_error_code().then_some(Spot::Slot(first - 4));
+        return Some(Frame { eip: outcome.word(first), flags: Spot::Slot(first + 8), error });
     }
+    // At CPL 0 the frame is in the case's own pages.
     let data = bench.data(k);
-    // At CPL 0 the frame is in the case's own pages: its place within a page is what the stack
-    // pointer says, its page is found by the mapping.
-    let mut esp = outcome.word(0x14);
+    let esp = outcome.word(0x14);
     if seq.case.kind == Kind::Real {
         let at = (esp & 0xffff) as usize;
-        let word = |at: usize| data.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-        let flags = u32::from(word(at + 4)?);
-        let place = Place::Data((at + 4) & !3);
-        return Some(Frame { eip: u32::from(word(at)?), flags: place, eflags: flags });
+        let eip = data.get(at..at + 2).map(|b| u32::from(u16::from_le_bytes([b[0], b[1]])))?;
+        return Some(Frame { eip, flags: Spot::Data(at + 4), error: None });
     }
-    if seq.setting.slots[3] >> 54 & 1 == 0 {
-        esp &= 0xffff;
-    }
-    let base = (seq.setting.slots[3] >> 16 & 0xff_ffff | seq.setting.slots[3] >> 56 << 24) as u32;
+    let (base, big) = stack_segment(seq, &outcome);
     let skip = if outcome.has_error_code() { 4 } else { 0 };
-    let linear = base.wrapping_add(esp).wrapping_add(skip);
-    let at = data_place(seq, linear)?;
-    let word = |at: usize| {
-        data.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    let place = |above: u32| {
+        let offset = esp.wrapping_add(above) & if big { u32::MAX } else { 0xffff };
+        data_place(seq, base.wrapping_add(offset))
     };
-    let flags = data_place(seq, linear.wrapping_add(8))?;
-    Some(Frame { eip: word(at)?, flags: Place::Data(flags & !3), eflags: word(flags)? })
+    let at = place(skip)?;
+    let word = data.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))?;
+    let error = if skip == 4 { place(0).map(Spot::Data) } else { None };
+    Some(Frame { eip: word, flags: Spot::Data(place(skip + 8)?), error })
+}
+
+/// Base and B flag of the stack segment that the case ended with.
+fn stack_segment(seq: &Sequence, outcome: &Outcome<'_>) -> (u32, bool) {
+    let selector = outcome.word(0x28) as u16;
+    let own = usize::from(selector.wrapping_sub(CASE_SLOTS) / 8);
+    let odd = crate::tables::ODD.iter().find(|(s, _)| *s == selector & !7).map(|(_, d)| *d);
+    let d = match seq.setting.slots.get(own) {
+        Some(d) if selector >= CASE_SLOTS => *d,
+        _ => odd.unwrap_or(1 << 54),
+    };
+    ((d >> 16 & 0xff_ffff | d >> 56 << 24) as u32, d >> 54 & 1 != 0)
 }
 
 /// Offset in the data pages of linear address `at`.
@@ -173,14 +211,14 @@ pub fn undefined_at(seq: &Sequence, frame: Option<Frame>) -> u32 {
 
 /// Takes out what the SDM leaves undefined.
 pub fn drop_undefined(seq: &Sequence, list: &mut Vec<Diff>, frame: Option<Frame>) {
-    let mask = undefined_at(seq, frame) & ARITH;
-    if mask == 0 {
-        return;
+    if let Some(frame) = frame {
+        ignore(list, frame.flags, undefined_at(seq, Some(frame)) & ARITH);
     }
-    let Some(frame) = frame else { return };
-    list.retain(|d| {
-        let differ = d.ours ^ d.theirs;
-        let shift = if seq.case.kind == Kind::Real { !(mask | mask << 16) } else { !mask };
-        !(d.place == frame.flags && differ & shift == 0)
-    });
+    // Condition codes of the x87 status word.
+    let codes = seq.items.iter().fold(0, |all, i| all | undefined_x87(i.instruction.mnemonic()));
+    let codes = if peer_faults::uses_x87(seq) { u32::from(codes) << 16 } else { 0 };
+    for d in list.iter_mut().filter(|d| d.place == Place::Fpu(0)) {
+        d.theirs = d.theirs & !codes | d.ours & codes;
+    }
+    list.retain(|d| d.ours != d.theirs);
 }

@@ -10,14 +10,16 @@ use crate::case::{Case, Kind};
 use crate::layout::*;
 use crate::setting::{ORIGINS, Setting};
 use crate::special;
-use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind, Register};
-use ringer_casegen::aim::aim;
+use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind};
 use ringer_casegen::encode::{Shape, generate};
 use ringer_casegen::rng::Rng;
-use ringer_casegen::rows::{Class, Row, rows};
+use ringer_casegen::rows::{Row, rows};
 use ringer_casegen::undefined::undefined;
 use ringer_casegen::values;
 use ringer_cpu::{CpuModel, Eflags};
+
+mod allow;
+mod operands;
 
 /// Arithmetic flags.
 pub const ARITH: u32 = Eflags::ARITH.bits();
@@ -96,6 +98,8 @@ pub struct Draft<'a> {
     labels: Vec<Label>,
     /// Segment registers that were loaded: where they lead is not known any more.
     reloaded: u8,
+    /// Items that belong together and are entered at the first only.
+    groups: Vec<std::ops::Range<usize>>,
 }
 
 struct Branch {
@@ -117,18 +121,18 @@ pub fn sequence(forms: &mut Forms, seed: u64, number: u64) -> Sequence {
     let mut rng = Rng::of_case(seed, number);
     let s = Setting::new(&mut rng);
     let room = 0x2000 - CODE_LEN as u32;
-    let code_offset = if rng.below(5) < 3 {
-        rng.below(room / 16) * 16
-    } else {
-        0x1000 - 1 - rng.below(48)
-    };
+    let code_offset =
+        if rng.below(5) < 3 { rng.below(room / 16) * 16 } else { 0x1000 - 1 - rng.below(48) };
     let mut init: [u32; 8] = std::array::from_fn(|_| values::integer(&mut rng));
     let ss = if s.segs[2].origins.is_empty() { vec![0] } else { s.segs[2].origins.clone() };
     init[ESP] = rng.pick(&ss).wrapping_add(spot(&mut rng) & !3);
-    if rng.one_in(12) {
+    let real = s.kind == Kind::Real;
+    if rng.one_in(12) && !real {
         init[ESP] = init[ESP].wrapping_add(rng.below(4));
     }
-    if rng.one_in(40) {
+    if real {
+        init[ESP] = init[ESP].clamp(0x100, 0x3f00);
+    } else if rng.one_in(40) {
         init[ESP] = values::integer(&mut rng);
     }
     let mut draft = Draft {
@@ -141,12 +145,13 @@ pub fn sequence(forms: &mut Forms, seed: u64, number: u64) -> Sequence {
         init,
         cur: init,
         known: 0xff,
-        free: 0xff & !(1 << ESP),
+        free: !(1 << ESP),
         undefined: 0,
         undefined_value: false,
         branches: Vec::new(),
         labels: Vec::new(),
         reloaded: 0,
+        groups: Vec::new(),
     };
     draft.body();
     draft.finish()
@@ -209,10 +214,11 @@ impl Draft<'_> {
         }
         self.aim_at_data(&i);
         self.small_count(&i);
-        if i.rflags_read() != 0 && self.undefined & flags_of(i.rflags_read()) != 0 {
-            self.define_flags();
-        }
-        if self.s.cpl() == 0 && is_software_interrupt(&i) && self.undefined != 0 {
+        let reads = self.undefined & flags_of(i.rflags_read()) != 0;
+        let pushes = self.s.cpl() == 0 && is_software_interrupt(&i) && self.undefined != 0;
+        if reads || pushes {
+            let first = self.items.len();
+            self.group(first, 2);
             self.define_flags();
         }
         let branch = is_relative(&i);
@@ -244,13 +250,8 @@ impl Draft<'_> {
 
     fn push(&mut self, bytes: &[u8], i: Instruction, illegal_lock: bool) {
         let at = self.out.len();
-        let item = Item {
-            at,
-            len: bytes.len(),
-            instruction: i,
-            illegal_lock,
-            undefined: self.undefined,
-        };
+        let item =
+            Item { at, len: bytes.len(), instruction: i, illegal_lock, undefined: self.undefined };
         self.out.extend_from_slice(bytes);
         self.items.push(item);
         self.track(&i);
@@ -305,172 +306,6 @@ impl Draft<'_> {
         self.raw(&[0x3c, imm]);
     }
 
-    /// MOV r32, imm32.
-    pub fn set_register(&mut self, r: usize, value: u32) {
-        let mut bytes = vec![0xb8 + r as u8];
-        bytes.extend(value.to_le_bytes());
-        if self.s.bits == 16 {
-            bytes.insert(0, 0x66);
-        }
-        self.raw(&bytes);
-        self.cur[r] = value;
-        self.known |= 1 << r;
-    }
-
-    /// MOV r, EIP of an item up to `ahead` items further on.
-    pub fn set_label(&mut self, r: usize, ahead: usize) {
-        self.set_register(r, 0);
-        let at = self.out.len() - 4;
-        self.labels.push(Label { at, size: 4, item: self.items.len() + ahead, add: 0 });
-        self.known &= !(1 << r);
-    }
-
-    /// The last bytes of the code, `size` of them, `before` bytes from the end, become the EIP of the
-    /// item `ahead` items further on, plus `add`.
-    pub fn label_here(&mut self, before: usize, size: usize, ahead: usize, add: u32) {
-        let at = self.out.len() - before - size;
-        self.labels.push(Label { at, size, item: self.items.len() + ahead, add });
-    }
-
-    /// Gives a register a value: from the start if nothing has used it yet.
-    pub fn want(&mut self, r: usize, value: u32) {
-        let bit = 1 << r;
-        if self.known & bit != 0 && self.cur[r] == value {
-            return;
-        }
-        if self.free & bit != 0 {
-            self.init[r] = value;
-            self.cur[r] = value;
-            self.free &= !bit;
-        } else if r != ESP || self.rng.one_in(4) {
-            self.set_register(r, value);
-        }
-    }
-
-    fn aim_at_data(&mut self, i: &Instruction) {
-        if self.rng.one_in(32) || matches!(i.mnemonic(), M::Lea | M::Nop) {
-            return;
-        }
-        let Some(segment) = self.memory_segment(i) else { return };
-        let origins = &self.s.segs[segment].origins;
-        if origins.is_empty() || self.reloaded >> segment & 1 != 0 {
-            return;
-        }
-        let mut target = self.rng.pick(origins).wrapping_add(spot(self.rng));
-        if crate::special::wants_alignment(i) && !self.rng.one_in(12) {
-            target &= !15;
-        }
-        let mut want = self.cur;
-        aim(self.rng, i, &mut want, target);
-        let mut used = self.addressing(i);
-        for r in 0..8 {
-            if want[r] != self.cur[r] {
-                used |= 1 << r;
-            }
-        }
-        for r in 0..8 {
-            if used >> r & 1 != 0 && r != ESP {
-                self.want(r, want[r]);
-            }
-        }
-    }
-
-    fn memory_segment(&self, i: &Instruction) -> Option<usize> {
-        let kinds = (0..i.op_count()).map(|k| i.op_kind(k));
-        let mut found = None;
-        for kind in kinds {
-            match kind {
-                OpKind::MemoryESDI | OpKind::MemoryESEDI => found = found.or(Some(0)),
-                OpKind::Memory
-                | OpKind::MemorySegSI
-                | OpKind::MemorySegESI
-                | OpKind::MemorySegDI
-                | OpKind::MemorySegEDI => found = Some(i.memory_segment().number()),
-                _ => {}
-            }
-        }
-        found
-    }
-
-    /// Registers that the address of `i` is made of.
-    fn addressing(&self, i: &Instruction) -> u8 {
-        let mut bits = 0;
-        let mut add = |register: Register| {
-            let full = register.full_register32();
-            if full.is_gpr32() {
-                bits |= 1 << full.number();
-            }
-        };
-        for k in 0..i.op_count() {
-            match i.op_kind(k) {
-                OpKind::Memory => {
-                    add(i.memory_base());
-                    if i.mnemonic() != M::Xlatb {
-                        add(i.memory_index());
-                    }
-                }
-                OpKind::MemorySegSI | OpKind::MemorySegESI => add(Register::ESI),
-                OpKind::MemoryESDI
-                | OpKind::MemoryESEDI
-                | OpKind::MemorySegDI
-                | OpKind::MemorySegEDI => add(Register::EDI),
-                _ => {}
-            }
-        }
-        bits
-    }
-
-    /// A repetition gets a small count, most of the time.
-    fn small_count(&mut self, i: &Instruction) {
-        let repeats = (i.has_rep_prefix() || i.has_repne_prefix()) && i.is_string_instruction();
-        if repeats && !self.rng.one_in(64) {
-            let n = self.rng.pick(&[0, 1, 2, 3, 4, 7, 8, 16, 17, 33]);
-            self.want(1, n);
-        }
-    }
-
-    fn may(&mut self, row: Row) -> bool {
-        let op = row.code.mnemonic();
-        if matches!(op, M::Rdtsc | M::Hlt) && self.s.cpl() == 0 || op == M::Rdtsc {
-            return false;
-        }
-        if ENVIRONMENT.contains(&op) {
-            return false;
-        }
-        match row.class {
-            Class::User => true,
-            Class::Sensitive => op != M::Rdpmc || self.s.cpl() == 3,
-            Class::Transfer => match self.s.kind {
-                Kind::Real => matches!(op, M::Int | M::Into | M::Int3 | M::Bound),
-                _ => !self.rng.one_in(3),
-            },
-            Class::System => self.may_system(op),
-        }
-    }
-
-    fn may_system(&mut self, op: M) -> bool {
-        let io = matches!(op, M::In | M::Out | M::Insb | M::Insw | M::Insd)
-            || matches!(op, M::Outsb | M::Outsw | M::Outsd);
-        match self.s.kind {
-            Kind::V86 => true,
-            Kind::User => !(io && self.s.eflags & 0x3000 == 0x3000),
-            Kind::Supervisor | Kind::Real => {
-                matches!(op, M::Clts | M::Invd | M::Wbinvd | M::Invlpg | M::Cli | M::Sti)
-                    || (op == M::Lmsw && self.s.kind == Kind::Supervisor)
-            }
-        }
-    }
-
-    fn refuses(&self, i: &Instruction) -> bool {
-        // In real mode nothing keeps a wild jump or segment within the case's pages.
-        let wild = self.s.kind == Kind::Real
-            && (matches!(i.mnemonic(), M::Jmp | M::Call | M::Ret) && !is_relative(i)
-                || (i.op0_kind() == OpKind::Register && i.op0_register().is_segment_register())
-                || matches!(i.mnemonic(), M::Retf | M::Iret | M::Iretd | M::Lds | M::Les)
-                || matches!(i.mnemonic(), M::Lss | M::Lfs | M::Lgs));
-        wild
-    }
-
     fn finish(mut self) -> Sequence {
         self.patch_branches();
         self.patch_labels();
@@ -502,16 +337,16 @@ impl Draft<'_> {
     }
 
     fn offset_of(&self, item: usize) -> usize {
+        let inside = self.groups.iter().find(|l| l.contains(&item));
+        let item = inside.map_or(item, |l| l.start);
         self.items.get(item).map_or(self.out.len(), |i| i.at)
     }
 
     fn patch_branches(&mut self) {
         for b in std::mem::take(&mut self.branches) {
             let end = self.items[b.item].at + self.items[b.item].len;
-            let mut target = self.offset_of(b.item + b.ahead);
-            if b.size == 1 && target - end > 127 {
-                target = end;
-            }
+            let target = self.offset_of(b.item + b.ahead).max(end);
+            let target = if b.size == 1 && target - end > 127 { end } else { target };
             let distance = ((target - end) as u32).to_le_bytes();
             self.out[end - b.size..end].copy_from_slice(&distance[..b.size]);
         }
@@ -524,21 +359,19 @@ impl Draft<'_> {
         }
     }
 
-    /// An offset in data segment `segment` at which the case's pages are.
-    pub fn data_offset(&mut self, segment: usize) -> Option<u32> {
-        let origins = &self.s.segs[segment].origins;
-        if origins.is_empty() || self.reloaded >> segment & 1 != 0 {
-            return None;
-        }
-        Some(self.rng.pick(origins).wrapping_add(0x800 + self.rng.below(0x3000)))
-    }
-
-    /// Backward branch over the items from `first` on: LOOP.
+    /// Backward branch over the items from `first` on: LOOP. The item before them sets the count:
+    /// branches that would lead into the loop lead there, or behind it, if they are part of it.
     pub fn loop_to(&mut self, first: usize) {
+        self.group(first - 1, 1);
         let distance = self.items[first].at as i32 - (self.out.len() as i32 + 2);
         if (-128..0).contains(&distance) {
             self.raw(&[0xe2, distance as u8]);
         }
+    }
+
+    /// The items from `first` on, and `more` to come, are entered at the first only.
+    pub fn group(&mut self, first: usize, more: usize) {
+        self.groups.push(first..self.items.len() + more);
     }
 
     /// How many items there are.
@@ -563,10 +396,6 @@ impl Draft<'_> {
         self.s.segs[3].origins.as_slice() == ORIGINS && self.reloaded & 8 == 0
     }
 }
-
-/// They write the x87 instruction and data pointers to memory, which translated code does not keep.
-const ENVIRONMENT: &[M] =
-    &[M::Fnsave, M::Fnstenv, M::Fsave, M::Fstenv, M::Fxsave, M::Fxrstor, M::Frstor, M::Fldenv];
 
 fn is_software_interrupt(i: &Instruction) -> bool {
     matches!(i.mnemonic(), M::Int | M::Into | M::Int3 | M::Int1 | M::Bound)

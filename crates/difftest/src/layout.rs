@@ -61,8 +61,6 @@ pub const CODE_PAGES: u32 = 0x2_0000;
 pub const DATA: u32 = 0x80_0000;
 /// Bytes of data pages that a case has.
 pub const DATA_LEN: usize = 0x4000;
-/// Physical address where data pages are while a real-mode case runs.
-pub const REAL_DATA: u32 = 0x1_0000;
 /// Physical address of 4 MiB of zeros, for a large page that cases can read.
 pub const LARGE: u32 = 0x280_0000;
 /// Real-mode vectors.
@@ -85,8 +83,6 @@ pub const DOUBLE_FAULT: u32 = HIGH + 0x2040;
 pub const CR0_DEFAULT: u32 = 0x8001_0033;
 /// CR4 of the runner, and of most cases.
 pub const CR4_DEFAULT: u32 = 0x610;
-/// CR2 before each case.
-pub const CR2_BEFORE: u32 = 0x123_4568;
 /// Bytes of code that a case brings.
 pub const CODE_LEN: usize = 192;
 
@@ -143,10 +139,8 @@ mod tests {
             ("CASES", CASES),
             ("RESULTS", RESULTS),
             ("CODE_PAGES", CODE_PAGES),
-            ("REAL_DATA", REAL_DATA),
             ("CR0_DEFAULT", CR0_DEFAULT),
             ("CR4_DEFAULT", CR4_DEFAULT),
-            ("CR2_BEFORE", CR2_BEFORE),
             ("CODE_DWORDS", CODE_LEN as u32 / 4),
         ];
         for (name, ours) in same {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ringer_difftest::Qemu;
-use ringer_difftest::run::{Machines, Plan, Summary};
+use ringer_difftest::run::{Machines, Plan, Summary, known_faults};
 use std::process::ExitCode;
 
 /// Runs random sequences of instructions in Ringer's engines and in QEMU, and compares everything.
@@ -26,12 +26,12 @@ struct Args {
     /// Compare Ringer's engines alone.
     #[arg(long)]
     no_peer: bool,
+    /// List the peer's known faults, and why the manual is on our side, and run nothing.
+    #[arg(long)]
+    faults: bool,
     /// Differences reported before the run ends.
     #[arg(long, default_value_t = 5)]
     reports: usize,
-    /// Group the reports by their first difference instead of printing them.
-    #[arg(long)]
-    brief: bool,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +47,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool, ringer_difftest::PeerError> {
+    if args.faults {
+        for (name, reason) in known_faults() {
+            println!("{name}\n    {reason}");
+        }
+        return Ok(true);
+    }
     let plan = Plan {
         seed: args.seed,
         first: args.only.unwrap_or(args.first),
@@ -56,20 +62,25 @@ fn run(args: &Args) -> Result<bool, ringer_difftest::PeerError> {
         reports: args.reports.max(1),
         progress: 1 << 16,
     };
-    println!("seed {}, {} sequences from {}", plan.seed, plan.cases, plan.first);
+    println!("seed {}, {} sequences from number {}", plan.seed, plan.cases, plan.first);
     if plan.peer {
         println!("peer: {}", Qemu::version());
     }
     let summary = Machines::new(plan.peer)?.run(&plan)?;
     for failure in &summary.failures {
-        if !args.brief { println!("{}", failure.text); }
+        println!("{}", failure.text);
     }
     print(&summary);
     Ok(summary.failures.is_empty())
 }
 
 fn print(s: &Summary) {
-    println!("{} sequences, {} instructions, {} differences", s.cases, s.instructions, s.failures.len());
+    println!(
+        "{} sequences, {} instructions, {} differences",
+        s.cases,
+        s.instructions,
+        s.failures.len()
+    );
     println!("  {} with the peer", s.with_peer);
     for (why, n) in &s.out_of_reach {
         println!("  {n} without it: {why}");
@@ -77,10 +88,16 @@ fn print(s: &Summary) {
     for (name, n) in &s.explained {
         println!("  {n} explained by a known fault of the peer: {name}");
     }
+    for (name, n) in &s.engines {
+        println!("  {n} differ between the engines as documented: {name}");
+    }
     let (host, interpreted) = s.bt;
     let share = 100.0 * host as f64 / (host + interpreted).max(1) as f64;
     println!("  bt: {share:.1} % of {} instructions as host code", host + interpreted);
     println!("  ended by vector: {:?}; stopped: {}", s.vectors, s.deaths);
     let [make, bt, interp, wait, compare] = s.seconds;
-    println!("  seconds: {make:.1} making, {bt:.1} bt, {interp:.1} interp, {wait:.1} waiting for the peer, {compare:.1} comparing");
+    println!(
+        "  seconds: {make:.1} making, {bt:.1} bt, {interp:.1} interp, {wait:.1} waiting for the peer, \
+         {compare:.1} comparing"
+    );
 }

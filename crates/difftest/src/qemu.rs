@@ -98,10 +98,8 @@ impl Qemu {
 
 fn spawn(folder: &Path) -> Result<Child, PeerError> {
     let path = folder.join("ram");
-    let memory = format!(
-        "memory-backend-file,id=m,size={RAM},mem-path={},share=on",
-        path.display()
-    );
+    let memory =
+        format!("memory-backend-file,id=m,size={RAM},mem-path={},share=on", path.display());
     let mut command = Command::new(PROGRAM);
     command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
     command.args(["-machine", "pc,memory-backend=m", "-accel", "tcg,thread=single"]);

@@ -16,8 +16,16 @@ pub fn describe(seq: &Sequence) -> String {
     let s = &seq.setting;
     let c = &seq.case;
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "  {:?}, {}-bit code at {:#x}, EFLAGS {:08x}", c.kind, s.bits, c.eip, c.eflags);
-    let _ = writeln!(out, "  CR0 {:08x}, CR4 {:03x}, PTEs {:x?}, frames {:?}, PDEs {:x?}", c.cr0, c.cr4, c.ptes, c.frames, c.pdes);
+    let _ = writeln!(
+        out,
+        "  {:?}, {}-bit code at {:#x}, EFLAGS {:08x}",
+        c.kind, s.bits, c.eip, c.eflags
+    );
+    let _ = writeln!(
+        out,
+        "  CR0 {:08x}, CR4 {:03x}, PTEs {:x?}, frames {:?}, PDEs {:x?}",
+        c.cr0, c.cr4, c.ptes, c.frames, c.pdes
+    );
     for (name, value) in REGISTERS.iter().zip(c.gpr) {
         let _ = write!(out, "  {name} {value:08x}");
     }
@@ -28,7 +36,11 @@ pub fn describe(seq: &Sequence) -> String {
     }
     out.push('\n');
     let fpu = &c.fpu;
-    let _ = writeln!(out, "  FCW {:02x}{:02x} FSW {:02x}{:02x} tags {:02x} MXCSR {:02x}{:02x}", fpu[1], fpu[0], fpu[3], fpu[2], fpu[4], fpu[25], fpu[24]);
+    let _ = writeln!(
+        out,
+        "  FCW {:02x}{:02x} FSW {:02x}{:02x} tags {:02x} MXCSR {:02x}{:02x}",
+        fpu[1], fpu[0], fpu[3], fpu[2], fpu[4], fpu[25], fpu[24]
+    );
     let mut formatter = NasmFormatter::new();
     let mut decoder_text = String::new();
     for item in &seq.items {

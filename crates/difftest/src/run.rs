@@ -50,6 +50,8 @@ pub struct Summary {
     pub out_of_reach: BTreeMap<&'static str, u64>,
     /// Cases that known faults of the peer explain.
     pub explained: BTreeMap<&'static str, u64>,
+    /// Cases in which Ringer's engines differed as they may.
+    pub engines: BTreeMap<&'static str, u64>,
     /// How cases ended: vector and number.
     pub vectors: BTreeMap<u32, u64>,
     /// Cases in which a machine stopped, on all sides.
@@ -60,6 +62,11 @@ pub struct Summary {
     pub bt: (u64, u64),
     /// Seconds spent in: making cases, bt, interp, waiting for the peer, comparing.
     pub seconds: [f64; 5],
+}
+
+/// The list of the peer's known faults: name and reason.
+pub fn known_faults() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAULTS.iter().map(|f| (f.name, f.reason))
 }
 
 /// One difference.
@@ -181,10 +188,17 @@ impl Machines {
         } else {
             summary.deaths += 1;
         }
-        let engines = compare::differences(&self.interp, &self.bt, k);
+        let frame = compare::frame(seq, &self.interp, k);
+        let mut engines = compare::differences(&self.interp, &self.bt, k);
         if !engines.is_empty() {
-            summary.failures.push(self.failure(seq, k, number, "interp / bt", &engines));
-            return;
+            let look = Look { seq, ours: outcome, theirs: self.bt.outcome(k), frame };
+            if let Some(name) = peer_faults::between_engines(&look, &mut engines) {
+                *summary.engines.entry(name).or_default() += 1;
+            }
+            if !engines.is_empty() {
+                summary.failures.push(self.failure(seq, k, number, "interp / bt", &engines));
+                return;
+            }
         }
         let Some(peer) = &self.peer else { return };
         if let Some(why) = reach {
@@ -196,14 +210,8 @@ impl Machines {
         if list.is_empty() {
             return;
         }
-        let frame = compare::frame(seq, &self.interp, k);
         compare::drop_undefined(seq, &mut list, frame);
-        let look = Look {
-            seq,
-            ours: outcome.vector(),
-            theirs: peer.outcome(k).vector(),
-            frame,
-        };
+        let look = Look { seq, ours: outcome, theirs: peer.outcome(k), frame };
         for fault in FAULTS {
             if list.is_empty() {
                 return;

@@ -128,12 +128,13 @@ impl Setting {
         let rpl = self.cpl() as u16;
         let dpl = (rpl as u8) << 5;
         let slot = register + 1;
-        self.selectors[register] = CASE_SLOTS + 8 * slot as u16 | rpl;
+        self.selectors[register] = (CASE_SLOTS + 8 * slot as u16) | rpl;
         let based = |rng: &mut Rng| rng.pick(ORIGINS).wrapping_sub(rng.pick(&[0, 0, 16, 0x120]));
         let (d, seg) = match register {
             1 => self.code_segment(rng, dpl, flat),
             2 => {
-                let based = if self.bits == 16 || (!flat && rng.one_in(3)) { based(rng) } else { 0 };
+                let based =
+                    if self.bits == 16 || (!flat && rng.one_in(3)) { based(rng) } else { 0 };
                 let big = if self.bits == 16 && rng.below(3) > 0 { 0 } else { 4 };
                 data_segment(based, self.bits == 16 && big == 0, 0x93 | dpl, big)
             }
@@ -184,7 +185,8 @@ impl Setting {
     fn pages(&mut self, rng: &mut Rng) {
         const PLAIN: u32 = 0x67;
         let code = if self.writable_code { PLAIN } else { 0x25 };
-        self.ptes = [PLAIN, PLAIN, PLAIN, PLAIN, CODE_PAGES | code, CODE_PAGES + 0x1000 | code, 0, 0];
+        self.ptes =
+            [PLAIN, PLAIN, PLAIN, PLAIN, CODE_PAGES | code, (CODE_PAGES + 0x1000) | code, 0, 0];
         if self.kind == Kind::Real {
             return;
         }
@@ -236,6 +238,9 @@ impl Setting {
         if rng.one_in(40) {
             self.cr4 ^= rng.pick(&[0x200, 0x400, 4, 8]); // OSFXSR, OSXMMEXCPT, TSD, DE
         }
+        if !rng.one_in(8) {
+            self.fpu[2] &= !0x40; // SF
+        }
         if rng.one_in(2) {
             // Half of the cases: nothing pending, and registers for arithmetic in the x87 stack.
             self.fpu[2] = 0;
@@ -252,11 +257,7 @@ fn origin(base: u32) -> Vec<u32> {
 /// A data segment with no limit, or with a limit of FFFFh.
 fn data_segment(base: u32, small: bool, access: u8, big: u8) -> (u64, Seg) {
     let (limit, g) = if small { (0xffff, 0) } else { (0xf_ffff, 8) };
-    let origins: Vec<u32> = if small || base != 0 {
-        origin(base)
-    } else {
-        ORIGINS.to_vec()
-    };
+    let origins: Vec<u32> = if small || base != 0 { origin(base) } else { ORIGINS.to_vec() };
     let origins = if origins.is_empty() {
         ORIGINS.iter().map(|o| o.wrapping_sub(base)).filter(|o| !small || *o < 0xc000).collect()
     } else {

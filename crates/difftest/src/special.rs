@@ -18,14 +18,16 @@ pub fn emit(d: &mut Draft<'_>) {
     match d.rng.below(11) {
         0 => indirect(d),
         1 => push_and_return(d),
-        2 => small_loop(d),
+        // A store into the code could change the count.
+        2 if !d.s.writable_code => small_loop(d),
         3 if protected => load_segment(d),
         3 => real_segment(d),
         4 if protected => selector_query(d),
         5 if protected => far_transfer(d),
         6 => return_from_interrupt(d),
         7 => interrupt(d),
-        8 if d.s.writable_code && d.s.bits == 32 && d.is_flat() => modify_code(d),
+        // At CPL 0 the new bytes could be HLT, with nobody to end it.
+        8 if d.s.writable_code && d.s.bits == 32 && d.is_flat() && d.s.cpl() == 3 => modify_code(d),
         9 => stack_round(d),
         _ => indirect_through_memory(d),
     }
@@ -53,6 +55,8 @@ fn register(d: &mut Draft<'_>) -> usize {
 fn indirect(d: &mut Draft<'_>) {
     let r = register(d);
     let ahead = 1 + d.rng.below(3) as usize;
+    let first = d.len();
+    d.group(first, 2);
     d.set_label(r, ahead);
     let modrm = d.rng.pick(&[0xe0, 0xd0]) | r as u8;
     d.raw(&[0xff, modrm]);
@@ -64,7 +68,7 @@ fn push_and_return(d: &mut Draft<'_>) {
     let ahead = 1 + d.rng.below(2) as usize;
     d.raw(&[0x68, 0, 0, 0, 0][..1 + size]);
     d.label_here(0, size, ahead, 0);
-    if d.rng.one_in(3) {
+    if d.rng.one_in(3) && d.s.kind != Kind::Real {
         let n = d.rng.pick(&[0, 1, 4, 8, 0x7f]);
         d.raw(&[0xc2, n, 0]);
     } else {
@@ -188,6 +192,8 @@ fn far_transfer(d: &mut Draft<'_>) {
 fn return_from_interrupt(d: &mut Draft<'_>) {
     let size = if d.s.bits == 32 { 4 } else { 2 };
     d.need_flags();
+    let first = d.len();
+    d.group(first, 4);
     d.raw(&[0x9c]);
     d.raw(&[0x0e]);
     d.raw(&[0x68, 0, 0, 0, 0][..1 + size]);
@@ -212,7 +218,7 @@ fn stack_round(d: &mut Draft<'_>) {
             d.raw(&[0x50 | a]);
             d.raw(&[0x58 | b]);
         }
-        1 => {
+        1 if d.s.kind != Kind::Real => {
             let n = d.rng.pick(&[0, 4, 8, 0x40, 0xfc]);
             let level = d.rng.pick(&[0, 0, 1, 2, 3]);
             d.raw(&[0xc8, n, 0, level]);

@@ -145,11 +145,11 @@ fn pd_case() -> Vec<u32> {
 fn pt_runner() -> Vec<u32> {
     let mut pt = vec![0; 1024];
     for page in 0..16u32 {
-        pt[page as usize] = IMAGE + page * 0x1000 | 0x61;
+        pt[page as usize] = (IMAGE + page * 0x1000) | 0x61;
     }
     for linear in [SAVE, SAVE + 0x1000, GDT, IDT, TSS_MAIN] {
         let page = (linear - HIGH) >> 12;
-        pt[page as usize] = IMAGE + page * 0x1000 | SUPERVISOR;
+        pt[page as usize] = (IMAGE + page * 0x1000) | SUPERVISOR;
     }
     pt
 }

@@ -13,6 +13,7 @@ use crate::profile::{Counters, HotCallout, Profile, Row};
 use crate::run::Monitor;
 use hashbrown::HashMap;
 use iced_x86::Code;
+use ringer_cpu::state::cr0;
 use ringer_cpu::{Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
 use ringer_translator::context::{ExecContext, ExitReason};
@@ -346,12 +347,18 @@ impl Monitor {
         }
     }
 
-    /// The frame of the page after `linear`'s, when an instruction there could reach into it.
+    /// The frame of the page after `linear`'s, when an instruction there could reach into it. A page
+    /// that was not accessed yet counts as absent: looking at it would set its accessed flag, perhaps
+    /// for nothing, while the interpreter fetches from it only when the instruction does.
     fn second_frame(&mut self, linear: u32, who: Privilege) -> Option<u64> {
         if linear & 0xfff < 0xff1 {
             return None;
         }
         let next = (linear | 0xfff).checked_add(1)?;
+        let paging = self.context.cpu.cr0 & cr0::PG != 0;
+        if paging && !self.env.mmu.peek(next).is_some_and(|path| path.accessed()) {
+            return None;
+        }
         self.env.mmu.fetch_pa(&mut self.env.io, next, who).ok().map(|pa| pa >> 12)
     }
 

@@ -8,6 +8,7 @@
 
 use crate::profile::Row;
 use crate::run::Monitor;
+use iced_x86::{Code, Decoder};
 use ringer_cpu::{Eflags, Gpr, SegReg};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::context::TRAP_KICK;
@@ -67,7 +68,7 @@ impl Monitor {
     }
 
     fn try_fill(&mut self) -> Fill {
-        let write = self.context.fault_error & ERROR_WRITE != 0;
+        let write = self.context.fault_error & ERROR_WRITE != 0 || self.reads_to_write();
         let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
         let Ok(lin) = u32::try_from(lin) else {
             // In the guard: the access wraps at 4 GiB.
@@ -83,6 +84,20 @@ impl Monitor {
             return Fill::Interpret(Reason::NoHostMapping);
         }
         fill
+    }
+
+    /// The host read that faulted belongs to an XCHG with memory, which is one access for writing: on
+    /// a page that may not be written not even the accessed flag changes.
+    fn reads_to_write(&self) -> bool {
+        let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) else { return false };
+        let block = self.bt.cache.block(id);
+        let Some((_, entry)) = block.entry_at(off) else { return false };
+        let pa = block.key.pa + u64::from(entry.eip.wrapping_sub(block.key.eip));
+        let mut bytes = [0; 15];
+        let len = bytes.len().min(0x1000 - (pa & 0xfff) as usize);
+        let read = self.env.mmu.memory().read(pa, &mut bytes[..len]);
+        let i = Decoder::new(block.key.mode.bitness(), &bytes[..len], 0).decode();
+        read && matches!(i.code(), Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32)
     }
 
     /// Gives the guest instruction at `fault_rip` to the interpreter.

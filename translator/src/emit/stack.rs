@@ -250,13 +250,16 @@ impl Emitter {
         Ok(())
     }
 
-    /// PUSHAD. The lowest slot goes first: when the stack reaches into an absent page, nothing was
-    /// written above it.
+    /// PUSHAD. The highest slot is complemented twice (NOT leaves the flags alone, and asks for the
+    /// right to write), then the lowest is written: between them they touch every page involved, in
+    /// the order of the pushes, before anything changes.
     pub(super) fn push_all(&mut self, i: &Instruction) -> Result<(), Refused> {
         if i.code() == Code::Pushaw || !self.plain_stack() {
             return self.push_all_slots(if i.code() == Code::Pushaw { 2 } else { 4 });
         }
         dynasm!(self.asm ; .arch x64
+            ; gs not DWORD [r12d - 4]
+            ; gs not DWORD [r12d - 4]
             ; gs mov [r12d - 32], edi
             ; gs mov [r12d - 4], eax
             ; gs mov [r12d - 8], ecx
@@ -270,21 +273,21 @@ impl Emitter {
         Ok(())
     }
 
-    /// POPAD. The highest slot is read first, the lowest second: between them they touch every page
-    /// involved before a register changes.
+    /// POPAD. The lowest slot is read first, the highest second: between them they touch every page
+    /// involved, in the order of the pops, before a register changes.
     pub(super) fn pop_all(&mut self, i: &Instruction) -> Result<(), Refused> {
         if i.code() == Code::Popaw || !self.plain_stack() {
             return self.pop_all_slots(if i.code() == Code::Popaw { 2 } else { 4 });
         }
         dynasm!(self.asm ; .arch x64
-            ; gs mov r8d, [r12d + 28]
-            ; gs mov edi, [r12]
+            ; gs mov r8d, [r12]
+            ; gs mov eax, [r12d + 28]
             ; gs mov esi, [r12d + 4]
             ; gs mov ebp, [r12d + 8]
             ; gs mov ebx, [r12d + 16]
             ; gs mov edx, [r12d + 20]
             ; gs mov ecx, [r12d + 24]
-            ; mov eax, r8d
+            ; mov edi, r8d
             ; lea r12d, [r12 + 32]
         );
         Ok(())
@@ -304,6 +307,11 @@ impl Emitter {
     fn push_all_slots(&mut self, size: u32) -> Result<(), Refused> {
         let bottom = self.eight_slots(-8 * size as i32, size)?;
         let store = if size == 2 { Code::Mov_rm16_r16 } else { Code::Mov_rm32_r32 };
+        let top = bottom.plus(7 * size).operand();
+        let not = if size == 2 { Code::Not_rm16 } else { Code::Not_rm32 };
+        for _ in 0..2 {
+            self.encode(&Instruction::with1(not, top).map_err(|_| Refused)?)?;
+        }
         for k in [0, 7, 6, 5, 4, 3, 2, 1] {
             let reg = sized(SLOTS[k as usize], size);
             self.move_sized(store, reg, bottom.plus(k * size).operand())?;
@@ -314,16 +322,16 @@ impl Emitter {
 
     fn pop_all_slots(&mut self, size: u32) -> Result<(), Refused> {
         let bottom = self.eight_slots(0, size)?;
-        self.move_sized(wide_load(size), Register::R8D, bottom.plus(7 * size).operand())?;
+        self.move_sized(wide_load(size), Register::R8D, bottom.operand())?;
         let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
-        for k in [0, 1, 2, 4, 5, 6] {
+        for k in [7, 1, 2, 4, 5, 6] {
             let reg = sized(SLOTS[k as usize], size);
             self.move_sized(load, reg, bottom.plus(k * size).operand())?;
         }
         if size == 2 {
-            dynasm!(self.asm ; .arch x64 ; mov ax, r8w);
+            dynasm!(self.asm ; .arch x64 ; mov di, r8w);
         } else {
-            dynasm!(self.asm ; .arch x64 ; mov eax, r8d);
+            dynasm!(self.asm ; .arch x64 ; mov edi, r8d);
         }
         self.move_esp(8 * size as i32);
         Ok(())

@@ -1,0 +1,41 @@
+//! A sample of the fuzzer's sequences: Ringer's engines against each other.
+//! `RINGER_DIFFTEST_SEED` repeats a run, `RINGER_DIFFTEST_CASES` sets its length.
+
+use ringer_difftest::run::{Machines, Plan, Summary};
+
+/// A second or two on a host's core that is not busy.
+const CASES: u64 = 20_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|v| v.parse().ok())
+}
+
+fn plan(peer: bool) -> Plan {
+    Plan {
+        seed: number("RINGER_DIFFTEST_SEED").unwrap_or(0x5eed_2026),
+        first: 0,
+        cases: number("RINGER_DIFFTEST_CASES").unwrap_or(CASES),
+        batch: 2048,
+        peer,
+        reports: 3,
+        progress: 0,
+    }
+}
+
+fn run(plan: &Plan) -> Summary {
+    println!("difftest: seed {}, {} sequences, peer: {}", plan.seed, plan.cases, plan.peer);
+    let summary = Machines::new(plan.peer).unwrap().run(plan).unwrap();
+    let texts: Vec<&str> = summary.failures.iter().map(|f| f.text.as_str()).collect();
+    assert!(texts.is_empty(), "seed {}: {}", plan.seed, texts.join("\n"));
+    assert_eq!(summary.cases, plan.cases);
+    summary
+}
+
+#[test]
+fn the_engines_agree_on_random_sequences() {
+    let summary = run(&plan(false));
+    let (translated, interpreted) = summary.bt;
+    // The rest is the runner's own CR, DR and IRET instructions, and what traps.
+    assert!(translated > 2 * interpreted, "{translated} translated, {interpreted} interpreted");
+    assert!(summary.vectors.len() > 12, "{:?}", summary.vectors);
+}
