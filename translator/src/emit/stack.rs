@@ -11,7 +11,7 @@
 use super::{Emitter, Refused, identity::rename, memory::Address};
 use crate::{Mode, SegmentClass, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
-use iced_x86::{Code, Instruction, OpKind, Register};
+use iced_x86::{Code, Instruction, MemoryOperand, OpKind, Register};
 
 impl Emitter {
     /// Makes r12 guest ESP.
@@ -217,25 +217,24 @@ impl Emitter {
         Ok(())
     }
 
-    /// ENTER without nesting. The end of the frame is written as it is, to see that it can be, before
-    /// EBP is pushed.
+    /// ENTER without nesting. The slot of EBP and the end of the frame are asked for, in that order,
+    /// before EBP is pushed.
     pub(super) fn enter(&mut self, i: &Instruction) -> Result<(), Refused> {
         if i.immediate8_2nd() & 31 != 0 {
             return Err(Refused);
         }
         let short = i.code() == Code::Enterw_imm16_imm8;
-        let (size, load, store) = if short {
-            (2, Code::Mov_r16_rm16, Code::Mov_rm16_r16)
+        let (size, store, ebp) = if short {
+            (2, Code::Mov_rm16_r16, Register::BP)
         } else {
-            (4, Code::Mov_r32_rm32, Code::Mov_rm32_r32)
+            (4, Code::Mov_rm32_r32, Register::EBP)
         };
-        let (value, ebp) =
-            if short { (Register::R8W, Register::BP) } else { (Register::R8D, Register::EBP) };
         let frame = -(size as i32);
         let end = frame - i32::from(i.immediate16());
-        let slot = self.slot(end, size)?.operand();
-        self.move_sized(load, value, slot)?;
-        self.move_sized(store, value, slot)?;
+        for at in [frame, end] {
+            let slot = self.slot(at, size)?.operand();
+            self.ask_to_write(slot, size)?;
+        }
         let slot = self.slot(frame, size)?.operand();
         self.move_sized(store, ebp, slot)?;
         if short {
@@ -304,14 +303,21 @@ impl Emitter {
         self.slot(above, 8 * size)
     }
 
+    /// Complements `operand` twice: NOT leaves the flags alone, and faults as a write, so that not even
+    /// the accessed flag of a page that cannot be written changes.
+    fn ask_to_write(&mut self, operand: MemoryOperand, size: u32) -> Result<(), Refused> {
+        let not = if size == 2 { Code::Not_rm16 } else { Code::Not_rm32 };
+        for _ in 0..2 {
+            self.encode(&Instruction::with1(not, operand).map_err(|_| Refused)?)?;
+        }
+        Ok(())
+    }
+
     fn push_all_slots(&mut self, size: u32) -> Result<(), Refused> {
         let bottom = self.eight_slots(-8 * size as i32, size)?;
         let store = if size == 2 { Code::Mov_rm16_r16 } else { Code::Mov_rm32_r32 };
         let top = bottom.plus(7 * size).operand();
-        let not = if size == 2 { Code::Not_rm16 } else { Code::Not_rm32 };
-        for _ in 0..2 {
-            self.encode(&Instruction::with1(not, top).map_err(|_| Refused)?)?;
-        }
+        self.ask_to_write(top, size)?;
         for k in [0, 7, 6, 5, 4, 3, 2, 1] {
             let reg = sized(SLOTS[k as usize], size);
             self.move_sized(store, reg, bottom.plus(k * size).operand())?;
