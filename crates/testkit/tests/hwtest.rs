@@ -6,6 +6,7 @@ mod common;
 use common::{Test386, file};
 use flate2::{Compression, write::GzEncoder};
 use ringer_cpu::CpuModel;
+use ringer_testkit::hw::setting::RunMode;
 use ringer_testkit::hw::{self, Engines, HwError, Options, moo, report::Suite};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ fn options(dir: &Path) -> Options {
         engines: Engines::Both,
         only: Vec::new(),
         model: CpuModel::Pentium4,
+        mode: RunMode::Real,
         every: 1,
         jobs: None,
     }
@@ -224,19 +226,30 @@ fn the_command_tells_by_its_status_and_names_a_bad_file() {
     assert_eq!(command(&[], Path::new("/nonexistent/folder")).0, Some(2));
 }
 
-/// `RINGER_HW286` names the folder; `RINGER_HW286_EVERY` thins the cases.
-#[test]
-fn both_engines_end_as_a_real_80286() {
+/// The captures' folder: `RINGER_HW286` names it.
+fn captures() -> Option<PathBuf> {
     let named = std::env::var_os("RINGER_HW286").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/hw286");
     let dir = named.unwrap_or(beside);
-    if !dir.is_dir() {
-        let why = "skipped: the captured 80286 tests are not here; RINGER_HW286 names their folder";
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        println!("{why}");
-        return;
+    if dir.is_dir() {
+        return Some(dir);
     }
-    let every = std::env::var("RINGER_HW286_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let why = "skipped: the captured 80286 tests are not here; RINGER_HW286 names their folder";
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    println!("{why}");
+    None
+}
+
+fn thinned(default: usize) -> usize {
+    let number = std::env::var("RINGER_HW286_EVERY").ok().and_then(|n| n.parse().ok());
+    number.unwrap_or(default)
+}
+
+/// All cases; `RINGER_HW286_EVERY` thins them.
+#[test]
+fn both_engines_end_as_a_real_80286() {
+    let Some(dir) = captures() else { return };
+    let every = thinned(1);
     let suite = hw::run(&Options { every, ..options(&dir) }).expect("the tests run");
     let total = suite.total();
     println!("{}", told(&suite));
@@ -253,4 +266,19 @@ fn both_engines_end_as_a_real_80286() {
     }
     assert!(total.verified > u64::from(total.ran), "{} blocks verified", total.verified);
     assert!(total.host_share() > 80.0, "only {:.1} % ran as host code", total.host_share());
+}
+
+/// Every fifth case, unless `RINGER_HW286_EVERY` says otherwise.
+#[test]
+fn what_does_not_depend_on_the_mode_is_the_same_in_v86_and_protected_mode() {
+    let Some(dir) = captures() else { return };
+    let every = thinned(5);
+    for mode in [RunMode::V86, RunMode::Protected] {
+        let suite = hw::run(&Options { every, mode, ..options(&dir) }).expect("the tests run");
+        let total = suite.total();
+        println!("{mode:?}: 1 of {every} cases: {} ran", total.ran);
+        assert_eq!(total.failures(), 0, "{mode:?}: {}", told(&suite));
+        assert!(total.ran as usize * 5 > total.cases / every * 4, "{mode:?}: {} ran", total.ran);
+        assert!(total.host_share() > 90.0, "{mode:?}: {:.1} % as host code", total.host_share());
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ringer_cpu::CpuModel;
-use ringer_testkit::hw::{self, Engines, Options, report::Suite};
+use ringer_testkit::hw::{self, Engines, Options, report::Suite, setting::RunMode};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +27,10 @@ struct Args {
     /// Processor model: 486, pentium, pentium3 or pentium4
     #[arg(long, default_value = "pentium4")]
     cpu: CpuModel,
+    /// real, v86 or protected: the mode to run in; the captures are of real mode, and cases that end
+    /// otherwise in another are left out
+    #[arg(long, default_value = "real")]
+    mode: RunMode,
     /// Of each file only every so many-th case
     #[arg(long, default_value_t = 1)]
     every: usize,
@@ -56,6 +60,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
         engines: args.engine,
         only: args.only.clone(),
         model: args.cpu,
+        mode: args.mode,
         every: args.every,
         jobs: args.jobs,
     })?;

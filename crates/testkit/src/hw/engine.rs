@@ -3,6 +3,7 @@
 
 use super::HwError;
 use super::moo::{Case, Family, Regs, reg};
+use super::setting::{RunMode, Setting};
 use ringer_cpu::state::cr0;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{Activity, CpuModel, CpuState, Gpr, Interp, Outcome, SegReg, Segment};
@@ -12,10 +13,10 @@ use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, TranslatorOption
 
 /// RAM of the machines: all that real mode reaches.
 const RAM: u32 = 2 << 20;
-/// Instructions until HLT must have come: the one under test, the HLT, and what a file may add.
-const LIMIT: u32 = 16;
 /// Cache of the translating machine: it is flushed after each case, so small does.
 const CACHE: u64 = 4 << 20;
+
+const HLT: u8 = 0xf4;
 
 /// FLAGS bits that a 286 keeps clear in real mode and later processors do not: IOPL, NT, bit 15.
 pub(super) const LATER_FLAGS: u32 = 0xf000;
@@ -62,7 +63,7 @@ pub trait Machine {
     ///
     /// # Errors
     /// When the host fails us.
-    fn run(&mut self, case: &Case, family: Family) -> Result<End, HwError>;
+    fn run(&mut self, case: &Case, setting: Setting) -> Result<End, HwError>;
 
     /// The byte of memory at physical address `at`.
     fn peek(&self, at: u32) -> u8;
@@ -75,7 +76,8 @@ pub trait Machine {
     fn stray(&mut self) -> Option<u32>;
 }
 
-fn initial(mut s: CpuState, case: &Case, family: Family) -> CpuState {
+fn initial(mut s: CpuState, case: &Case, setting: Setting) -> CpuState {
+    let family = setting.family;
     let value = |n: usize| case.before.regs[n];
     for (n, r) in GPRS {
         s.gpr[r as usize] = value(n).unwrap_or(0);
@@ -91,7 +93,19 @@ fn initial(mut s: CpuState, case: &Case, family: Family) -> CpuState {
         s.dr[6] = value(reg::DR6).unwrap_or(s.dr[6]) & 0xe00f | s.dr[6] & !0xe00f;
         s.dr[7] = value(reg::DR7).unwrap_or(s.dr[7]) & 0xfbff | 0x400;
     }
+    setting.enter(&mut s);
     s
+}
+
+/// Whether the run in `s` came to the HLT at its end. Where only one instruction was to be run, it may
+/// stand before the HLT, or have been refused it (V86 mode): the HLT then counts as passed.
+fn ended(s: &mut CpuState, setting: Setting, peek: impl Fn(u32) -> u8) -> bool {
+    if setting.mode == RunMode::Real || s.activity == Activity::Halted {
+        return s.activity == Activity::Halted;
+    }
+    let there = peek(s.cs().base.wrapping_add(s.eip)) == HLT;
+    s.eip = s.eip.wrapping_add(u32::from(there)) & 0xffff;
+    there
 }
 
 /// The bits of register `n` that every processor since `family` has alike (SDM volume 3A, 2.5 for CR0,
@@ -156,19 +170,19 @@ impl Reference {
 }
 
 impl Machine for Reference {
-    fn run(&mut self, case: &Case, family: Family) -> Result<End, HwError> {
+    fn run(&mut self, case: &Case, setting: Setting) -> Result<End, HwError> {
         for &(at, value) in &case.before.ram {
             self.bus.load(at, &[value]);
         }
-        let mut s = initial(self.interp.state(), case, family);
+        let mut s = initial(self.interp.state(), case, setting);
         let mut rounds = 0;
-        while s.activity == Activity::Running && rounds < LIMIT {
+        while s.activity == Activity::Running && rounds < setting.limit() {
             if self.interp.step(&mut s, &mut self.bus) != Outcome::Partial {
                 rounds += 1;
             }
         }
         self.bus.port_writes.clear();
-        let halted = s.activity == Activity::Halted;
+        let halted = ended(&mut s, setting, |at| self.bus.peek(at));
         Ok(End { regs: registers(&s), halted, as_host: false, refused: None })
     }
 
@@ -254,16 +268,18 @@ impl Translating<'_> {
 }
 
 impl Machine for Translating<'_> {
-    fn run(&mut self, case: &Case, family: Family) -> Result<End, HwError> {
+    fn run(&mut self, case: &Case, setting: Setting) -> Result<End, HwError> {
         for &(at, value) in &case.before.ram {
             // (Bytes beyond the RAM are lost, as on the other machine.)
             self.monitor.memory_mut().write(u64::from(at), &[value]);
         }
-        *self.monitor.state_mut() = initial(self.template, case, family);
-        let run = self.monitor.run_to_halt(LIMIT)?;
-        let regs = registers(self.monitor.state());
+        *self.monitor.state_mut() = initial(self.template, case, setting);
+        let run = self.monitor.run_to_halt(setting.limit())?;
+        let mut state = *self.monitor.state();
+        let halted = ended(&mut state, setting, |at| self.peek(at)) && run.end.is_none();
+        let regs = registers(&state);
         let refused = run.end.map(|end| format!("{end:?}"));
-        Ok(End { regs, halted: run.halted, as_host: run.first_as_host, refused })
+        Ok(End { regs, halted, as_host: run.first_as_host, refused })
     }
 
     fn peek(&self, at: u32) -> u8 {

@@ -2,13 +2,15 @@
 //! code: `cargo run --release -p ringer-testkit --bin hwtest -- --dir DIR`.
 //!
 //! [`moo`] reads the files, [`engine`] runs a case, [`compare`] holds it against the hardware's
-//! result, [`adapt`] has the one table of where a later processor differs, [`report`] counts and tells.
+//! result, [`adapt`] has the one table of where a later processor differs, [`setting`] the modes to run in,
+//! [`report`] counts and tells.
 
 pub mod adapt;
 pub mod compare;
 pub mod engine;
 pub mod moo;
 pub mod report;
+pub mod setting;
 
 use adapt::Kind;
 use engine::{Machine, Reference, Translating};
@@ -17,6 +19,7 @@ use report::{Suite, Tally};
 use ringer_cpu::CpuModel;
 use ringer_mmu::MemoryError;
 use ringer_monitor::MonitorError;
+use setting::{RunMode, Setting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -107,6 +110,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// The processor model.
     pub model: CpuModel,
+    /// The mode to run them in.
+    pub mode: RunMode,
     /// Of each file only every so many-th case (1: all).
     pub every: usize,
     /// Threads; `None`: as many as there are processors.
@@ -242,6 +247,10 @@ impl Bench<'_> {
         Ok(file)
     }
 
+    fn setting(&self, file: &File) -> Setting {
+        Setting { family: file.family, mode: self.options.mode }
+    }
+
     fn file(
         &mut self,
         machine: &mut Translating<'_>,
@@ -254,8 +263,8 @@ impl Bench<'_> {
         for case in file.cases.iter().step_by(self.options.every.max(1)) {
             if self.folder.withdrew(case) {
                 tally.excuse("withdrawn by its authors");
-            } else if protected(case) {
-                tally.excuse("protected mode: the format has no descriptor caches");
+            } else if let Some(reason) = self.setting(&file).inapplicable(case) {
+                tally.excuse(reason);
             } else {
                 self.case(machine, &file, case, &mut tally)?;
             }
@@ -341,14 +350,14 @@ impl Bench<'_> {
         masks: &Regs,
         case: &Case,
     ) -> Result<Attempt, HwError> {
-        let end = self.reference.run(case, file.family)?;
+        let end = self.reference.run(case, self.setting(file))?;
         let writes = self.reference.take_writes();
         let mut interp = compare::differences(case, masks, file.family, &self.reference, &end);
         interp.extend(compare::stray_writes(case, &self.reference, &writes));
         self.reference.wipe(case, &writes);
         let mut attempt = Attempt { interp, bt: Vec::new(), as_host: false };
         if self.options.engines != Engines::Interp {
-            let end = machine.run(case, file.family)?;
+            let end = machine.run(case, self.setting(file))?;
             attempt.bt = compare::differences(case, masks, file.family, machine, &end);
             attempt.bt.extend(compare::stray_writes(case, machine, &writes));
             attempt.as_host = end.as_host;
@@ -366,9 +375,4 @@ struct Attempt {
     interp: Vec<String>,
     bt: Vec<String>,
     as_host: bool,
-}
-
-/// The format lists selectors only: the segments of protected mode cannot be set up from it.
-fn protected(case: &Case) -> bool {
-    case.start(reg::CR0) & 1 != 0
 }
