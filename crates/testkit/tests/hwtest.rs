@@ -268,11 +268,11 @@ fn both_engines_end_as_a_real_80286() {
     assert!(total.host_share() > 80.0, "only {:.1} % ran as host code", total.host_share());
 }
 
-/// Every fifth case, unless `RINGER_HW286_EVERY` says otherwise.
+/// Every tenth case, unless `RINGER_HW286_EVERY` says otherwise.
 #[test]
 fn what_does_not_depend_on_the_mode_is_the_same_in_v86_and_protected_mode() {
     let Some(dir) = captures() else { return };
-    let every = thinned(5);
+    let every = thinned(10);
     for mode in [RunMode::V86, RunMode::Protected] {
         let suite = hw::run(&Options { every, mode, ..options(&dir) }).expect("the tests run");
         let total = suite.total();
