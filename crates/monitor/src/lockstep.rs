@@ -23,6 +23,9 @@ use std::sync::atomic::Ordering;
 /// Bytes of an FXSAVE image that hold the last instruction's pointers (FOP, FIP, FCS, FDP, FDS).
 const FPU_POINTERS: std::ops::Range<usize> = 6..24;
 
+/// Comparisons between two looks at how far the guest is.
+const PROGRESS: u64 = 1 << 16;
+
 /// What the interpreter's dry run of a block came to.
 struct DryRun {
     state: CpuState,
@@ -140,6 +143,9 @@ impl Monitor {
             }
             self.bt.guard.checks.compared += u64::from(dry.ran);
             self.bt.guard.checks.blocks_compared += 1;
+            if self.bt.guard.checks.blocks_compared % PROGRESS == 0 {
+                self.tell_progress();
+            }
             if let Some(what) = self.difference(&dry) {
                 self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
                 return;

@@ -207,7 +207,7 @@ impl Monitor {
         let row = self.env.io.ledger.switch(Row::Devices);
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
-        self.inbox.tell(self.env.io.clock.retired);
+        self.tell_progress();
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }
@@ -231,6 +231,11 @@ impl Monitor {
         self.arm_timer();
         self.env.io.ledger.switch(row);
         Ok(())
+    }
+
+    /// Lets other threads know how far the guest is.
+    pub(crate) fn tell_progress(&self) {
+        self.inbox.tell(self.env.io.clock.retired);
     }
 
     /// Goes on in lockstep, when the clock is virtual and so does not care.
