@@ -4,6 +4,7 @@
 #! debug-exit = 0
 # traps.md 27. SDM volume 2, POPF, IRET, PUSHF; volume 1, 3.4.3.
     .include "pm.inc"
+    .include "pic.inc"
 
 # Loads the dword by LOAD_FLAGS (from ring 0) and stores what PUSHFD shows.
 .macro LOAD_FLAGS value
@@ -16,6 +17,7 @@
 .endm
 
 main:
+    call pic_init                   # IF is set now and then
     GATE 0x31, back
     LOAD_FLAGS 0
     EXPECT ebx, 2                   # bit 1 is always one

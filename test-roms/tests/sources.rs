@@ -18,10 +18,10 @@ fn sources() -> Vec<PathBuf> {
 }
 
 #[test]
-fn there_are_at_least_25_roms_and_all_assemble() {
+fn there_are_at_least_80_roms_and_all_assemble() {
     let out = out_dir("all");
     let sources = sources();
-    assert!(sources.len() >= 25, "only {} ROMs", sources.len());
+    assert!(sources.len() >= 80, "only {} ROMs", sources.len());
     for source in sources {
         let assembled = assemble(&source, &out).unwrap_or_else(|error| panic!("{error}"));
         let image = std::fs::read(&assembled.image).expect("the image can be read");
