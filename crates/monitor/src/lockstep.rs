@@ -117,7 +117,8 @@ impl Monitor {
             if dry.journal.device {
                 break;
             }
-            match self.wet_run(id, pc) {
+            let stop = self.wet_run(id, pc);
+            match stop {
                 Stop::NotEntered => {
                     self.context.cpu = before;
                     continue;
@@ -136,6 +137,7 @@ impl Monitor {
                     // faulted: compare what comes before it.
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
+                    (self.bt.retired, self.env.io.clock.retired) = counted;
                     limit = at;
                     continue;
                 }
@@ -146,7 +148,12 @@ impl Monitor {
             if self.bt.guard.checks.blocks_compared % PROGRESS == 0 {
                 self.tell_progress();
             }
-            if let Some(what) = self.difference(&dry) {
+            let mut what = self.difference(&dry);
+            if what.is_some() && matches!(stop, Stop::Trap(at) if at == dry.ran && at < limit) {
+                self.finish_trapped();
+                what = self.difference(&dry);
+            }
+            if let Some(what) = what {
                 self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
                 return;
             }
@@ -158,6 +165,14 @@ impl Monitor {
             break;
         }
         self.step();
+    }
+
+    /// A string instruction that both engines stopped in, the host's earlier (by a write to a code
+    /// page, where the interpreter went on to its fault): the interpreter takes it as far.
+    fn finish_trapped(&mut self) {
+        let cpu = &mut self.context.cpu;
+        while matches!(self.interp.execute(cpu, &mut self.env), Ok(Outcome::Partial)) {}
+        fpu::claim(cpu);
     }
 
     fn snapshot(&mut self) -> CpuState {
