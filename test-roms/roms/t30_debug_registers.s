@@ -166,6 +166,27 @@ watched_loop:
     DISARM
     EXPECT [exc_vector], 1
 
+    # An event's frame meets the breakpoint: the trap comes before the handler's first instruction.
+    .ifndef QEMU                    # (QEMU gives up in the middle)
+.macro FRAME_HITS vector, insn:vararg
+    xor eax, eax
+    mov dr6, eax
+    lea eax, [esp - 12]
+    mov dr0, eax
+    mov eax, ENABLE0 | RW0_WRITE | LEN0_4
+    mov dr7, eax
+    ARM 779f
+    \insn
+779: NO_WATCH
+    DISARM
+    EXPECT [exc_vector], 1
+    EXPECT [exc_eip], (OFFSET vector_stubs+(\vector)*16)
+    DR6_IS 1
+.endm
+    FRAME_HITS 6, ud2
+    FRAME_HITS 0x30, int 0x30
+    .endif
+
     # GD: any access to a debug register faults, and GD is cleared for the handler.
     .ifndef QEMU                    # (QEMU leaves GD out)
     xor eax, eax

@@ -85,7 +85,7 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
         };
         ctx.next_eip = ctx.s.eip;
         let fault = match idt::enter(ctx, &event) {
-            Ok(()) => match arrive(ctx) {
+            Ok(()) => match arrive(ctx, current.vector == Vector::Db) {
                 Some(trap) => {
                     current = trap;
                     continue;
@@ -113,7 +113,7 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
     ctx.next_eip = ctx.s.eip;
     let event = Event { vector, error: None, eflags: ctx.s.eflags, software: false };
     match idt::enter(ctx, &event) {
-        Ok(()) => match arrive(ctx) {
+        Ok(()) => match arrive(ctx, false) {
             Some(trap) => deliver(ctx, trap),
             None => Outcome::Retired,
         },
@@ -121,11 +121,15 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
     }
 }
 
-/// The handler's first instruction is next; a task switch with the T bit traps before it.
-fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>) -> Option<Exception> {
+/// The handler's first instruction is next; data breakpoints that the delivery met on the stack, and
+/// a task switch with the T bit, trap before it. The handler of #DB itself gets one instruction
+/// first: a processor whose #DB frame meets a breakpoint may never come out of delivering it, and
+/// nobody wants that copied.
+fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>, of_debug: bool) -> Option<Exception> {
     ctx.s.eip = ctx.next_eip;
     ctx.s.activity = Activity::Running;
-    if ctx.s.pending_debug & DR6_BT == 0 {
+    let due = if of_debug { ctx.s.pending_debug & DR6_BT } else { ctx.s.pending_debug };
+    if due == 0 {
         return None;
     }
     Some(Exception::debug(std::mem::take(&mut ctx.s.pending_debug)))
