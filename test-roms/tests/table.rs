@@ -73,3 +73,25 @@ fn every_rom_named_after_an_item_is_in_its_row() {
         assert!(named.contains(&(item, name.clone())), "{name} is not in the row of item {item}");
     }
 }
+
+#[test]
+fn each_risk_of_the_design_has_tests_that_exist_and_each_such_rom_a_row() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = std::fs::read_to_string(path).expect("the README can be read");
+    let (_, risks) = text.split_once("## The risks of the design").expect("the table of risks");
+    let rows = risks.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let mut named = Vec::new();
+    for row in rows {
+        let names: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in &names {
+            assert!(exists(name), "`{name}` does not exist");
+        }
+        named.extend(names);
+    }
+    for entry in std::fs::read_dir(roms_dir()).expect("the ROM folder can be listed") {
+        let path = entry.expect("an entry can be read").path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(!name.starts_with("tb_") || named.contains(&name.as_str()), "no row: {name}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::config::{MonitorError, RunEnd};
 use crate::journal::{Bytes, Entry, Journal};
 use crate::run::Monitor;
 use ringer_cpu::interp::fpu;
-use ringer_cpu::{CpuState, Eflags, Outcome};
+use ringer_cpu::{CpuState, Eflags, Gpr, Outcome};
 use ringer_translator::Mode;
 use ringer_translator::context::{ExitReason, TRAP_KICK};
 use ringer_translator::runtime::blocks::BlockId;
@@ -106,6 +106,8 @@ impl Monitor {
     /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
     fn compare_block(&mut self, id: BlockId, pc: u64) {
         let mut limit = self.bt.cache.block(id).instrs;
+        // ECX where the host code stopped, for a string instruction that had got some way.
+        let mut stopped_ecx = None;
         if limit == 0 {
             self.env.io.counters.callout_exits += 1;
             return self.callout();
@@ -113,7 +115,7 @@ impl Monitor {
         while limit > 0 {
             let before = self.snapshot();
             let counted = (self.bt.retired, self.env.io.clock.retired);
-            let dry = self.dry_run(limit, &before);
+            let dry = self.dry_run(limit, &before, stopped_ecx);
             if dry.journal.device {
                 break;
             }
@@ -126,6 +128,7 @@ impl Monitor {
                 Stop::Trap(at) if at < dry.ran => {
                     // The host code stopped where the interpreter did not (a write to a code page,
                     // say): compare what comes before, then let the interpreter do it.
+                    stopped_ecx = Some(self.context.cpu.gpr[Gpr::Ecx as usize]);
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
                     (self.bt.retired, self.env.io.clock.retired) = counted;
@@ -135,6 +138,7 @@ impl Monitor {
                 Stop::Left(at) if at < dry.ran || (at == dry.ran && at < limit) => {
                     // A string instruction may have got some way in the interpreter before it
                     // faulted: compare what comes before it.
+                    stopped_ecx = None;
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
                     (self.bt.retired, self.env.io.clock.retired) = counted;
@@ -181,7 +185,9 @@ impl Monitor {
         self.context.cpu
     }
 
-    fn dry_run(&mut self, limit: u32, before: &CpuState) -> DryRun {
+    /// Runs `limit` instructions by the interpreter, then the iterations of a string instruction that
+    /// it takes to come to `ecx`; all that they wrote is taken back.
+    fn dry_run(&mut self, limit: u32, before: &CpuState, ecx: Option<u32>) -> DryRun {
         self.env.io.journal = Some(Journal::default());
         self.env.mmu.set_journal(true);
         let mut ran = 0;
@@ -195,6 +201,9 @@ impl Monitor {
                 break;
             }
         }
+        if let Some(ecx) = ecx.filter(|_| ran == limit) {
+            self.iterate_to(ecx);
+        }
         self.env.mmu.set_journal(false);
         let journal = self.env.io.journal.take().unwrap_or_default();
         fpu::claim(&mut self.context.cpu);
@@ -204,6 +213,20 @@ impl Monitor {
         self.put_back(&journal);
         self.context.cpu.clone_from(before);
         DryRun { state, journal, written, ran }
+    }
+
+    /// Runs the string instruction at CS:EIP iteration by iteration until ECX is as given.
+    fn iterate_to(&mut self, ecx: u32) {
+        while self.context.cpu.gpr[Gpr::Ecx as usize] != ecx {
+            // With TF set an instruction stops after each iteration.
+            self.context.cpu.eflags |= Eflags::TF.bits();
+            let outcome = self.interp.execute(&mut self.context.cpu, &mut self.env);
+            self.context.cpu.eflags &= !(Eflags::TF | Eflags::RF).bits();
+            self.context.cpu.pending_debug = 0;
+            if !matches!(outcome, Ok(Outcome::Partial)) {
+                return;
+            }
+        }
     }
 
     fn bytes_at(&self, offset: u64, len: usize) -> Bytes {

@@ -24,6 +24,7 @@ use std::sync::atomic::Ordering;
 const KICK_SIGNAL: libc::c_int = libc::SIGUSR1;
 const TF: i64 = 0x100;
 const ALT_STACK: usize = 128 << 10;
+const ALT_GUARD: usize = 4 << 10;
 
 /// What the handler must know about the thread's vCPU.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl KickTarget {
 pub struct Registration {
     vcpu: *mut Vcpu,
     timer: libc::timer_t,
-    stack: Vec<u8>,
+    _stack: AltStack,
     armed: Option<u64>,
 }
 
@@ -77,11 +78,10 @@ impl Registration {
         exit_signal: u64,
     ) -> std::io::Result<Self> {
         install_handlers()?;
-        let mut stack = vec![0u8; ALT_STACK];
-        set_alt_stack(stack.as_mut_ptr(), ALT_STACK)?;
+        let stack = AltStack::new()?;
         let vcpu = Box::into_raw(Box::new(Vcpu { context, cache, stubs_end, exit_signal }));
         VCPU.set(vcpu);
-        Ok(Self { vcpu, timer: new_timer()?, stack, armed: None })
+        Ok(Self { vcpu, timer: new_timer()?, _stack: stack, armed: None })
     }
 
     /// Who other threads kick.
@@ -121,10 +121,6 @@ impl Drop for Registration {
         VCPU.set(ptr::null());
         // SAFETY: the timer is ours and goes once.
         unsafe { libc::timer_delete(self.timer) };
-        let off = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: disabling this thread's alternate stack before its memory goes away.
-        unsafe { libc::sigaltstack(&off, ptr::null_mut()) };
-        self.stack.clear();
         // SAFETY: made by Box::into_raw in `new`; the handler can no longer reach it.
         drop(unsafe { Box::from_raw(self.vcpu) });
     }
@@ -135,13 +131,57 @@ fn own_tid() -> libc::pid_t {
     unsafe { libc::syscall(libc::SYS_gettid) as libc::pid_t }
 }
 
-fn set_alt_stack(base: *mut u8, len: usize) -> std::io::Result<()> {
-    let stack = libc::stack_t { ss_sp: base.cast(), ss_flags: 0, ss_size: len };
-    // SAFETY: the memory belongs to the registration and outlives its use.
-    if unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } != 0 {
-        return Err(std::io::Error::last_os_error());
+/// The thread's alternate stack: handlers run there, since the guest may be the one whose stack
+/// pointer is in force. Under it lies a page without rights.
+#[derive(Debug)]
+struct AltStack {
+    base: *mut libc::c_void,
+}
+
+impl AltStack {
+    fn new() -> std::io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a fresh mapping at an address of the kernel's choice harms nobody.
+        let base = unsafe {
+            libc::mmap(ptr::null_mut(), ALT_STACK + ALT_GUARD, libc::PROT_NONE, flags, -1, 0)
+        };
+        if base == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
+        }
+        let made = Self { base };
+        let usable = base.wrapping_byte_add(ALT_GUARD);
+        let stack = libc::stack_t { ss_sp: usable, ss_flags: 0, ss_size: ALT_STACK };
+        // SAFETY: the range is all but the first page of the mapping just made, which lives until
+        // the stack is disabled again.
+        let refused = unsafe {
+            libc::mprotect(usable, ALT_STACK, libc::PROT_READ | libc::PROT_WRITE) != 0
+                || libc::sigaltstack(&stack, ptr::null_mut()) != 0
+        };
+        if refused { Err(std::io::Error::last_os_error()) } else { Ok(made) }
     }
-    Ok(())
+}
+
+impl Drop for AltStack {
+    fn drop(&mut self) {
+        let off = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // SAFETY: disabling this thread's alternate stack before its memory goes away, once.
+        unsafe {
+            libc::sigaltstack(&off, ptr::null_mut());
+            libc::munmap(self.base, ALT_STACK + ALT_GUARD);
+        }
+    }
+}
+
+/// Keeps guest memory out of core dumps: it is the only shared memory without a file here, and the
+/// many mappings of the windows cannot each be marked. Where the host has no such switch, the
+/// direct mapping at least is marked (`ram.rs` of the MMU).
+fn spare_core_dumps() {
+    const FILTER: &str = "/proc/self/coredump_filter";
+    const SHARED_ANONYMOUS: u32 = 1 << 1;
+    let Ok(text) = std::fs::read_to_string(FILTER) else { return };
+    if let Ok(old) = u32::from_str_radix(text.trim(), 16) {
+        let _ = std::fs::write(FILTER, format!("{:#x}", old & !SHARED_ANONYMOUS));
+    }
 }
 
 fn new_timer() -> std::io::Result<libc::timer_t> {
@@ -162,6 +202,7 @@ fn install_handlers() -> std::io::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
+        spare_core_dumps();
         let signals =
             [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, KICK_SIGNAL];
         for signal in signals {

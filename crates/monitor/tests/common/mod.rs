@@ -17,6 +17,16 @@ impl SerialSink for Nowhere {
 /// A machine with 4 MiB of memory and `pieces` (address, bytes) in it, about to run at `eip` under
 /// binary translation in real time; a write to port F4h ends the run.
 pub fn flat_machine(pieces: &[(u32, Vec<u8>)], eip: u32, profile: bool) -> Monitor {
+    flat_machine_under(Engine::Bt, pieces, eip, profile)
+}
+
+/// The same under any engine.
+pub fn flat_machine_under(
+    engine: Engine,
+    pieces: &[(u32, Vec<u8>)],
+    eip: u32,
+    profile: bool,
+) -> Monitor {
     let mut memory = GuestMemory::new(4 << 20).unwrap();
     for (address, bytes) in pieces {
         assert!(memory.write(u64::from(*address), bytes));
@@ -26,7 +36,7 @@ pub fn flat_machine(pieces: &[(u32, Vec<u8>)], eip: u32, profile: bool) -> Monit
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         model: CpuModel::Pentium4,
-        engine: Engine::Bt,
+        engine,
         tc_size: 16 << 20,
         clock: ClockKind::Real,
         max_instructions: None,

@@ -1,0 +1,72 @@
+//! Traps that no guest program can show by itself: a device that writes guest memory by DMA, and what
+//! the host keeps of guest memory. Named after the rows of `test-roms/README.md`.
+
+mod common;
+
+use ringer_cpu::CpuState;
+use ringer_mmu::GuestMemory;
+use ringer_monitor::{BiosHook, Engine, RunEnd};
+
+const PORT: u16 = 0x5e0;
+const ROUNDS: u32 = 200;
+const CALLS: u32 = 1000;
+/// MOV EAX, imm32; RET with the immediate over the end of a page.
+const FUNCTION: u32 = 0x2_0ffd;
+
+/// Calls FUNCTION so often that it is hot and adds its answers up; then an OUT to PORT; ROUNDS times.
+/// Ends through port F4h with 0 if the sum is as expected.
+fn guest() -> Vec<u8> {
+    let sum = CALLS * (ROUNDS * (ROUNDS - 1) / 2);
+    let mut code = vec![0xbd];
+    code.extend(ROUNDS.to_le_bytes()); // mov ebp, ROUNDS
+    code.extend([0x31, 0xff, 0xb9]); // xor edi, edi
+    code.extend(CALLS.to_le_bytes()); // 7: mov ecx, CALLS
+    code.push(0xe8);
+    code.extend((FUNCTION - 0x1_0011).to_le_bytes()); // 12: call FUNCTION
+    code.extend([0x01, 0xc7, 0x49, 0x75, 0xf6]); // add edi, eax; dec ecx; jne 12
+    code.extend([0x66, 0xba, PORT as u8, (PORT >> 8) as u8, 0xee]); // mov dx, PORT; out dx, al
+    code.extend([0x4d, 0x75, 0xe9, 0x31, 0xc0]); // dec ebp; jne 7; xor eax, eax
+    code.extend([0x81, 0xff]);
+    code.extend(sum.to_le_bytes()); // cmp edi, sum
+    code.extend([0x0f, 0x95, 0xc0, 0xe7, 0xf4, 0xeb, 0xfe]); // setne al; out f4h, eax; jmp $
+    code
+}
+
+#[test]
+fn t04_dma_into_hot_code() {
+    let function = vec![0xb8, 0, 0, 0, 0, 0xc3];
+    for engine in [Engine::Interp, Engine::Bt, Engine::Lockstep] {
+        let pieces = [(0x1_0000, guest()), (FUNCTION, function.clone())];
+        let mut monitor = common::flat_machine_under(engine, &pieces, 0x1_0000, false);
+        let mut round = 0u32;
+        // As a device does it: by physical address, behind the processor's back, over two pages.
+        let handler = move |_: &mut CpuState,
+                            memory: &mut GuestMemory,
+                            _: &mut dyn FnMut(u8),
+                            _: &mut dyn FnMut() -> Option<u8>| {
+            round += 1;
+            assert!(memory.write(u64::from(FUNCTION) + 1, &round.to_le_bytes()));
+        };
+        monitor.set_bios(BiosHook { port: PORT, handler: Box::new(handler) });
+        assert_eq!(monitor.run().unwrap(), RunEnd::DebugExit(0), "{engine}: 1: old code ran");
+    }
+}
+
+/// The direct mapping of guest memory is marked (`dd`: not to be dumped), and all of it is of the kind
+/// that the process leaves out of core dumps.
+#[test]
+fn tb_guest_memory_stays_out_of_core_dumps() {
+    let code = vec![0xb8, 0, 0, 0, 0, 0xe7, 0xf4, 0xeb, 0xfe]; // mov eax, 0; out f4h, eax; jmp $
+    let mut monitor = common::flat_machine(&[(0x1_0000, code)], 0x1_0000, false);
+    assert_eq!(monitor.run().unwrap(), RunEnd::DebugExit(0));
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let marked = smaps
+        .lines()
+        .skip_while(|line| !line.contains("memfd:guest-ram"))
+        .filter(|line| line.starts_with("VmFlags:"))
+        .any(|flags| flags.split(' ').any(|flag| flag == "dd"));
+    assert!(marked, "the direct mapping may be dumped");
+    let filter = std::fs::read_to_string("/proc/self/coredump_filter").unwrap();
+    let filter = u32::from_str_radix(filter.trim(), 16).unwrap();
+    assert_eq!(filter & 1 << 1, 0, "shared memory would be dumped: filter {filter:#x}");
+}
