@@ -62,8 +62,8 @@ pub struct ExecContext {
     pub kick: AtomicU32,
     /// Single-step traps to let pass before leaving (the first one comes before any step).
     pub step_skip: u32,
-    /// Keeps the 64-bit fields aligned.
-    pub pad: u32,
+    /// EIP of the last non-control x87 instruction that ran since it was last [`NO_X87`].
+    pub x87_eip: u32,
     /// GS base: host address of guest linear 0; 4 GiB aligned.
     pub window_base: u64,
     /// r13 while translated code runs.
@@ -101,6 +101,9 @@ pub struct ExecContext {
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
 pub const TRAP_KICK: u64 = 256;
 
+/// No x87 instruction: none that is translated is at this address.
+pub const NO_X87: u32 = u32::MAX;
+
 impl ExecContext {
     /// A context for a processor in state `cpu` and a cache that executes at `cache_base`.
     #[must_use]
@@ -115,7 +118,7 @@ impl ExecContext {
             exit_arg: 0,
             kick: AtomicU32::new(0),
             step_skip: 0,
-            pad: 0,
+            x87_eip: NO_X87,
             window_base: 0,
             target_table: 0,
             cache_base,

@@ -18,6 +18,7 @@ use crate::emit::{Emitter, Refused};
 use crate::{Mode, TranslatorOptions};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 use ringer_cpu::Features;
+use ringer_cpu::interp::fpu::moves_pointers;
 
 /// Where the guest's bytes are.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,8 @@ pub struct MapEntry {
     pub eip: u32,
     /// What guest ESP is more than r12 there (see `FOLD_ESP`); modulo 2^32.
     pub esp: u32,
+    /// A non-control x87 instruction: FIP is its EIP once it has run.
+    pub x87: bool,
     /// The instruction is in the interrupt shadow of an STI: no interrupt before it.
     pub shadow: bool,
 }
@@ -206,7 +209,7 @@ struct Draft {
 
 impl Draft {
     fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
-        self.map.push(MapEntry { host_off: host_off as u32, eip, esp, shadow: false });
+        self.map.push(MapEntry { host_off: host_off as u32, eip, esp, x87: false, shadow: false });
     }
 }
 
@@ -248,7 +251,7 @@ impl Translator {
             crosses_page: false,
         };
         let terminator = self.body(src, &mut draft);
-        let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len);
+        let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len, &draft.map);
         if let Some(first) = draft.map.first_mut() {
             first.host_off = 0;
         }
@@ -347,6 +350,10 @@ impl Translator {
             Ok(_) => {
                 draft.mark(start, i.ip32(), esp);
                 draft.instrs += 1;
+                if unit == Unit::Fpu && moves_pointers(i.code()) {
+                    self.emitter.note_x87();
+                    draft.map.last_mut().expect("just marked").x87 = true;
+                }
                 match treatment {
                     Treatment::Innocuous => draft.classes.innocuous += 1,
                     _ => draft.classes.rewritten += 1,

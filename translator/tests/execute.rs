@@ -143,7 +143,7 @@ fn context(window: u64, cache: u64) -> ExecContext {
         exit_arg: 0,
         kick: AtomicU32::new(0),
         step_skip: 0,
-        pad: 0,
+        x87_eip: u32::MAX,
         window_base: window,
         target_table: 0,
         cache_base: cache,

@@ -158,7 +158,8 @@ fn render(case: &Case) -> String {
     );
     for entry in &t.map {
         let shadow = if entry.shadow { " shadow" } else { "" };
-        let _ = writeln!(out, "map {:04x} {:08x}{shadow}", entry.host_off, entry.eip);
+        let x87 = if entry.x87 { " x87" } else { "" };
+        let _ = writeln!(out, "map {:04x} {:08x}{x87}{shadow}", entry.host_off, entry.eip);
     }
     for exit in &t.exits {
         let _ =

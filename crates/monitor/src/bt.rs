@@ -425,6 +425,7 @@ impl Monitor {
     /// Makes the architectural state whole after translated code.
     pub(crate) fn leave_translated(&mut self) {
         self.context.store_flags();
+        self.settle_x87();
         let retired = std::mem::take(&mut self.context.retired);
         self.bt.retired = self.bt.retired.wrapping_add(retired);
         self.env.io.clock.retired = self.env.io.clock.retired.wrapping_add(retired);

@@ -122,6 +122,10 @@ impl Monitor {
                 self.context.cpu.eip = entry.eip;
                 let esp = &mut self.context.cpu.gpr[Gpr::Esp as usize];
                 *esp = esp.wrapping_add(entry.esp);
+                let before = &block.map[..index];
+                if let Some(last) = before.iter().rev().find(|e| e.x87) {
+                    self.context.x87_eip = last.eip;
+                }
                 if self.bt.counts() && off > 0 {
                     let missing = u64::from(block.instrs).saturating_sub(index as u64);
                     self.context.retired = self.context.retired.wrapping_sub(missing);

@@ -24,6 +24,7 @@ mod run;
 pub mod signals;
 mod single;
 mod to_halt;
+mod x87;
 
 pub use bios::BiosHook;
 pub use checks::Checks;

@@ -20,9 +20,6 @@ use ringer_translator::runtime::blocks::BlockId;
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
-/// Bytes of an FXSAVE image that hold the last instruction's pointers (FOP, FIP, FCS, FDP, FDS).
-const FPU_POINTERS: std::ops::Range<usize> = 6..24;
-
 /// Comparisons between two looks at how far the guest is.
 const PROGRESS: u64 = 1 << 16;
 
@@ -161,7 +158,6 @@ impl Monitor {
                 self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
                 return;
             }
-            self.context.cpu.fpu.0[FPU_POINTERS].copy_from_slice(&dry.state.fpu.0[FPU_POINTERS]);
             let interrupted = self.context.exit_reason == ExitReason::Check as u32;
             if dry.ran == self.bt.cache.block(id).instrs || interrupted {
                 return;
@@ -317,14 +313,11 @@ impl Monitor {
         if a.seg != b.seg || a.cr0 != b.cr0 || a.cpl != b.cpl {
             return Some("segment or system registers".to_owned());
         }
-        // Whole slices first: they are equal nearly always.
-        let parts = [0..FPU_POINTERS.start, FPU_POINTERS.end..a.fpu.0.len()];
-        for mut part in parts {
-            if a.fpu.0[part.clone()] != b.fpu.0[part.clone()] {
-                let k = part.find(|k| a.fpu.0[*k] != b.fpu.0[*k])?;
-                let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
-                return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
-            }
+        // The whole first: it is equal nearly always.
+        if a.fpu.0 != b.fpu.0 {
+            let k = (0..a.fpu.0.len()).find(|k| a.fpu.0[*k] != b.fpu.0[*k])?;
+            let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
+            return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
         }
         self.memory_difference(dry)
     }

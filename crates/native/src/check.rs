@@ -295,8 +295,7 @@ impl Check {
             let i = &unit.slot.ended_by(host.eip, host.trap == COMPLETED);
             self.summary.faults += u64::from(host.trap != COMPLETED);
             for (name, guest) in ["interp", "bt"].into_iter().zip(self.outcomes[n]) {
-                // Translated code does not keep the x87 pointers (ARCHITECTURE.md).
-                let pointers = if name == "bt" { None } else { pointers(&host, &guest) };
+                let pointers = pointers(&host, &guest);
                 let verdict = match compare(i, &input, &host, &guest) {
                     Verdict::Same => pointers.map_or(Verdict::Same, Verdict::Differ),
                     other => other,

@@ -4,7 +4,8 @@
 //! patches the jump. Any other exit looks its target up in the table at r13, which belongs to the
 //! address space; so a block can be shared between address spaces.
 
-use super::{Emitter, at};
+use super::{Emitter, at, last_x87};
+use crate::translate::MapEntry;
 use crate::{DirectExit, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 
@@ -152,7 +153,7 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64 ; popfq);
     }
 
-    pub(super) fn emit_cold(&mut self, instrs: u32) {
+    pub(super) fn emit_cold(&mut self, instrs: u32, map: &[MapEntry]) {
         for k in 0..self.cold.len() {
             let cold = self.cold[k];
             let patch = cold.patch();
@@ -172,15 +173,18 @@ impl Emitter {
                 }
                 Cold::PopFlagsCallout { eip, done, .. } => {
                     self.undo_pop_flags();
+                    self.x87_before(map, done);
                     self.uncount(instrs - done);
                     self.callout(eip);
                 }
                 Cold::Limit { eip, esp, done, .. } => {
                     dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
+                    self.x87_before(map, done);
                     self.beyond(eip, esp, instrs - done);
                 }
                 Cold::RunLimit { eip, esp, done, .. } => {
                     self.restore_flags();
+                    self.x87_before(map, done);
                     self.beyond(eip, esp, instrs - done);
                 }
                 Cold::Budget { .. } => {
@@ -191,6 +195,7 @@ impl Emitter {
                 }
                 Cold::PopFlagsCheck { next, done, size, .. } => {
                     self.commit_flags(size);
+                    self.x87_before(map, done);
                     self.uncount(instrs - done);
                     self.leave_to(next, self.stubs.exit_check);
                 }
@@ -204,6 +209,13 @@ impl Emitter {
         self.settle_esp();
         self.uncount(missing);
         self.callout(eip);
+    }
+
+    /// FIP for an exit before the block's instruction number `done`.
+    fn x87_before(&mut self, map: &[MapEntry], done: u32) {
+        if let Some(eip) = last_x87(&map[..map.len().min(done as usize)]) {
+            dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::X87_EIP], eip as i32);
+        }
     }
 
     /// Takes back what the block's head counted for the `missing` instructions behind an early exit.

@@ -37,6 +37,11 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     })
 }
 
+/// Whether `code` is one of the control instructions here.
+pub(super) fn is_control(code: Code) -> bool {
+    lookup::<crate::testing::FlatBus>(code).is_some()
+}
+
 fn wait<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     gate::wait(ctx.s)?;
     gate::pending(ctx).map(drop)

@@ -19,7 +19,7 @@ pub(super) const XMM: Range<usize> = 160..288;
 /// The exception flags in FSW, and the masks in FCW.
 pub(super) const EXCEPTIONS: u16 = 0x3f;
 /// FSW: ES and its copy B.
-const SUMMARY: u16 = 0x8080;
+pub(super) const SUMMARY: u16 = 0x8080;
 
 /// Where the last non-control x87 instruction and its operand were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

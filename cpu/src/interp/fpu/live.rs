@@ -2,11 +2,11 @@
 //!
 //! While `CpuState::fpu_in_host` is set, x87, MMX and MXCSR are in the host's unit; xmm0 to xmm7 are
 //! in the image already (translated code's exit saved them, as Rust code would clobber them). The
-//! instruction and data pointers are the interpreter's and never come from the host. Nothing here can
-//! trap: FXSAVE, FNINIT and FXRSTOR do not look for pending x87 exceptions.
+//! instruction and data pointers in the image are the guest's: the monitor keeps them up to date with
+//! [`point_at`] and [`point_operand`], from what translated code leaves behind. Nothing here can trap: FXSAVE, FNINIT and FXRSTOR do not look for pending x87 exceptions.
 
 use super::host::MXCSR_BITS;
-use super::image::{MXCSR_FIELD, REGISTERS, WORDS};
+use super::image::{MXCSR_FIELD, REGISTERS, SUMMARY, WORDS};
 use crate::state::{CpuState, FpuImage};
 use std::arch::asm;
 
@@ -68,4 +68,50 @@ pub fn release(s: &mut CpuState) {
         );
     }
     s.fpu_in_host = true;
+}
+
+/// FIP becomes `eip`, an x87 instruction in the running CS.
+pub fn point_at(s: &mut CpuState, eip: u32) {
+    let mut pointers = s.fpu.pointers();
+    (pointers.fip, pointers.fcs) = (eip, s.cs().selector);
+    s.fpu.set_pointers(&pointers);
+}
+
+/// What an unmasked exception leaves in the other pointers: FOP, and, of a memory operand, FDP and
+/// FDS.
+pub fn point_operand(s: &mut CpuState, fop: u16, operand: Option<(u32, u16)>) {
+    let mut pointers = s.fpu.pointers();
+    pointers.fop = fop;
+    if let Some((offset, selector)) = operand {
+        (pointers.fdp, pointers.fds) = (offset, selector);
+    }
+    s.fpu.set_pointers(&pointers);
+}
+
+/// The pointers of the host's x87 unit, as 64-bit code has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPointers {
+    /// Host address of the instruction.
+    pub instruction: u64,
+    /// Offset of its operand.
+    pub operand: u64,
+}
+
+/// Where the unmasked exception that waits in the host's unit comes from, if one waits there.
+#[must_use]
+pub fn host_pointers(s: &CpuState) -> Option<HostPointers> {
+    if !s.fpu_in_host {
+        return None;
+    }
+    let status: u16;
+    // SAFETY: FNSTSW reads the status word and waits for nothing.
+    unsafe { asm!("fnstsw ax", out("ax") status, options(nomem, nostack, preserves_flags)) };
+    if status & SUMMARY == 0 {
+        return None;
+    }
+    let mut now = FpuImage([0; 512]);
+    // SAFETY: FXSAVE64 writes the 512 aligned bytes of `now` and changes nothing.
+    unsafe { asm!("fxsave64 [{}]", in(reg) &raw mut now, options(nostack, preserves_flags)) };
+    let long = |at: usize| u64::from_le_bytes(now.0[at..at + 8].try_into().expect("eight bytes"));
+    Some(HostPointers { instruction: long(8), operand: long(16) })
 }

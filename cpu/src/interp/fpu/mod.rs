@@ -39,7 +39,7 @@ use crate::bus::Bus;
 use iced_x86::{Code, CpuidFeature as F, Mnemonic as M, OpCodeOperandKind as K};
 
 pub use host::HostUnit;
-pub use live::{claim, release};
+pub use live::{HostPointers, claim, host_pointers, point_at, point_operand, release};
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
@@ -63,6 +63,13 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         return memory::lookup(code).or_else(|| vector(code));
     }
     None
+}
+
+/// Whether `code` is a non-control x87 instruction: one that FIP points to afterwards.
+#[must_use]
+pub fn moves_pointers(code: Code) -> bool {
+    let x87 = |f: &F| matches!(f, F::FPU | F::FPU287 | F::FPU387);
+    code.cpuid_features().iter().any(x87) && !control::is_control(code) && !code.op_code().fwait()
 }
 
 /// Features of which instructions belong here (CMOV: FCMOVcc).

@@ -43,13 +43,14 @@ fn waiting<B: Bus>(
     if let (Some((seg, off)), true) = (place, plan.reads) {
         ctx.read_mem(seg, off, &mut mem[..len])?;
     }
-    let pointers = if keeps_pointers { Some(point(ctx, place)?) } else { None };
     let host = &mut ctx.unit.host;
     host.load(&ctx.s.fpu, hidden);
     let frame = host.frame();
     frame.mem[..16].copy_from_slice(&mem);
     frame.flags = u64::from(ctx.s.eflags);
     host.run();
+    let raised = host.frame().fx.unmasked() != 0;
+    let pointers = if keeps_pointers { Some(point(ctx, place, raised)?) } else { None };
     if let (Some(place), true) = (place, plan.writes) {
         store(ctx, place, len)?;
     }
@@ -90,17 +91,23 @@ pub(super) fn merge_flags(s: &mut CpuState, flags: u64) {
     s.eflags = (s.eflags & !arith) | (flags as u32 & arith);
 }
 
-/// The pointers after this instruction; without a memory operand the data pointer stays.
+/// The pointers after this instruction. FIP and FCS are always its own; FOP, FDP and FDS change only
+/// when it `raised` an unmasked exception, and the latter two only with a memory operand (SDM volume
+/// 1, 8.1.8 and 8.1.9: FDP_EXCPTN_ONLY and the fopcode compatibility mode).
 fn point<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     place: Option<(SegReg, u32)>,
+    raised: bool,
 ) -> Result<Pointers, Exception> {
-    let old = ctx.s.fpu.pointers();
-    let (fds, fdp) = match place {
-        Some((seg, off)) => (ctx.s.seg[seg as usize].selector, off),
-        None => (old.fds, old.fdp),
-    };
-    Ok(Pointers { fop: opcode(ctx)?, fip: ctx.s.eip, fcs: ctx.s.cs().selector, fdp, fds })
+    let mut pointers = ctx.s.fpu.pointers();
+    (pointers.fip, pointers.fcs) = (ctx.s.eip, ctx.s.cs().selector);
+    if raised {
+        pointers.fop = opcode(ctx)?;
+        if let Some((seg, off)) = place {
+            (pointers.fds, pointers.fdp) = (ctx.s.seg[seg as usize].selector, off);
+        }
+    }
+    Ok(pointers)
 }
 
 /// FOP: the opcode's low 3 bits and the ModRM byte, behind the prefixes. The bytes are fetched again

@@ -1,16 +1,19 @@
 //! FNSTENV, FLDENV, FNSAVE and FRSTOR in their formats, the pointers, FXSAVE and FXRSTOR.
 
 use super::*;
+use crate::interp::fpu::point_operand;
 use crate::flags::Eflags;
 
 const FNINIT: [u8; 2] = [0xdb, 0xe3];
 const FLDPI: [u8; 2] = [0xd9, 0xeb];
 
-/// FNINIT; FLDPI; FLDZ; FADD dword [DATA+100h], the last at CODE + 8.
+/// FNINIT; FLDPI; FLDZ; FADD dword [DATA+100h], the last at CODE + 8. FOP, FDP and FDS are as if it had
+/// raised an unmasked exception.
 fn prepare(m: &mut Machine) {
     m.bus.load(DATA + 0x100, &1.0f32.to_le_bytes());
     let add = at(&[0xd8], 0, DATA + 0x100);
     m.run(&[&FNINIT[..], &FLDPI, &[0xd9, 0xee], &[0x90, 0x90], &add].concat()).unwrap();
+    point_operand(&mut m.s, FOP as u16, Some((DATA + 0x100, DS)));
 }
 
 /// Where the FADD stands.
@@ -114,23 +117,49 @@ fn control_instructions_leave_the_pointers_and_fninit_clears_them() {
     assert_eq!(m.s.fpu.pointers(), before);
     m.run(&[0x26, 0xd9, 0xc9]).unwrap(); // fxch with a prefix: FIP is the prefix's
     let now = m.s.fpu.pointers();
-    assert_eq!((now.fip, now.fop, now.fdp), (CODE, 0x1c9, before.fdp));
+    assert_eq!((now.fip, now.fop, now.fdp), (CODE, before.fop, before.fdp));
     m.run(&FNINIT).unwrap();
     assert_eq!(m.s.fpu.pointers(), Default::default());
 }
 
+/// FNINIT, FLD1, FCHS, then FLDCW of a control word that unmasks #I and #Z.
+fn unmask(m: &mut Machine) {
+    m.bus.load(DATA, &0x037au16.to_le_bytes());
+    m.run(&[&FNINIT[..], &[0xd9, 0xe8, 0xd9, 0xe0], &at_data(&[0xd9], 5)].concat()).unwrap();
+}
+
 #[test]
 fn the_opcode_is_found_across_a_page() {
+    const FSQRT: [u8; 2] = [0xd9, 0xfa];
     let mut m = Machine::new();
-    m.run(&FNINIT).unwrap();
-    m.bus.load(0xfff, &FLDPI);
+    unmask(&mut m);
+    m.bus.load(0xfff, &FSQRT);
     m.s.eip = 0xfff;
     m.interp.execute(&mut m.s, &mut m.bus).unwrap();
-    assert_eq!(m.s.fpu.pointers().fop, 0x1eb);
-    m.bus.load(0xffe, &[0x2e, 0x3e, 0xd9, 0xeb]);
+    assert_eq!(m.s.fpu.pointers().fop, 0x1fa);
+    unmask(&mut m);
+    m.bus.load(0xffe, &[0x2e, 0x3e, 0xd9, 0xfa]);
     m.s.eip = 0xffe;
     m.interp.execute(&mut m.s, &mut m.bus).unwrap();
-    assert_eq!(m.s.fpu.pointers().fop, 0x1eb);
+    assert_eq!((m.s.fpu.pointers().fop, m.s.fpu.pointers().fip), (0x1fa, 0xffe));
+}
+
+#[test]
+fn only_an_unmasked_exception_moves_the_operand_pointer_and_the_opcode() {
+    let mut m = Machine::new();
+    m.bus.load(DATA + 0x100, &0.0f32.to_le_bytes());
+    let divide = at(&[0xd8], 6, DATA + 0x100);
+    m.run(&[&FNINIT[..], &[0xd9, 0xe8], &divide].concat()).unwrap();
+    let p = m.s.fpu.pointers();
+    assert_eq!((p.fip, p.fcs, p.fop, p.fdp, p.fds), (CODE + 4, CS, 0, 0, 0), "#Z is masked");
+    unmask(&mut m);
+    m.run(&divide).unwrap();
+    let p = m.s.fpu.pointers();
+    assert_eq!((p.fip, p.fop, p.fdp, p.fds), (CODE, 0x035, DATA + 0x100, DS));
+    m.run(&[0xdb, 0xe2]).unwrap(); // fnclex
+    m.run(&[0xd9, 0xe8]).unwrap();
+    let now = m.s.fpu.pointers();
+    assert_eq!((now.fip, now.fop, now.fdp), (CODE, 0x035, DATA + 0x100));
 }
 
 #[test]

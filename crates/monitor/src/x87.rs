@@ -1,0 +1,91 @@
+//! The x87 instruction and data pointers after translated code.
+//!
+//! A block leaves the EIP of its last non-control x87 instruction in the context: that is FIP. The
+//! other pointers change only with an unmasked exception (see `ringer_cpu::interp::fpu`); one that
+//! waits in the host's unit names the host instruction, and with it the guest's, and its operand.
+
+use crate::run::Monitor;
+use iced_x86::{Decoder, DecoderOptions, OpKind};
+use ringer_cpu::interp::fpu;
+use ringer_cpu::state::SegReg;
+use ringer_translator::Mode;
+use ringer_translator::context::NO_X87;
+use ringer_translator::runtime::blocks::BlockId;
+
+/// The longest instruction, in bytes.
+const LONGEST: usize = 15;
+
+impl Monitor {
+    /// Brings the pointers in the image up to date, on leaving translated code.
+    pub(crate) fn settle_x87(&mut self) {
+        let eip = std::mem::replace(&mut self.context.x87_eip, NO_X87);
+        if eip == NO_X87 {
+            return;
+        }
+        fpu::point_at(&mut self.context.cpu, eip);
+        let Some(host) = fpu::host_pointers(&self.context.cpu) else { return };
+        let Some((id, off)) = self.bt.cache.locate(host.instruction) else { return };
+        let Some((_, entry)) = self.bt.cache.block(id).entry_at(off) else { return };
+        let bytes = self.guest_bytes(id, entry.eip);
+        let narrow = self.bt.cache.block(id).key.mode.contains(Mode::CODE16);
+        let Some((fop, segment)) = decode(&bytes, if narrow { 16 } else { 32 }) else { return };
+        let operand = segment.map(|segment| {
+            let segment = self.context.cpu.seg[segment as usize];
+            // The window lies at a multiple of 4 GiB: the low half is the guest's linear address.
+            ((host.operand as u32).wrapping_sub(segment.base), segment.selector)
+        });
+        fpu::point_operand(&mut self.context.cpu, fop, operand);
+    }
+
+    /// The bytes of the instruction at `eip` in block `id`.
+    fn guest_bytes(&self, id: BlockId, eip: u32) -> [u8; LONGEST] {
+        let key = self.bt.cache.block(id).key;
+        let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
+        let here = (0x1000 - (at & 0xfff) as usize).min(LONGEST);
+        let mut bytes = [0; LONGEST];
+        let memory = self.env.mmu.memory();
+        memory.read(at, &mut bytes[..here]);
+        if let (Some(frame), true) = (key.second, here < LONGEST) {
+            memory.read(frame << 12, &mut bytes[here..]);
+        }
+        bytes
+    }
+}
+
+/// FOP of the x87 instruction in `bytes`, and the segment register of its memory operand.
+fn decode(bytes: &[u8], bits: u32) -> Option<(u16, Option<SegReg>)> {
+    let i = Decoder::new(bits, bytes, DecoderOptions::NONE).decode();
+    let escape = bytes.iter().position(|b| b & 0xf8 == 0xd8)?;
+    let modrm = *bytes.get(escape + 1)?;
+    let fop = u16::from(bytes[escape] & 7) << 8 | u16::from(modrm);
+    let in_memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
+    let segment = if in_memory { segment(i.memory_segment()) } else { None };
+    Some((fop, segment))
+}
+
+fn segment(register: iced_x86::Register) -> Option<SegReg> {
+    use iced_x86::Register as R;
+    Some(match register {
+        R::ES => SegReg::Es,
+        R::CS => SegReg::Cs,
+        R::SS => SegReg::Ss,
+        R::DS => SegReg::Ds,
+        R::FS => SegReg::Fs,
+        R::GS => SegReg::Gs,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fop_is_the_opcode_behind_the_prefixes() {
+        assert_eq!(decode(&[0xd9, 0xfa], 32), Some((0x1fa, None))); // fsqrt
+        assert_eq!(decode(&[0x26, 0xdc, 0x30], 32), Some((0x430, Some(SegReg::Es)))); // fdiv es:[eax]
+        assert_eq!(decode(&[0xd8, 0x75, 0xf8], 32), Some((0x075, Some(SegReg::Ss)))); // fdiv [ebp-8]
+        assert_eq!(decode(&[0xd8, 0x72, 0x08], 16), Some((0x072, Some(SegReg::Ss)))); // fdiv [bp+si+8]
+        assert_eq!(decode(&[0x90; 15], 32), None);
+    }
+}
