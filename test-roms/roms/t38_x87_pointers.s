@@ -41,6 +41,7 @@ main:
     EACH faulting
     EACH operand
     EACH waiting
+    EACH cleared
     EACH loaded
     EACH based
     ret
@@ -181,6 +182,17 @@ waiting:
     EXPECT [env + 12], 0
     EXPECT [env + 20], 0
     .endif
+    ret
+
+# FNCLEX drops the exception, and the pointers stay, all in one run.
+cleared:
+    fninit
+    UNMASK 0x37b
+    fld1
+6:  fdiv dword ptr [zero]
+    fnclex
+7:  fchs
+    POINTERS 7b, 0x035, (OFFSET zero)
     ret
 
 # What FLDENV brings stays, but for FIP.

@@ -295,7 +295,7 @@ impl Check {
             let i = &unit.slot.ended_by(host.eip, host.trap == COMPLETED);
             self.summary.faults += u64::from(host.trap != COMPLETED);
             for (name, guest) in ["interp", "bt"].into_iter().zip(self.outcomes[n]) {
-                let pointers = pointers(&host, &guest);
+                let pointers = pointers(&host, &guest, input.count == 1);
                 let verdict = match compare(i, &input, &host, &guest) {
                     Verdict::Same => pointers.map_or(Verdict::Same, Verdict::Differ),
                     other => other,

@@ -64,10 +64,10 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Fld1, M::Fldz, M::Fldpi, M::Fldl2e, M::Fldln2, M::Fldl2t, M::Fldlg2,
     ],
     // Not here: FSAVE, FSTENV and their like, which would show the host's instruction pointers;
-    // FNINIT, which clears the guest's.
+    // FNINIT, which clears the guest's; FNCLEX, before which those of an exception must be looked at.
     // x87 control
     &[
-        M::Fincstp, M::Fdecstp, M::Ffree, M::Fnclex, M::Fnstcw, M::Fldcw, M::Fnstsw,
+        M::Fincstp, M::Fdecstp, M::Ffree, M::Fnstcw, M::Fldcw, M::Fnstsw,
         M::Wait, M::Fnop,
     ],
     // MMX

@@ -41,7 +41,7 @@ pub(super) const PLAIN: &[Mnemonic] = &[
     M::Fcom, M::Fcomp, M::Fcompp, M::Fucom, M::Fucomp, M::Fucompp, M::Ficom, M::Ficomp, M::Fcomi,
     M::Fcomip, M::Fucomi, M::Fucomip, M::Ftst, M::Fxam, M::Fsin, M::Fcos, M::Fsincos, M::Fptan,
     M::Fpatan, M::F2xm1, M::Fyl2x, M::Fyl2xp1, M::Fld1, M::Fldz, M::Fldpi, M::Fldl2e, M::Fldl2t,
-    M::Fldlg2, M::Fldln2, M::Fincstp, M::Fdecstp, M::Ffree, M::Fnclex, M::Fnstcw,
+    M::Fldlg2, M::Fldln2, M::Fincstp, M::Fdecstp, M::Ffree, M::Fnstcw,
     M::Fldcw, M::Fnstsw, M::Fnop, M::Wait,
     // MMX and SSE, integer
     M::Movd, M::Movq, M::Packssdw, M::Packsswb, M::Packuswb, M::Punpckhbw, M::Punpckhwd,
