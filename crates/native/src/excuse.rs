@@ -166,12 +166,14 @@ pub const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         name: "64 KiB in a long operand",
-        why: "with 16-bit addresses AMD wraps each part of an environment or an image at 64 KiB; in \
+        why: "with 16-bit addresses AMD wraps each part of an operand of ten bytes or more, of an \
+              environment or of an image, at 64 KiB; in \
               a segment that ends there the guest raises #GP (SDM 3A, 5.3)",
         covers: |i, input, _, guest| {
             let small = i.memory_base().is_gpr16() || i.memory_displ_size() == 2;
             let end = address(i, input) + i.memory_size().size() as u32;
-            is_long(i) && small && end > 0x1_0000 && guest.trap == 13
+            let in_parts = is_long(i) || i.memory_size().size() == 10;
+            in_parts && small && end > 0x1_0000 && guest.trap == 13
         },
         memory: true,
     },
