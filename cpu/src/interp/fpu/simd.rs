@@ -66,11 +66,6 @@ pub(super) fn mixed<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(),
         return sse(ctx, i);
     }
     gate::sse(ctx.s)?;
-    if i.code() == Code::Cvtpi2pd_xmm_mmm64 && i.op1_kind() == OpKind::Memory {
-        // SDM volume 2, CVTPI2PD: with a memory operand it does not take x87 exceptions.
-        super::claim(ctx.s);
-        return execute(ctx, i, 0);
-    }
     let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
     let result = execute(ctx, i, hidden);
     if result == Err(Exception::plain(Vector::Xm)) {
