@@ -16,6 +16,8 @@ mod emit;
 pub mod listing;
 mod mode;
 mod options;
+#[cfg(feature = "planted-fault")]
+mod planted;
 pub mod runtime;
 mod translate;
 pub mod verify;
@@ -23,6 +25,8 @@ pub mod verify;
 pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
+#[cfg(feature = "planted-fault")]
+pub use planted::{PlantedFault, PlantedKind};
 pub use translate::{
     ClassCounts, DirectExit, MapEntry, Source, StringSite, StubAddresses, Target, Terminator,
     Translation, Translator, translate,

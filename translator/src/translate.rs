@@ -186,7 +186,9 @@ const DECODER: u32 =
 #[derive(Debug)]
 pub struct Translator {
     table: Table,
-    emitter: Emitter,
+    pub(crate) emitter: Emitter,
+    #[cfg(feature = "planted-fault")]
+    pub(crate) planted: Option<crate::PlantedFault>,
 }
 
 /// The state to go back to when STI turns out to need the interpreter.
@@ -199,7 +201,7 @@ struct Snapshot {
 }
 
 /// A block in the making.
-struct Draft {
+pub(crate) struct Draft {
     instrs: u32,
     guest_len: u32,
     classes: ClassCounts,
@@ -208,6 +210,14 @@ struct Draft {
 }
 
 impl Draft {
+    /// The last instruction's sequence turned out to be nothing, from `host_off` on.
+    #[cfg(feature = "planted-fault")]
+    pub(crate) fn unmark(&mut self, host_off: usize, esp: u32) {
+        if let Some(last) = self.map.last_mut() {
+            (last.host_off, last.esp) = (host_off as u32, esp);
+        }
+    }
+
     fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
         self.map.push(MapEntry { host_off: host_off as u32, eip, esp, x87: false, shadow: false });
     }
@@ -230,7 +240,12 @@ impl Translator {
     /// A translator for a processor with `features`.
     #[must_use]
     pub fn new(opts: TranslatorOptions, features: Features) -> Self {
-        Self { table: Table::new(opts, features), emitter: Emitter::new(opts) }
+        Self {
+            table: Table::new(opts, features),
+            emitter: Emitter::new(opts),
+            #[cfg(feature = "planted-fault")]
+            planted: None,
+        }
     }
 
     /// Translates the block at `src` for `mode`, to run at `target`; its direct exits are numbered
@@ -325,6 +340,18 @@ impl Translator {
 
     /// Emits one instruction. On [`Refused`] nothing is left of it.
     fn one(&mut self, i: &Instruction, draft: &mut Draft) -> Result<Step, Refused> {
+        #[cfg(feature = "planted-fault")]
+        if let Some(fault) = self.planted.filter(|f| f.code == i.code()) {
+            return self.spoilt(i, draft, fault.kind);
+        }
+        self.emit_one(i, draft)
+    }
+
+    pub(crate) fn emit_one(
+        &mut self,
+        i: &Instruction,
+        draft: &mut Draft,
+    ) -> Result<Step, Refused> {
         let (treatment, unit) = self.table.get(i.code());
         let missing = match unit {
             Unit::Integer => Mode::empty(),

@@ -599,6 +599,8 @@ low_exit:
     mov eax, CR0_DEFAULT
     mov cr0, eax
     mov esp, STACK_TOP - 0x200
+    push 2                          # a real-mode event leaves NT as it was
+    popfd
     jmp CODE0:OFFSET real_done
 low_gdt:
     .word 0x1ff

@@ -205,8 +205,16 @@ pub fn undefined_at(seq: &Sequence, frame: Option<Frame>) -> u32 {
     let here = seq.items.iter().find(|i| i.instruction.ip32() == frame.eip);
     match here {
         Some(item) => item.undefined,
-        None => all,
+        None if frame.eip.wrapping_sub(seq.case.eip) <= CODE_LEN as u32 => all,
+        // Data run as code: nobody followed the flags.
+        None => ARITH,
     }
+}
+
+/// The case's code is as it was, and so are the INT3s behind it.
+pub fn code_is_unchanged(seq: &Sequence, outcome: &Outcome<'_>) -> bool {
+    let (code, rest) = outcome.0[0x130..0x130 + CODE_LEN].split_at(seq.case.code.len());
+    !outcome.is_complete() || (code == seq.case.code && rest.iter().all(|b| *b == 0xcc))
 }
 
 /// Takes out what the SDM leaves undefined.

@@ -10,7 +10,9 @@ use crate::case::{Case, Kind};
 use crate::layout::*;
 use crate::setting::{ORIGINS, Setting};
 use crate::special;
-use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind};
+use iced_x86::{
+    Code, Decoder, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind,
+};
 use ringer_casegen::encode::{Shape, generate};
 use ringer_casegen::rng::Rng;
 use ringer_casegen::rows::{Row, rows};
@@ -114,6 +116,7 @@ struct Label {
     size: usize,
     item: usize,
     add: u32,
+    undefined: u32,
 }
 
 /// The sequence of case `number` of the run with `seed`.
@@ -262,6 +265,9 @@ impl Draft<'_> {
                 self.undefined |= branch.undefined;
             }
         }
+        for label in self.labels.iter().filter(|l| l.item == here) {
+            self.undefined |= label.undefined;
+        }
     }
 
     /// Follows registers and flags over `i`.
@@ -302,13 +308,17 @@ impl Draft<'_> {
     /// CMP AL, imm8: all six flags are defined.
     pub fn define_flags(&mut self) {
         let imm = self.rng.byte();
-        self.undefined = 0;
         self.raw(&[0x3c, imm]);
     }
 
     fn finish(mut self) -> Sequence {
         self.patch_branches();
         self.patch_labels();
+        for item in self.items.iter_mut().filter(|i| !i.illegal_lock) {
+            let bytes = &self.out[item.at..item.at + item.len];
+            let ip = item.instruction.ip();
+            item.instruction = Decoder::with_ip(self.s.bits, bytes, ip, 0).decode();
+        }
         let case = Case {
             kind: self.s.kind,
             wipe: self.s.writable_code,

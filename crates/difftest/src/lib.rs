@@ -11,6 +11,8 @@ mod generate;
 mod layout;
 mod peer;
 mod peer_faults;
+#[cfg(feature = "planted-fault")]
+pub mod planted;
 mod qemu;
 mod report;
 mod ringer;

@@ -26,6 +26,11 @@ struct Args {
     /// Compare Ringer's engines alone.
     #[arg(long)]
     no_peer: bool,
+    /// Plant so many random faults in the translator, one after the other, and tell how soon each is
+    /// found (100,000 sequences at most).
+    #[cfg(feature = "planted-fault")]
+    #[arg(long, value_name = "N")]
+    planted: Option<u64>,
     /// List the peer's known faults, and why the manual is on our side, and run nothing.
     #[arg(long)]
     faults: bool,
@@ -53,6 +58,10 @@ fn run(args: &Args) -> Result<bool, ringer_difftest::PeerError> {
         }
         return Ok(true);
     }
+    #[cfg(feature = "planted-fault")]
+    if let Some(n) = args.planted {
+        return hunt(n, args.seed);
+    }
     let plan = Plan {
         seed: args.seed,
         first: args.only.unwrap_or(args.first),
@@ -72,6 +81,22 @@ fn run(args: &Args) -> Result<bool, ringer_difftest::PeerError> {
     }
     print(&summary);
     Ok(summary.failures.is_empty())
+}
+
+/// Plants `n` faults; true when all were found.
+#[cfg(feature = "planted-fault")]
+fn hunt(n: u64, seed: u64) -> Result<bool, ringer_difftest::PeerError> {
+    let mut all = true;
+    for k in 0..n {
+        let hunt = ringer_difftest::planted::hunt(seed.wrapping_add(k), 100_000)?;
+        let found = match hunt.found {
+            Some(after) => format!("found by sequence {after}"),
+            None => "NOT FOUND".to_owned(),
+        };
+        println!("seed {}: {:?} in {}: {found}", seed.wrapping_add(k), hunt.fault.kind, hunt.row);
+        all &= hunt.found.is_some();
+    }
+    Ok(all)
 }
 
 fn print(s: &Summary) {

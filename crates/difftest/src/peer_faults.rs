@@ -92,6 +92,13 @@ pub fn out_of_reach(seq: &Sequence) -> Option<&'static str> {
         if APPROXIMATE.contains(&i.mnemonic()) {
             return Some("an approximation: the last bits are the processor's own");
         }
+        let stores = matches!(i.mnemonic(), M::Maskmovq | M::Maskmovdqu);
+        if stores && i.op0_kind() == OpKind::MemorySegDI {
+            return Some("MASKMOVQ with 16-bit addresses, which can wrap");
+        }
+        if matches!(i.mnemonic(), M::Iret | M::Iretd) && !after_push(seq, i) {
+            return Some("IRET of an arbitrary frame");
+        }
         if i.mnemonic() == M::Fnstsw && uses_x87(seq) {
             return Some("FNSTSW: condition codes that are undefined");
         }
@@ -106,6 +113,13 @@ pub fn out_of_reach(seq: &Sequence) -> Option<&'static str> {
         return Some("SF set from the start would hide x87 stack faults");
     }
     None
+}
+
+/// The IRET has a frame made for it. (At CPL 3, TCG enters V86 mode when the frame says so, and then
+/// keeps VIP for ever; SDM volume 2, IRET: only CPL 0 may.)
+fn after_push(seq: &Sequence, iret: &Instruction) -> bool {
+    let before = seq.items.iter().map(|i| &i.instruction).find(|i| i.next_ip() == iret.ip());
+    before.is_some_and(|i| i.mnemonic() == M::Push && i.op0_kind() != OpKind::Register)
 }
 
 /// They run here as on processors, and raise #UD or do something else on the peer.
@@ -151,6 +165,26 @@ pub(super) fn near_nan(look: &Look<'_>, place: Place) -> bool {
     [&look.ours, &look.theirs].iter().all(|o| single(o, at) || double(o, at))
 }
 
+/// Between MMX and SSE registers.
+pub(super) const CONVERSIONS: &[M] = &[
+    M::Cvtpi2ps,
+    M::Cvtps2pi,
+    M::Cvttps2pi,
+    M::Cvtpi2pd,
+    M::Cvtpd2pi,
+    M::Cvttpd2pi,
+    M::Movq2dq,
+    M::Movdq2q,
+];
+
+/// Operations to which TCG applies precision control though only the basic arithmetic has it.
+pub(super) fn widens(i: &Instruction) -> bool {
+    let memory = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
+    is_x87(i)
+        && (memory
+            || matches!(i.mnemonic(), M::Frndint | M::Fprem | M::Fprem1 | M::Fscale | M::Fxtract))
+}
+
 pub(super) const MIN_MAX: &[M] =
     &[M::Minps, M::Minss, M::Minpd, M::Minsd, M::Maxps, M::Maxss, M::Maxpd, M::Maxsd];
 
@@ -188,16 +222,20 @@ pub(super) fn ignore_fpu(list: &mut Vec<Diff>, at: usize, mask: u32) {
 /// A or D was set in one and not in the other.
 pub(super) fn ignore_accessed(list: &mut Vec<Diff>) {
     for d in list.iter_mut().filter(|d| matches!(d.place, Place::Word(0xb0..=0xe8))) {
-        d.theirs = d.theirs & !0x20 | d.ours & 0x20;
+        d.theirs = d.theirs & !0x60 | d.ours & 0x60;
     }
     list.retain(|d| d.ours != d.theirs);
 }
 
 pub(super) fn modifies_memory(i: &Instruction) -> bool {
     let mut factory = InstructionInfoFactory::new();
-    factory.info(i).used_memory().iter().any(|m| {
-        matches!(m.access(), OpAccess::ReadWrite | OpAccess::ReadCondWrite | OpAccess::CondWrite)
-    })
+    i.mnemonic() == M::Xchg
+        || factory.info(i).used_memory().iter().any(|m| {
+            matches!(
+                m.access(),
+                OpAccess::ReadWrite | OpAccess::ReadCondWrite | OpAccess::CondWrite
+            )
+        })
 }
 
 fn uses_feature(seq: &Sequence, list: &[CpuidFeature]) -> bool {

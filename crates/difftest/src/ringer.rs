@@ -23,6 +23,8 @@ pub struct Ringer {
     engine: Engine,
     monitor: Monitor,
     before: (u64, u64),
+    #[cfg(feature = "planted-fault")]
+    fault: Option<ringer_translator::PlantedFault>,
 }
 
 struct Nowhere;
@@ -36,8 +38,23 @@ impl SerialSink for Nowhere {
 impl Ringer {
     /// A machine that waits at its mailbox.
     pub fn new(engine: Engine) -> Result<Self, PeerError> {
-        let mut ringer = Self { engine, monitor: build(engine)?, before: (0, 0) };
+        let mut ringer = Self {
+            engine,
+            monitor: build(engine)?,
+            before: (0, 0),
+            #[cfg(feature = "planted-fault")]
+            fault: None,
+        };
         install(&mut ringer)?;
+        Ok(ringer)
+    }
+
+    /// A machine whose translator has `fault`.
+    #[cfg(feature = "planted-fault")]
+    pub fn with_fault(fault: ringer_translator::PlantedFault) -> Result<Self, PeerError> {
+        let mut ringer = Self::new(Engine::Bt)?;
+        ringer.fault = Some(fault);
+        ringer.restart()?;
         Ok(ringer)
     }
 
@@ -97,6 +114,10 @@ impl Peer for Ringer {
         let (t, i) = self.counts();
         self.before = (self.before.0 + t, self.before.1 + i);
         self.monitor = build(self.engine)?;
+        #[cfg(feature = "planted-fault")]
+        if let Some(fault) = self.fault {
+            self.monitor.plant(fault);
+        }
         install(self)
     }
 

@@ -101,6 +101,14 @@ impl Machines {
         })
     }
 
+    /// Ringer's engines, the translator with `fault`.
+    #[cfg(feature = "planted-fault")]
+    pub fn with_fault(fault: ringer_translator::PlantedFault) -> Result<Self, PeerError> {
+        let mut machines = Self::new(false)?;
+        machines.bt = Bench::new(Box::new(Ringer::with_fault(fault)?));
+        Ok(machines)
+    }
+
     /// Carries out `plan`.
     pub fn run(&mut self, plan: &Plan) -> Result<Summary, PeerError> {
         let mut summary = Summary::default();
@@ -203,6 +211,13 @@ impl Machines {
         let Some(peer) = &self.peer else { return };
         if let Some(why) = reach {
             *summary.out_of_reach.entry(why).or_default() += 1;
+            return;
+        }
+        if !compare::code_is_unchanged(seq, &outcome) {
+            *summary
+                .out_of_reach
+                .entry("code changed: its flags were not followed")
+                .or_default() += 1;
             return;
         }
         summary.with_peer += 1;

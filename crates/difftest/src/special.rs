@@ -191,8 +191,8 @@ fn far_transfer(d: &mut Draft<'_>) {
 /// PUSHF; PUSH CS; PUSH label; IRET.
 fn return_from_interrupt(d: &mut Draft<'_>) {
     let size = if d.s.bits == 32 { 4 } else { 2 };
-    d.need_flags();
     let first = d.len();
+    d.need_flags();
     d.group(first, 4);
     d.raw(&[0x9c]);
     d.raw(&[0x0e]);
@@ -204,9 +204,11 @@ fn return_from_interrupt(d: &mut Draft<'_>) {
 /// INT n: gates that come back, that do not, that are closed.
 fn interrupt(d: &mut Draft<'_>) {
     let n = d.rng.pick(&[0x30, 0x31, 0x30, 0x31, 0x21, 0x20, 0x80, 3, 4, 1, 0x0d, 0x0e, 0xff]);
+    let first = d.len();
     if d.s.cpl() == 0 {
         d.need_flags();
     }
+    d.group(first, 1);
     d.raw(&[0xcd, n]);
 }
 

@@ -25,7 +25,7 @@ pub const ODD: &[(u16, u64)] = &[
     (0xb0, descriptor(0, 0xf_ffff, 0xbb, 0xc)), // code, DPL 1
     (0xb8, 0),                                  // nothing
     (0xc0, descriptor(0x4001_0000, 0x3, 0xf3, 0xc)), // 16 KiB of data, DPL 3, in pages
-    (0xc8, gate(CODE0, RETF, 0xe4, 0)),         // a 16-bit call gate
+    (0xc8, gate(CODE0, RETF & 0xffff, 0xe4, 0)), // a 16-bit call gate
     (0xd0, gate(TSS0, 0, 0xe5, 0)),             // a task gate to the busy TSS
     (0xd8, descriptor(0, 0xf_ffff, 0xff, 0xc)), // conforming code, DPL 3
 ];

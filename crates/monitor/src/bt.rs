@@ -223,6 +223,12 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 impl Monitor {
+    /// Spoils one row of the translator.
+    #[cfg(feature = "planted-fault")]
+    pub fn plant(&mut self, fault: ringer_translator::PlantedFault) {
+        self.bt.translator.plant(fault);
+    }
+
     /// Translates code at its `visit`-th visit from now on (1: at once), instead of leaving rarely
     /// run code to the interpreter: for tests.
     pub fn translate_at_visit(&mut self, visit: u8) {

@@ -80,17 +80,15 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Pxor, M::Psllw, M::Pslld, M::Psllq, M::Psrlw, M::Psrld, M::Psrlq, M::Psraw, M::Psrad,
         M::Emms,
     ],
-    // Not here: CVTPI2PS, CVTPS2PI and their like between MMX and SSE, which turn the x87 stack into MMX
-    // registers on the host even when they then raise #XM; MASKMOVQ, which stores through DS:EDI; LDMXCSR,
-    // whose reserved bits differ by host.
+    // Not here: MASKMOVQ, which stores through DS:EDI; LDMXCSR, whose reserved bits differ by host.
     // SSE
     &[
         M::Movaps, M::Movups, M::Movhps, M::Movhlps, M::Movlps, M::Movlhps, M::Movmskps, M::Movss,
         M::Addps, M::Addss, M::Subps, M::Subss, M::Mulps, M::Mulss, M::Divps, M::Divss, M::Rcpps,
         M::Rcpss, M::Sqrtps, M::Sqrtss, M::Rsqrtps, M::Rsqrtss, M::Maxps, M::Maxss, M::Minps,
         M::Minss, M::Cmpps, M::Cmpss, M::Comiss, M::Ucomiss, M::Andps, M::Andnps, M::Orps,
-        M::Xorps, M::Shufps, M::Unpckhps, M::Unpcklps, M::Cvtsi2ss,
-        M::Cvtss2si, M::Cvttss2si, M::Stmxcsr, M::Pavgb, M::Pavgw,
+        M::Xorps, M::Shufps, M::Unpckhps, M::Unpcklps, M::Cvtpi2ps, M::Cvtsi2ss, M::Cvtps2pi,
+        M::Cvttps2pi, M::Cvtss2si, M::Cvttss2si, M::Stmxcsr, M::Pavgb, M::Pavgw,
         M::Pextrw, M::Pinsrw, M::Pmaxub, M::Pmaxsw, M::Pminub, M::Pminsw, M::Pmovmskb, M::Pmulhuw,
         M::Psadbw, M::Pshufw, M::Movntq, M::Movntps, M::Prefetchnta, M::Prefetcht0,
         M::Prefetcht1, M::Prefetcht2, M::Sfence,
@@ -101,8 +99,8 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Movapd, M::Movupd, M::Movhpd, M::Movlpd, M::Movmskpd, M::Movsd, M::Addpd, M::Addsd,
         M::Subpd, M::Subsd, M::Mulpd, M::Mulsd, M::Divpd, M::Divsd, M::Sqrtpd, M::Sqrtsd,
         M::Maxpd, M::Maxsd, M::Minpd, M::Minsd, M::Andpd, M::Andnpd, M::Orpd, M::Xorpd, M::Cmppd,
-        M::Cmpsd, M::Comisd, M::Ucomisd, M::Shufpd, M::Unpckhpd, M::Unpcklpd,
-        M::Cvtpi2pd, M::Cvtpd2dq, M::Cvttpd2dq, M::Cvtdq2pd, M::Cvtps2pd,
+        M::Cmpsd, M::Comisd, M::Ucomisd, M::Shufpd, M::Unpckhpd, M::Unpcklpd, M::Cvtpd2pi,
+        M::Cvttpd2pi, M::Cvtpi2pd, M::Cvtpd2dq, M::Cvttpd2dq, M::Cvtdq2pd, M::Cvtps2pd,
         M::Cvtpd2ps, M::Cvtss2sd, M::Cvtsd2ss, M::Cvtsd2si, M::Cvttsd2si, M::Cvtsi2sd,
         M::Cvtdq2ps, M::Cvtps2dq, M::Cvttps2dq, M::Movdqa, M::Movdqu, M::Movq2dq, M::Movdq2q,
         M::Pmuludq, M::Paddq, M::Psubq, M::Pshuflw, M::Pshufhw, M::Pshufd, M::Pslldq, M::Psrldq,

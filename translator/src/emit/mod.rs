@@ -243,6 +243,12 @@ impl Emitter {
         result.map(drop).map_err(|_| Refused)
     }
 
+    /// CMC, for a planted fault.
+    #[cfg(feature = "planted-fault")]
+    pub(crate) fn complement_carry(&mut self) {
+        dynasm!(self.asm ; .arch x64 ; cmc);
+    }
+
     /// Emits the inline sequence `rewrite` for `i`.
     pub fn rewrite(&mut self, rewrite: Rewrite, i: &Instruction) -> Result<Step, Refused> {
         match rewrite {

@@ -68,7 +68,8 @@ pub(super) fn mixed<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(),
     gate::sse(ctx.s)?;
     let Wait::Go(hidden) = gate::pending(ctx)? else { return Ok(()) };
     let result = execute(ctx, i, hidden);
-    if result == Err(Exception::plain(Vector::Xm)) {
+    // Without CR4.OSXMMEXCPT the exception is #UD.
+    if result == Err(Exception::plain(Vector::Xm)) || result == Err(Exception::ud()) {
         // MMX state is entered before the computation, as the host does it for translated code.
         enter_mmx(ctx, hidden)?;
         ctx.s.fpu.adopt(&ctx.unit.host.frame().fx);

@@ -117,7 +117,13 @@ impl Draft<'_> {
     pub fn set_label(&mut self, r: usize, ahead: usize) {
         self.set_register(r, 0);
         let at = self.out.len() - 4;
-        self.labels.push(Label { at, size: 4, item: self.items.len() + ahead, add: 0 });
+        self.labels.push(Label {
+            at,
+            size: 4,
+            item: self.items.len() + ahead,
+            add: 0,
+            undefined: self.undefined,
+        });
         self.known &= !(1 << r);
     }
 
@@ -125,7 +131,13 @@ impl Draft<'_> {
     /// item `ahead` items further on, plus `add`.
     pub fn label_here(&mut self, before: usize, size: usize, ahead: usize, add: u32) {
         let at = self.out.len() - before - size;
-        self.labels.push(Label { at, size, item: self.items.len() + ahead, add });
+        self.labels.push(Label {
+            at,
+            size,
+            item: self.items.len() + ahead,
+            add,
+            undefined: self.undefined,
+        });
     }
 
     /// An offset in data segment `segment` at which the case's pages are.

@@ -1,0 +1,99 @@
+//! A fault planted in the translation of one row, for testing the tests: the differential fuzzer
+//! must find it. Only with the cargo feature `planted-fault`, which no product is built with.
+
+use crate::emit::Refused;
+use crate::translate::{Draft, Step, Translator};
+use iced_x86::{Code, Instruction, OpKind};
+
+/// Which row is spoilt, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlantedFault {
+    /// The row.
+    pub code: Code,
+    /// What is wrong with it.
+    pub kind: PlantedKind,
+}
+
+/// Ways to be wrong. One that a form does not have counts as [`PlantedKind::Skip`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedKind {
+    /// Nothing is emitted.
+    Skip,
+    /// CF is complemented afterwards.
+    Carry,
+    /// The displacement is one too large.
+    Displacement,
+    /// The lowest bit of the immediate is flipped.
+    Immediate,
+    /// The first operand is another register.
+    Register,
+}
+
+impl Translator {
+    /// From now on the row of `fault` is wrong.
+    pub fn plant(&mut self, fault: PlantedFault) {
+        self.planted = Some(fault);
+    }
+
+    pub(crate) fn spoilt(
+        &mut self,
+        i: &Instruction,
+        draft: &mut Draft,
+        kind: PlantedKind,
+    ) -> Result<Step, Refused> {
+        if let Some(changed) = change(i, kind) {
+            return self.emit_one(&changed, draft);
+        }
+        let (start, esp) = (self.emitter.offset(), self.emitter.esp);
+        let step = self.emit_one(i, draft)?;
+        match (kind, &step) {
+            (_, Step::Shadow) => {}
+            (PlantedKind::Carry, Step::Next) => self.emitter.complement_carry(),
+            _ => {
+                self.emitter.truncate(start);
+                self.emitter.esp = esp;
+                draft.unmark(start, esp);
+                return Ok(Step::Next);
+            }
+        }
+        Ok(step)
+    }
+}
+
+fn change(i: &Instruction, kind: PlantedKind) -> Option<Instruction> {
+    let mut changed = *i;
+    let memory = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
+    match kind {
+        PlantedKind::Displacement if memory => {
+            let at = u64::from(i.memory_displacement32().wrapping_add(1));
+            changed.set_memory_displacement64(at);
+            if i.memory_displ_size() == 0 {
+                changed.set_memory_displ_size(1);
+            }
+        }
+        PlantedKind::Immediate => {
+            let last = i.op_count().checked_sub(1)?;
+            match i.op_kind(last) {
+                OpKind::Immediate8 => changed.set_immediate8(i.immediate8() ^ 1),
+                OpKind::Immediate16 => changed.set_immediate16(i.immediate16() ^ 1),
+                OpKind::Immediate32 => changed.set_immediate32(i.immediate32() ^ 1),
+                OpKind::Immediate8to16 => changed.set_immediate8to16(i.immediate8to16() ^ 1),
+                OpKind::Immediate8to32 => changed.set_immediate8to32(i.immediate8to32() ^ 1),
+                _ => return None,
+            }
+        }
+        PlantedKind::Register if i.op_count() > 0 && i.op0_kind() == OpKind::Register => {
+            let register = i.op0_register();
+            // EAX for ECX, XMM6 for XMM7 and so on: the lowest bit of the number.
+            let first = register - register.number() as u32;
+            let other = first + (register.number() as u32 ^ 1);
+            let fixed = register.is_st() || register.is_segment_register();
+            if fixed || other.size() != register.size() {
+                return None;
+            }
+            changed.set_op0_register(other);
+        }
+        _ => return None,
+    }
+    Some(changed)
+}
