@@ -42,6 +42,7 @@ main:
     EACH operand
     EACH waiting
     EACH cleared
+    EACH unmasked_later
     EACH loaded
     EACH based
     ret
@@ -193,6 +194,22 @@ cleared:
     fnclex
 7:  fchs
     POINTERS 7b, 0x035, (OFFSET zero)
+    ret
+
+# An exception that FLDCW unmasks is no instruction's: FIP alone stays behind.
+unmasked_later:
+    fninit
+    fld1
+6:  fdiv dword ptr [zero]
+    UNMASK 0x37b
+    POINTERS 6b, 0, 0
+    fnclex
+    fldcw [control]
+    fld1
+7:  fdiv dword ptr [zero]
+    mov eax, 1
+    POINTERS 7b, 0x035, (OFFSET zero)
+    fnclex
     ret
 
 # What FLDENV brings stays, but for FIP.

@@ -62,10 +62,13 @@ pub struct ExecContext {
     pub kick: AtomicU32,
     /// Single-step traps to let pass before leaving (the first one comes before any step).
     pub step_skip: u32,
-    /// EIP of the last non-control x87 instruction that ran since it was last [`NO_X87`].
-    pub x87_eip: u32,
     /// GS base: host address of guest linear 0; 4 GiB aligned.
     pub window_base: u64,
+    /// EIP of the last non-control x87 instruction that ran since it was last [`NO_X87`].
+    pub x87_eip: u32,
+    /// 1 when an FLDCW came after that instruction. It is written together with `x87_eip`, which
+    /// leaves 0 or all ones here.
+    pub x87_fldcw: u32,
     /// r13 while translated code runs.
     pub target_table: u64,
     /// r14 while translated code runs.
@@ -118,8 +121,9 @@ impl ExecContext {
             exit_arg: 0,
             kick: AtomicU32::new(0),
             step_skip: 0,
-            x87_eip: NO_X87,
             window_base: 0,
+            x87_eip: NO_X87,
+            x87_fldcw: 0,
             target_table: 0,
             cache_base,
             retired: 0,

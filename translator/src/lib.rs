@@ -29,5 +29,5 @@ pub use options::TranslatorOptions;
 pub use planted::{PlantedFault, PlantedKind};
 pub use translate::{
     ClassCounts, DirectExit, MapEntry, Source, StringSite, StubAddresses, Target, Terminator,
-    Translation, Translator, translate,
+    Translation, Translator, X87, translate,
 };

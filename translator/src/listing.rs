@@ -139,6 +139,7 @@ fn context_field(offset: usize) -> Option<String> {
         (offset_of!(ExecContext, irq_pending), "irq_pending"),
         (offset_of!(ExecContext, exit_arg), "exit_arg"),
         (offset_of!(ExecContext, x87_eip), "x87_eip"),
+        (offset_of!(ExecContext, x87_fldcw), "x87_fldcw"),
         (offset_of!(ExecContext, window_base), "window_base"),
         (offset_of!(ExecContext, retired), "retired"),
         (offset_of!(ExecContext, budget), "budget"),

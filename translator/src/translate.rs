@@ -16,7 +16,7 @@
 use crate::classify::{Rewrite, Table, Treatment, Unit};
 use crate::emit::{Emitter, Refused};
 use crate::{Mode, TranslatorOptions};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
 use ringer_cpu::Features;
 use ringer_cpu::interp::fpu::moves_pointers;
 
@@ -91,8 +91,8 @@ pub struct MapEntry {
     pub eip: u32,
     /// What guest ESP is more than r12 there (see `FOLD_ESP`); modulo 2^32.
     pub esp: u32,
-    /// A non-control x87 instruction: FIP is its EIP once it has run.
-    pub x87: bool,
+    /// What it does to the x87 pointers.
+    pub x87: X87,
     /// The instruction is in the interrupt shadow of an STI: no interrupt before it.
     pub shadow: bool,
 }
@@ -113,6 +113,28 @@ pub struct StringSite {
     pub short: bool,
     /// It has a repeat prefix.
     pub repeated: bool,
+}
+
+/// What an instruction does to the x87 instruction and data pointers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum X87 {
+    /// Nothing.
+    #[default]
+    Other,
+    /// A non-control x87 instruction: FIP is its EIP once it has run.
+    Computes,
+    /// FLDCW: an exception that it unmasks changes no pointer.
+    ControlWord,
+}
+
+impl X87 {
+    fn of(code: Code, unit: Unit) -> Self {
+        match code {
+            Code::Fldcw_m2byte => X87::ControlWord,
+            _ if unit == Unit::Fpu && moves_pointers(code) => X87::Computes,
+            _ => X87::Other,
+        }
+    }
 }
 
 /// A jump that can be patched to lead straight to another block in the same page.
@@ -219,7 +241,13 @@ impl Draft {
     }
 
     fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
-        self.map.push(MapEntry { host_off: host_off as u32, eip, esp, x87: false, shadow: false });
+        self.map.push(MapEntry {
+            host_off: host_off as u32,
+            eip,
+            esp,
+            x87: X87::Other,
+            shadow: false,
+        });
     }
 }
 
@@ -377,9 +405,10 @@ impl Translator {
             Ok(_) => {
                 draft.mark(start, i.ip32(), esp);
                 draft.instrs += 1;
-                if unit == Unit::Fpu && moves_pointers(i.code()) {
-                    self.emitter.note_x87();
-                    draft.map.last_mut().expect("just marked").x87 = true;
+                let x87 = X87::of(i.code(), unit);
+                self.emitter.note_x87(x87);
+                if let Some(entry) = draft.map.last_mut() {
+                    entry.x87 = x87;
                 }
                 match treatment {
                     Treatment::Innocuous => draft.classes.innocuous += 1,

@@ -144,6 +144,7 @@ fn context(window: u64, cache: u64) -> ExecContext {
         kick: AtomicU32::new(0),
         step_skip: 0,
         x87_eip: u32::MAX,
+        x87_fldcw: 0,
         window_base: window,
         target_table: 0,
         cache_base: cache,

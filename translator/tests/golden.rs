@@ -8,6 +8,7 @@
 //! default), `features` (default: all), `eip`, `cs-base`, `page-left`, `max`, `guest`.
 
 use ringer_cpu::Features;
+use ringer_translator::X87;
 use ringer_translator::listing::listing_with;
 use ringer_translator::verify::{Subject, Verifier};
 use ringer_translator::{
@@ -158,7 +159,7 @@ fn render(case: &Case) -> String {
     );
     for entry in &t.map {
         let shadow = if entry.shadow { " shadow" } else { "" };
-        let x87 = if entry.x87 { " x87" } else { "" };
+        let x87 = if entry.x87 == X87::Other { "" } else { " x87" };
         let _ = writeln!(out, "map {:04x} {:08x}{x87}{shadow}", entry.host_off, entry.eip);
     }
     for exit in &t.exits {

@@ -5,6 +5,7 @@ use iced_x86::{
     Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpKind, Register,
 };
 use ringer_cpu::Features;
+use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
 use ringer_translator::{
     Mode, Source, StubAddresses, Target, Translator, TranslatorOptions, listing,
@@ -177,7 +178,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
             assert_same(&guest, &host, short);
             assert_same_registers(&mut factory, &guest, &host);
             // The first x87 instruction of a block is followed by the note of FIP.
-            let note = if t.map[0].x87 { X87_NOTE } else { 0 };
+            let note = if t.map[0].x87 == X87::Other { 0 } else { X87_NOTE };
             assert_eq!(t.map[1].host_off as usize, host.len() + note, "one host instruction");
         }));
         assert!(

@@ -11,6 +11,7 @@ use crate::run::Monitor;
 use iced_x86::{Code, Decoder};
 use ringer_cpu::{Eflags, Gpr, SegReg};
 use ringer_mmu::{Fill, Reason};
+use ringer_translator::X87;
 use ringer_translator::context::TRAP_KICK;
 use ringer_translator::runtime::blocks::BlockId;
 
@@ -123,8 +124,13 @@ impl Monitor {
                 let esp = &mut self.context.cpu.gpr[Gpr::Esp as usize];
                 *esp = esp.wrapping_add(entry.esp);
                 let before = &block.map[..index];
-                if let Some(last) = before.iter().rev().find(|e| e.x87) {
+                if let Some(last) = before.iter().rev().find(|e| e.x87 == X87::Computes) {
                     self.context.x87_eip = last.eip;
+                    self.context.x87_fldcw = 0;
+                }
+                let last = before.iter().rev().find(|e| e.x87 != X87::Other);
+                if last.is_some_and(|e| e.x87 == X87::ControlWord) {
+                    self.context.x87_fldcw = 1;
                 }
                 if self.bt.counts() && off > 0 {
                     let missing = u64::from(block.instrs).saturating_sub(index as u64);

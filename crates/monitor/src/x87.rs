@@ -19,10 +19,15 @@ impl Monitor {
     /// Brings the pointers in the image up to date, on leaving translated code.
     pub(crate) fn settle_x87(&mut self) {
         let eip = std::mem::replace(&mut self.context.x87_eip, NO_X87);
+        let unmasked_later = std::mem::replace(&mut self.context.x87_fldcw, 0) == 1;
         if eip == NO_X87 {
             return;
         }
         fpu::point_at(&mut self.context.cpu, eip);
+        if unmasked_later {
+            // Had an exception waited already, FLDCW would have trapped.
+            return;
+        }
         let Some(host) = fpu::host_pointers(&self.context.cpu) else { return };
         let Some((id, off)) = self.bt.cache.locate(host.instruction) else { return };
         let Some((_, entry)) = self.bt.cache.block(id).entry_at(off) else { return };

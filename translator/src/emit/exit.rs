@@ -5,7 +5,7 @@
 //! address space; so a block can be shared between address spaces.
 
 use super::{Emitter, at, last_x87};
-use crate::translate::MapEntry;
+use crate::translate::{MapEntry, X87};
 use crate::{DirectExit, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 
@@ -213,8 +213,13 @@ impl Emitter {
 
     /// FIP for an exit before the block's instruction number `done`.
     fn x87_before(&mut self, map: &[MapEntry], done: u32) {
-        if let Some(eip) = last_x87(&map[..map.len().min(done as usize)]) {
-            dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::X87_EIP], eip as i32);
+        let ran = &map[..map.len().min(done as usize)];
+        if let Some(eip) = last_x87(ran) {
+            dynasm!(self.asm ; .arch x64 ; mov QWORD [r15 + at::X87_EIP], eip as i32);
+        }
+        let last = ran.iter().rev().find(|entry| entry.x87 != X87::Other);
+        if last.is_some_and(|entry| entry.x87 == X87::ControlWord) {
+            dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::X87_FLDCW], 1);
         }
     }
 

@@ -11,7 +11,7 @@
 
 use crate::classify::Rewrite;
 use crate::context::ExecContext;
-use crate::translate::{MapEntry, Step};
+use crate::translate::{MapEntry, Step, X87};
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use iced_x86::{Encoder, Instruction, InstructionInfoFactory};
@@ -48,6 +48,7 @@ pub(crate) mod at {
     pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;
     pub const IRQ_PENDING: i32 = offset_of!(ExecContext, irq_pending) as i32;
     pub const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;
+    pub const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
     pub const EXIT_ARG: i32 = offset_of!(ExecContext, exit_arg) as i32;
     pub const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
     pub const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
@@ -73,7 +74,7 @@ pub(crate) mod at {
 
 /// EIP of the last non-control x87 instruction in `map`.
 pub(crate) fn last_x87(map: &[MapEntry]) -> Option<u32> {
-    map.iter().rev().find(|entry| entry.x87).map(|entry| entry.eip)
+    map.iter().rev().find(|entry| entry.x87 == X87::Computes).map(|entry| entry.eip)
 }
 
 /// Emits one block at a time; the buffers live on.
@@ -96,8 +97,10 @@ pub(crate) struct Emitter {
     /// Where the EIP of the block's last byte is to be filled in.
     ends: Vec<usize>,
     info: InstructionInfoFactory,
-    /// Where the block's store of FIP has its immediate.
-    x87: Option<usize>,
+    /// Where the block's stores of FIP have their immediates.
+    x87: Vec<usize>,
+    /// The last of them still holds: no FLDCW came after it.
+    x87_noted: bool,
     prologue_len: usize,
     /// Guest instructions of the block before the one at hand.
     pub done: u32,
@@ -144,7 +147,8 @@ impl Emitter {
             counts: Vec::new(),
             ends: Vec::new(),
             info: InstructionInfoFactory::new(),
-            x87: None,
+            x87: Vec::new(),
+            x87_noted: false,
             prologue_len: 0,
             done: 0,
             esp: 0,
@@ -166,7 +170,8 @@ impl Emitter {
         self.strings.clear();
         self.counts.clear();
         self.ends.clear();
-        self.x87 = None;
+        self.x87.clear();
+        self.x87_noted = false;
         self.esp = 0;
         self.done = 0;
         self.here = src.eip;
@@ -185,12 +190,22 @@ impl Emitter {
         std::mem::take(&mut self.strings)
     }
 
-    /// Behind the sequence of a non-control x87 instruction: the first of a block notes the last one
-    /// as the place of FIP. Whoever leaves between them is set right by the block's map.
-    pub fn note_x87(&mut self) {
-        if self.x87.is_none() {
-            dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::X87_EIP], 0);
-            self.x87 = Some(self.offset() - 4);
+    /// Behind the sequence of an x87 instruction: the first non-control one of a block, and the first
+    /// behind an FLDCW, notes the block's last one as the place of FIP. Whoever leaves between them is
+    /// set right by the block's map.
+    pub fn note_x87(&mut self, kind: X87) {
+        match kind {
+            X87::Other => {}
+            X87::ControlWord => {
+                dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::X87_FLDCW], 1);
+                self.x87_noted = false;
+            }
+            X87::Computes if self.x87_noted => {}
+            X87::Computes => {
+                dynasm!(self.asm ; .arch x64 ; mov QWORD [r15 + at::X87_EIP], 0);
+                self.x87.push(self.offset() - 4);
+                self.x87_noted = true;
+            }
         }
     }
 
@@ -203,8 +218,10 @@ impl Emitter {
         map: &[MapEntry],
     ) -> (Vec<u8>, Vec<DirectExit>) {
         self.emit_cold(instrs, map);
-        if let (Some(at), Some(eip)) = (self.x87, last_x87(map)) {
-            self.asm.ops[at..at + 4].copy_from_slice(&eip.to_le_bytes());
+        if let Some(eip) = last_x87(map) {
+            for at in std::mem::take(&mut self.x87) {
+                self.asm.ops[at..at + 4].copy_from_slice(&eip.to_le_bytes());
+            }
         }
         for k in 0..self.counts.len() {
             let at = self.counts[k];
@@ -229,7 +246,9 @@ impl Emitter {
     /// Takes back everything from `offset` on: host bytes, exits and cold tails.
     pub fn truncate(&mut self, offset: usize) {
         self.asm.ops.truncate(offset);
-        self.x87 = self.x87.filter(|at| *at < offset);
+        self.x87.retain(|at| *at < offset);
+        // At worst one note too many.
+        self.x87_noted = false;
         self.exits.retain(|exit| (exit.patch_off as usize) < offset);
         self.strings.retain(|site| (site.host_off as usize) < offset);
         self.cold.retain(|cold| cold.patch() < offset);

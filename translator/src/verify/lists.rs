@@ -106,7 +106,7 @@ pub(super) const BRANCHES: &[(Code, usize)] = &[
 pub(super) const WIDE: &[Code] = &[
     C::Mov_r64_rm64, C::Mov_rm64_r64, C::Lea_r64_m, C::Sub_rm64_imm32, C::Add_rm64_imm32,
     C::Sub_rm64_imm8, C::Add_rm64_imm8, C::Pushfq, C::Popfq, C::Pop_r64, C::Jmp_rm64,
-    C::Bswap_r64,
+    C::Bswap_r64, C::Mov_rm64_imm32,
 ];
 
 /// Instructions that add a register to their address by themselves, beyond what the operand says.
@@ -162,7 +162,7 @@ pub(super) const CONTEXT: &[Field] = &[
     field(offset_of!(ExecContext, sys_flags), 4, false),
     field(offset_of!(ExecContext, irq_pending), 4, false),
     field(offset_of!(ExecContext, exit_arg), 4, true),
-    field(offset_of!(ExecContext, x87_eip), 4, true),
+    field(offset_of!(ExecContext, x87_eip), 8, true),
     field(WINDOW_BASE, 8, false),
     field(offset_of!(ExecContext, retired), 8, true),
     field(offset_of!(ExecContext, budget), 8, true),

@@ -4,7 +4,7 @@
 use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
 use crate::context::ExecContext;
 use crate::listing::listing;
-use crate::{MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions};
+use crate::{MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions, X87};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::Features;
 use std::mem::offset_of;
@@ -40,7 +40,7 @@ fn verdict(code: &[u8]) -> Result<Verified, Refusal> {
 fn bare(host: &[u8], map: &[u32]) -> Result<Verified, Refusal> {
     let map: Vec<_> = map
         .iter()
-        .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, x87: false, shadow: false })
+        .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, x87: X87::Other, shadow: false })
         .collect();
     let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[] };
     Verifier::new().check(&subject, &|address| address == BASE + 0x5000)
@@ -264,7 +264,7 @@ fn map_exits_and_ends_must_be_instructions() {
     assert_eq!(bare(&[0x01, 0xc8], &[0]).unwrap_err().rule, Rule::End);
     assert_eq!(bare(&[0xe9, 0], &[0]).unwrap_err().rule, Rule::Undecodable, "cut off");
     let exits = [crate::DirectExit { site: 0, patch_off: 3, target: 0 }];
-    let map = [MapEntry { host_off: 0, eip: 0, esp: 0, x87: false, shadow: false }];
+    let map = [MapEntry { host_off: 0, eip: 0, esp: 0, x87: X87::Other, shadow: false }];
     let subject = Subject { host: &host, base: BASE, stubs: &STUBS, map: &map, exits: &exits };
     assert!(Verifier::new().check(&subject, &|_| false).is_ok());
     let exits = [crate::DirectExit { site: 0, patch_off: 2, target: 0 }];
