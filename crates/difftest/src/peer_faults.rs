@@ -105,6 +105,9 @@ pub fn out_of_reach(seq: &Sequence) -> Option<&'static str> {
         if UNDOCUMENTED.contains(&i.code()) {
             return Some("an encoding that the SDM does not list");
         }
+        if matches!(i.mnemonic(), M::Cmpxchg8b) {
+            return Some("CMPXCHG8B, after which TCG's EFLAGS are garbage, VM and VIP among them");
+        }
         if matches!(i.mnemonic(), M::Cpuid) {
             return Some("CPUID");
         }

@@ -64,6 +64,8 @@ pub fn initial() -> Vec<(u32, Vec<u8>)> {
         (PT_ARENA, vec![0; 4096]),
         (PT_RUNNER, dwords(&pt_runner())),
         (REAL_VECTORS, dwords(&(0..256).map(|v| REAL_STUBS + 16 * v).collect::<Vec<_>>())),
+        // Firmware may have left something in the rest of the real-mode data segment.
+        (0x1_4000, vec![0; 0xc000]),
         (CODE_PAGES, vec![0xcc; 0x1_0000]),
     ]
 }

@@ -96,6 +96,8 @@ pub const FAULTS: &[Fault] = &[
                 if let Some(spot) = look.frame.and_then(|f| f.error) {
                     ignore(list, spot, 2);
                 }
+                // Across pages TCG reports the second.
+                list.retain(|d| d.place != Place::Word(0x3c) || d.ours & 0xfff < 0xff0);
                 ignore_accessed(list);
             }
         },
@@ -421,16 +423,6 @@ pub const FAULTS: &[Fault] = &[
         },
     },
     Fault {
-        name: "flags after CMPXCHG8B",
-        reason: "SDM volume 2, CMPXCHG8B: CF, PF, AF, SF and OF are unaffected; TCG garbles them, reserved \
-                 bits among them",
-        explains: |look, list| {
-            if let (true, Some(frame)) = (look.has(&[M::Cmpxchg8b]), look.frame) {
-                ignore(list, frame.flags, 0xffff);
-            }
-        },
-    },
-    Fault {
         name: "D after ARPL",
         reason: "SDM volume 2, ARPL: the destination is written only when its RPL is lower; TCG writes it \
                  always",
@@ -525,7 +517,10 @@ pub const FAULTS: &[Fault] = &[
                 if look.ours.word(0x200) & 0x20 == 0 {
                     list.clear();
                 }
-                ignore_fpu(list, 0, 0x20 << 16);
+                // After an invalid operation the quotient's bits mean nothing.
+                let invalid = look.fsw() & 1 != 0;
+                let codes = if invalid { 0x4700 } else { 0 };
+                ignore_fpu(list, 0, (0x20 | codes) << 16);
             }
         },
     },
