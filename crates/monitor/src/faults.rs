@@ -93,12 +93,9 @@ impl Monitor {
         let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) else { return false };
         let block = self.bt.cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return false };
-        let pa = block.key.pa + u64::from(entry.eip.wrapping_sub(block.key.eip));
-        let mut bytes = [0; 15];
-        let len = bytes.len().min(0x1000 - (pa & 0xfff) as usize);
-        let read = self.env.mmu.memory().read(pa, &mut bytes[..len]);
-        let i = Decoder::new(block.key.mode.bitness(), &bytes[..len], 0).decode();
-        read && matches!(i.code(), Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32)
+        let bytes = self.guest_bytes(id, entry.eip);
+        let i = Decoder::new(block.key.mode.bitness(), &bytes, 0).decode();
+        matches!(i.code(), Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32)
     }
 
     /// Gives the guest instruction at `fault_rip` to the interpreter.
@@ -184,13 +181,23 @@ impl Monitor {
         let located = self.bt.cache.locate(rip);
         if located.is_some_and(|(id, off)| self.at_boundary(id, off)) {
             self.env.io.counters.kicks += 1;
+            let between = located.is_some_and(|(id, off)| !self.at_start(id, off));
             self.settle();
+            if between {
+                // What interrupts a REP between iterations pushes RF set (SDM volume 3B, 17.3.1.1).
+                self.context.cpu.eflags |= Eflags::RF.bits();
+            }
             return false;
         }
         self.env.io.counters.steps += 1;
         self.context.host_flags |= TF;
         self.context.step_skip = 1;
         true
+    }
+
+    /// Whether the host instruction at `off` starts a guest instruction's sequence.
+    fn at_start(&self, id: BlockId, off: u32) -> bool {
+        self.bt.cache.block(id).entry_at(off).is_some_and(|(_, e)| e.host_off == off)
     }
 
     /// Whether the host instruction at `off` starts a guest instruction's sequence, or is a string

@@ -8,7 +8,6 @@ use crate::run::Monitor;
 use iced_x86::{Decoder, DecoderOptions, OpKind};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::state::SegReg;
-use ringer_translator::Mode;
 use ringer_translator::context::NO_X87;
 use ringer_translator::runtime::blocks::BlockId;
 
@@ -32,8 +31,8 @@ impl Monitor {
         let Some((id, off)) = self.bt.cache.locate(host.instruction) else { return };
         let Some((_, entry)) = self.bt.cache.block(id).entry_at(off) else { return };
         let bytes = self.guest_bytes(id, entry.eip);
-        let narrow = self.bt.cache.block(id).key.mode.contains(Mode::CODE16);
-        let Some((fop, segment)) = decode(&bytes, if narrow { 16 } else { 32 }) else { return };
+        let mode = self.bt.cache.block(id).key.mode;
+        let Some((fop, segment)) = decode(&bytes, mode.bitness()) else { return };
         let operand = segment.map(|segment| {
             let segment = self.context.cpu.seg[segment as usize];
             // The window lies at a multiple of 4 GiB: the low half is the guest's linear address.
@@ -43,7 +42,7 @@ impl Monitor {
     }
 
     /// The bytes of the instruction at `eip` in block `id`.
-    fn guest_bytes(&self, id: BlockId, eip: u32) -> [u8; LONGEST] {
+    pub(crate) fn guest_bytes(&self, id: BlockId, eip: u32) -> [u8; LONGEST] {
         let key = self.bt.cache.block(id).key;
         let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
         let here = (0x1000 - (at & 0xfff) as usize).min(LONGEST);

@@ -157,11 +157,14 @@ fn note_address<B: Bus>(ctx: &mut Ctx<'_, B>, e: &Exception) {
 
 /// EFLAGS as it is saved: faults set RF, so that the restarted instruction does not meet its own
 /// breakpoint again; an instruction breakpoint's handler must do that itself (SDM volume 3B,
-/// 17.3.1.1).
+/// 17.3.1.1). An abort restarts nothing.
 fn pushed_flags(eflags: u32, e: &Exception) -> u32 {
+    if e.vector == Vector::Df {
+        return eflags & !Eflags::RF.bits();
+    }
     let fault = match e.vector {
         Vector::Db => e.dr6 & DR6_BD != 0,
-        Vector::Nmi | Vector::Bp | Vector::Of | Vector::Df | Vector::Mc => false,
+        Vector::Nmi | Vector::Bp | Vector::Of | Vector::Mc => false,
         _ => true,
     };
     if fault { eflags | Eflags::RF.bits() } else { eflags }

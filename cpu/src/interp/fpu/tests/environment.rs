@@ -1,8 +1,8 @@
 //! FNSTENV, FLDENV, FNSAVE and FRSTOR in their formats, the pointers, FXSAVE and FXRSTOR.
 
 use super::*;
-use crate::interp::fpu::point_operand;
 use crate::flags::Eflags;
+use crate::interp::fpu::point_operand;
 
 const FNINIT: [u8; 2] = [0xdb, 0xe3];
 const FLDPI: [u8; 2] = [0xd9, 0xeb];
