@@ -375,11 +375,7 @@ impl Translator {
         self.emit_one(i, draft)
     }
 
-    pub(crate) fn emit_one(
-        &mut self,
-        i: &Instruction,
-        draft: &mut Draft,
-    ) -> Result<Step, Refused> {
+    pub(crate) fn emit_one(&mut self, i: &Instruction, draft: &mut Draft) -> Result<Step, Refused> {
         let (treatment, unit) = self.table.get(i.code());
         let missing = match unit {
             Unit::Integer => Mode::empty(),
