@@ -315,7 +315,28 @@ pub const FAULTS: &[Fault] = &[
                     )
             };
             if let (true, Some(frame)) = (look.at().is_some_and(rotate), look.frame) {
-                ignore(list, frame.flags, 0x8d5);
+                // What it cannot go back to may spoil any bit of the image.
+                ignore(list, frame.flags, u32::MAX);
+            }
+        },
+    },
+    Fault {
+        name: "the end of ENTER's frame",
+        reason: "SDM volume 2, ENTER: it faults when a write at the final stack pointer would; processors \
+                 look at that page for writing, TCG does not",
+        explains: |look, list| {
+            if look.has(&[M::Enter]) {
+                ignore_accessed(list);
+            }
+        },
+    },
+    Fault {
+        name: "undefined encodings in data that is run",
+        reason: "SDM volume 2, appendix A: an encoding that is not defined, such as 8F /1, raises #UD; TCG \
+                 does not look at all bits",
+        explains: |look, list| {
+            if look.ours.vector() == 6 && look.theirs.vector() != 6 && look.at().is_none() {
+                list.clear();
             }
         },
     },
