@@ -93,6 +93,11 @@ impl Bench {
         peer::set(&mut *self.machine, mail::GO, self.number)
     }
 
+    /// Whether the machine was given up in case `k`.
+    pub fn took_too_long(&self, k: usize) -> bool {
+        self.deaths.iter().any(|(at, how)| *at == k && how == peer::TOO_LONG)
+    }
+
     /// Waits until the machine is through with `batch`.
     pub fn finish(&mut self, batch: &Batch) -> Result<(), PeerError> {
         let n = batch.len();

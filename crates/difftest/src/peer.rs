@@ -7,6 +7,9 @@ use crate::layout::{MAIL, mail};
 use crate::tables;
 use thiserror::Error;
 
+/// What is said of a machine that is given up, in a loop perhaps.
+pub const TOO_LONG: &str = "it does not get on";
+
 /// How a machine's work on a batch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {

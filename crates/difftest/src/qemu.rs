@@ -2,7 +2,7 @@
 //! is a file in memory that both sides share; nothing else passes between them.
 
 use crate::layout::{RAM, mail};
-use crate::peer::{Peer, PeerError, Stop, get, install};
+use crate::peer::{Peer, PeerError, Stop, TOO_LONG, get, install};
 use crate::ringer::RUNNER;
 use std::fs::File;
 use std::io::Write;
@@ -153,7 +153,7 @@ impl Peer for Qemu {
             if current != last.0 {
                 last = (current, Instant::now());
             } else if last.1.elapsed() > STUCK {
-                return Ok(Stop::Died("it does not get on".to_owned()));
+                return Ok(Stop::Died(TOO_LONG.to_owned()));
             }
             std::thread::sleep(POLL);
         }

@@ -1,7 +1,7 @@
 //! Ringer as a machine of the comparison, under one of its engines.
 
 use crate::layout::RAM;
-use crate::peer::{Peer, PeerError, Stop, install};
+use crate::peer::{Peer, PeerError, Stop, TOO_LONG, install};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_machine::boot::Image;
 use ringer_machine::{BootSource, ClockKind, CpuModel, Engine, MachineError, TranslatorOptions};
@@ -127,6 +127,7 @@ impl Peer for Ringer {
             RunEnd::TripleFault { cs, eip } => {
                 Stop::Died(format!("triple fault at {cs:04x}:{eip:08x}"))
             }
+            RunEnd::Timeout => Stop::Died(TOO_LONG.to_owned()),
             other => Stop::Died(format!("{other:?}")),
         })
     }

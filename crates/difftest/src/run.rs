@@ -196,6 +196,10 @@ impl Machines {
         } else {
             summary.deaths += 1;
         }
+        if [&self.interp, &self.bt].iter().any(|bench| bench.took_too_long(k)) {
+            *summary.out_of_reach.entry("a loop too long for one of the engines").or_default() += 1;
+            return;
+        }
         let frame = compare::frame(seq, &self.interp, k);
         let mut engines = compare::differences(&self.interp, &self.bt, k);
         if !engines.is_empty() {
@@ -209,6 +213,10 @@ impl Machines {
             }
         }
         let Some(peer) = &self.peer else { return };
+        if peer.took_too_long(k) {
+            *summary.out_of_reach.entry("a loop too long for it").or_default() += 1;
+            return;
+        }
         if let Some(why) = reach {
             *summary.out_of_reach.entry(why).or_default() += 1;
             return;
