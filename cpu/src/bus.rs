@@ -109,6 +109,9 @@ pub trait Bus {
     /// The time-stamp counter, before IA32_TSC adjustments.
     fn tsc(&mut self) -> u64;
 
+    /// A random number, for RDRAND.
+    fn random(&mut self) -> u32;
+
     /// The x87 unit's FERR# line (CR0.NE = 0): true asserts IRQ 13.
     fn ferr(&mut self, _asserted: bool) {}
 

@@ -6,9 +6,10 @@ use std::str::FromStr;
 use thiserror::Error;
 
 bitflags! {
-    /// CPUID.1:EDX feature bits (SDM volume 2, CPUID), at their architectural positions.
+    /// CPUID.1 feature bits (SDM volume 2, CPUID) at their architectural positions: EDX in the low
+    /// half, ECX in the high one.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Features: u32 {
+    pub struct Features: u64 {
         /// x87 on chip.
         const FPU = 1 << 0;
         /// Virtual-8086 mode extensions.
@@ -43,6 +44,8 @@ bitflags! {
         const SSE = 1 << 25;
         /// SSE2.
         const SSE2 = 1 << 26;
+        /// RDRAND.
+        const RDRAND = 1 << (32 + 30);
     }
 }
 
@@ -55,7 +58,8 @@ pub enum CpuModel {
     Pentium,
     /// Pentium III: CMOV, MMX, FXSR, SSE, SEP, PGE, PAE.
     Pentium3,
-    /// Pentium 4: SSE2.
+    /// Pentium 4: SSE2. It has RDRAND too, which the real one lacks: without it a guest may spend a
+    /// second of its boot gathering entropy from timings.
     Pentium4,
 }
 
@@ -88,7 +92,8 @@ const PENTIUM3: Features = PENTIUM
     .union(Features::FXSR)
     .union(Features::SSE);
 
-const PENTIUM4: Features = PENTIUM3.union(Features::CLFSH).union(Features::SSE2);
+const PENTIUM4: Features =
+    PENTIUM3.union(Features::CLFSH).union(Features::SSE2).union(Features::RDRAND);
 
 impl CpuModel {
     /// All models, oldest first.
@@ -164,7 +169,7 @@ impl CpuModel {
     fn version(self) -> [u32; 4] {
         let features = self.features();
         let line = if features.contains(Features::CLFSH) { 8 << 8 } else { 0 };
-        [self.signature(), line, 0, features.bits()]
+        [self.signature(), line, (features.bits() >> 32) as u32, features.bits() as u32]
     }
 
     /// Cache and TLB descriptor bytes (SDM volume 2, table 3-12).

@@ -173,6 +173,10 @@ impl Bus for FlatBus {
         Ok(())
     }
 
+    fn random(&mut self) -> u32 {
+        0x5eed_5eed
+    }
+
     fn tsc(&mut self) -> u64 {
         self.time = self.time.wrapping_add(1);
         self.time

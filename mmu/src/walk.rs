@@ -260,6 +260,18 @@ impl Mmu {
         self.trace(lin, &mut |_, _| None).ok()
     }
 
+    /// Whether the entries for `lin` permit an access without any flag being set in them: they are
+    /// accessed, and for a write dirty too. False without paging.
+    #[must_use]
+    pub fn permits_as_it_is(&self, lin: u32, write: bool, user: bool) -> bool {
+        let who = if user { Privilege::User } else { Privilege::Supervisor };
+        self.peek(lin).is_some_and(|path| {
+            let reads = path.accessed() && (path.user || !user);
+            let writes = path.dirty() && self.may_write(path.user, path.writable, who);
+            reads && (writes || !write)
+        })
+    }
+
     fn identity(&self, lin: u32) -> Translation {
         Translation {
             pa: u64::from(lin) & self.a20_mask,

@@ -216,6 +216,13 @@ impl Windows {
         Active { id: window.id, base: window.host.base() }
     }
 
+    /// Makes `id` the running window again. Only after [`Windows::activate`] returned it, and when no
+    /// flush, mode change or report of [`DropSink::window_gone`] came since.
+    pub fn reactivate(&mut self, id: WindowId) {
+        self.current = id.0 as usize % self.slots.len();
+        self.slots[self.current].used = self.tick;
+    }
+
     fn find(&self, key: &Key) -> Option<usize> {
         if self.slots[self.current].key == *key {
             return Some(self.current);

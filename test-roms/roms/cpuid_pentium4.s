@@ -37,7 +37,30 @@ main:
     cpuid
     and edx, 0x20000000
     EXPECT edx, 0
-1:  # RDTSC goes forward; CR4.TSD closes it to ring 3.
+1:  # Where RDRAND is offered, it gives numbers that differ, CF, and no other flag; else it is #UD.
+    mov eax, 1
+    cpuid
+    test ecx, 0x40000000
+    jnz 1f
+    FAULTS 6, 0, .byte 0x0f, 0xc7, 0xf0
+    jmp 3f
+1:  mov ebx, 0x12345678
+    .byte 0x66, 0x0f, 0xc7, 0xf3    # rdrand bx: the assembler knows the real Pentium 4
+    and ebx, 0xffff0000
+    EXPECT ebx, 0x12340000          # 16 bits are 16 bits
+    xor eax, eax
+    sub eax, 1                      # CF, PF, AF, SF
+    .byte 0x0f, 0xc7, 0xf6          # rdrand esi
+    pushfd
+    pop ebx
+    and ebx, 0x8d5
+    EXPECT ebx, 1
+    .byte 0x0f, 0xc7, 0xf7          # rdrand edi
+    xor esi, edi
+    setnz al
+    movzx eax, al
+    EXPECT eax, 1
+3:  # RDTSC goes forward; CR4.TSD closes it to ring 3.
     rdtsc
     mov ebx, eax
     mov ecx, edx

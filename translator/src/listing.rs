@@ -135,6 +135,7 @@ fn context_field(offset: usize) -> Option<String> {
     let fields = [
         (cpu + offset_of!(CpuState, eip), "cpu.eip"),
         (offset_of!(ExecContext, if_flag), "if_flag"),
+        (cpu + offset_of!(CpuState, shadow_irq), "cpu.shadow_irq"),
         (offset_of!(ExecContext, sys_flags), "sys_flags"),
         (offset_of!(ExecContext, irq_pending), "irq_pending"),
         (offset_of!(ExecContext, exit_arg), "exit_arg"),

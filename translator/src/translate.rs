@@ -209,6 +209,8 @@ const DECODER: u32 =
 pub struct Translator {
     table: Table,
     pub(crate) emitter: Emitter,
+    /// EIPs of instructions that the interpreter is to run in any case.
+    left_out: Vec<u32>,
     #[cfg(feature = "planted-fault")]
     pub(crate) planted: Option<crate::PlantedFault>,
 }
@@ -271,9 +273,16 @@ impl Translator {
         Self {
             table: Table::new(opts, features),
             emitter: Emitter::new(opts),
+            left_out: Vec::new(),
             #[cfg(feature = "planted-fault")]
             planted: None,
         }
+    }
+
+    /// From now on the instructions at these EIPs are callouts.
+    pub fn leave_out(&mut self, eips: impl Iterator<Item = u32>) {
+        self.left_out.clear();
+        self.left_out.extend(eips);
     }
 
     /// Translates the block at `src` for `mode`, to run at `target`; its direct exits are numbered
@@ -337,7 +346,10 @@ impl Translator {
             // An instruction that wraps round the end of the code segment is not ours to judge.
             let last = u64::from(self.emitter.mode().last_eip());
             let wraps = u64::from(src.eip) + u64::from(end) > last + 1;
-            let step = if cut || wraps { Err(Refused) } else { self.one(&instruction, draft) };
+            self.emitter.shadow = shadow.is_some();
+            let refused = cut || wraps || self.left_out.contains(&eip);
+            let step = if refused { Err(Refused) } else { self.one(&instruction, draft) };
+            self.emitter.shadow = false;
             match (step, shadow.take()) {
                 (Ok(Step::Next), None) if draft.crosses_page => {
                     return self.boundary(draft, instruction.next_ip32(), None);
@@ -360,7 +372,16 @@ impl Translator {
                     draft.classes.rewritten += 1;
                 }
                 (Ok(Step::End(terminator)), None) => return terminator,
+                (Ok(Step::End(terminator)), Some(_)) => {
+                    if let Some(entry) = draft.map.last_mut() {
+                        entry.shadow = true;
+                    }
+                    return terminator;
+                }
                 (Err(Refused) | Ok(Step::Shadow), None) => return self.callout(draft, eip),
+                (Err(Refused), Some(s)) if !cut && !wraps => {
+                    return self.shadowed_callout(draft, &s, eip);
+                }
                 (_, Some(s)) => return self.give_up(draft, s),
             }
         }
@@ -431,7 +452,22 @@ impl Translator {
         s
     }
 
-    /// The instruction behind an STI cannot run inline: the STI is a callout.
+    /// The interpreter runs the instruction behind an STI, which hands its shadow on.
+    fn shadowed_callout(&mut self, draft: &mut Draft, s: &Snapshot, eip: u32) -> Terminator {
+        self.emitter.truncate(s.host);
+        self.emitter.esp = 0;
+        let taken = self.emitter.sti_with_shadow();
+        let terminator = self.callout(draft, eip);
+        if let Some(entry) = draft.map.last_mut() {
+            entry.shadow = true;
+        }
+        self.emitter.patch_short(taken);
+        self.emitter.take_shadow();
+        self.emitter.callout(eip);
+        terminator
+    }
+
+    /// The instruction behind an STI lies beyond the block: the STI is a callout.
     fn give_up(&mut self, draft: &mut Draft, s: Snapshot) -> Terminator {
         self.emitter.truncate(s.host);
         self.emitter.esp = 0;

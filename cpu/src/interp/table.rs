@@ -66,6 +66,7 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::SSE => Features::SSE,
         F::SSE2 => Features::SSE2,
         F::CLFSH => Features::CLFSH,
+        F::RDRAND => Features::RDRAND,
         // Hint space (0F 18 to 0F 1F) is NOP since the P6.
         F::CET_IBT | F::CET_SS | F::CLDEMOTE if is_hint(code) => Features::CMOV,
         _ => return false,

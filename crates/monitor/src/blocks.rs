@@ -60,6 +60,8 @@ impl Monitor {
             max_instrs: MAX_INSTRS,
         };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
+        let page_end = key.pa + u64::from(page_left);
+        self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
         let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
         if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
             return None;
@@ -125,6 +127,7 @@ impl Monitor {
             self.bt.pending_link = None;
         }
         if !self.bt.cache.has_code(frame) {
+            self.bt.trapping.forget(frame);
             self.env.mmu.set_code_page(frame, false);
         }
     }

@@ -10,7 +10,10 @@ use crate::env::PagingEvent;
 use crate::heat::Heat;
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, HotCallout, Profile, Row};
+use crate::refill::Refill;
 use crate::run::Monitor;
+use crate::select::{Selected, Selections};
+use crate::trapping::Trapping;
 use hashbrown::HashMap;
 use iced_x86::Code;
 use ringer_cpu::state::cr0;
@@ -18,13 +21,13 @@ use ringer_cpu::{Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
 use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
-use ringer_translator::runtime::targets::{Selection, Targets};
+use ringer_translator::runtime::targets::Targets;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
 use ringer_translator::{Mode, Translator, TranslatorOptions};
 use std::ops::Range;
 
 /// Visits after which a block is translated.
-const HOT: u8 = 12;
+const HOT: u8 = 2;
 /// Interpreted instructions between looks for a translated block.
 const COLD_RUN: u32 = 64;
 /// Shadow windows kept at once.
@@ -40,8 +43,12 @@ pub(crate) struct Bt {
     pub(crate) translator: Translator,
     pub(crate) options: TranslatorOptions,
     pub(crate) heat: Heat,
-    /// Whose window base and table are loaded in the context.
-    selected: Option<Selection>,
+    /// Instructions that keep trapping.
+    pub(crate) trapping: Trapping,
+    /// An access that the guest's handler of its page fault may have made possible.
+    pub(crate) refill: Option<Refill>,
+    /// Whose window base and table are loaded in the context, and others that are known.
+    pub(crate) selections: Selections,
     /// GS base as last set on this thread.
     gs_base: u64,
     /// A direct exit that wants to be linked to the next block.
@@ -62,7 +69,7 @@ pub(crate) struct Bt {
 /// Passes dropped mappings on to the target tables.
 pub(crate) struct Sink<'a> {
     targets: &'a mut Targets,
-    selected: &'a mut Option<Selection>,
+    selections: &'a mut Selections,
 }
 
 impl DropSink for Sink<'_> {
@@ -72,9 +79,7 @@ impl DropSink for Sink<'_> {
 
     fn window_gone(&mut self, window: WindowId) {
         self.targets.drop_window(window);
-        if self.selected.is_some_and(|s| s.window == window) {
-            *self.selected = None;
-        }
+        self.selections.window_gone(window);
     }
 }
 
@@ -98,7 +103,9 @@ impl Bt {
             translator: Translator::new(options, features),
             options,
             heat: heat_of(cfg),
-            selected: None,
+            trapping: Trapping::default(),
+            refill: None,
+            selections: Selections::default(),
             gs_base: 0,
             pending_link: None,
             code_writes: HashMap::new(),
@@ -137,7 +144,7 @@ impl Bt {
     }
 
     pub(crate) fn selected_window(&self) -> Option<WindowId> {
-        self.selected.map(|s| s.window)
+        self.selections.current().map(|s| s.selection.window)
     }
 
     /// From now on a block is translated at its first visit.
@@ -156,7 +163,7 @@ impl Bt {
 
     /// Splits the borrow: the windows, and where they report what they drop.
     pub(crate) fn windows_and_sink(&mut self) -> (&mut Windows, Sink<'_>) {
-        let sink = Sink { targets: &mut self.cache.targets, selected: &mut self.selected };
+        let sink = Sink { targets: &mut self.cache.targets, selections: &mut self.selections };
         (&mut self.windows, sink)
     }
 
@@ -239,6 +246,10 @@ impl Monitor {
     pub(crate) fn bt_slice(&mut self) -> Result<(), MonitorError> {
         while !self.must_service() {
             self.sync_paging();
+            if let Some(pc) = self.known_block() {
+                self.run_block(pc)?;
+                continue;
+            }
             let mode = if self.context.cpu.shadow_irq { None } else { Mode::of(&self.context.cpu) };
             let Some(mode) = mode else {
                 self.interpret(1);
@@ -272,6 +283,9 @@ impl Monitor {
         if self.env.paging.is_empty() {
             return;
         }
+        if self.env.paging.iter().any(|event| !matches!(event, PagingEvent::Page(_))) {
+            self.bt.selections.forget();
+        }
         let (windows, mut sink) = self.bt.windows_and_sink();
         for event in self.env.paging.drain(..) {
             match event {
@@ -280,35 +294,14 @@ impl Monitor {
                 PagingEvent::Page(lin) => windows.on_invlpg(&mut self.env.mmu, lin, &mut sink),
             }
         }
-        self.bt.selected = None;
-    }
-
-    /// Makes the window and the target table of the running (address space, privilege, mode, code
-    /// segment) current.
-    fn select(&mut self, mode: Mode) -> Result<Selection, MonitorError> {
-        let cs_base = self.context.cpu.cs().base;
-        if let Some(s) = self.bt.selected {
-            if s.mode == mode && s.cs_base == cs_base {
-                return Ok(s);
-            }
-        }
-        let user = self.context.cpu.cpl == 3;
-        let (windows, mut sink) = self.bt.windows_and_sink();
-        let active = windows.activate(&mut self.env.mmu, user, &mut sink);
-        let selection = Selection { window: active.id, mode, cs_base };
-        let table = self.bt.cache.targets.select(selection).map_err(MonitorError::Targets)?;
-        self.context.window_base = active.base;
-        self.context.target_table = table;
-        self.bt.selected = Some(selection);
-        Ok(selection)
     }
 
     /// Finds the block at EIP; translates it when it is hot.
     pub(crate) fn find(&mut self, mode: Mode) -> Result<Found, MonitorError> {
-        let selection = self.select(mode)?;
+        let selected = self.select(mode)?;
         let eip = self.context.cpu.eip;
-        let linear = selection.cs_base.wrapping_add(eip);
-        let off = self.bt.cache.targets.get(selection, eip);
+        let linear = selected.selection.cs_base.wrapping_add(eip);
+        let off = self.bt.cache.targets.get(selected.table, eip);
         if off != 0 {
             if let Some(site) = self.bt.pending_link.take() {
                 if let Some(id) = self.bt.cache.at_offset(off) {
@@ -334,7 +327,7 @@ impl Monitor {
                 None => return Ok(Found::Cold),
             },
         };
-        self.enter_target(selection, id);
+        self.enter_target(selected, id);
         if let Some(site) = self.bt.pending_link.take() {
             self.link(site, id);
         }
@@ -369,20 +362,23 @@ impl Monitor {
     }
 
     /// Enters a block into the running window's target table.
-    fn enter_target(&mut self, selection: Selection, id: BlockId) {
+    fn enter_target(&mut self, selected: Selected, id: BlockId) {
         let block = self.bt.cache.block(id);
         let (key, off) = (block.key, block.host_off);
-        let page = selection.cs_base.wrapping_add(key.eip) >> 12;
+        let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
         let (windows, mut sink) = self.bt.windows_and_sink();
         windows.note_fetch(&mut self.env.mmu, page, &mut sink);
         if key.second.is_some() {
             windows.note_fetch(&mut self.env.mmu, page.wrapping_add(1), &mut sink);
         }
-        self.bt.cache.targets.set(selection, key.eip, off);
+        self.bt.cache.targets.set(selected.table, key.eip, off);
     }
 
     /// Runs translated code from `pc` until it has to come back for good.
     pub(crate) fn run_block(&mut self, pc: u64) -> Result<(), MonitorError> {
+        if !self.refill() {
+            return Ok(());
+        }
         self.prepare_entry(true);
         self.bt.dispatched += 1;
         let entry = self.bt.cache.entry();
@@ -465,7 +461,9 @@ impl Monitor {
     pub(crate) fn callout(&mut self) {
         let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
         let before = self.env.io.ledger.switch(row);
-        self.step();
+        let eip = self.context.cpu.eip;
+        let outcome = self.step();
+        self.note_callout(eip, outcome);
         self.env.io.ledger.switch(before);
     }
 

@@ -6,6 +6,7 @@
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::profile::{Counters, Ledger, Row};
+use crate::random::Random;
 use ringer_cpu::{Access, Bus, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::Board;
 use ringer_mmu::{Mmu, PhysIo};
@@ -38,6 +39,8 @@ pub struct Io {
     pub bios_port: Option<u16>,
     /// The last instruction made a firmware call.
     pub bios_called: bool,
+    /// Numbers for RDRAND.
+    pub random: Random,
     /// Counters.
     pub counters: Counters,
     /// The time ledger.
@@ -169,6 +172,10 @@ impl Bus for Env {
 
     fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception> {
         self.mmu.load_pdptes(&mut self.io, regs)
+    }
+
+    fn random(&mut self) -> u32 {
+        self.io.random.next(self.io.clock.is_virtual())
     }
 
     fn tsc(&mut self) -> u64 {

@@ -9,7 +9,7 @@
 use crate::profile::Row;
 use crate::run::Monitor;
 use iced_x86::{Code, Decoder};
-use ringer_cpu::{Eflags, Gpr, SegReg};
+use ringer_cpu::{Eflags, Gpr, Outcome, SegReg};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::X87;
 use ringer_translator::context::TRAP_KICK;
@@ -56,7 +56,16 @@ impl Monitor {
             Fill::Interpret(Reason::CodeWrite) => counters.code_write_faults += 1,
             Fill::Interpret(Reason::NoHostMapping) => counters.other_faults += 1,
         }
-        self.reexecute(Row::TrueFaults);
+        let site = self.bt.cache.locate(self.context.fault_rip);
+        let outcome = self.reexecute(Row::TrueFaults);
+        if fill == Fill::Interpret(Reason::TrueFault) {
+            self.expect_refill(outcome);
+        }
+        let (Some((id, off)), Fill::Interpret(Reason::TrueFault | Reason::Mmio)) = (site, fill)
+        else {
+            return false;
+        };
+        self.note_trap(id, off);
         false
     }
 
@@ -99,11 +108,12 @@ impl Monitor {
     }
 
     /// Gives the guest instruction at `fault_rip` to the interpreter.
-    fn reexecute(&mut self, row: Row) {
+    fn reexecute(&mut self, row: Row) -> Outcome {
         self.settle();
         let before = self.env.io.ledger.switch(row);
-        self.step();
+        let outcome = self.step();
         self.env.io.ledger.switch(before);
+        outcome
     }
 
     /// Makes the state that of the guest instruction whose host sequence holds `fault_rip`.

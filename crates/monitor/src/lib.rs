@@ -20,10 +20,14 @@ pub mod jitdump;
 mod journal;
 mod lockstep;
 mod profile;
+mod random;
+mod refill;
 mod run;
+mod select;
 pub mod signals;
 mod single;
 mod to_halt;
+mod trapping;
 mod x87;
 
 pub use bios::BiosHook;

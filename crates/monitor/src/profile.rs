@@ -18,6 +18,8 @@ pub struct Counters {
     pub check_exits: u64,
     pub budget_exits: u64,
     pub hidden_faults: u64,
+    /// Pages mapped before the access that a guest's page-fault handler returned to.
+    pub prefills: u64,
     pub true_faults: u64,
     pub mmio_faults: u64,
     pub code_write_faults: u64,
@@ -178,6 +180,8 @@ pub struct Profile {
     pub callouts: u64,
     /// Shadow faults by cause: hidden (a window was filled).
     pub hidden_faults: u64,
+    /// Pages mapped before the access that a guest's page-fault handler returned to.
+    pub prefills: u64,
     /// Shadow faults by cause: true page faults of the guest.
     pub true_faults: u64,
     /// Shadow faults by cause: MMIO.

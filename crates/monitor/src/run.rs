@@ -8,6 +8,7 @@ use crate::env::{Env, Io};
 use crate::inbox::{Inbox, Kicker};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
+use crate::random::Random;
 use crate::signals::Registration;
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
 use ringer_devices::{Board, BoardEvent};
@@ -72,6 +73,7 @@ impl Monitor {
             touched: true,
             bios_port: None,
             bios_called: false,
+            random: Random::default(),
             counters: Counters::default(),
             ledger: Ledger::new(cfg.profile),
         };
@@ -382,11 +384,12 @@ impl Monitor {
     }
 
     /// One instruction by the interpreter, with everything that follows from it.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn step(&mut self) -> Outcome {
         let cpu = &self.context.cpu;
         self.last_eip = (cpu.cs().selector, cpu.eip);
         let outcome = self.interp.step(&mut self.context.cpu, &mut self.env);
         self.after_step(outcome);
+        outcome
     }
 
     pub(crate) fn after_step(&mut self, outcome: Outcome) {
@@ -439,6 +442,7 @@ impl Monitor {
         p.interrupts = c.interrupts;
         p.callouts = c.callout_exits;
         p.hidden_faults = c.hidden_faults;
+        p.prefills = c.prefills;
         p.true_faults = c.true_faults;
         p.mmio_faults = c.mmio_faults;
         p.code_write_faults = c.code_write_faults;

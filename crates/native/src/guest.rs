@@ -99,6 +99,10 @@ impl Bus for Ram {
         Ok(())
     }
 
+    fn random(&mut self) -> u32 {
+        0
+    }
+
     fn tsc(&mut self) -> u64 {
         0
     }

@@ -78,7 +78,7 @@ const SENSITIVE: &[Mnemonic] = &[
     M::Lds, M::Les, M::Lfs, M::Lgs, M::Lss, M::Arpl,
     // I/O, system registers, identification, time.
     M::In, M::Out, M::Insb, M::Insw, M::Insd, M::Outsb, M::Outsw, M::Outsd, M::Cli, M::Sti,
-    M::Cpuid, M::Rdtsc, M::Rdtscp, M::Rdpmc, M::Rdmsr, M::Wrmsr, M::Lgdt, M::Lidt, M::Lldt,
+    M::Cpuid, M::Rdtsc, M::Rdtscp, M::Rdrand, M::Rdpmc, M::Rdmsr, M::Wrmsr, M::Lgdt, M::Lidt, M::Lldt,
     M::Ltr, M::Lmsw, M::Clts, M::Hlt, M::Invd, M::Wbinvd, M::Invlpg, M::Sysenter, M::Sysexit,
     M::Syscall, M::Sysret, M::Rsm, M::Ud0, M::Ud1, M::Ud2, M::Monitor, M::Mwait, M::Xgetbv,
     M::Xsetbv, M::Bound,

@@ -26,6 +26,11 @@ impl Emitter {
         if size == 4 && self.mode.contains(Mode::CODE16) { Err(Refused) } else { Ok(()) }
     }
 
+    /// What has two ways out does not end an STI's shadow inline.
+    fn outside_shadow(&self) -> Result<(), Refused> {
+        if self.shadow { Err(Refused) } else { Ok(()) }
+    }
+
     pub(super) fn jump_to(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let target = self.target(i)?;
         self.check_known_target(target);
@@ -45,6 +50,7 @@ impl Emitter {
     }
 
     pub(super) fn jump_if(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        self.outside_shadow()?;
         // Condition codes count from 1 in the order of the opcodes.
         let cc = (i.condition_code() as u8).checked_sub(1).ok_or(Refused)?;
         let (taken, fallthrough) = (self.target(i)?, i.next_ip32());
@@ -58,6 +64,7 @@ impl Emitter {
 
     /// LOOPcc and JECXZ exist with 8-bit displacements only; 67h makes them use ECX.
     pub(super) fn loop_back(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        self.outside_shadow()?;
         let opcode = match i.code() {
             Code::Loopne_rel8_32_ECX | Code::Loopne_rel8_16_ECX => 0xe0,
             Code::Loope_rel8_32_ECX | Code::Loope_rel8_16_ECX => 0xe1,

@@ -66,6 +66,10 @@ impl Emitter {
 
     /// Goes to guest address `target`, which is known.
     pub fn jump(&mut self, target: u32) {
+        if self.shadow {
+            dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+            self.end_shadow();
+        }
         if self.linkable(target) {
             let patch = self.jmp_rel32();
             self.link(patch, target);
@@ -87,6 +91,9 @@ impl Emitter {
     /// Goes to the guest address in r8d (zero-extended).
     pub(super) fn lookup(&mut self) {
         self.count_lookup();
+        if self.shadow {
+            self.end_shadow();
+        }
         if self.opts.contains(TranslatorOptions::INDIRECT) {
             dynasm!(self.asm ; .arch x64
                 ; mov r9d, [r13 + r8 * 4]
@@ -133,6 +140,21 @@ impl Emitter {
         self.asm.ops[short - 1] = (self.offset() - short) as u8;
         dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
         self.jump(next);
+    }
+
+    /// At the end of an STI's shadow that a control transfer to r8d makes: leaves for the dispatcher
+    /// when an interrupt is pending.
+    fn end_shadow(&mut self) {
+        dynasm!(self.asm ; .arch x64
+            ; mov r9d, ecx
+            ; mov ecx, [r15 + at::IRQ_PENDING]
+        );
+        self.asm.ops.extend_from_slice(&[0xe3, 0]);
+        let short = self.offset();
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
+        self.jmp_host(self.stubs.exit_miss);
+        self.patch_short(short);
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
     }
 
     pub(super) fn leave_to(&mut self, eip: u32, stub: u64) {

@@ -35,6 +35,33 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::IF_FLAG], IF);
     }
 
+    /// STI before a callout: the shadow is the interpreter's business, and there is one only when IF
+    /// was clear. Returns the place of the branch that is taken then; guest ECX waits in r9.
+    pub fn sti_with_shadow(&mut self) -> usize {
+        dynasm!(self.asm ; .arch x64
+            ; mov r9d, ecx
+            ; mov ecx, [r15 + at::IF_FLAG]
+        );
+        self.asm.ops.extend_from_slice(&[0xe3, 0]);
+        let short = self.offset();
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
+        short
+    }
+
+    /// The other side of that branch.
+    pub fn take_shadow(&mut self) {
+        dynasm!(self.asm ; .arch x64
+            ; mov ecx, r9d
+            ; mov DWORD [r15 + at::IF_FLAG], IF
+            ; mov BYTE [r15 + at::SHADOW_IRQ], 1
+        );
+    }
+
+    /// Makes the short branch that ends at `short` lead here.
+    pub fn patch_short(&mut self, short: usize) {
+        self.asm.ops[short - 1] = (self.offset() - short) as u8;
+    }
+
     /// PUSHFD. While the monitor steps the host to a boundary TF is set, and would be pushed: so
     /// PUSHFQ must stand where no step begins before it, at the very start of the sequence.
     ///

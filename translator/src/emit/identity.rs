@@ -2,6 +2,7 @@
 
 use super::memory::Address;
 use super::{Emitter, Refused};
+use crate::SegmentClass;
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// The host register of a guest register: ESP and SP live in r12.
@@ -52,7 +53,7 @@ impl Emitter {
         host.set_code(code);
         strip_prefixes(&mut host);
         let memory = (0..host.op_count()).any(|k| host.op_kind(k) == OpKind::Memory);
-        if memory && self.needs_sequence(i) {
+        if memory && (self.needs_sequence(i) || self.parts_high_byte(i)) {
             return self.identity_checked(&mut host, i);
         }
         for k in 0..host.op_count() {
@@ -75,7 +76,15 @@ impl Emitter {
         self.encode(&host)
     }
 
-    /// With an operand at r11d, which AH to DH cannot stand next to.
+    /// AH to BH stand beside an operand whose address needs one of r8 to r15: no encoding has both.
+    fn parts_high_byte(&self, i: &Instruction) -> bool {
+        let high = (0..i.op_count())
+            .any(|k| i.op_kind(k) == OpKind::Register && is_high(i.op_register(k)));
+        let flat = self.mode.class(i.memory_segment()) == SegmentClass::Flat;
+        high && (!flat || i.memory_base() == Register::ESP)
+    }
+
+    /// With an operand at r11d or on the stack, which AH to BH cannot stand next to.
     fn identity_checked(&mut self, host: &mut Instruction, i: &Instruction) -> Result<(), Refused> {
         let address = self.address(i, Register::R12D)?;
         if host.code() == Code::Xlat_m8 {

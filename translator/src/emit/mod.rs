@@ -47,6 +47,8 @@ pub(crate) mod at {
     pub const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
     pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;
     pub const IRQ_PENDING: i32 = offset_of!(ExecContext, irq_pending) as i32;
+    pub const SHADOW_IRQ: i32 =
+        (offset_of!(ExecContext, cpu) + offset_of!(CpuState, shadow_irq)) as i32;
     pub const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;
     pub const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
     pub const EXIT_ARG: i32 = offset_of!(ExecContext, exit_arg) as i32;
@@ -108,6 +110,8 @@ pub(crate) struct Emitter {
     pub here: u32,
     /// What guest ESP is more than r12 at this point, modulo 2^32.
     pub esp: u32,
+    /// The instruction at hand is in the interrupt shadow of an STI.
+    pub shadow: bool,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -152,6 +156,7 @@ impl Emitter {
             prologue_len: 0,
             done: 0,
             esp: 0,
+            shadow: false,
         }
     }
 

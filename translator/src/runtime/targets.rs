@@ -138,98 +138,155 @@ impl Drop for Table {
     }
 }
 
+/// Names a table until it is given up (see [`Targets::given_up`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableId(usize);
+
 /// All target tables.
 #[derive(Debug)]
 pub struct Targets {
-    tables: HashMap<Selection, Table>,
+    slots: Vec<Option<Table>>,
+    ids: HashMap<Selection, usize>,
     clock: u64,
     max_tables: usize,
+    given_up: u64,
 }
 
 impl Targets {
     /// At most `max_tables` tables are kept; the least recently selected one goes first.
     #[must_use]
     pub fn new(max_tables: usize) -> Self {
-        Self { tables: HashMap::new(), clock: 0, max_tables: max_tables.max(2) }
+        let max_tables = max_tables.max(2);
+        Self { slots: Vec::new(), ids: HashMap::new(), clock: 0, max_tables, given_up: 0 }
     }
 
-    /// The address for r13 of the table of `who`, made when there is none.
+    /// The table of `who`, made when there is none.
     ///
     /// # Errors
     /// When the host has no address space left even after the other tables were given back.
-    pub fn select(&mut self, who: Selection) -> rustix::io::Result<u64> {
+    pub fn select(&mut self, who: Selection) -> rustix::io::Result<TableId> {
         self.clock += 1;
-        if !self.tables.contains_key(&who) {
-            if self.tables.len() >= self.max_tables {
-                self.evict_oldest();
-            }
-            let table = match Table::new(who.cs_base) {
-                Ok(table) => table,
-                Err(_) => {
-                    self.tables.clear();
-                    Table::new(who.cs_base)?
-                }
-            };
-            self.tables.insert(who, table);
+        let at = match self.ids.get(&who) {
+            Some(at) => *at,
+            None => self.create(who)?,
+        };
+        if let Some(table) = &mut self.slots[at] {
+            table.used = self.clock;
         }
-        let table = self.tables.get_mut(&who).expect("inserted above");
-        table.used = self.clock;
-        Ok(table.base as u64)
+        Ok(TableId(at))
+    }
+
+    fn create(&mut self, who: Selection) -> rustix::io::Result<usize> {
+        if self.ids.len() >= self.max_tables {
+            self.evict_oldest();
+        }
+        let table = match Table::new(who.cs_base) {
+            Ok(table) => table,
+            Err(_) => {
+                self.give_up(|_| true);
+                Table::new(who.cs_base)?
+            }
+        };
+        let free = self.slots.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.slots.len());
+        if free.is_some() {
+            self.slots[at] = Some(table);
+        } else {
+            self.slots.push(Some(table));
+        }
+        self.ids.insert(who, at);
+        Ok(at)
     }
 
     fn evict_oldest(&mut self) {
-        if let Some(key) = self.tables.iter().min_by_key(|(_, t)| t.used).map(|(k, _)| *k) {
-            self.tables.remove(&key);
+        let used = |at: &usize| self.slots[*at].as_ref().map_or(0, |table| table.used);
+        if let Some(oldest) = self.ids.iter().min_by_key(|(_, at)| used(at)).map(|(who, _)| *who) {
+            self.give_up(|who| *who == oldest);
         }
+    }
+
+    fn give_up(&mut self, doomed: impl Fn(&Selection) -> bool) {
+        let slots = &mut self.slots;
+        let given_up = &mut self.given_up;
+        self.ids.retain(|who, at| {
+            let keep = !doomed(who);
+            if !keep {
+                slots[*at] = None;
+                *given_up += 1;
+            }
+            keep
+        });
+    }
+
+    /// How many tables were given up so far. When it grows, every [`TableId`] may be another table's.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
+    /// The address for r13 of a table.
+    #[must_use]
+    pub fn address(&self, id: TableId) -> u64 {
+        self.table(id).map_or(0, |table| table.base as u64)
+    }
+
+    fn table(&self, id: TableId) -> Option<&Table> {
+        self.slots.get(id.0)?.as_ref()
     }
 
     /// The cache offset at `eip`, or 0.
     #[must_use]
-    pub fn get(&self, who: Selection, eip: u32) -> u32 {
-        self.tables.get(&who).map_or(0, |t| t.get(eip))
+    pub fn get(&self, id: TableId, eip: u32) -> u32 {
+        self.table(id).map_or(0, |t| t.get(eip))
     }
 
     /// Enters `offset` for `eip`.
-    pub fn set(&mut self, who: Selection, eip: u32, offset: u32) {
-        if let Some(table) = self.tables.get_mut(&who) {
+    pub fn set(&mut self, id: TableId, eip: u32, offset: u32) {
+        if let Some(table) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
             table.set(eip, offset);
+        }
+    }
+
+    /// Does `work` with each table that `wanted` picks.
+    fn each(&mut self, wanted: impl Fn(&Selection) -> bool, mut work: impl FnMut(&mut Table)) {
+        for (_, at) in self.ids.iter().filter(|(who, _)| wanted(who)) {
+            if let Some(table) = &mut self.slots[*at] {
+                work(table);
+            }
         }
     }
 
     /// Removes a block's entry from every table of `mode`.
     pub fn forget(&mut self, mode: Mode, eip: u32) {
-        for (who, table) in &mut self.tables {
-            if who.mode == mode && table.touched.contains(&(eip >> 12)) {
-                table.set(eip, 0);
-            }
-        }
+        self.each(
+            |who| who.mode == mode,
+            |table| {
+                if table.touched.contains(&(eip >> 12)) {
+                    table.set(eip, 0);
+                }
+            },
+        );
     }
 
     /// The window no longer maps `pages` pages from linear page `first` on as it did.
     pub fn drop_pages(&mut self, window: WindowId, first: u32, pages: u32) {
-        for (who, table) in &mut self.tables {
-            if who.window == window {
-                table.clear_range(first, pages);
-            }
-        }
+        self.each(|who| who.window == window, |table| table.clear_range(first, pages));
     }
 
     /// The window is gone.
     pub fn drop_window(&mut self, window: WindowId) {
-        self.tables.retain(|who, _| who.window != window);
+        self.give_up(|who| who.window == window);
     }
 
     /// The cache was flushed: no offset means anything any more.
     pub fn clear(&mut self) {
-        for table in self.tables.values_mut() {
-            table.clear_all();
-        }
+        self.each(|_| true, Table::clear_all);
     }
 
     /// Guest pages with entries, over all tables: each costs 16 KiB of host memory.
     #[must_use]
     pub fn pages(&self) -> usize {
-        self.tables.values().map(|t| t.touched.len()).sum()
+        self.slots.iter().flatten().map(|t| t.touched.len()).sum()
     }
 }
 

@@ -158,6 +158,7 @@ pub(super) const CONTEXT: &[Field] = &[
     segment_field(4, offset_of!(Segment, base), 4),
     segment_field(5, offset_of!(Segment, selector), 2),
     segment_field(5, offset_of!(Segment, base), 4),
+    field(CPU + offset_of!(CpuState, shadow_irq), 1, true),
     field(offset_of!(ExecContext, if_flag), 4, true),
     field(offset_of!(ExecContext, sys_flags), 4, false),
     field(offset_of!(ExecContext, irq_pending), 4, false),

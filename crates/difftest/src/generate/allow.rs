@@ -9,7 +9,7 @@ use ringer_casegen::rows::{Class, Row};
 impl Draft<'_> {
     pub(super) fn may(&mut self, row: Row) -> bool {
         let op = row.code.mnemonic();
-        if matches!(op, M::Rdtsc | M::Hlt) && self.s.cpl() == 0 || op == M::Rdtsc {
+        if matches!(op, M::Rdtsc | M::Rdrand) || op == M::Hlt && self.s.cpl() == 0 {
             return false;
         }
         if ENVIRONMENT.contains(&op) {

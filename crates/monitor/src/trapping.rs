@@ -1,0 +1,162 @@
+//! Instructions whose accesses keep failing in translated code: demand-zero pages, devices in memory.
+//!
+//! A host trap costs as much as thirty callouts. So an instruction that trapped often is left to the
+//! interpreter: the blocks with it are made anew and end before it. When it goes on without faulting,
+//! it gets its host code back, and next time it takes more traps to lose it.
+
+use crate::run::Monitor;
+use hashbrown::HashMap;
+use ringer_cpu::Outcome;
+use ringer_translator::runtime::blocks::BlockId;
+use std::collections::BTreeMap;
+
+/// Traps after which an instruction is left to the interpreter, the first time.
+const TRAPS: u16 = 6;
+/// By how much that grows each time.
+const GROWTH: u16 = 8;
+/// Runs without a fault that a fault pays for, and how many may be saved up.
+const CREDIT: u16 = 32;
+const MOST_CREDIT: u16 = 256;
+/// Instructions that are counted at once.
+const COUNTED: usize = 4096;
+/// Instructions that are left to the interpreter at once.
+const MOST: usize = 256;
+
+/// What is known of an instruction that trapped.
+#[derive(Clone, Copy, Debug)]
+struct Site {
+    traps: u16,
+    needed: u16,
+}
+
+/// An instruction that the interpreter runs.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    pa: u64,
+    eip: u32,
+    credit: u16,
+}
+
+/// The instructions that trapped, by the physical address of their first byte.
+#[derive(Debug, Default)]
+pub(crate) struct Trapping {
+    sites: HashMap<u64, Site>,
+    left: BTreeMap<u64, u32>,
+    /// Those of `left` by EIP, one each.
+    by_eip: HashMap<u32, Left>,
+}
+
+impl Trapping {
+    /// EIPs of instructions in `from..to` (physical) that the interpreter runs.
+    pub fn left_between(&self, from: u64, to: u64) -> impl Iterator<Item = u32> {
+        self.left.range(from..to).map(|(_, eip)| *eip)
+    }
+
+    /// Counts a trap; true when it was one too many.
+    fn trapped(&mut self, pa: u64, eip: u32) -> bool {
+        if self.sites.len() >= COUNTED {
+            self.sites.clear();
+        }
+        let site = self.sites.entry(pa).or_insert(Site { traps: 0, needed: TRAPS });
+        site.traps = site.traps.saturating_add(1);
+        let room = self.by_eip.len() < MOST && !self.by_eip.contains_key(&eip);
+        if site.traps < site.needed || !room {
+            return false;
+        }
+        site.traps = 0;
+        site.needed = site.needed.saturating_mul(GROWTH);
+        self.left.insert(pa, eip);
+        self.by_eip.insert(eip, Left { pa, eip, credit: MOST_CREDIT });
+        true
+    }
+
+    /// The interpreter ran the instruction at `eip` from a callout, and it `faulted` or not. The
+    /// address of an instruction that gets its host code back.
+    fn ran(&mut self, eip: u32, faulted: bool) -> Option<u64> {
+        let left = self.by_eip.get_mut(&eip)?;
+        if faulted {
+            left.credit = (left.credit + CREDIT).min(MOST_CREDIT);
+            return None;
+        }
+        left.credit -= 1;
+        if left.credit > 0 {
+            return None;
+        }
+        let (pa, eip) = (left.pa, left.eip);
+        self.by_eip.remove(&eip);
+        self.left.remove(&pa);
+        Some(pa)
+    }
+
+    /// Page frame `frame` holds no code any more.
+    pub fn forget(&mut self, frame: u64) {
+        if self.by_eip.is_empty() {
+            return;
+        }
+        let page = frame << 12..(frame + 1) << 12;
+        let gone: Vec<(u64, u32)> = self.left.range(page).map(|(pa, eip)| (*pa, *eip)).collect();
+        for (pa, eip) in gone {
+            self.left.remove(&pa);
+            self.by_eip.remove(&eip);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_eip.is_empty()
+    }
+}
+
+impl Monitor {
+    /// The instruction at host code `off` of block `id` trapped, and the interpreter ran it.
+    pub(crate) fn note_trap(&mut self, id: BlockId, off: u32) {
+        let block = self.bt.cache.block(id);
+        let Some((_, entry)) = block.entry_at(off) else { return };
+        let eip = entry.eip;
+        let pa = block.key.pa + u64::from(eip.wrapping_sub(block.key.eip));
+        if self.bt.trapping.trapped(pa, eip) {
+            self.remake(pa);
+        }
+    }
+
+    /// A callout at `eip` came to `outcome`.
+    pub(crate) fn note_callout(&mut self, eip: u32, outcome: Outcome) {
+        if self.bt.trapping.is_empty() {
+            return;
+        }
+        let faulted = matches!(outcome, Outcome::Delivered(_)) || self.env.io.touched;
+        if let Some(pa) = self.bt.trapping.ran(eip, faulted) {
+            self.remake(pa);
+        }
+    }
+
+    /// The blocks with the instruction at `pa` are made anew at their next visit.
+    fn remake(&mut self, pa: u64) {
+        self.bt.pending_link = None;
+        self.bt.cache.invalidate(pa, 1);
+        if !self.bt.cache.has_code(pa >> 12) {
+            self.env.mmu.set_code_page(pa >> 12, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_left_and_comes_back() {
+        let mut t = Trapping::default();
+        let traps = |t: &mut Trapping| (1..).find(|_| t.trapped(0x1234, 0x8234)).unwrap_or(0);
+        assert_eq!(traps(&mut t), TRAPS);
+        assert_eq!(t.left_between(0x1000, 0x2000).collect::<Vec<_>>(), [0x8234]);
+        assert_eq!(t.ran(0x9999, false), None, "another instruction");
+        for _ in 0..10 * MOST_CREDIT {
+            assert_eq!(t.ran(0x8234, true), None);
+            assert_eq!(t.ran(0x8234, false), None);
+        }
+        let runs = (1..).find(|_| t.ran(0x8234, false).is_some()).unwrap_or(0);
+        assert!(runs <= MOST_CREDIT);
+        assert_eq!(t.left_between(0, u64::MAX).count(), 0);
+        assert_eq!(traps(&mut t), TRAPS * GROWTH, "next time it takes more");
+    }
+}
