@@ -115,6 +115,16 @@ impl Segment {
         }
     }
 
+    /// What a load of `selector` makes of the descriptor whose bytes 0 to 3 and 4 to 7 are `lo` and `hi`.
+    #[must_use]
+    pub fn from_descriptor(selector: u16, lo: u32, hi: u32) -> Self {
+        let attr = SegAttr::from_bits_retain((hi >> 8) as u16 & 0xf0ff);
+        let raw = (lo & 0xffff) | (hi & 0xf_0000);
+        let limit = if attr.contains(SegAttr::G) { (raw << 12) | 0xfff } else { raw };
+        let base = (lo >> 16) | ((hi & 0xff) << 16) | (hi & 0xff00_0000);
+        Self { selector, attr, base, limit }
+    }
+
     /// The selector as a [`Selector`].
     #[must_use]
     pub fn sel(&self) -> Selector {

@@ -95,10 +95,46 @@ pub struct ExecContext {
     pub fault_error: u64,
     /// At a Signal exit: the hardware trap number (14 #PF, 13 #GP …), or [`TRAP_KICK`].
     pub fault_trap: u64,
+    /// What ES and DS hold, for loads of the same.
+    pub reloads: [Reload; 2],
     /// Block transitions through the inline lookup (kept only with the PROFILE option).
     pub lookups: u64,
     /// Blocks entered (kept only with the PROFILE option).
     pub blocks: u64,
+}
+
+/// A load of a data segment register at CPL 0 that changes nothing: the selector and the descriptor that
+/// the register holds. The negated numbers spare translated code a subtraction, which sets flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Reload {
+    /// The selector, negated; 1 when no load is known to change nothing.
+    pub minus_selector: u32,
+    /// Linear address of the descriptor.
+    pub linear: u32,
+    /// Its bytes 0 to 3, negated.
+    pub minus_lo: u32,
+    /// Its bytes 4 to 7, negated.
+    pub minus_hi: u32,
+}
+
+impl Reload {
+    /// Of `selector`, whose descriptor `lo`, `hi` lies at `linear`.
+    #[must_use]
+    pub fn new(selector: u16, linear: u32, lo: u32, hi: u32) -> Self {
+        Self {
+            minus_selector: u32::from(selector).wrapping_neg(),
+            linear,
+            minus_lo: lo.wrapping_neg(),
+            minus_hi: hi.wrapping_neg(),
+        }
+    }
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { minus_selector: 1, linear: 0, minus_lo: 0, minus_hi: 0 }
+    }
 }
 
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
@@ -136,6 +172,7 @@ impl ExecContext {
             fault_addr: 0,
             fault_error: 0,
             fault_trap: 0,
+            reloads: [Reload::default(); 2],
             lookups: 0,
             blocks: 0,
         }

@@ -158,6 +158,7 @@ fn context(window: u64, cache: u64) -> ExecContext {
         fault_addr: 0,
         fault_error: 0,
         fault_trap: 0,
+        reloads: [Default::default(); 2],
         lookups: 0,
         blocks: 0,
     }

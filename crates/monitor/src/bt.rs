@@ -11,6 +11,7 @@ use crate::heat::Heat;
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, HotCallout, Profile, Row};
 use crate::refill::Refill;
+use crate::reload::Reloads;
 use crate::run::Monitor;
 use crate::select::{Selected, Selections};
 use crate::trapping::Trapping;
@@ -47,6 +48,8 @@ pub(crate) struct Bt {
     pub(crate) trapping: Trapping,
     /// An access that the guest's handler of its page fault may have made possible.
     pub(crate) refill: Option<Refill>,
+    /// What the context's reloads were made from.
+    pub(crate) reloads: Reloads,
     /// Whose window base and table are loaded in the context, and others that are known.
     pub(crate) selections: Selections,
     /// GS base as last set on this thread.
@@ -105,6 +108,7 @@ impl Bt {
             heat: heat_of(cfg),
             trapping: Trapping::default(),
             refill: None,
+            reloads: Reloads::default(),
             selections: Selections::default(),
             gs_base: 0,
             pending_link: None,
@@ -395,6 +399,7 @@ impl Monitor {
     /// that it is used.
     pub(crate) fn prepare_entry(&mut self, fpu: bool) {
         self.context.load_flags();
+        self.refresh_reloads();
         if fpu && !self.context.cpu.fpu_in_host {
             fpu::release(&mut self.context.cpu);
         }

@@ -22,6 +22,7 @@ mod lockstep;
 mod profile;
 mod random;
 mod refill;
+mod reload;
 mod run;
 mod select;
 pub mod signals;

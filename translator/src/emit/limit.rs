@@ -179,7 +179,7 @@ impl Emitter {
         self.leave_unless_zero();
     }
 
-    fn leave_unless_zero(&mut self) {
+    pub(super) fn leave_unless_zero(&mut self) {
         const JMP_REL32_LEN: u8 = 5;
         self.asm.ops.extend_from_slice(&[0xe3, JMP_REL32_LEN]);
         let patch = self.jmp_rel32();

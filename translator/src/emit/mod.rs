@@ -10,7 +10,7 @@
 #![allow(clippy::useless_conversion)]
 
 use crate::classify::Rewrite;
-use crate::context::ExecContext;
+use crate::context::{ExecContext, Reload};
 use crate::translate::{MapEntry, Step, X87};
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
@@ -40,7 +40,7 @@ pub(crate) struct Refused;
 
 /// Offsets from r15.
 pub(crate) mod at {
-    use super::{CpuState, ExecContext, Segment, offset_of};
+    use super::{CpuState, ExecContext, Reload, Segment, offset_of};
 
     pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32;
     pub const SEG: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, seg)) as i32;
@@ -57,6 +57,11 @@ pub(crate) mod at {
     pub const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;
     pub const LOOKUPS: i32 = offset_of!(ExecContext, lookups) as i32;
     pub const BLOCKS: i32 = offset_of!(ExecContext, blocks) as i32;
+
+    /// A number of the context's reload `slot`: selector, address, low and high half by `part`.
+    pub const fn reload(slot: usize, part: usize) -> i32 {
+        (offset_of!(ExecContext, reloads) + slot * size_of::<Reload>() + 4 * part) as i32
+    }
 
     /// Limit of the segment with encoding index `k`.
     pub const fn limit(k: usize) -> i32 {

@@ -2,7 +2,8 @@
 //! would show the host's.)
 //!
 //! Loading them is the interpreter's, except in real and V86 mode, where a load changes selector and
-//! base only: then the mode stays what it is. SS too is the interpreter's, for the shadow that
+//! base only, so that the mode stays what it is, and where supervisor code loads what ES or DS holds
+//! already. SS too is the interpreter's, for the shadow that
 //! follows, but for LSS, which has none.
 
 use super::{Emitter, Refused, at};
@@ -10,6 +11,15 @@ use super::{identity::rename, memory::segment_index, stack::stack_size};
 use crate::{Mode, SegmentClass};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
+
+/// What a load of a segment register is inline.
+#[derive(Clone, Copy)]
+enum Load {
+    /// Selector and base change: the register's encoding index.
+    Committed(usize),
+    /// Nothing may change: the slot of the context's reloads.
+    Again(usize),
+}
 
 impl Emitter {
     pub(super) fn push_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
@@ -63,10 +73,7 @@ impl Emitter {
     /// MOV to ES, DS, FS or GS; only the low word of a register counts.
     pub(super) fn load_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
         let reg = i.op0_register();
-        let k = self.loadable(reg)?;
-        if reg == Register::SS {
-            return Err(Refused);
-        }
+        let kind = self.kind_of_load(reg)?;
         let load = if i.op1_kind() == OpKind::Register {
             let from = rename(i.op1_register().full_register32());
             Instruction::with2(Code::Mov_r32_rm32, Register::R8D, from)
@@ -75,20 +82,73 @@ impl Emitter {
             Instruction::with2(Code::Movzx_r32_rm16, Register::R8D, operand)
         };
         self.encode(&load.map_err(|_| Refused)?)?;
-        self.commit_selector(k);
+        match kind {
+            Load::Committed(k) => self.commit_selector(k),
+            Load::Again(slot) => {
+                dynasm!(self.asm ; .arch x64 ; movzx r8d, r8w);
+                self.check_reload(slot);
+            }
+        }
         Ok(())
     }
 
-    pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
-        let reg = i.op0_register();
-        let k = self.loadable(reg)?;
+    fn kind_of_load(&self, reg: Register) -> Result<Load, Refused> {
         if reg == Register::SS {
             return Err(Refused);
         }
+        if self.mode.intersects(Mode::REAL | Mode::V86) {
+            return self.loadable(reg).map(Load::Committed);
+        }
+        match reg {
+            _ if !self.mode.contains(Mode::CPL0) => Err(Refused),
+            Register::ES => Ok(Load::Again(0)),
+            Register::DS => Ok(Load::Again(1)),
+            _ => Err(Refused),
+        }
+    }
+
+    /// Leaves for the interpreter unless the load of the selector in r8d changes nothing: it is the
+    /// selector that the register holds, and its descriptor is what it was.
+    fn check_reload(&mut self, slot: usize) {
+        let at = |part| at::reload(slot, part);
+        dynasm!(self.asm ; .arch x64
+            ; mov r9d, ecx
+            ; mov ecx, [r15 + at(0)]
+            ; lea ecx, [rcx + r8]
+        );
+        self.leave_unless_zero();
+        dynasm!(self.asm ; .arch x64
+            ; mov ecx, r9d
+            ; mov r10d, [r15 + at(1)]
+            ; gs mov r11d, [r10d]
+            ; gs mov r10d, [r10d + 4]
+            ; mov ecx, [r15 + at(2)]
+            ; lea ecx, [rcx + r11]
+        );
+        self.leave_unless_zero();
+        dynasm!(self.asm ; .arch x64
+            ; mov ecx, [r15 + at(3)]
+            ; lea ecx, [rcx + r10]
+        );
+        self.leave_unless_zero();
+        dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
+    }
+
+    pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
+        let kind = self.kind_of_load(i.op0_register())?;
         let size = stack_size(i);
         self.load_top(size)?;
-        self.move_esp(size as i32);
-        self.commit_selector(k);
+        match kind {
+            Load::Committed(k) => {
+                self.move_esp(size as i32);
+                self.commit_selector(k);
+            }
+            Load::Again(slot) => {
+                dynasm!(self.asm ; .arch x64 ; movzx r8d, r8w);
+                self.check_reload(slot);
+                self.move_esp(size as i32);
+            }
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //!
 //! The lists were written from the SDM (volume 1, chapter 5), not from the translator's table.
 
-use crate::context::ExecContext;
+use crate::context::{ExecContext, Reload};
 use iced_x86::{Code, Mnemonic};
 use ringer_cpu::CpuState;
 use ringer_cpu::segment::Segment;
@@ -165,6 +165,7 @@ pub(super) const CONTEXT: &[Field] = &[
     field(offset_of!(ExecContext, exit_arg), 4, true),
     field(offset_of!(ExecContext, x87_eip), 8, true),
     field(WINDOW_BASE, 8, false),
+    field(offset_of!(ExecContext, reloads), size_of::<[Reload; 2]>(), false),
     field(offset_of!(ExecContext, retired), 8, true),
     field(offset_of!(ExecContext, budget), 8, true),
     field(offset_of!(ExecContext, lookups), 8, true),

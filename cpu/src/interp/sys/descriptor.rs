@@ -132,7 +132,7 @@ impl Descriptor {
     /// What a segment register (or TR, LDTR) holds after a load with `selector`.
     #[must_use]
     pub fn segment(&self, selector: Selector) -> Segment {
-        Segment { selector: selector.0, attr: self.attr(), base: self.base(), limit: self.limit() }
+        Segment::from_descriptor(selector.0, self.lo, self.hi)
     }
 
     /// A gate's target selector.

@@ -1,0 +1,62 @@
+//! What ES and DS hold, for supervisor code that loads the same selectors again: every system call
+//! does. Translated code compares the selector, and the descriptor as it lies in the GDT now, with what
+//! stands in the context; where all is as it was, the load changes nothing.
+
+use crate::run::Monitor;
+use ringer_cpu::segment::Selector;
+use ringer_cpu::state::{TableReg, cr0};
+use ringer_cpu::{SegAttr, SegReg, Segment};
+use ringer_translator::context::Reload;
+
+/// The registers, in the order of the context's `reloads`.
+const REGISTERS: [SegReg; 2] = [SegReg::Es, SegReg::Ds];
+
+/// What the context's `reloads` were made from.
+#[derive(Debug, Default)]
+pub(crate) struct Reloads([(Segment, TableReg); 2]);
+
+impl Monitor {
+    /// Brings them up to date before supervisor code runs.
+    #[inline]
+    pub(crate) fn refresh_reloads(&mut self) {
+        let cpu = &self.context.cpu;
+        if cpu.cpl != 0 {
+            return;
+        }
+        for (slot, reg) in REGISTERS.into_iter().enumerate() {
+            let now = (self.context.cpu.seg[reg as usize], self.context.cpu.gdtr);
+            if self.bt.reloads.0[slot] != now {
+                self.bt.reloads.0[slot] = now;
+                self.context.reloads[slot] = self.reload_of(now.0, now.1).unwrap_or_default();
+            }
+        }
+    }
+
+    /// The selector and descriptor that load `segment` at CPL 0, writing nothing.
+    fn reload_of(&self, segment: Segment, gdtr: TableReg) -> Option<Reload> {
+        let cpu = &self.context.cpu;
+        let sel = Selector(segment.selector);
+        let beyond = sel.offset() + 7 > u32::from(gdtr.limit);
+        if !cpu.protected() || cpu.v86() || sel.is_null() || sel.is_local() || beyond {
+            return None;
+        }
+        let linear = gdtr.base.wrapping_add(sel.offset());
+        // Wherever these bytes come from: what counts is that they make this segment.
+        let pa = match self.env.mmu.peek(linear) {
+            Some(path) => path.pa,
+            None if cpu.cr0 & cr0::PG == 0 => u64::from(linear),
+            None => return None,
+        };
+        let mut raw = [0; 8];
+        if linear & 0xfff > 0xff8 || !self.env.mmu.memory().read(pa, &mut raw) {
+            return None;
+        }
+        let raw = u64::from_le_bytes(raw);
+        let (lo, hi) = (raw as u32, (raw >> 32) as u32);
+        let attr = segment.attr;
+        let usable = attr.contains(SegAttr::S | SegAttr::PRESENT | SegAttr::ACCESSED);
+        let data = !attr.contains(SegAttr::CODE) && attr.dpl() >= sel.rpl();
+        let same = Segment::from_descriptor(segment.selector, lo, hi) == segment;
+        (usable && data && same).then(|| Reload::new(segment.selector, linear, lo, hi))
+    }
+}
