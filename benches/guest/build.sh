@@ -1,25 +1,49 @@
 #!/bin/sh
-# Builds the user program of the side-by-side runs to guests/bench/bench (a static i386 executable that also runs on the
-# host) and guests/bench/initrd.gz: the Debian guest's initrd with /bench added. Booted with `ringer.bench` on the kernel's
-# command line, it runs the program and powers off.
+# Builds what the bench runs, in guests/bench/tree: real i386 programs from Debian's archive (through the private apt state
+# that fetch-debian-guest.sh made) with their libraries, busybox, and our own static programs. The bench adds the inputs and
+# packs it; natively the same files run from there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/guests/bench
-initrd=$root/guests/debian/initrd.gz
-mkdir -p "$out"
+tree=$out/tree
+state=$root/guests/debian/apt
+say() { echo "bench: $*"; }
 die() { echo "benches/guest/build.sh: $*" >&2; exit 1; }
 
+"$root/scripts/fetch-debian-guest.sh"
 command -v gcc >/dev/null 2>&1 || die "gcc is not installed (apt-get install gcc)"
-gcc -m32 -O2 -std=gnu11 -Wall -Wextra -static -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector \
-    -fno-asynchronous-unwind-tables -fcf-protection=none -march=pentium4 -mno-sse -mno-mmx -fno-tree-loop-distribute-patterns \
-    -Wl,--build-id=none -o "$out/bench" "$here/bench.c"
-[ -f "$initrd" ] || "$root/scripts/fetch-debian-guest.sh"
+mkdir -p "$out/debs"
 
-# The kernel unpacks several archives one after the other, so the overlay is simply appended.
-overlay=$(mktemp -d)
-trap 'rm -rf "$overlay"' EXIT
-cp "$out/bench" "$overlay/bench"
-"$root/scripts/pack-initramfs.sh" "$overlay" | gzip -n -9 >"$out/overlay.gz"
-cat "$initrd" "$out/overlay.gz" >"$out/initrd.gz"
-echo "built $out/bench and $out/initrd.gz"
+packages="libc6 libgcc-s1 libstdc++6 openssl libssl3 xz-utils liblzma5 7zip gzip bzip2 libbz2-1.0 zlib1g perl-base libcrypt1
+    sqlite3 libsqlite3-0 libreadline8 libtinfo6 gawk libgmp10 libmpfr6 libsigsegv2 coreutils libacl1 libattr1 libselinux1
+    libpcre2-8-0 lua5.4 tcc"
+missing=
+for package in $packages; do
+    ls "$out/debs/${package}"_*.deb >/dev/null 2>&1 || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    [ -s "$state/apt.conf" ] || "$root/scripts/fetch-debian-guest.sh" -f
+    say "downloading$missing (i386)"
+    # shellcheck disable=SC2086
+    (cd "$out/debs" && apt-get -c "$state/apt.conf" -qq download $missing) >"$out/download.log" 2>&1 ||
+        { cat "$out/download.log" >&2; die "apt-get download failed"; }
+fi
+rm -rf "$tree" "$out/unpacked"
+mkdir -p "$tree/bin" "$tree/lib" "$tree/data" "$out/unpacked"
+for deb in "$out"/debs/*.deb; do dpkg-deb -x "$deb" "$out/unpacked"; done
+for program in openssl xz 7zz gzip bzip2 perl sqlite3 gawk sort lua5.4 tcc; do
+    found=$(find "$out/unpacked" -type f \( -name "$program" -o -name "i386-linux-gnu-$program" \) -path '*bin/*' | head -n 1)
+    [ -n "$found" ] || found=$(find "$out/unpacked" -name "$program" -path '*bin/*' | head -n 1)
+    [ -n "$found" ] && cp -L "$found" "$tree/bin/$program" || die "$program is in none of the packages"
+done
+find "$out/unpacked" -path '*lib/*' \( -name 'lib*.so.[0-9]*' -o -name 'ld-linux.so.2' \) ! -path '*gconv*' |
+    while read -r library; do cp -L "$library" "$tree/lib/$(basename "$library")"; done
+rm -rf "$out/unpacked"
+cp "$root/guests/debian/busybox" "$tree/bin/busybox"
+for program in timeit kernels kwork; do
+    gcc -m32 -O2 -std=gnu11 -Wall -Wextra -static -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector \
+        -fno-asynchronous-unwind-tables -fcf-protection=none -march=pentium4 -mno-sse -mno-mmx \
+        -fno-tree-loop-distribute-patterns -Wl,--build-id=none -o "$tree/bin/$program" "$here/$program.c"
+done
+say "built $tree"

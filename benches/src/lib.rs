@@ -1,6 +1,12 @@
-//! What the side-by-side runs share: a virtual machine as a child process that one talks to over its
-//! serial console, and the statistics of several rounds.
+//! What the bench and the boot check share: a virtual machine as a child process that one talks to over its serial
+//! console, the workloads and their inputs, the sides that run them, and the report.
 
 pub mod guest;
+pub mod inputs;
+pub mod memory;
+pub mod plot;
+pub mod report;
+pub mod sides;
 pub mod stats;
 pub mod vm;
+pub mod workloads;
