@@ -6,7 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
-use ringer_translator::{Mode, Source, StubAddresses, Target, Translator, TranslatorOptions};
+use ringer_translator::{
+    GoesOn, Mode, Source, StubAddresses, Target, Translator, TranslatorOptions,
+};
 use std::hint::black_box;
 
 const CODE: u32 = 0x1000;
@@ -69,6 +71,7 @@ fn translate(c: &mut Criterion) {
         bytes,
         page_left: bytes.len() as u32,
         max_instrs: LOOP as u32,
+        goes_on: GoesOn::NEVER,
     };
     let mut group = c.benchmark_group("translator");
     group.throughput(Throughput::Elements(LOOP));

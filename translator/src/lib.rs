@@ -28,6 +28,6 @@ pub use options::TranslatorOptions;
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};
 pub use translate::{
-    ClassCounts, DirectExit, MapEntry, Source, StringSite, StubAddresses, Target, Terminator,
-    Translation, Translator, X87, translate,
+    ClassCounts, DirectExit, GoesOn, MapEntry, Source, StringSite, StubAddresses, Target,
+    Terminator, Translation, Translator, X87, translate,
 };

@@ -33,6 +33,8 @@ bitflags! {
         const INLINE_SEGLOAD = 1 << 13;
         /// Pushes and pops of a block move ESP together, at its end or where ESP is asked for.
         const FOLD_ESP = 1 << 11;
+        /// A block goes on behind a conditional branch where its source says so.
+        const SUPERBLOCK = 1 << 14;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
         const SHORT_ADDRESS = 1 << 10;
 
@@ -51,7 +53,8 @@ bitflags! {
             | Self::INLINE_BRANCH.bits() | Self::INLINE_STRINGS.bits() | Self::INLINE_FLAGS.bits()
             | Self::INLINE_SEGREAD.bits() | Self::INLINE_XCHG.bits() | Self::INLINE_BASED.bits()
             | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
-            | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits();
+            | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits()
+            | Self::SUPERBLOCK.bits();
     }
 }
 

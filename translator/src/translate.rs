@@ -1,7 +1,8 @@
 //! Block discovery: from a guest EIP to the end of the basic block, one instruction at a time.
 //!
 //! # Where a block ends
-//! At a control transfer, at a callout (the interpreter runs that instruction), at the end of its
+//! At a control transfer (but a conditional branch may be a side exit only, where [`GoesOn`] says that
+//! the way straight on is the likely one), at a callout (the interpreter runs that instruction), at the end of its
 //! page, at `max_instrs`, after the instruction behind an STI (where interrupts are checked), and
 //! before an instruction that crosses into the next page, unless that is the block's first: then it
 //! is the whole block, and none of its exits is linked.
@@ -16,7 +17,9 @@
 use crate::classify::{Rewrite, Table, Treatment, Unit};
 use crate::emit::{Emitter, Refused};
 use crate::{Mode, TranslatorOptions};
-use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction, OpKind, Register};
+use iced_x86::{
+    Code, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register,
+};
 use ringer_cpu::Features;
 use ringer_cpu::interp::fpu::moves_pointers;
 
@@ -33,7 +36,33 @@ pub struct Source<'a> {
     pub page_left: u32,
     /// Instructions in a block at most; at least 1 is assumed.
     pub max_instrs: u32,
+    /// Whether the block goes on behind a conditional branch.
+    pub goes_on: GoesOn<'a>,
 }
+
+/// Whether a block goes on behind a conditional branch, asked with the branch's target and the EIP
+/// behind it: the branch is then a side exit. A block that goes on where the guest usually does not
+/// is only wasteful.
+#[derive(Clone, Copy)]
+pub struct GoesOn<'a>(pub Option<&'a dyn Fn(u32, u32) -> bool>);
+
+impl GoesOn<'_> {
+    /// A conditional branch ends the block.
+    pub const NEVER: Self = Self(None);
+
+    fn ask(self, taken: u32, fallthrough: u32) -> bool {
+        self.0.is_some_and(|f| f(taken, fallthrough))
+    }
+}
+
+impl std::fmt::Debug for GoesOn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "GoesOn(..)" } else { "GoesOn::NEVER" })
+    }
+}
+
+/// Side exits of a block at most: what lies behind so many is rarely reached.
+const MAX_SIDE_EXITS: u32 = 6;
 
 /// Where the host code will run.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +76,7 @@ pub struct Target {
 /// Absolute host addresses of the exit stubs, within 2 GiB of every block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StubAddresses {
-    /// Direct exit not linked yet; `cpu.eip` and `exit_arg` are set.
+    /// Direct exit not linked yet: the target is in r8d, the site in r9d.
     pub exit_link: u64,
     /// Indirect exit to the EIP in r8d.
     pub exit_miss: u64,
@@ -231,6 +260,7 @@ pub(crate) struct Draft {
     classes: ClassCounts,
     map: Vec<MapEntry>,
     crosses_page: bool,
+    side_exits: u32,
 }
 
 impl Draft {
@@ -301,6 +331,7 @@ impl Translator {
             classes: ClassCounts::default(),
             map: Vec::with_capacity(16),
             crosses_page: false,
+            side_exits: 0,
         };
         let terminator = self.body(src, &mut draft);
         let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len, &draft.map);
@@ -347,9 +378,19 @@ impl Translator {
             let last = u64::from(self.emitter.mode().last_eip());
             let wraps = u64::from(src.eip) + u64::from(end) > last + 1;
             self.emitter.shadow = shadow.is_some();
+            self.emitter.goes_on = self.emitter.superblocks()
+                && draft.side_exits < MAX_SIDE_EXITS
+                && shadow.is_none()
+                && end < page_left
+                && instruction.flow_control() == FlowControl::ConditionalBranch
+                && instruction.next_ip32() != instruction.near_branch_target() as u32
+                && src
+                    .goes_on
+                    .ask(instruction.near_branch_target() as u32, instruction.next_ip32());
             let refused = cut || wraps || self.left_out.contains(&eip);
             let step = if refused { Err(Refused) } else { self.one(&instruction, draft) };
             self.emitter.shadow = false;
+            draft.side_exits += u32::from(self.emitter.goes_on);
             match (step, shadow.take()) {
                 (Ok(Step::Next), None) if draft.crosses_page => {
                     return self.boundary(draft, instruction.next_ip32(), None);

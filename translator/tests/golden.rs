@@ -5,14 +5,15 @@
 //! writes the listings anew; read the difference before committing it.
 //!
 //! Keys: `mode` (names of [`Mode`] bits), `options` (names of switches; `-NAME` takes one from the
-//! default), `features` (default: all), `eip`, `cs-base`, `page-left`, `max`, `guest`.
+//! default), `features` (default: all), `eip`, `cs-base`, `page-left`, `max`, `goes-on` (1: behind
+//! conditional branches), `guest`.
 
 use ringer_cpu::Features;
 use ringer_translator::X87;
 use ringer_translator::listing::listing_with;
 use ringer_translator::verify::{Subject, Verifier};
 use ringer_translator::{
-    Mode, Source, StubAddresses, Target, TranslatorOptions, disasm_guest, translate,
+    GoesOn, Mode, Source, StubAddresses, Target, TranslatorOptions, disasm_guest, translate,
 };
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ struct Case {
     cs_base: u32,
     page_left: Option<u32>,
     max: u32,
+    goes_on: bool,
     guest: Vec<u8>,
 }
 
@@ -67,6 +69,7 @@ fn parse(head: &str) -> Case {
         cs_base: 0,
         page_left: None,
         max: 64,
+        goes_on: false,
         guest: Vec::new(),
     };
     for line in head.lines().filter(|line| !line.starts_with('#')) {
@@ -86,6 +89,7 @@ fn parse(head: &str) -> Case {
             "cs-base" => case.cs_base = number(value),
             "page-left" => case.page_left = Some(number(value)),
             "max" => case.max = number(value),
+            "goes-on" => case.goes_on = number(value) != 0,
             "guest" => {
                 let digits: String = value.split_whitespace().collect();
                 let byte = |k: usize| u8::from_str_radix(&digits[k..k + 2], 16).expect("hex");
@@ -131,6 +135,7 @@ fn render(case: &Case) -> String {
         bytes: &case.guest,
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
+        goes_on: if case.goes_on { GoesOn(Some(&|_, _| true)) } else { GoesOn::NEVER },
     };
     let target = Target { base: BASE, stubs };
     let t = translate(&src, case.mode, case.options, case.features, &target, 7);

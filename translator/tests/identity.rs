@@ -8,7 +8,7 @@ use ringer_cpu::Features;
 use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
 use ringer_translator::{
-    Mode, Source, StubAddresses, Target, Translator, TranslatorOptions, listing,
+    GoesOn, Mode, Source, StubAddresses, Target, Translator, TranslatorOptions, listing,
 };
 
 /// A small generator of pseudo-random numbers (xorshift64*).
@@ -160,8 +160,14 @@ fn emitted_instructions_do_what_the_guest_s_do() {
     for case in 0..CASES {
         let bytes = random_bytes(&mut random);
         let (opts, translator) = &mut translators[(case & 1) as usize];
-        let src =
-            Source { eip: 0x1000, linear: 0x1000, bytes: &bytes, page_left: 16, max_instrs: 1 };
+        let src = Source {
+            eip: 0x1000,
+            linear: 0x1000,
+            bytes: &bytes,
+            page_left: 16,
+            max_instrs: 1,
+            goes_on: GoesOn::NEVER,
+        };
         let target = Target { base: BASE, stubs };
         let t = translator.translate(&src, Mode::CPL0, &target, 0);
         let options = DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD;

@@ -8,7 +8,7 @@ use crate::jitdump;
 use crate::profile::Row;
 use crate::run::Monitor;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
-use ringer_translator::{Source, Target};
+use ringer_translator::{GoesOn, Source, Target};
 
 /// Host bytes set aside for a block before it is translated.
 const RESERVE: usize = 64 << 10;
@@ -16,6 +16,11 @@ const RESERVE: usize = 64 << 10;
 const MAX_INSTRS: u32 = 64;
 /// Writes to a code page after which all its blocks are given up.
 const MIXED_PAGE: u32 = 16;
+
+/// How far EIP `to` is from EIP `from`.
+fn distance(from: u32, to: u32) -> i64 {
+    i64::from(to.wrapping_sub(from) as i32)
+}
 
 impl Monitor {
     /// Translates the block at `key`. `None`: nothing here can run as host code.
@@ -52,17 +57,33 @@ impl Monitor {
             self.flush_cache();
         }
         let (base, first_site) = self.bt.cache.next_place(RESERVE)?;
-        let source = Source {
+        let (heat, cache) = (&self.bt.heat, &self.bt.cache);
+        let at = |eip: u32| BlockKey {
+            pa: key.pa.wrapping_add_signed(distance(key.eip, eip)),
+            eip,
+            ..key
+        };
+        // Not where the branch is usually taken, nor into what has a block already.
+        let goes_on = |taken: u32, next: u32| {
+            !heat.is_warm(at(taken).pa)
+                && cache.find(&BlockKey { second: None, ..at(next) }).is_none()
+        };
+        let plain = Source {
             eip: key.eip,
             linear,
             bytes: &bytes[..len],
             page_left,
             max_instrs: MAX_INSTRS,
+            goes_on: GoesOn::NEVER,
         };
+        let source = Source { goes_on: GoesOn(Some(&goes_on)), ..plain };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let page_end = key.pa + u64::from(page_left);
         self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
         let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
+        // The verifier sees a block of the same shape.
+        let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
+        let source = Source { goes_on: GoesOn(Some(&followed)), ..plain };
         if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
             return None;
         }

@@ -252,8 +252,14 @@ mod tests {
         let mut m = monitor();
         // mov [ebx+8], eax; ret
         let bytes = [0x89, 0x43, 0x08, 0xc3];
-        let source =
-            Source { eip: 0x1000, linear: 0x1000, bytes: &bytes, page_left: 4, max_instrs: 8 };
+        let source = Source {
+            eip: 0x1000,
+            linear: 0x1000,
+            bytes: &bytes,
+            page_left: 4,
+            max_instrs: 8,
+            goes_on: ringer_translator::GoesOn::NEVER,
+        };
         let (base, _) = m.bt.cache.next_place(4096).unwrap();
         let target = Target { base, stubs: m.bt.cache.stub_addresses() };
         let options = TranslatorOptions::default();

@@ -30,6 +30,13 @@ impl Heat {
         *slot >= self.threshold
     }
 
+    /// Whether the block at `pa` was visited at least half as often as makes it hot.
+    #[must_use]
+    pub fn is_warm(&self, pa: u64) -> bool {
+        let count = self.counts[(pa ^ (pa >> 16)) as usize % SLOTS];
+        count > 0 && count >= self.threshold / 2
+    }
+
     /// Forgets the visits at `pa`: its bytes changed, or it cannot be translated.
     pub fn cool(&mut self, pa: u64) {
         self.counts[(pa ^ (pa >> 16)) as usize % SLOTS] = 0;

@@ -31,6 +31,8 @@ struct DryRun {
     written: Vec<Bytes>,
     /// Instructions that retired.
     ran: u32,
+    /// A conditional branch in the middle of the block was taken behind the last of them.
+    left: bool,
 }
 
 /// Where the host code stopped.
@@ -112,7 +114,7 @@ impl Monitor {
         while limit > 0 {
             let before = self.snapshot();
             let counted = (self.bt.retired, self.env.io.clock.retired);
-            let dry = self.dry_run(limit, &before, stopped_ecx);
+            let dry = self.dry_run(id, limit, &before, stopped_ecx);
             if dry.journal.device {
                 break;
             }
@@ -159,7 +161,7 @@ impl Monitor {
                 return;
             }
             let interrupted = self.context.exit_reason == ExitReason::Check as u32;
-            if dry.ran == self.bt.cache.block(id).instrs || interrupted {
+            if dry.ran == self.bt.cache.block(id).instrs || dry.left || interrupted {
                 return;
             }
             break;
@@ -181,19 +183,23 @@ impl Monitor {
         self.context.cpu
     }
 
-    /// Runs `limit` instructions by the interpreter, then the iterations of a string instruction that
-    /// it takes to come to `ecx`; all that they wrote is taken back.
-    fn dry_run(&mut self, limit: u32, before: &CpuState, ecx: Option<u32>) -> DryRun {
+    /// Runs `limit` instructions of block `id` by the interpreter, or up to the branch that leaves
+    /// it, then the iterations of a string instruction that it takes to come to `ecx`; all that
+    /// they wrote is taken back.
+    fn dry_run(&mut self, id: BlockId, limit: u32, before: &CpuState, ecx: Option<u32>) -> DryRun {
         self.env.io.journal = Some(Journal::default());
         self.env.mmu.set_journal(true);
-        let mut ran = 0;
+        let (mut ran, mut left) = (0, false);
         while ran < limit {
             match self.interp.execute(&mut self.context.cpu, &mut self.env) {
                 Ok(Outcome::Partial) => {}
-                Ok(_) => ran += 1,
+                Ok(_) => {
+                    ran += 1;
+                    left = ran < limit && self.leaves(id, ran);
+                }
                 Err(_) => break,
             }
-            if self.env.io.journal.as_ref().is_some_and(|j| j.device) {
+            if left || self.env.io.journal.as_ref().is_some_and(|j| j.device) {
                 break;
             }
         }
@@ -208,7 +214,13 @@ impl Monitor {
         let written = journal.writes.iter().map(now).collect();
         self.put_back(&journal);
         self.context.cpu.clone_from(before);
-        DryRun { state, journal, written, ran }
+        DryRun { state, journal, written, ran, left }
+    }
+
+    /// Whether EIP, after `ran` instructions of block `id`, is not that of the next one.
+    fn leaves(&self, id: BlockId, ran: u32) -> bool {
+        let next = self.bt.cache.block(id).map.get(ran as usize);
+        next.is_some_and(|entry| entry.eip != self.context.cpu.eip)
     }
 
     /// Runs the string instruction at CS:EIP iteration by iteration until ECX is as given.

@@ -57,9 +57,18 @@ impl Emitter {
         self.check_known_target(taken);
         self.settle_esp();
         let patch = self.jcc_rel32(cc);
+        Ok(self.part(patch, taken, fallthrough))
+    }
+
+    /// Behind a conditional branch whose rel32 at `patch` leads to `taken`: the block ends, or goes on.
+    fn part(&mut self, patch: usize, taken: u32, fallthrough: u32) -> Step {
+        if self.goes_on {
+            self.side_exit(patch, taken);
+            return Step::Next;
+        }
         self.exit_at(patch, taken);
         self.jump(fallthrough);
-        Ok(Step::End(Terminator::Conditional { taken, fallthrough }))
+        Step::End(Terminator::Conditional { taken, fallthrough })
     }
 
     /// LOOPcc and JECXZ exist with 8-bit displacements only; 67h makes them use ECX.
@@ -80,9 +89,7 @@ impl Emitter {
         // Taken: over the short jump to the long one.
         self.asm.ops.extend_from_slice(&[0x67, opcode, 2, SHORT_JMP, JMP_REL32_LEN]);
         let patch = self.jmp_rel32();
-        self.exit_at(patch, taken);
-        self.jump(fallthrough);
-        Ok(Step::End(Terminator::Conditional { taken, fallthrough }))
+        Ok(self.part(patch, taken, fallthrough))
     }
 
     /// The forms that count CX, which 64-bit mode lacks. ECX waits in r8 while JRCXZ asks for CX.

@@ -9,11 +9,16 @@ use crate::translate::{MapEntry, X87};
 use crate::{DirectExit, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 
+/// Bytes of the cold tail of a direct exit: as many as the look-up that may replace it has.
+pub(crate) const LINK_TAIL: usize = 18;
+
 /// Code out of the block's straight line. `patch` is the offset of the rel32 that leads there.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cold {
     /// A direct exit that is not linked.
     Link { patch: usize, site: u32, target: u32 },
+    /// The taken side of a conditional branch behind which the block goes on; `done` instructions ran.
+    Side { patch: usize, target: u32, done: u32 },
     /// The taken side of a conditional branch out of the page.
     Lookup { patch: usize, target: u32 },
     /// POPF of a value for the interpreter.
@@ -33,6 +38,7 @@ impl Cold {
     pub fn patch(&self) -> usize {
         match *self {
             Cold::Link { patch, .. }
+            | Cold::Side { patch, .. }
             | Cold::Lookup { patch, .. }
             | Cold::PopFlagsCallout { patch, .. }
             | Cold::Limit { patch, .. }
@@ -86,6 +92,12 @@ impl Emitter {
         } else {
             self.cold.push(Cold::Lookup { patch, target });
         }
+    }
+
+    /// Makes the rel32 at `patch` an exit to `target` in the middle of the block, behind the
+    /// instruction at hand.
+    pub(super) fn side_exit(&mut self, patch: usize, target: u32) {
+        self.cold.push(Cold::Side { patch, target, done: self.done + 1 });
     }
 
     /// Goes to the guest address in r8d (zero-extended).
@@ -176,18 +188,17 @@ impl Emitter {
     }
 
     pub(super) fn emit_cold(&mut self, instrs: u32, map: &[MapEntry]) {
-        for k in 0..self.cold.len() {
-            let cold = self.cold[k];
+        // A side exit may add its link's tail behind the others.
+        let mut next = 0;
+        while let Some(&cold) = self.cold.get(next) {
+            next += 1;
             let patch = cold.patch();
             let rel = (self.offset() - (patch + 4)) as i32;
             self.asm.ops[patch..patch + 4].copy_from_slice(&rel.to_le_bytes());
             match cold {
-                Cold::Link { site, target, .. } => {
-                    dynasm!(self.asm ; .arch x64
-                        ; mov DWORD [r15 + at::EIP], target as i32
-                        ; mov DWORD [r15 + at::EXIT_ARG], site as i32
-                    );
-                    self.jmp_host(self.stubs.exit_link);
+                Cold::Link { site, target, .. } => self.link_tail(site, target),
+                Cold::Side { patch, target, done } => {
+                    self.side_tail(patch, target, done, instrs, map)
                 }
                 Cold::Lookup { target, .. } => {
                     dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
@@ -222,6 +233,43 @@ impl Emitter {
                     self.leave_to(next, self.stubs.exit_check);
                 }
             }
+        }
+    }
+
+    fn link_tail(&mut self, site: u32, target: u32) {
+        let begin = self.offset();
+        // The NOP makes room for what may replace it.
+        dynasm!(self.asm ; .arch x64 ; nop ; mov r8d, target as i32 ; mov r9d, site as i32);
+        self.jmp_host(self.stubs.exit_link);
+        debug_assert_eq!(self.offset(), begin + LINK_TAIL);
+    }
+
+    /// What a side exit takes back of what the block's head and its x87 instructions noted, if
+    /// anything; then the exit.
+    fn side_tail(&mut self, patch: usize, target: u32, done: u32, instrs: u32, map: &[MapEntry]) {
+        let begin = self.offset();
+        let ran = &map[..map.len().min(done as usize)];
+        if last_x87(ran) != last_x87(map) {
+            self.x87_before(map, done);
+        }
+        self.uncount(instrs - done);
+        self.give_back(instrs - done);
+        if begin == self.offset() && self.linkable(target) {
+            let site = self.new_site(patch, target);
+            self.link_tail(site, target);
+        } else {
+            self.jump(target);
+        }
+    }
+
+    /// Gives the budget back what the block's head took for `missing` instructions.
+    fn give_back(&mut self, missing: u32) {
+        if self.opts.contains(TranslatorOptions::BUDGET) && missing > 0 {
+            dynasm!(self.asm ; .arch x64
+                ; mov r8, [r15 + at::BUDGET]
+                ; lea r8, [r8 + missing as i32]
+                ; mov [r15 + at::BUDGET], r8
+            );
         }
     }
 
@@ -263,8 +311,13 @@ impl Emitter {
     }
 
     fn link(&mut self, patch: usize, target: u32) {
+        let site = self.new_site(patch, target);
+        self.cold.push(Cold::Link { patch, site, target });
+    }
+
+    fn new_site(&mut self, patch: usize, target: u32) -> u32 {
         let site = self.first_site.wrapping_add(self.exits.len() as u32);
         self.exits.push(DirectExit { site, patch_off: patch as u32, target });
-        self.cold.push(Cold::Link { patch, site, target });
+        site
     }
 }

@@ -33,6 +33,7 @@ mod stack;
 mod string;
 
 use exit::Cold;
+pub(crate) use exit::LINK_TAIL;
 
 /// The instruction has no inline form here: it becomes a callout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,6 @@ pub(crate) mod at {
         (offset_of!(ExecContext, cpu) + offset_of!(CpuState, shadow_irq)) as i32;
     pub const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;
     pub const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
-    pub const EXIT_ARG: i32 = offset_of!(ExecContext, exit_arg) as i32;
     pub const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
     pub const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
     pub const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;
@@ -117,6 +117,8 @@ pub(crate) struct Emitter {
     pub esp: u32,
     /// The instruction at hand is in the interrupt shadow of an STI.
     pub shadow: bool,
+    /// The block goes on behind the conditional branch at hand.
+    pub goes_on: bool,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -162,6 +164,7 @@ impl Emitter {
             done: 0,
             esp: 0,
             shadow: false,
+            goes_on: false,
         }
     }
 
@@ -242,6 +245,10 @@ impl Emitter {
             self.asm.ops[at..at + 4].copy_from_slice(&last.to_le_bytes());
         }
         (std::mem::take(&mut self.asm.ops), std::mem::take(&mut self.exits))
+    }
+
+    pub fn superblocks(&self) -> bool {
+        self.opts.contains(TranslatorOptions::SUPERBLOCK)
     }
 
     pub fn mode(&self) -> Mode {

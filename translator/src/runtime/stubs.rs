@@ -9,6 +9,7 @@
 
 use crate::StubAddresses;
 use crate::context::{ExecContext, ExitReason};
+use crate::emit::LINK_TAIL;
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
@@ -76,6 +77,7 @@ pub fn assemble(base: u64) -> Stubs {
     dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d);
     exit_with(&mut a, ExitReason::Miss);
     let exit_link = addr(&a);
+    dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d ; mov [r15 + at!(exit_arg)], r9d);
     exit_with(&mut a, ExitReason::Link);
     let exit_callout = addr(&a);
     exit_with(&mut a, ExitReason::Callout);
@@ -109,15 +111,10 @@ pub fn lookup_of(target: u32) -> Vec<u8> {
         ; lea r9, [r9 + r14]
         ; jmp r9
     );
-    let mut code = a.finalize().expect("no labels");
-    // The rest of what stood there is never reached, but stays code.
-    code.resize(TAIL_STORES.max(code.len()), NOP);
+    let code = a.finalize().expect("no labels");
+    debug_assert_eq!(code.len(), LINK_TAIL, "the tail that it replaces");
     code
 }
-
-/// Bytes of the two stores in a direct exit's cold tail; its jump follows them.
-const TAIL_STORES: usize = 22;
-const NOP: u8 = 0x90;
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {
     dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);

@@ -4,7 +4,9 @@
 use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
 use crate::context::ExecContext;
 use crate::listing::listing;
-use crate::{MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions, X87};
+use crate::{
+    GoesOn, MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions, X87,
+};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::Features;
 use std::mem::offset_of;
@@ -361,7 +363,14 @@ fn block(rng: &mut Rng) -> Translation {
     };
     let eip = 0x40_0000 | rng.next() as u32 & 0xfff;
     let page_left = (0x1000 - (eip & 0xfff)).min(bytes.len() as u32);
-    let source = Source { eip, linear: eip, bytes: &bytes, page_left, max_instrs: 16 };
+    let source = Source {
+        eip,
+        linear: eip,
+        bytes: &bytes,
+        page_left,
+        max_instrs: 16,
+        goes_on: GoesOn(Some(&|taken, _| taken & 1 == 0)),
+    };
     let target = Target { base: BASE, stubs: STUBS };
     crate::translate(&source, mode, options, Features::all(), &target, 0)
 }
