@@ -10,7 +10,9 @@
 
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
 use std::ffi::c_void;
 
 /// Pages in a window.
@@ -95,6 +97,14 @@ impl HostWindow {
         let (at, len) = self.range(page, pages)?;
         // SAFETY: the range lies in this window; taking rights away breaks no reference.
         unsafe { mprotect(at, len, MprotectFlags::READ) }
+    }
+
+    /// Takes the window's pages out of the process's resident set. Its mappings stay, and the host finds the pages again
+    /// at the next access, which takes no signal.
+    pub fn release(&self) {
+        // SAFETY: the range is this window, in which there is nothing but shared mappings of a file and reserved space:
+        // the advice takes entries of the host's page tables, and no contents.
+        let _ = unsafe { madvise(self.base as *mut c_void, WINDOW_BYTES, Advice::LinuxDontNeed) };
     }
 
     /// Takes all rights to the whole window away.

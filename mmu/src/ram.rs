@@ -10,8 +10,8 @@
 //! - Every access by offset is checked against the mapping's length; nothing that a guest computes
 //!   reaches other host memory through here.
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -138,6 +138,20 @@ impl GuestMemory {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Bytes that the guest, a device or a loader has touched.
+    #[must_use]
+    pub fn touched(&self) -> u64 {
+        fstat(&self.file).map_or(0, |data| data.st_blocks.max(0) as u64 * 512)
+    }
+
+    /// Takes the pages out of the process's resident set as far as this mapping keeps them there; their contents stay,
+    /// and the next access finds them again.
+    pub fn release(&self) {
+        // SAFETY: the mapping is a shared one of a file: the advice takes nothing from it but entries of the host's page
+        // tables, and its bytes are in the file as before.
+        let _ = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 
     /// What stands behind physical address `pa`; the answer holds for its whole 4 KiB page.

@@ -337,6 +337,14 @@ impl Windows {
         freed
     }
 
+    /// Takes guest memory out of the process's resident set as far as windows keep it there: of all windows, or of all but
+    /// the running one. They still map what they did.
+    pub fn release(&self, running: bool) {
+        let chosen = |k: usize| running || k != self.current;
+        let mapped = self.slots.iter().enumerate().filter(|(k, w)| chosen(*k) && w.mappings > 1);
+        mapped.for_each(|(_, w)| w.host.release());
+    }
+
     /// Takes the right to write to physical page `frame` away from every window: translated code
     /// was made from it. (Pages around it in a large page may lose it too; they get it back when
     /// they are written.)

@@ -230,6 +230,18 @@ impl Mode {
         Some(mode)
     }
 
+    /// For flat 32-bit supervisor code: the mode that says nothing of GS, so that each access through it is the
+    /// interpreter's. Any other mode as it is.
+    #[must_use]
+    pub fn without_gs(self) -> Mode {
+        let own = Mode::REAL | Mode::V86 | Mode::CODE16 | Mode::CS_LIMITED;
+        if !self.contains(Mode::CPL0) || self.intersects(own) {
+            return self;
+        }
+        let known = Mode::GS_BASED | Mode::GS_64K | Mode::GS_LIMITED | Mode::GS_READ;
+        (self - known) | Mode::GS_OTHER
+    }
+
     /// The class of segment register `reg` (one of iced's ES to GS).
     #[must_use]
     pub fn class(self, reg: Register) -> SegmentClass {
@@ -302,6 +314,24 @@ mod tests {
     fn flat_supervisor_code_has_a_plain_mode() {
         let mode = Mode::of(&flat()).unwrap();
         assert_eq!(mode, Mode::CPL0 | Mode::IOPL_OK | Mode::SSE_OFF);
+    }
+
+    #[test]
+    fn supervisor_code_can_do_without_gs_and_no_other() {
+        let mut s = flat();
+        let plain = Mode::of(&s).unwrap();
+        s.seg[SegReg::Gs as usize].base = 0x1000;
+        let based = Mode::of(&s).unwrap();
+        assert_ne!(plain, based);
+        assert_eq!(plain.without_gs(), based.without_gs());
+        assert_eq!(plain.without_gs().class(Register::GS), SegmentClass::Other);
+        s.cpl = 3;
+        let user = Mode::of(&s).unwrap();
+        assert_eq!(user.without_gs(), user);
+        s.cpl = 0;
+        s.cr0 = 0;
+        let real = Mode::of(&s).unwrap();
+        assert_eq!(real.without_gs(), real);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use crate::checks::Guard;
 use crate::config::{MonitorConfig, MonitorError};
 use crate::env::PagingEvent;
+use crate::gs::GsUse;
 use crate::heat::Heat;
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, HotCallout, Profile, Row};
@@ -52,6 +53,8 @@ pub(crate) struct Bt {
     pub(crate) reloads: Reloads,
     /// Whose window base and table are loaded in the context, and others that are known.
     pub(crate) selections: Selections,
+    /// Whether supervisor code uses the guest's GS.
+    pub(crate) gs_use: GsUse,
     /// GS base as last set on this thread.
     gs_base: u64,
     /// A direct exit that wants to be linked to the next block.
@@ -110,6 +113,7 @@ impl Bt {
             refill: None,
             reloads: Reloads::default(),
             selections: Selections::default(),
+            gs_use: GsUse::default(),
             gs_base: 0,
             pending_link: None,
             code_writes: HashMap::new(),
@@ -254,8 +258,7 @@ impl Monitor {
                 self.run_block(pc)?;
                 continue;
             }
-            let mode = if self.context.cpu.shadow_irq { None } else { Mode::of(&self.context.cpu) };
-            let Some(mode) = mode else {
+            let Some(mode) = self.mode() else {
                 self.interpret(1);
                 continue;
             };
@@ -466,6 +469,7 @@ impl Monitor {
     pub(crate) fn callout(&mut self) {
         let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
         let before = self.env.io.ledger.switch(row);
+        self.sample_gs();
         let eip = self.context.cpu.eip;
         let outcome = self.step();
         self.note_callout(eip, outcome);

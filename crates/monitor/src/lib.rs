@@ -14,6 +14,8 @@ mod clock;
 mod config;
 mod env;
 mod faults;
+mod footprint;
+mod gs;
 mod heat;
 mod inbox;
 pub mod jitdump;

@@ -52,9 +52,7 @@ impl Monitor {
     pub(crate) fn lockstep_slice(&mut self) -> Result<(), MonitorError> {
         while !self.must_service() {
             self.sync_paging();
-            let shadow = self.context.cpu.shadow_irq;
-            let mode = if shadow { None } else { Mode::of(&self.context.cpu) };
-            let Some(mode) = mode else {
+            let Some(mode) = self.mode() else {
                 self.step();
                 continue;
             };

@@ -5,6 +5,7 @@ use crate::bt::Bt;
 use crate::clock::Clock;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
 use crate::env::{Env, Io};
+use crate::footprint::Footprint;
 use crate::inbox::{Inbox, Kicker};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
@@ -46,6 +47,7 @@ pub struct Monitor {
     deadline: Option<u64>,
     /// COM1 had no room for the last input.
     serial_full: bool,
+    pub(crate) footprint: Footprint,
 }
 
 impl Monitor {
@@ -94,6 +96,7 @@ impl Monitor {
             last_eip: (0, 0),
             deadline: None,
             serial_full: false,
+            footprint: Footprint::default(),
         })
     }
 
@@ -210,6 +213,7 @@ impl Monitor {
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
         self.tell_progress();
+        self.mind_footprint();
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }

@@ -1,7 +1,8 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
 use crate::{MapEntry, Mode, StringSite};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::hash::BuildHasher;
 
 /// Number of a block since the last flush.
 pub type BlockId = u32;
@@ -94,7 +95,9 @@ pub struct Registry {
     pub blocks: Vec<Block>,
     /// By site number.
     pub sites: Vec<Site>,
-    by_key: HashMap<BlockKey, BlockId>,
+    /// By the hash of its key, which is in the block.
+    by_key: HashTable<BlockId>,
+    hasher: DefaultHashBuilder,
     /// Blocks with bytes in a page frame.
     by_frame: HashMap<u64, Vec<BlockId>>,
 }
@@ -103,18 +106,32 @@ impl Registry {
     /// The valid block of `key`.
     #[must_use]
     pub fn find(&self, key: &BlockKey) -> Option<BlockId> {
-        self.by_key.get(key).copied()
+        let hash = self.hasher.hash_one(key);
+        self.by_key.find(hash, |id| self.blocks[*id as usize].key == *key).copied()
     }
 
     /// Adds a block; its `host_off` is beyond all others.
     pub fn add(&mut self, block: Block) -> BlockId {
         let id = self.blocks.len() as BlockId;
-        self.by_key.insert(block.key, id);
         for frame in block.frames() {
             self.by_frame.entry(frame).or_default().push(id);
         }
+        let key = block.key;
+        self.unname(&key, |_| true);
         self.blocks.push(block);
+        let (blocks, hasher) = (&self.blocks, &self.hasher);
+        let hash_of = |id: &BlockId| hasher.hash_one(blocks[*id as usize].key);
+        self.by_key.insert_unique(hasher.hash_one(key), id, hash_of);
         id
+    }
+
+    /// Takes the block that is found by `key`, if it is one that `wanted` picks, out of the index.
+    fn unname(&mut self, key: &BlockKey, wanted: impl Fn(BlockId) -> bool) {
+        let blocks = &self.blocks;
+        let same = |id: &BlockId| blocks[*id as usize].key == *key && wanted(*id);
+        if let Ok(entry) = self.by_key.find_entry(self.hasher.hash_one(key), same) {
+            entry.remove();
+        }
     }
 
     /// The block whose host code holds cache offset `off`.
@@ -152,9 +169,7 @@ impl Registry {
         let block = &mut self.blocks[id as usize];
         block.valid = false;
         let key = block.key;
-        if self.by_key.get(&key) == Some(&id) {
-            self.by_key.remove(&key);
-        }
+        self.unname(&key, |found| found == id);
         for frame in self.blocks[id as usize].frames().filter(|f| *f != done) {
             if let Some(list) = self.by_frame.get_mut(&frame) {
                 list.retain(|other| *other != id);

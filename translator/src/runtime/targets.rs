@@ -4,7 +4,8 @@
 //!
 //! An entry is the offset of a block in the translation cache; 0 is the miss stub, which is also
 //! what an untouched page reads as. A table is 16 GiB of *address space* and costs memory only for
-//! the pages that hold entries: 16 KiB for each guest code page that is a branch target.
+//! the pages that hold entries: a host page of 4 KiB for each KiB of guest code with a branch target.
+//! [`Targets::trim`] keeps the sum of that within bounds.
 //!
 //! An EIP means something only together with CS's base, so a table belongs to one base, too.
 //!
@@ -20,7 +21,11 @@ use std::ffi::c_void;
 use crate::Mode;
 
 const TABLE_BYTES: usize = 4 << 32;
-const PAGE_SLOTS: usize = 4096;
+/// Entries in a host page, a leaf of a table.
+const LEAF_SLOTS: u32 = 1024;
+const LEAF_BYTES: usize = 4 * LEAF_SLOTS as usize;
+/// Entries of a guest page.
+const PAGE_SLOTS: u32 = 4096;
 /// The longest instruction but for one byte: how far before a page a block may start that reaches
 /// into it.
 const REACH: u32 = 15;
@@ -42,8 +47,10 @@ struct Table {
     base: *mut u32,
     /// Linear address of slot 0.
     cs_base: u32,
-    /// Guest pages that may hold entries.
-    touched: HashSet<u32>,
+    /// Leaves that may hold entries.
+    live: HashSet<u32>,
+    /// Leaves that cost memory still, but hold none any more.
+    stale: HashSet<u32>,
     used: u64,
 }
 
@@ -63,7 +70,13 @@ impl Table {
         let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxNoHugepage) };
         // SAFETY: as above. A core dump has no use for it.
         let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxDontDump) };
-        Ok(Self { base: base.cast(), cs_base, touched: HashSet::new(), used: 0 })
+        Ok(Self {
+            base: base.cast(),
+            cs_base,
+            live: HashSet::new(),
+            stale: HashSet::new(),
+            used: 0,
+        })
     }
 
     fn get(&self, eip: u32) -> u32 {
@@ -72,7 +85,10 @@ impl Table {
     }
 
     fn set(&mut self, eip: u32, offset: u32) {
-        self.touched.insert(eip >> 12);
+        let leaf = eip / LEAF_SLOTS;
+        if self.live.insert(leaf) {
+            self.stale.remove(&leaf);
+        }
         // SAFETY: the mapping has a slot for each of the 2^32 values of `eip`.
         unsafe { self.base.add(eip as usize).write(offset) }
     }
@@ -81,12 +97,15 @@ impl Table {
     fn clear_slots(&mut self, first: u32, len: u32) {
         let (mut at, mut left) = (first, len);
         while left > 0 {
-            let here = (PAGE_SLOTS as u32 - at % PAGE_SLOTS as u32).min(left);
-            let whole = here as usize == PAGE_SLOTS;
-            let page = at >> 12;
-            if (whole && self.touched.remove(&page)) || (!whole && self.touched.contains(&page)) {
-                // SAFETY: `at` is a slot and `here` slots are left of its page.
+            let here = (LEAF_SLOTS - at % LEAF_SLOTS).min(left);
+            let leaf = at / LEAF_SLOTS;
+            if self.live.contains(&leaf) {
+                // SAFETY: `at` is a slot and `here` slots are left of its leaf.
                 unsafe { self.base.add(at as usize).write_bytes(0, here as usize) };
+                if here == LEAF_SLOTS {
+                    self.live.remove(&leaf);
+                    self.stale.insert(leaf);
+                }
             }
             at = at.wrapping_add(here);
             left -= here;
@@ -97,37 +116,54 @@ impl Table {
     /// of the page before and may reach into it.
     fn clear_page(&mut self, page: u32) {
         let first = (page << 12).wrapping_sub(self.cs_base).wrapping_sub(REACH);
-        self.clear_slots(first, PAGE_SLOTS as u32 + REACH);
+        self.clear_slots(first, PAGE_SLOTS + REACH);
     }
 
     fn clear_range(&mut self, first: u32, pages: u32) {
-        if (pages as usize) < self.touched.len().max(8) {
+        if (pages as usize) < self.live.len().max(8) {
             for k in 0..pages {
                 self.clear_page(first.wrapping_add(k) & 0xf_ffff);
             }
             return;
         }
-        // A page of slots lies in one linear page, or in two where CS's base is not aligned.
+        // A leaf lies in one linear page, or in two where CS's base is not aligned.
         let inside = |linear: u32| (linear >> 12).wrapping_sub(first) & 0xf_ffff < pages;
         let base = self.cs_base;
-        let within = |slot: u32| {
-            let start = base.wrapping_add(slot << 12);
-            inside(start) || inside(start.wrapping_add(0xfff))
+        let within = |leaf: u32| {
+            let start = base.wrapping_add(leaf * LEAF_SLOTS);
+            inside(start) || inside(start.wrapping_add(LEAF_SLOTS - 1))
         };
-        let hit: Vec<u32> = self.touched.iter().copied().filter(|page| within(*page)).collect();
-        for page in hit {
-            self.clear_slots(page << 12, PAGE_SLOTS as u32);
+        let hit: Vec<u32> = self.live.iter().copied().filter(|leaf| within(*leaf)).collect();
+        for leaf in hit {
+            self.clear_slots(leaf * LEAF_SLOTS, LEAF_SLOTS);
         }
         self.clear_page(first);
     }
 
     fn clear_all(&mut self) {
-        if self.touched.is_empty() {
+        if self.leaves() == 0 {
             return;
         }
         // SAFETY: the range is this table's own mapping; DONTNEED makes it read as zeros again.
         let _ = unsafe { madvise(self.base.cast::<c_void>(), TABLE_BYTES, Advice::LinuxDontNeed) };
-        self.touched.clear();
+        self.live.clear();
+        self.stale.clear();
+    }
+
+    /// Leaves that cost memory.
+    fn leaves(&self) -> usize {
+        self.live.len() + self.stale.len()
+    }
+
+    /// Gives the memory of empty leaves back.
+    fn release_stale(&mut self) {
+        for leaf in self.stale.drain() {
+            // SAFETY: the range is a leaf of this table's own mapping, and all zeros already.
+            let _ = unsafe {
+                let at = self.base.add((leaf * LEAF_SLOTS) as usize);
+                madvise(at.cast::<c_void>(), LEAF_BYTES, Advice::LinuxDontNeed)
+            };
+        }
     }
 }
 
@@ -178,7 +214,9 @@ impl Targets {
 
     fn create(&mut self, who: Selection) -> rustix::io::Result<usize> {
         if self.ids.len() >= self.max_tables {
-            self.evict_oldest();
+            if let Some((oldest, _)) = self.oldest() {
+                self.give_up(|who| *who == oldest);
+            }
         }
         let table = match Table::new(who.cs_base) {
             Ok(table) => table,
@@ -198,11 +236,10 @@ impl Targets {
         Ok(at)
     }
 
-    fn evict_oldest(&mut self) {
-        let used = |at: &usize| self.slots[*at].as_ref().map_or(0, |table| table.used);
-        if let Some(oldest) = self.ids.iter().min_by_key(|(_, at)| used(at)).map(|(who, _)| *who) {
-            self.give_up(|who| *who == oldest);
-        }
+    /// The table that was selected longest ago.
+    fn oldest(&self) -> Option<(Selection, usize)> {
+        let used = |at: usize| self.slots[at].as_ref().map_or(0, |table| table.used);
+        self.ids.iter().map(|(who, at)| (*who, *at)).min_by_key(|(_, at)| used(*at))
     }
 
     fn give_up(&mut self, doomed: impl Fn(&Selection) -> bool) {
@@ -261,7 +298,7 @@ impl Targets {
         self.each(
             |who| who.mode == mode,
             |table| {
-                if table.touched.contains(&(eip >> 12)) {
+                if table.live.contains(&(eip / LEAF_SLOTS)) {
                     table.set(eip, 0);
                 }
             },
@@ -283,10 +320,27 @@ impl Targets {
         self.each(|_| true, Table::clear_all);
     }
 
-    /// Guest pages with entries, over all tables: each costs 16 KiB of host memory.
+    /// Bytes of host memory that the tables hold.
     #[must_use]
-    pub fn pages(&self) -> usize {
-        self.slots.iter().flatten().map(|t| t.touched.len()).sum()
+    pub fn held(&self) -> usize {
+        self.slots.iter().flatten().map(|t| t.leaves() * LEAF_BYTES).sum()
+    }
+
+    /// Brings what the tables hold under `limit` bytes, when it is over: empty leaves go first, then
+    /// the tables that were selected longest ago, but never the last one. True when tables went.
+    pub fn trim(&mut self, limit: usize) -> bool {
+        if self.held() <= limit {
+            return false;
+        }
+        self.each(|_| true, Table::release_stale);
+        let mut left = self.held();
+        let given_up = self.given_up;
+        while left > limit && self.ids.len() > 1 {
+            let Some(oldest) = self.oldest() else { break };
+            left -= self.table(TableId(oldest.1)).map_or(0, |t| t.leaves() * LEAF_BYTES);
+            self.give_up(|who| *who == oldest.0);
+        }
+        self.given_up != given_up
     }
 }
 
@@ -331,5 +385,31 @@ mod tests {
         assert_eq!(left, [7, 0, 0, 0, 0, 7, 7]);
         table.clear_range(0, 1 << 19);
         assert_eq!([0x1810, 0xffff].map(|ip| table.get(ip)), [0, 0]);
+    }
+
+    #[test]
+    fn what_the_tables_hold_is_bounded_and_the_running_one_stays() {
+        let who = |n| Selection { window: WindowId(n), mode: Mode::default(), cs_base: 0 };
+        let mut targets = Targets::new(8);
+        let ids: Vec<TableId> = (0..4).map(|n| targets.select(who(n)).unwrap()).collect();
+        for id in &ids {
+            (0..16).for_each(|leaf| targets.set(*id, leaf * LEAF_SLOTS, 7));
+        }
+        assert_eq!(targets.held(), 64 * LEAF_BYTES);
+        assert!(!targets.trim(64 * LEAF_BYTES));
+        // Emptied leaves go first, and nothing else if that is enough.
+        targets.drop_pages(WindowId(0), 1, 3);
+        assert_eq!(targets.held(), 64 * LEAF_BYTES, "zeros cost memory, too");
+        assert!(!targets.trim(60 * LEAF_BYTES));
+        assert!(targets.held() <= 60 * LEAF_BYTES);
+        assert_eq!((targets.get(ids[0], 0), targets.get(ids[0], 4 * LEAF_SLOTS)), (7, 0));
+        targets.set(ids[0], 4 * LEAF_SLOTS, 8);
+        assert_eq!(targets.get(ids[0], 4 * LEAF_SLOTS), 8);
+        // Then whole tables, the last selected one last.
+        targets.select(who(1)).unwrap();
+        assert!(targets.trim(20 * LEAF_BYTES));
+        assert_eq!([0, 1, 2, 3].map(|k| targets.get(ids[k], 0)), [0, 7, 0, 0]);
+        assert!(!targets.trim(0), "one always stays");
+        assert_eq!(targets.get(ids[1], 0), 7);
     }
 }

@@ -6,6 +6,7 @@
 //! type and does not tell a truncated file from a short one, so placing the parts is done here.
 
 use super::LoadError;
+use super::payload::Payload;
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, MemoryRange};
 use linux_loader::loader::bootparam::{
     CAN_USE_HEAP, LOADED_HIGH, XLF_KERNEL_64, boot_e820_entry, boot_params, setup_header,
@@ -90,7 +91,7 @@ pub enum LinuxError {
 pub struct LinuxImage {
     header: setup_header,
     kernel: Vec<u8>,
-    initrd: Option<(u32, Vec<u8>)>,
+    initrd: Option<(u32, Payload)>,
     cmdline: Vec<u8>,
     ram: u64,
 }
@@ -156,7 +157,7 @@ impl LinuxImage {
     /// When the file is no bootable bzImage, or memory is too small.
     pub fn new(
         file: Vec<u8>,
-        initrd: Option<Vec<u8>>,
+        initrd: Option<Payload>,
         cmdline: &str,
         ram: u64,
     ) -> Result<Self, LinuxError> {
@@ -170,7 +171,7 @@ impl LinuxImage {
         if end > ram {
             return Err(LinuxError::Memory { needed: end, ram });
         }
-        let initrd = initrd.map(|bytes| place_initrd(&header, bytes, end, ram)).transpose()?;
+        let initrd = initrd.map(|payload| place_initrd(&header, payload, end, ram)).transpose()?;
         let mut text = cmdline.as_bytes().to_vec();
         text.push(0);
         Ok(Self { header, kernel, initrd, cmdline: text, ram })
@@ -183,10 +184,10 @@ impl LinuxImage {
         header.heap_end_ptr = 0xfe00;
         header.cmd_line_ptr = CMDLINE;
         header.code32_start = HIGH_MEMORY;
-        if let Some((address, bytes)) = &self.initrd {
+        if let Some((address, payload)) = &self.initrd {
             header.ramdisk_image = *address;
             // Checked against memory, which is smaller than 4 GiB.
-            header.ramdisk_size = bytes.len() as u32;
+            header.ramdisk_size = payload.len() as u32;
         }
         let mut params = boot_params { hdr: header, ..boot_params::default() };
         params.acpi_rsdp_addr = u64::from(rsdp);
@@ -210,8 +211,8 @@ impl LinuxImage {
     ) -> Result<(), LoadError> {
         let rsdp = firmware::install_acpi(memory)?;
         memory.load(u64::from(HIGH_MEMORY), &self.kernel)?;
-        if let Some((address, bytes)) = &self.initrd {
-            memory.load(u64::from(*address), bytes)?;
+        if let Some((address, payload)) = &self.initrd {
+            payload.install(memory, u64::from(*address))?;
         }
         memory.load(u64::from(CMDLINE), &self.cmdline)?;
         memory.load(u64::from(ZERO_PAGE), self.zero_page(rsdp).as_slice())?;
@@ -229,16 +230,16 @@ fn e820(range: &MemoryRange) -> boot_e820_entry {
 /// As high as the kernel can reach and memory goes, above the kernel itself.
 fn place_initrd(
     header: &setup_header,
-    bytes: Vec<u8>,
+    payload: Payload,
     kernel_end: u64,
     ram: u64,
-) -> Result<(u32, Vec<u8>), LinuxError> {
-    let size = bytes.len() as u64;
+) -> Result<(u32, Payload), LinuxError> {
+    let size = payload.len();
     let top = ram.min(u64::from(header.initrd_addr_max) + 1);
     let address = top.checked_sub(size).map(|a| a & !(PAGE - 1)).filter(|a| *a >= kernel_end);
     let address = address.and_then(|a| u32::try_from(a).ok());
     match address {
-        Some(address) => Ok((address, bytes)),
+        Some(address) => Ok((address, payload)),
         None => Err(LinuxError::InitrdRoom { size, ram }),
     }
 }

@@ -38,7 +38,7 @@ fn refused(file: Vec<u8>) -> LinuxError {
 
 #[test]
 fn a_kernel_is_entered_as_the_protocol_says() {
-    let initrd = vec![0xa5; 5000];
+    let initrd = Payload::Bytes(vec![0xa5; 5000]);
     let image = LinuxImage::new(kernel(|_| ()), Some(initrd), "console=ttyS0", RAM).unwrap();
     let mut memory = GuestMemory::new(RAM).unwrap();
     let mut cpu = CpuState::reset(0);
@@ -104,7 +104,7 @@ fn memory_and_command_line_limits_are_the_kernels_own() {
     let line = "x".repeat(2048);
     let long = LinuxImage::new(kernel(|_| ()), None, &line, RAM).unwrap_err();
     assert_eq!(long, LinuxError::CommandLine { length: 2048, limit: 2047 });
-    let initrd = vec![0; 33 << 20];
+    let initrd = Payload::Bytes(vec![0; 33 << 20]);
     let no_room = LinuxImage::new(kernel(|_| ()), Some(initrd), "", RAM).unwrap_err();
     assert_eq!(no_room, LinuxError::InitrdRoom { size: 33 << 20, ram: RAM });
 }
@@ -112,7 +112,7 @@ fn memory_and_command_line_limits_are_the_kernels_own() {
 #[test]
 fn an_initrd_stays_below_the_kernels_limit() {
     let file = kernel(|h| h.initrd_addr_max = 0x2ff_ffff);
-    let image = LinuxImage::new(file, Some(vec![1; 4096]), "", RAM).unwrap();
+    let image = LinuxImage::new(file, Some(Payload::Bytes(vec![1; 4096])), "", RAM).unwrap();
     assert_eq!(image.initrd.unwrap().0, 0x2ff_f000);
 }
 
@@ -127,7 +127,7 @@ fn no_header_value_can_upset_the_loader() {
             h.cmdline_size = u32::from_ne_bytes([fill; 4]);
             h.setup_sects = 1;
         });
-        if let Ok(image) = LinuxImage::new(file, Some(vec![1; 100]), "", RAM) {
+        if let Ok(image) = LinuxImage::new(file, Some(Payload::Bytes(vec![1; 100])), "", RAM) {
             assert!(u64::from(image.initrd.unwrap().0) + 100 <= RAM);
         }
     }

@@ -7,12 +7,14 @@ pub mod bootsector;
 mod elf;
 pub mod linux;
 pub mod multiboot;
+mod payload;
 pub mod rom;
 
 use crate::bios::DiskError;
 use bootsector::BootSector;
 use linux::{LinuxError, LinuxImage};
 use multiboot::{MultibootError, MultibootImage};
+use payload::Payload;
 use ringer_cpu::CpuState;
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::BiosHook;
@@ -166,7 +168,7 @@ impl Image {
         match source {
             BootSource::Linux { kernel, initrd, cmdline } => {
                 let bytes = read_file(kernel, ram)?;
-                let initrd = initrd.as_deref().map(|path| read_file(path, ram)).transpose()?;
+                let initrd = initrd.as_deref().map(|path| Payload::open(path, ram)).transpose()?;
                 let image = LinuxImage::new(bytes, initrd, cmdline, ram);
                 image
                     .map(Self::Linux)
