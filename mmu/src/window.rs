@@ -16,6 +16,9 @@ use crate::windows::{DropSink, Key, WindowId, WindowStats};
 use hashbrown::HashMap;
 use rustix::io::Errno;
 
+/// A guest that flushes page after page will go on: the second in a row takes the rest of this many along.
+const IN_A_ROW: u32 = 16;
+
 /// A window with its books.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -37,6 +40,8 @@ pub(crate) struct Window {
     tables: HashMap<u32, Table>,
     /// Code was entered for a page whose tables cannot be copied: nothing outlives a flush.
     unverifiable: bool,
+    /// The page after the last one that INVLPG took away.
+    next_flushed: u32,
 }
 
 impl Window {
@@ -53,6 +58,7 @@ impl Window {
             roots: [None, None, None, None],
             tables: HashMap::new(),
             unverifiable: false,
+            next_flushed: 0,
         })
     }
 
@@ -284,8 +290,20 @@ impl Window {
         }
         if let Some(table) = self.tables.get_mut(&chunk) {
             let change = table.sync(&mmu.memory, self.key.format.pte_offset(lin), wide);
-            self.apply(change, lin >> 12, 1, sink, stats);
+            let pages = if change == Change::Drop { self.flushed(lin >> 12) } else { 1 };
+            self.apply(change, lin >> 12, pages, sink, stats);
         }
+    }
+
+    /// How many pages to take away for an INVLPG of `page`. What is taken without need is mapped again when it is
+    /// touched; but a guest that unmaps a range would have cost a host call for each page.
+    fn flushed(&mut self, page: u32) -> u32 {
+        let in_a_row = self.next_flushed == page;
+        let mapped = self.records.get(page).mapped();
+        if mapped || in_a_row {
+            self.next_flushed = page + 1;
+        }
+        if mapped && in_a_row { IN_A_ROW - page % IN_A_ROW } else { 1 }
     }
 
     /// Makes the window true after a flush: what the guest changed in its tables since they were

@@ -209,6 +209,31 @@ fn invlpg_drops_one_page_in_both_windows_of_the_address_space() {
 }
 
 #[test]
+fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
+    let mut rig = Rig::new(guest());
+    let pages = 0x10..0x20u32;
+    for page in pages.clone() {
+        map(&mut rig.mmu, page << 12, 0x5000 + (page << 12), ALL);
+    }
+    rig.read(0x1_0000).unwrap();
+    assert!(pages.clone().all(|page| rig.direct(page << 12).is_some()));
+    let flush = |rig: &mut Rig, page: u32| {
+        put32(&mut rig.mmu, pte_at(DIR, page << 12), 0);
+        rig.mmu.invlpg(page << 12);
+        rig.windows.on_invlpg(&mut rig.mmu, page << 12, &mut rig.sink);
+    };
+    flush(&mut rig, 0x14);
+    assert_eq!(rig.windows.stats().pages_dropped, 1, "one alone says nothing");
+    flush(&mut rig, 0x15);
+    assert_eq!(rig.windows.stats().pages_dropped, 12);
+    assert!((0x14..0x20).all(|page: u32| rig.direct(page << 12).is_none()));
+    // What went without need comes back.
+    assert_eq!(rig.read(0x1_7000), Ok(0));
+    flush(&mut rig, 0x17);
+    assert_eq!(rig.read(0x1_7000), Err(Reason::TrueFault));
+}
+
+#[test]
 fn windows_outlive_cr3_loads() {
     let other = 0x20_0000;
     let mut rig = Rig::new(guest());
