@@ -75,16 +75,16 @@ fn source(random: &mut Random, functions: u64) -> String {
 pub fn write(folder: &Path) -> std::io::Result<()> {
     let mut random = Random(0x0072_696e_6765_7221);
     std::fs::create_dir_all(folder)?;
-    let big: Vec<u8> = (0..2_000_000).flat_map(|_| random.next().to_le_bytes()).collect();
+    let big: Vec<u8> = (0..6_000_000).flat_map(|_| random.next().to_le_bytes()).collect();
     std::fs::write(folder.join("big"), big)?;
-    let text = text(&mut random, 1_500_000);
+    let text = text(&mut random, 9_000_000);
     std::fs::write(folder.join("text"), &text)?;
     let mut lines = String::new();
-    for n in 0..120_000 {
+    for n in 0..900_000 {
         let _ = writeln!(lines, "{:x} {n}", random.next());
     }
     std::fs::write(folder.join("lines"), lines)?;
-    std::fs::write(folder.join("source.c"), source(&mut random, 6000))
+    std::fs::write(folder.join("source.c"), source(&mut random, 36_000))
 }
 
 #[cfg(test)]

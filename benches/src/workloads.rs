@@ -43,14 +43,14 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 const SQL: &str = "create table t(a int,b int,c text);with recursive r(i) as (select 1 union all select i+1 from r \
-    where i<200000) insert into t select i,(i*7919)%10007,'x'||i from r;create index x on t(b);select count(*),sum(a),\
+    where i<400000) insert into t select i,(i*7919)%10007,'x'||i from r;create index x on t(b);select count(*),sum(a),\
     max(c) from t where b between 100 and 5000;select b,count(*) from t group by b order by 2 desc,1 limit 5;";
 const PERL: &str = "my %h;open F,$ARGV[0];while(<F>){$h{$_}++ for split}my $s=0;$s+=$h{$_} for sort keys %h;\
-    for(1..1500000){$s=($s*31+$_)%65521}print $s";
-const LUA: &str = "local function f(n) if n<2 then return n end return f(n-1)+f(n-2) end print(f(28)) local t={} \
-    for i=1,300000 do t[i]=(i*7919)%1000003 end table.sort(t) print(t[1000]) local s=0.0 for i=1,1000000 do \
+    for(1..6000000){$s=($s*31+$_)%65521}print $s";
+const LUA: &str = "local function f(n) if n<2 then return n end return f(n-1)+f(n-2) end print(f(30)) local t={} \
+    for i=1,500000 do t[i]=(i*7919)%1000003 end table.sort(t) print(t[1000]) local s=0.0 for i=1,2000000 do \
     s=s+math.sin(i)*0.5 end print(string.format('%.6f',s))";
-const GAWK: &str = "{for(i=1;i<=NF;i++)n[$i]++;s+=length($0)}END{for(k in n)t+=n[k];print t,s;for(i=0;i<1500000;i++)x=(x*31+i)%65521;print x}";
+const GAWK: &str = "{for(i=1;i<=NF;i++)n[$i]++;s+=length($0)}END{for(k in n)t+=n[k];print t,s;for(i=0;i<6000000;i++)x=(x*31+i)%65521;print x}";
 const SHELL: &str = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); case $i in *7) j=$((j+i));; esac; done; echo $j; \
     for k in 1 2 3 4 5 6 7 8 9 10; do echo $k | bin/busybox sed s/^/x/; done";
 
@@ -76,8 +76,16 @@ const fn busybox(name: &'static str, arguments: &'static [&'static str]) -> Work
 
 /// All workloads, in the order of the table.
 pub const WORKLOADS: &[Workload] = &[
-    program("openssl-sha256", "openssl", &["dgst", "-sha256", "data/big", "data/big", "data/big"]),
-    program("openssl-md5", "openssl", &["dgst", "-md5", "data/big", "data/big", "data/big"]),
+    program(
+        "openssl-sha256",
+        "openssl",
+        &["dgst", "-sha256", "data/big", "data/big", "data/big", "data/big", "data/big"],
+    ),
+    program(
+        "openssl-md5",
+        "openssl",
+        &["dgst", "-md5", "data/big", "data/big", "data/big", "data/big", "data/big", "data/big"],
+    ),
     program(
         "openssl-aes",
         "openssl",
