@@ -7,7 +7,7 @@ use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Translator, TranslatorOptions,
+    GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions,
 };
 use std::hint::black_box;
 
@@ -72,6 +72,7 @@ fn translate(c: &mut Criterion) {
         page_left: bytes.len() as u32,
         max_instrs: LOOP as u32,
         goes_on: GoesOn::NEVER,
+        thunks: Thunks::NONE,
     };
     let mut group = c.benchmark_group("translator");
     group.throughput(Throughput::Elements(LOOP));

@@ -19,6 +19,7 @@ mod options;
 #[cfg(feature = "planted-fault")]
 mod planted;
 pub mod runtime;
+mod thunk;
 mod translate;
 pub mod verify;
 
@@ -27,6 +28,7 @@ pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};
+pub use thunk::{Guard, LEN as THUNK_LEN, Thunk, Thunks};
 pub use translate::{
     ClassCounts, DirectExit, GoesOn, MapEntry, Source, StringSite, StubAddresses, Target,
     Terminator, Translation, Translator, X87, translate,

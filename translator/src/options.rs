@@ -35,6 +35,8 @@ bitflags! {
         const FOLD_ESP = 1 << 11;
         /// A block goes on behind a conditional branch where its source says so.
         const SUPERBLOCK = 1 << 14;
+        /// A CALL of a known thunk does the thunk's work and the block goes on.
+        const INLINE_THUNKS = 1 << 15;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
         const SHORT_ADDRESS = 1 << 10;
 
@@ -54,7 +56,7 @@ bitflags! {
             | Self::INLINE_SEGREAD.bits() | Self::INLINE_XCHG.bits() | Self::INLINE_BASED.bits()
             | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
             | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits()
-            | Self::SUPERBLOCK.bits();
+            | Self::SUPERBLOCK.bits() | Self::INLINE_THUNKS.bits();
     }
 }
 

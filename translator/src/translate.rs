@@ -16,6 +16,7 @@
 
 use crate::classify::{Rewrite, Table, Treatment, Unit};
 use crate::emit::{Emitter, Refused};
+use crate::thunk::{Guard, Thunks};
 use crate::{Mode, TranslatorOptions};
 use iced_x86::{
     Code, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register,
@@ -38,6 +39,8 @@ pub struct Source<'a> {
     pub max_instrs: u32,
     /// Whether the block goes on behind a conditional branch.
     pub goes_on: GoesOn<'a>,
+    /// Thunks whose work a CALL can do.
+    pub thunks: Thunks<'a>,
 }
 
 /// Whether a block goes on behind a conditional branch, asked with the branch's target and the EIP
@@ -103,6 +106,8 @@ pub struct Translation {
     pub exits: Vec<DirectExit>,
     /// String instructions that hide guest registers while they run.
     pub strings: Vec<StringSite>,
+    /// Thunks that it takes for granted while the target table names them.
+    pub guards: Vec<Guard>,
     /// How the block ends.
     pub terminator: Terminator,
     /// What its instructions were.
@@ -255,12 +260,13 @@ struct Snapshot {
 
 /// A block in the making.
 pub(crate) struct Draft {
-    instrs: u32,
+    pub(crate) instrs: u32,
     guest_len: u32,
-    classes: ClassCounts,
+    pub(crate) classes: ClassCounts,
     map: Vec<MapEntry>,
     crosses_page: bool,
-    side_exits: u32,
+    pub(crate) side_exits: u32,
+    pub(crate) guards: Vec<Guard>,
 }
 
 impl Draft {
@@ -272,7 +278,7 @@ impl Draft {
         }
     }
 
-    fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
+    pub(crate) fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
         self.map.push(MapEntry {
             host_off: host_off as u32,
             eip,
@@ -332,6 +338,7 @@ impl Translator {
             map: Vec::with_capacity(16),
             crosses_page: false,
             side_exits: 0,
+            guards: Vec::new(),
         };
         let terminator = self.body(src, &mut draft);
         let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len, &draft.map);
@@ -345,6 +352,7 @@ impl Translator {
             map: draft.map,
             exits,
             strings: self.emitter.strings(),
+            guards: draft.guards,
             terminator,
             classes: draft.classes,
             crosses_page: draft.crosses_page,
@@ -378,15 +386,8 @@ impl Translator {
             let last = u64::from(self.emitter.mode().last_eip());
             let wraps = u64::from(src.eip) + u64::from(end) > last + 1;
             self.emitter.shadow = shadow.is_some();
-            self.emitter.goes_on = self.emitter.superblocks()
-                && draft.side_exits < MAX_SIDE_EXITS
-                && shadow.is_none()
-                && end < page_left
-                && instruction.flow_control() == FlowControl::ConditionalBranch
-                && instruction.next_ip32() != instruction.near_branch_target() as u32
-                && src
-                    .goes_on
-                    .ask(instruction.near_branch_target() as u32, instruction.next_ip32());
+            let may = draft.side_exits < MAX_SIDE_EXITS && shadow.is_none() && end < page_left;
+            self.look_ahead(&instruction, src, may);
             let refused = cut || wraps || self.left_out.contains(&eip);
             let step = if refused { Err(Refused) } else { self.one(&instruction, draft) };
             self.emitter.shadow = false;
@@ -426,6 +427,19 @@ impl Translator {
                 (_, Some(s)) => return self.give_up(draft, s),
             }
         }
+    }
+
+    /// Decides whether the block goes on behind branch or CALL `i`; only if it `may`.
+    fn look_ahead(&mut self, i: &Instruction, src: &Source<'_>, may: bool) {
+        let (target, next) = (i.near_branch_target() as u32, i.next_ip32());
+        let emitter = &mut self.emitter;
+        emitter.goes_on = may
+            && emitter.superblocks()
+            && i.flow_control() == FlowControl::ConditionalBranch
+            && next != target
+            && src.goes_on.ask(target, next);
+        let thunk = if may && emitter.inlines_thunks() { src.thunks.called_by(i) } else { None };
+        emitter.thunk = thunk;
     }
 
     /// Emits one instruction. On [`Refused`] nothing is left of it.
@@ -472,6 +486,7 @@ impl Translator {
                     Treatment::Innocuous => draft.classes.innocuous += 1,
                     _ => draft.classes.rewritten += 1,
                 }
+                draft.thunk(i, &mut self.emitter);
             }
             Err(Refused) => {
                 self.emitter.truncate(start);

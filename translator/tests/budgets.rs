@@ -13,8 +13,8 @@ use iced_x86::{
 use ringer_cpu::Features;
 use ringer_translator::classify::{Treatment, treatment};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Terminator, Translation, TranslatorOptions,
-    translate,
+    GoesOn, Mode, Source, StubAddresses, Target, Terminator, Thunks, Translation,
+    TranslatorOptions, translate,
 };
 use std::fmt::Write;
 
@@ -182,6 +182,7 @@ fn translated(guest: &[u8]) -> Translation {
         page_left: guest.len() as u32,
         max_instrs: 64,
         goes_on: GoesOn::NEVER,
+        thunks: Thunks::NONE,
     };
     let mode = Mode::CPL0 | Mode::IOPL_OK | Mode::FS_BASED | Mode::GS_BASED;
     let target = Target { base: BASE, stubs };

@@ -5,7 +5,7 @@ use ringer_cpu::{CpuState, Eflags, Features, Segment};
 use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
-use ringer_translator::{GoesOn, Mode, Source, Target, Translator, TranslatorOptions};
+use ringer_translator::{GoesOn, Mode, Source, Target, Thunks, Translator, TranslatorOptions};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -106,6 +106,7 @@ impl Guest {
             page_left: bytes.len() as u32,
             max_instrs: 64,
             goes_on: GoesOn::NEVER,
+            thunks: Thunks::NONE,
         };
         let (base, first_site) = self.cache.next_place(4096).expect("room");
         let target = Target { base, stubs: self.cache.stub_addresses() };

@@ -13,7 +13,8 @@ use ringer_translator::X87;
 use ringer_translator::listing::listing_with;
 use ringer_translator::verify::{Subject, Verifier};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, TranslatorOptions, disasm_guest, translate,
+    GoesOn, Mode, Source, StubAddresses, Target, Thunk, Thunks, TranslatorOptions, disasm_guest,
+    translate,
 };
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ struct Case {
     page_left: Option<u32>,
     max: u32,
     goes_on: bool,
+    /// Every CALL is one of a thunk that loads this register.
+    thunk: Option<u8>,
     guest: Vec<u8>,
 }
 
@@ -70,6 +73,7 @@ fn parse(head: &str) -> Case {
         page_left: None,
         max: 64,
         goes_on: false,
+        thunk: None,
         guest: Vec::new(),
     };
     for line in head.lines().filter(|line| !line.starts_with('#')) {
@@ -90,6 +94,7 @@ fn parse(head: &str) -> Case {
             "page-left" => case.page_left = Some(number(value)),
             "max" => case.max = number(value),
             "goes-on" => case.goes_on = number(value) != 0,
+            "thunk" => case.thunk = Some(number(value) as u8),
             "guest" => {
                 let digits: String = value.split_whitespace().collect();
                 let byte = |k: usize| u8::from_str_radix(&digits[k..k + 2], 16).expect("hex");
@@ -136,6 +141,7 @@ fn render(case: &Case) -> String {
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
         goes_on: if case.goes_on { GoesOn(Some(&|_, _| true)) } else { GoesOn::NEVER },
+        thunks: Thunks(Some(&|_| case.thunk.map(|register| Thunk { register, offset: 0x5000 }))),
     };
     let target = Target { base: BASE, stubs };
     let t = translate(&src, case.mode, case.options, case.features, &target, 7);

@@ -8,7 +8,7 @@ use ringer_cpu::Features;
 use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Translator, TranslatorOptions, listing,
+    GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions, listing,
 };
 
 /// A small generator of pseudo-random numbers (xorshift64*).
@@ -167,6 +167,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
             page_left: 16,
             max_instrs: 1,
             goes_on: GoesOn::NEVER,
+            thunks: Thunks::NONE,
         };
         let target = Target { base: BASE, stubs };
         let t = translator.translate(&src, Mode::CPL0, &target, 0);

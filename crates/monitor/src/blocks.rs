@@ -7,8 +7,11 @@ use crate::config::MonitorError;
 use crate::jitdump;
 use crate::profile::Row;
 use crate::run::Monitor;
+use ringer_mmu::GuestMemory;
+use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
-use ringer_translator::{GoesOn, Source, Target};
+use ringer_translator::runtime::targets::TableId;
+use ringer_translator::{GoesOn, Source, THUNK_LEN, Target, Thunk, Thunks};
 
 /// Host bytes set aside for a block before it is translated.
 const RESERVE: usize = 64 << 10;
@@ -20,6 +23,18 @@ const MIXED_PAGE: u32 = 16;
 /// How far EIP `to` is from EIP `from`.
 fn distance(from: u32, to: u32) -> i64 {
     i64::from(to.wrapping_sub(from) as i32)
+}
+
+/// The thunk at `eip`, if `table` has a block there that is one.
+fn known_thunk(cache: &CodeCache, memory: &GuestMemory, table: TableId, eip: u32) -> Option<Thunk> {
+    let offset = cache.targets.get(table, eip);
+    let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
+    let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
+    let mut bytes = [0; THUNK_LEN as usize];
+    if !whole || !memory.read(block.key.pa, &mut bytes) {
+        return None;
+    }
+    Thunk::register(bytes).map(|register| Thunk { register, offset })
 }
 
 impl Monitor {
@@ -75,15 +90,22 @@ impl Monitor {
             page_left,
             max_instrs: MAX_INSTRS,
             goes_on: GoesOn::NEVER,
+            thunks: Thunks::NONE,
         };
-        let source = Source { goes_on: GoesOn(Some(&goes_on)), ..plain };
+        let table = self.bt.selections.current().map(|selected| selected.table);
+        let memory = self.env.mmu.memory();
+        let thunk = |eip: u32| known_thunk(cache, memory, table?, eip);
+        let thunks = Thunks(Some(&thunk));
+        let source = Source { goes_on: GoesOn(Some(&goes_on)), thunks, ..plain };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let page_end = key.pa + u64::from(page_left);
         self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
         let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
         // The verifier sees a block of the same shape.
         let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
-        let source = Source { goes_on: GoesOn(Some(&followed)), ..plain };
+        let same = |eip: u32| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
+        let thunks = Thunks(Some(&same));
+        let source = Source { goes_on: GoesOn(Some(&followed)), thunks, ..plain };
         if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
             return None;
         }

@@ -259,6 +259,7 @@ mod tests {
             page_left: 4,
             max_instrs: 8,
             goes_on: ringer_translator::GoesOn::NEVER,
+            thunks: ringer_translator::Thunks::NONE,
         };
         let (base, _) = m.bt.cache.next_place(4096).unwrap();
         let target = Target { base, stubs: m.bt.cache.stub_addresses() };

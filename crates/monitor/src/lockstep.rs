@@ -215,10 +215,14 @@ impl Monitor {
         DryRun { state, journal, written, ran, left }
     }
 
-    /// Whether EIP, after `ran` instructions of block `id`, is not that of the next one.
+    /// Whether the host code leaves block `id` after `ran` instructions: EIP is not that of the next
+    /// one, or a thunk that the block takes for granted is there no more.
     fn leaves(&self, id: BlockId, ran: u32) -> bool {
-        let next = self.bt.cache.block(id).map.get(ran as usize);
-        next.is_some_and(|entry| entry.eip != self.context.cpu.eip)
+        let block = self.bt.cache.block(id);
+        let table = self.bt.selections.current().map(|selected| selected.table);
+        let at = |eip| table.map_or(0, |table| self.bt.cache.targets.get(table, eip));
+        block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.eip)
+            || block.guards.iter().any(|g| g.done == ran && at(g.eip) != g.thunk.offset)
     }
 
     /// Runs the string instruction at CS:EIP iteration by iteration until ECX is as given.

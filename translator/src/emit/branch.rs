@@ -3,8 +3,10 @@
 //!
 //! 16-bit operands cut the target to 16 bits. A limit that a target can pass is checked at run time.
 
+use super::exit::Cold;
 use super::stack::stack_size;
 use super::{Emitter, Refused};
+use crate::thunk::Thunk;
 use crate::translate::Step;
 use crate::{Mode, Terminator};
 use dynasmrt::{DynasmApi, dynasm};
@@ -127,9 +129,36 @@ impl Emitter {
         let target = self.target(i)?;
         self.check_known_target(target);
         self.push_value(i.next_ip32(), stack_size(i))?;
+        let plain = stack_size(i) == 4 && self.plain_stack() && !self.mode.contains(Mode::CODE16);
+        if let Some(thunk) = self.thunk.filter(|_| plain) {
+            self.inline_thunk(thunk, target, i.next_ip32());
+            return Ok(Step::Next);
+        }
         self.settle_esp();
         self.jump(target);
         Ok(Step::End(Terminator::Direct { target }))
+    }
+
+    /// Does what `thunk` at `target` does for the CALL whose return address is `next`, if the target
+    /// table says that it is there; no flag changes.
+    fn inline_thunk(&mut self, thunk: Thunk, target: u32, next: u32) {
+        const ECX: u8 = 1;
+        self.inlined = Some((thunk, self.offset()));
+        dynasm!(self.asm ; .arch x64
+            ; mov r8d, target as i32
+            ; mov r9d, [r13 + r8 * 4]
+            ; mov r8d, ecx
+            ; lea ecx, [r9 - thunk.offset as i32]
+        );
+        self.asm.ops.extend_from_slice(&[0xe3, 0]);
+        let short = self.offset();
+        let patch = self.jmp_rel32();
+        self.cold.push(Cold::Thunk { patch, target, esp: self.esp, done: self.done + 1 });
+        self.patch_short(short);
+        if thunk.register != ECX {
+            dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+        }
+        dynasm!(self.asm ; .arch x64 ; mov Rd(thunk.register), next as i32);
     }
 
     /// The target is read before the return address is pushed.

@@ -19,6 +19,9 @@ pub(super) enum Cold {
     Link { patch: usize, site: u32, target: u32 },
     /// The taken side of a conditional branch behind which the block goes on; `done` instructions ran.
     Side { patch: usize, target: u32, done: u32 },
+    /// A CALL of a thunk that may be there no more: guest ECX waits in r8, and guest ESP is `esp` more
+    /// than r12; `done` instructions ran.
+    Thunk { patch: usize, target: u32, esp: u32, done: u32 },
     /// The taken side of a conditional branch out of the page.
     Lookup { patch: usize, target: u32 },
     /// POPF of a value for the interpreter.
@@ -39,6 +42,7 @@ impl Cold {
         match *self {
             Cold::Link { patch, .. }
             | Cold::Side { patch, .. }
+            | Cold::Thunk { patch, .. }
             | Cold::Lookup { patch, .. }
             | Cold::PopFlagsCallout { patch, .. }
             | Cold::Limit { patch, .. }
@@ -200,6 +204,13 @@ impl Emitter {
                 Cold::Side { patch, target, done } => {
                     self.side_tail(patch, target, done, instrs, map)
                 }
+                Cold::Thunk { target, esp, done, .. } => {
+                    dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
+                    self.esp = esp;
+                    self.settle_esp();
+                    self.left_early(done, instrs, map);
+                    self.jump(target);
+                }
                 Cold::Lookup { target, .. } => {
                     dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
                     self.lookup();
@@ -244,22 +255,26 @@ impl Emitter {
         debug_assert_eq!(self.offset(), begin + LINK_TAIL);
     }
 
-    /// What a side exit takes back of what the block's head and its x87 instructions noted, if
-    /// anything; then the exit.
+    /// What a side exit takes back, if anything; then the exit.
     fn side_tail(&mut self, patch: usize, target: u32, done: u32, instrs: u32, map: &[MapEntry]) {
         let begin = self.offset();
-        let ran = &map[..map.len().min(done as usize)];
-        if last_x87(ran) != last_x87(map) {
-            self.x87_before(map, done);
-        }
-        self.uncount(instrs - done);
-        self.give_back(instrs - done);
+        self.left_early(done, instrs, map);
         if begin == self.offset() && self.linkable(target) {
             let site = self.new_site(patch, target);
             self.link_tail(site, target);
         } else {
             self.jump(target);
         }
+    }
+
+    /// Takes back what the block's head and its x87 instructions noted of those behind number `done`.
+    fn left_early(&mut self, done: u32, instrs: u32, map: &[MapEntry]) {
+        let ran = &map[..map.len().min(done as usize)];
+        if last_x87(ran) != last_x87(map) {
+            self.x87_before(map, done);
+        }
+        self.uncount(instrs - done);
+        self.give_back(instrs - done);
     }
 
     /// Gives the budget back what the block's head took for `missing` instructions.

@@ -11,6 +11,7 @@
 
 use crate::classify::Rewrite;
 use crate::context::{ExecContext, Reload};
+use crate::thunk::Thunk;
 use crate::translate::{MapEntry, Step, X87};
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
@@ -119,6 +120,10 @@ pub(crate) struct Emitter {
     pub shadow: bool,
     /// The block goes on behind the conditional branch at hand.
     pub goes_on: bool,
+    /// The thunk that the CALL at hand goes to.
+    pub thunk: Option<Thunk>,
+    /// The CALL at hand did this thunk's work; where that begins.
+    pub inlined: Option<(Thunk, usize)>,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -165,6 +170,8 @@ impl Emitter {
             esp: 0,
             shadow: false,
             goes_on: false,
+            thunk: None,
+            inlined: None,
         }
     }
 
@@ -249,6 +256,10 @@ impl Emitter {
 
     pub fn superblocks(&self) -> bool {
         self.opts.contains(TranslatorOptions::SUPERBLOCK)
+    }
+
+    pub fn inlines_thunks(&self) -> bool {
+        self.opts.contains(TranslatorOptions::INLINE_THUNKS)
     }
 
     pub fn mode(&self) -> Mode {

@@ -187,7 +187,7 @@ impl Emitter {
     }
 
     /// Takes `bytes` off the guest's stack.
-    pub(super) fn release(&mut self, bytes: i32) {
+    pub(crate) fn release(&mut self, bytes: i32) {
         self.move_esp(bytes);
     }
 

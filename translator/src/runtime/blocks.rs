@@ -1,6 +1,6 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
-use crate::{MapEntry, Mode, StringSite};
+use crate::{Guard, MapEntry, Mode, StringSite};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 
@@ -39,6 +39,8 @@ pub struct Block {
     pub map: Box<[MapEntry]>,
     /// String instructions that hide guest registers while they run.
     pub strings: Box<[StringSite]>,
+    /// Thunks that it takes for granted while the target table names them.
+    pub guards: Box<[Guard]>,
     /// False once its guest bytes changed.
     pub valid: bool,
     /// Its direct exits, as site numbers.

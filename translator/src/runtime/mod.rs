@@ -165,6 +165,7 @@ impl CodeCache {
             host_len: t.host.len() as u32,
             map: t.map.clone().into_boxed_slice(),
             strings: t.strings.clone().into_boxed_slice(),
+            guards: t.guards.clone().into_boxed_slice(),
             valid: true,
             sites: first..first + t.exits.len() as u32,
             incoming: Vec::new(),

@@ -5,7 +5,8 @@ use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
 use crate::context::ExecContext;
 use crate::listing::listing;
 use crate::{
-    GoesOn, MapEntry, Mode, Source, StubAddresses, Target, Translation, TranslatorOptions, X87,
+    GoesOn, MapEntry, Mode, Source, StubAddresses, Target, Thunk, Thunks, Translation,
+    TranslatorOptions, X87,
 };
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::Features;
@@ -363,6 +364,9 @@ fn block(rng: &mut Rng) -> Translation {
     };
     let eip = 0x40_0000 | rng.next() as u32 & 0xfff;
     let page_left = (0x1000 - (eip & 0xfff)).min(bytes.len() as u32);
+    const REGISTERS: [u8; 7] = [0, 1, 2, 3, 5, 6, 7];
+    let register = REGISTERS[rng.below(7)];
+    let thunk = Thunk { register, offset: rng.next() as u32 & 0x3fff_fff0 };
     let source = Source {
         eip,
         linear: eip,
@@ -370,6 +374,7 @@ fn block(rng: &mut Rng) -> Translation {
         page_left,
         max_instrs: 16,
         goes_on: GoesOn(Some(&|taken, _| taken & 1 == 0)),
+        thunks: Thunks(Some(&|eip| (eip & 1 == 0).then_some(thunk))),
     };
     let target = Target { base: BASE, stubs: STUBS };
     crate::translate(&source, mode, options, Features::all(), &target, 0)
