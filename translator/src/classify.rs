@@ -56,9 +56,9 @@ pub enum Rewrite {
     Leave,
     /// ENTER without nesting levels.
     Enter,
-    /// MOV to a segment register, in real and V86 mode.
+    /// MOV to a segment register.
     LoadSegment,
-    /// POP to a segment register, in real and V86 mode.
+    /// POP to a segment register.
     PopSegment,
     /// LDS, LES, LFS, LGS, LSS, in real and V86 mode.
     LoadFar,
@@ -94,6 +94,12 @@ pub enum Rewrite {
     PushFlags,
     /// POPFD.
     PopFlags,
+    /// VERW.
+    VerifyWrite,
+    /// SYSENTER.
+    Sysenter,
+    /// SYSEXIT.
+    Sysexit,
 }
 
 impl Rewrite {
@@ -116,6 +122,8 @@ impl Rewrite {
             Rewrite::ReadSegment | Rewrite::PushSegment => O::INLINE_SEGREAD,
             Rewrite::ClearInterrupts | Rewrite::SetInterrupts => O::INLINE_FLAGS,
             Rewrite::PushFlags | Rewrite::PopFlags => O::INLINE_FLAGS,
+            Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_SWITCH,
+            Rewrite::VerifyWrite => O::INLINE_SEGLOAD,
         }
     }
 }
@@ -194,6 +202,8 @@ pub fn offered(code: Code, features: Features) -> bool {
             F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::PAUSE => {
                 Features::empty()
             }
+            // Their stubs do nothing that the interpreter has not done before.
+            F::SEP => Features::empty(),
             F::FPU | F::FPU287 | F::FPU387 => Features::FPU,
             F::CX8 => Features::CX8,
             // The hint space 0F 18 to 0F 1F executes as NOP since the P6, which brought CMOV.

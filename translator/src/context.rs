@@ -18,7 +18,7 @@
 //! right: no sequence clobbers a flag that the guest instruction does not change, and a sequence
 //! commits only after its last access that can fault.
 
-use ringer_cpu::{CpuState, Eflags};
+use ringer_cpu::{CpuState, Eflags, Segment};
 use std::sync::atomic::AtomicU32;
 
 /// Why translated code came back, in [`ExecContext::exit_reason`].
@@ -95,8 +95,22 @@ pub struct ExecContext {
     pub fault_error: u64,
     /// At a Signal exit: the hardware trap number (14 #PF, 13 #GP …), or [`TRAP_KICK`].
     pub fault_trap: u64,
-    /// What ES and DS hold, for loads of the same.
-    pub reloads: [Reload; 2],
+    /// What ES and DS hold, for loads of the same; and a segment that supervisor code may write, for VERW.
+    pub reloads: [Reload; 3],
+    /// What SYSENTER does, for [`crate::runtime::switch`].
+    pub sysenter: Transfer,
+    /// What SYSEXIT does.
+    pub sysexit: Transfer,
+    /// What loads of FS do: of a null selector, of another one.
+    pub fs_loads: [FsLoad; 2],
+    /// Not 0: a stub left a switch to the interpreter, of the [`SwitchKind`] that this number is one more than.
+    pub declined: u32,
+    /// For those stubs: guest EAX, whether the block counted the instruction, and the next one's EIP.
+    pub held_eax: u32,
+    /// See `held_eax`.
+    pub held_count: u32,
+    /// See `held_eax`.
+    pub held_next: u32,
     /// Block transitions through the inline lookup (kept only with the PROFILE option).
     pub lookups: u64,
     /// Blocks entered (kept only with the PROFILE option).
@@ -137,6 +151,64 @@ impl Default for Reload {
     }
 }
 
+/// The instructions that [`crate::runtime::switch`] has stubs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum SwitchKind {
+    /// SYSENTER.
+    Sysenter = 0,
+    /// SYSEXIT.
+    Sysexit = 1,
+    /// MOV or POP to FS.
+    LoadFs = 2,
+}
+
+/// A SYSENTER or SYSEXIT as it was last done. It holds while the MSRs are as they were then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Transfer {
+    /// Target table of the code that does it; 0: nothing is known.
+    pub from: u64,
+    /// Target table of what follows.
+    pub table: u64,
+    /// GS base for what follows.
+    pub window: u64,
+    /// GS as it must be.
+    pub gs: Segment,
+    /// `sys_flags` as it must be.
+    pub sys_flags: u32,
+    /// The new CS.
+    pub cs: Segment,
+    /// The new SS.
+    pub ss: Segment,
+    /// The new EIP (SYSENTER).
+    pub eip: u32,
+    /// The new ESP (SYSENTER).
+    pub esp: u32,
+}
+
+/// A load of FS by supervisor code as it was last done. It holds while GDTR is as it was then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FsLoad {
+    /// Target table of the code that does it; 0: nothing is known.
+    pub from: u64,
+    /// Target table of what follows, in the same window.
+    pub table: u64,
+    /// What FS holds then.
+    pub segment: Segment,
+    /// The selector.
+    pub selector: u32,
+    /// Not 0: the selector is null, there is no descriptor.
+    pub null: u32,
+    /// Linear address of the descriptor.
+    pub linear: u32,
+    /// Its bytes 0 to 3.
+    pub lo: u32,
+    /// Its bytes 4 to 7.
+    pub hi: u32,
+}
+
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
 pub const TRAP_KICK: u64 = 256;
 
@@ -172,7 +244,14 @@ impl ExecContext {
             fault_addr: 0,
             fault_error: 0,
             fault_trap: 0,
-            reloads: [Reload::default(); 2],
+            reloads: [Reload::default(); 3],
+            sysenter: Transfer::default(),
+            sysexit: Transfer::default(),
+            fs_loads: [FsLoad::default(); 2],
+            declined: 0,
+            held_eax: 0,
+            held_count: 0,
+            held_next: 0,
             lookups: 0,
             blocks: 0,
         }
@@ -186,7 +265,14 @@ impl ExecContext {
         let native = HOST_FLAGS;
         self.host_flags = u64::from(eflags & native) | 0x202;
         self.if_flag = eflags & Eflags::IF.bits();
-        self.sys_flags = (eflags & !native & !Eflags::IF.bits()).wrapping_sub(0x202);
+        self.sys_flags = self.sys_flags_of();
+    }
+
+    /// What `sys_flags` is for EFLAGS as they are, but for RF.
+    #[must_use]
+    pub fn sys_flags_of(&self) -> u32 {
+        let others = HOST_FLAGS | (Eflags::IF | Eflags::RF).bits();
+        (self.cpu.eflags & !others).wrapping_sub(0x202)
     }
 
     /// Puts EFLAGS together again after translated code ran.

@@ -37,6 +37,8 @@ bitflags! {
         const SUPERBLOCK = 1 << 14;
         /// A CALL of a known thunk does the thunk's work and the block goes on.
         const INLINE_THUNKS = 1 << 15;
+        /// SYSENTER, SYSEXIT and supervisor code's loads of FS go on in the other mode without the dispatcher.
+        const INLINE_SWITCH = 1 << 20;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
         const SHORT_ADDRESS = 1 << 10;
 
@@ -56,7 +58,8 @@ bitflags! {
             | Self::INLINE_SEGREAD.bits() | Self::INLINE_XCHG.bits() | Self::INLINE_BASED.bits()
             | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
             | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits()
-            | Self::SUPERBLOCK.bits() | Self::INLINE_THUNKS.bits();
+            | Self::SUPERBLOCK.bits() | Self::INLINE_THUNKS.bits()
+            | Self::INLINE_SWITCH.bits();
     }
 }
 

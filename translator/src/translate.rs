@@ -89,6 +89,9 @@ pub struct StubAddresses {
     pub exit_check: u64,
     /// The instruction budget is used up; `cpu.eip` is set.
     pub exit_budget: u64,
+    /// By [`crate::context::SwitchKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
+    /// set; r11d is 1 when the block counted the instruction; see [`crate::runtime::switch`] for r8 to r10.
+    pub switch: [[u64; 2]; 3],
 }
 
 /// A translated block.

@@ -136,33 +136,10 @@ impl Drop for Guest {
 
 fn context(window: u64, cache: u64) -> ExecContext {
     ExecContext {
-        cpu: CpuState::reset(0),
-        host_flags: 0x202,
-        if_flag: 0,
         sys_flags: 2u32.wrapping_sub(0x202),
-        irq_pending: AtomicU32::new(0),
         exit_reason: 99,
-        exit_arg: 0,
-        kick: AtomicU32::new(0),
-        step_skip: 0,
-        x87_eip: u32::MAX,
-        x87_fldcw: 0,
         window_base: window,
-        target_table: 0,
-        cache_base: cache,
-        retired: 0,
-        budget: 0,
-        wide: [0; 16],
-        host_rsp: 0,
-        stack_top: 0,
-        stack_depth: 0,
-        fault_rip: 0,
-        fault_addr: 0,
-        fault_error: 0,
-        fault_trap: 0,
-        reloads: [Default::default(); 2],
-        lookups: 0,
-        blocks: 0,
+        ..ExecContext::new(CpuState::reset(0), cache)
     }
 }
 

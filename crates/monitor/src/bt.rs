@@ -15,6 +15,7 @@ use crate::refill::Refill;
 use crate::reload::Reloads;
 use crate::run::Monitor;
 use crate::select::{Selected, Selections};
+use crate::switches::Switches;
 use crate::trapping::Trapping;
 use hashbrown::HashMap;
 use iced_x86::Code;
@@ -51,6 +52,8 @@ pub(crate) struct Bt {
     pub(crate) refill: Option<Refill>,
     /// What the context's reloads were made from.
     pub(crate) reloads: Reloads,
+    /// What the context's switches were made from.
+    pub(crate) switches: Switches,
     /// Whose window base and table are loaded in the context, and others that are known.
     pub(crate) selections: Selections,
     /// Whether supervisor code uses the guest's GS.
@@ -112,6 +115,7 @@ impl Bt {
             trapping: Trapping::default(),
             refill: None,
             reloads: Reloads::default(),
+            switches: Switches::default(),
             selections: Selections::default(),
             gs_use: GsUse::default(),
             gs_base: 0,
@@ -149,6 +153,15 @@ impl Bt {
 
     pub(crate) fn exit_signal(&self) -> u64 {
         self.cache.exit_signal()
+    }
+
+    /// Translated code went over to `selected`, and set GS base to its window.
+    pub(crate) fn followed(&mut self, selected: Option<Selected>, gs_base: u64) {
+        self.gs_base = gs_base;
+        self.selections.follow(selected);
+        if let Some(selected) = selected {
+            self.windows.reactivate(selected.selection.window);
+        }
     }
 
     pub(crate) fn selected_window(&self) -> Option<WindowId> {
@@ -390,10 +403,12 @@ impl Monitor {
         self.bt.dispatched += 1;
         let entry = self.bt.cache.entry();
         let row = self.env.io.ledger.switch(Row::Translated);
+        let table = self.context.target_table;
         // SAFETY: `pc` is the entry of a valid block (it came from the registry or from a target
         // table, whose entries are cleared with their blocks); `select` made window, table and
         // cache base belong together.
         unsafe { entry.enter(&mut self.context, pc) };
+        self.follow_switches(table);
         self.env.io.ledger.switch(row);
         self.take_exits()
     }
@@ -403,6 +418,8 @@ impl Monitor {
     pub(crate) fn prepare_entry(&mut self, fpu: bool) {
         self.context.load_flags();
         self.refresh_reloads();
+        self.refresh_switches();
+        self.context.declined = 0;
         if fpu && !self.context.cpu.fpu_in_host {
             fpu::release(&mut self.context.cpu);
         }
@@ -422,9 +439,11 @@ impl Monitor {
             }
             let entry = self.bt.cache.entry();
             let row = self.env.io.ledger.switch(Row::Translated);
+            let table = self.context.target_table;
             // SAFETY: `signal_exit` said that the code at `fault_rip` is still valid and that window
             // and table are as they were.
             unsafe { entry.resume(&mut self.context) };
+            self.follow_switches(table);
             self.env.io.ledger.switch(row);
         }
         self.leave_translated();
@@ -471,7 +490,7 @@ impl Monitor {
         let before = self.env.io.ledger.switch(row);
         self.sample_gs();
         let eip = self.context.cpu.eip;
-        let outcome = self.step();
+        let outcome = self.step_left();
         self.note_callout(eip, outcome);
         self.env.io.ledger.switch(before);
     }

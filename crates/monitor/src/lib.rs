@@ -29,6 +29,7 @@ mod run;
 mod select;
 pub mod signals;
 mod single;
+mod switches;
 mod to_halt;
 mod trapping;
 mod x87;

@@ -164,7 +164,7 @@ impl Monitor {
             }
             break;
         }
-        self.step();
+        self.step_left();
     }
 
     /// A string instruction that both engines stopped in, the host's earlier (by a write to a code
@@ -259,9 +259,11 @@ impl Monitor {
         self.bt.dispatched += 1;
         let eip = self.context.cpu.eip;
         let entry = self.bt.cache.entry();
+        let table = self.context.target_table;
         // SAFETY: `pc` is the entry of block `id`, valid since nothing ran in between; `find` made
         // window, table and cache belong together.
         unsafe { entry.enter(&mut self.context, pc) };
+        self.follow_switches(table);
         while self.context.exit_reason == ExitReason::Signal as u32 {
             let kick = self.context.fault_trap == TRAP_KICK;
             if !kick && !self.fill_window() {
@@ -274,8 +276,10 @@ impl Monitor {
             }
             kicked |= self.context.kick.swap(0, Ordering::Relaxed);
             self.note_stack();
+            let table = self.context.target_table;
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
+            self.follow_switches(table);
         }
         self.context.kick.fetch_or(kicked, Ordering::Relaxed);
         if self.context.exit_reason == ExitReason::Miss as u32 {

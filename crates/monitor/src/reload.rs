@@ -1,6 +1,7 @@
 //! What ES and DS hold, for supervisor code that loads the same selectors again: every system call
 //! does. Translated code compares the selector, and the descriptor as it lies in the GDT now, with what
-//! stands in the context; where all is as it was, the load changes nothing.
+//! stands in the context; where all is as it was, the load changes nothing. VERW of the kernel's stack segment is answered
+//! in the same way.
 
 use crate::run::Monitor;
 use ringer_cpu::segment::Selector;
@@ -11,29 +12,57 @@ use ringer_translator::context::Reload;
 /// The registers, in the order of the context's `reloads`.
 const REGISTERS: [SegReg; 2] = [SegReg::Es, SegReg::Ds];
 
+/// The one of the context's `reloads` that is for VERW.
+const VERIFIED: usize = 2;
+
 /// What the context's `reloads` were made from.
 #[derive(Debug, Default)]
-pub(crate) struct Reloads([(Segment, TableReg); 2]);
+pub(crate) struct Reloads([Option<(Segment, TableReg)>; 3]);
 
 impl Monitor {
-    /// Brings them up to date before supervisor code runs.
+    /// Brings them up to date before translated code runs. User code may go over to supervisor code on its own, so what
+    /// it changed is forgotten; it is learnt again when supervisor code runs.
     #[inline]
     pub(crate) fn refresh_reloads(&mut self) {
-        let cpu = &self.context.cpu;
-        if cpu.cpl != 0 {
-            return;
-        }
+        let user = self.context.cpu.cpl != 0;
         for (slot, reg) in REGISTERS.into_iter().enumerate() {
             let now = (self.context.cpu.seg[reg as usize], self.context.cpu.gdtr);
-            if self.bt.reloads.0[slot] != now {
-                self.bt.reloads.0[slot] = now;
-                self.context.reloads[slot] = self.reload_of(now.0, now.1).unwrap_or_default();
+            if self.bt.reloads.0[slot] == Some(now) {
+                continue;
             }
+            self.bt.reloads.0[slot] = if user { None } else { Some(now) };
+            let known = if user { None } else { self.reload_of(now.0, now.1) };
+            self.context.reloads[slot] = known.unwrap_or_default();
+        }
+        if !user {
+            self.refresh_verified();
+        }
+    }
+
+    /// SS's segment is one that supervisor code may write, whatever SS holds later: VERW of its selector finds that as
+    /// long as the descriptor is as it is.
+    fn refresh_verified(&mut self) {
+        let now = (*self.context.cpu.ss(), self.context.cpu.gdtr);
+        if self.bt.reloads.0[VERIFIED] != Some(now) {
+            self.bt.reloads.0[VERIFIED] = Some(now);
+            let writable = now.0.attr.contains(SegAttr::WRITABLE);
+            let known = if writable { self.reload_of(now.0, now.1) } else { None };
+            self.context.reloads[VERIFIED] = known.unwrap_or_default();
         }
     }
 
     /// The selector and descriptor that load `segment` at CPL 0, writing nothing.
     fn reload_of(&self, segment: Segment, gdtr: TableReg) -> Option<Reload> {
+        let (linear, lo, hi) = self.descriptor_of(segment, gdtr)?;
+        Some(Reload::new(segment.selector, linear, lo, hi))
+    }
+
+    /// The descriptor that loads data segment `segment` at CPL 0, writing nothing: its linear address, low and high half.
+    pub(crate) fn descriptor_of(
+        &self,
+        segment: Segment,
+        gdtr: TableReg,
+    ) -> Option<(u32, u32, u32)> {
         let cpu = &self.context.cpu;
         let sel = Selector(segment.selector);
         let beyond = sel.offset() + 7 > u32::from(gdtr.limit);
@@ -57,6 +86,6 @@ impl Monitor {
         let usable = attr.contains(SegAttr::S | SegAttr::PRESENT | SegAttr::ACCESSED);
         let data = !attr.contains(SegAttr::CODE) && attr.dpl() >= sel.rpl();
         let same = Segment::from_descriptor(segment.selector, lo, hi) == segment;
-        (usable && data && same).then(|| Reload::new(segment.selector, linear, lo, hi))
+        (usable && data && same).then_some((linear, lo, hi))
     }
 }

@@ -173,10 +173,11 @@ impl Monitor {
         let cache = self.bt.cache_range();
         let stubs_end = self.bt.stubs_end();
         let exit = self.bt.exit_signal();
+        let switches = self.bt.cache.switches();
         // SAFETY: the context is boxed and stays in place as long as `self`; the registration is
         // dropped below, on this thread, before `as_vcpu` returns.
         let registration =
-            unsafe { Registration::new(&raw mut *self.context, cache, stubs_end, exit) };
+            unsafe { Registration::new(&raw mut *self.context, cache, stubs_end, exit, switches) };
         let registration = registration
             .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
         self.inbox.attach(Some(registration.target()));

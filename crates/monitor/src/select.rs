@@ -69,6 +69,7 @@ struct Known {
 pub(crate) struct Selections {
     current: Option<Selected>,
     known: [Option<Known>; KEPT],
+    epoch: u64,
 }
 
 impl Selections {
@@ -77,10 +78,25 @@ impl Selections {
         self.current
     }
 
+    /// Grows whenever answers stop to hold.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Translated code went over to `selected` by itself.
+    pub fn follow(&mut self, selected: Option<Selected>) {
+        self.current = selected;
+    }
+
+    fn forget_known(&mut self) {
+        self.known = [None; KEPT];
+        self.epoch += 1;
+    }
+
     /// Address spaces changed, or what is known of them.
     pub fn forget(&mut self) {
         self.current = None;
-        self.known = [None; KEPT];
+        self.forget_known();
     }
 
     /// `window` is given up.
@@ -88,7 +104,7 @@ impl Selections {
         if self.current.is_some_and(|s| s.selection.window == window) {
             self.current = None;
         }
-        self.known = [None; KEPT];
+        self.forget_known();
     }
 
     /// Where the answer for `s` is kept. A system call passes through user code, and kernel code with
@@ -155,7 +171,7 @@ impl Monitor {
         let given_up = targets.given_up();
         let table = targets.select(selection).map_err(MonitorError::Targets)?;
         if targets.given_up() != given_up {
-            self.bt.selections.known = [None; KEPT];
+            self.bt.selections.forget_known();
         }
         let selected = Selected { selection, table };
         self.context.window_base = active.base;

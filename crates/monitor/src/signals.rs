@@ -15,6 +15,7 @@
 //! destructor, so that reading it in a handler is async-signal-safe.
 
 use ringer_translator::context::{ExecContext, TRAP_KICK};
+use ringer_translator::runtime::switch::Switches;
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
@@ -33,6 +34,9 @@ struct Vcpu {
     cache: Range<u64>,
     stubs_end: u64,
     exit_signal: u64,
+    /// Where a stub reads the guest's memory, and where it goes when it cannot.
+    reads: Range<u64>,
+    declined: u64,
 }
 
 thread_local! {
@@ -76,10 +80,13 @@ impl Registration {
         cache: Range<u64>,
         stubs_end: u64,
         exit_signal: u64,
+        switches: &Switches,
     ) -> std::io::Result<Self> {
         install_handlers()?;
         let stack = AltStack::new()?;
-        let vcpu = Box::into_raw(Box::new(Vcpu { context, cache, stubs_end, exit_signal }));
+        let (reads, declined) = (switches.reads.clone(), switches.declined);
+        let vcpu = Vcpu { context, cache, stubs_end, exit_signal, reads, declined };
+        let vcpu = Box::into_raw(Box::new(vcpu));
         VCPU.set(vcpu);
         Ok(Self { vcpu, timer: new_timer()?, _stack: stack, armed: None })
     }
@@ -239,6 +246,11 @@ enum Place {
 }
 
 impl Vcpu {
+    /// Whether the thread was in a stub that reads the guest's memory and knows how to go on without.
+    fn reads_in(&self, regs: &Gregs) -> bool {
+        self.reads.contains(&(regs[libc::REG_RIP as usize] as u64))
+    }
+
     fn place(&self, rip: u64) -> Place {
         if !self.cache.contains(&rip) {
             Place::Elsewhere
@@ -263,6 +275,9 @@ extern "C" fn on_signal(signal: libc::c_int, _: *mut libc::siginfo_t, uc: *mut l
     match (signal, place) {
         (KICK_SIGNAL, _) => on_kick(vcpu, place, regs),
         (libc::SIGTRAP, _) => on_step(vcpu, place, regs),
+        (libc::SIGSEGV | libc::SIGBUS, Place::Stub) if vcpu.reads_in(regs) => {
+            regs[libc::REG_RIP as usize] = vcpu.declined as i64;
+        }
         (_, Place::Block) => {
             let trap = regs[libc::REG_TRAPNO as usize] as u64;
             redirect(vcpu, regs, trap);

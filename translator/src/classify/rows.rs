@@ -192,6 +192,9 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::SetInterrupts), &[C::Sti]),
     (Rewritten(Rewrite::PushFlags), &[C::Pushfd, C::Pushfw]),
     (Rewritten(Rewrite::PopFlags), &[C::Popfd, C::Popfw]),
+    (Rewritten(Rewrite::VerifyWrite), &[C::Verw_rm16, C::Verw_r32m16]),
+    (Rewritten(Rewrite::Sysenter), &[C::Sysenter]),
+    (Rewritten(Rewrite::Sysexit), &[C::Sysexitd]),
     // Undocumented aliases, and the opcodes of CMPXCHG in early 486s, are left to the interpreter.
     (Callout, &[
         C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,

@@ -160,7 +160,7 @@ impl Emitter {
     }
 
     /// OF from AL (0 or 1); SAHF, which follows, leaves it alone.
-    fn flags_from_al(&mut self) {
+    pub(super) fn flags_from_al(&mut self) {
         dynasm!(self.asm ; .arch x64 ; add al, 0x7f);
     }
 }

@@ -32,6 +32,7 @@ mod segment;
 mod segstring;
 mod stack;
 mod string;
+mod switch;
 
 use exit::Cold;
 pub(crate) use exit::LINK_TAIL;
@@ -144,6 +145,7 @@ impl Emitter {
             exit_callout: 0,
             exit_check: 0,
             exit_budget: 0,
+            switch: [[0; 2]; 3],
         };
         Self {
             asm: SimpleAssembler::new(),
@@ -310,14 +312,15 @@ impl Emitter {
             Rewrite::PopAll => self.pop_all(i),
             Rewrite::Leave => self.leave(i),
             Rewrite::Enter => self.enter(i),
-            Rewrite::LoadSegment => self.load_segment(i),
-            Rewrite::PopSegment => self.pop_segment(i),
+            Rewrite::LoadSegment => return self.load_segment(i),
+            Rewrite::PopSegment => return self.pop_segment(i),
             Rewrite::LoadFar => self.load_far(i),
             Rewrite::String => self.string(i),
             Rewrite::ReadSegment => self.read_segment(i),
             Rewrite::ClearInterrupts => self.cli(),
             Rewrite::PushFlags => self.push_flags(i),
             Rewrite::PopFlags => self.pop_flags(i),
+            Rewrite::VerifyWrite => self.verify_write(i),
             Rewrite::SetInterrupts => return self.may_change_if().map(|()| Step::Shadow),
             Rewrite::Jump => return self.jump_to(i),
             Rewrite::JumpIndirect => return self.jump_indirect(i),
@@ -329,6 +332,8 @@ impl Emitter {
             Rewrite::FarJump => return self.far_jump(i),
             Rewrite::FarCall => return self.far_call(i),
             Rewrite::FarReturn => return self.far_return(i),
+            Rewrite::Sysenter => return self.sysenter(i),
+            Rewrite::Sysexit => return self.sysexit(i),
         }
         .map(|()| Step::Next)
     }

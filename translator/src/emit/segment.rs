@@ -3,14 +3,20 @@
 //!
 //! Loading them is the interpreter's, except in real and V86 mode, where a load changes selector and
 //! base only, so that the mode stays what it is, and where supervisor code loads what ES or DS holds
-//! already. SS too is the interpreter's, for the shadow that
+//! already; a load of FS by supervisor code ends the block (`switch.rs`). SS too is the interpreter's, for the shadow that
 //! follows, but for LSS, which has none.
 
 use super::{Emitter, Refused, at};
 use super::{identity::rename, memory::segment_index, stack::stack_size};
+use crate::translate::Step;
 use crate::{Mode, SegmentClass};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
+
+/// The context's reload that is for VERW.
+const VERIFIED: usize = 2;
+/// ZF in AH.
+const ZERO_BIT: i8 = 0x40;
 
 /// What a load of a segment register is inline.
 #[derive(Clone, Copy)]
@@ -19,6 +25,8 @@ enum Load {
     Committed(usize),
     /// Nothing may change: the slot of the context's reloads.
     Again(usize),
+    /// The mode changes: FS.
+    Switch,
 }
 
 impl Emitter {
@@ -71,24 +79,53 @@ impl Emitter {
     }
 
     /// MOV to ES, DS, FS or GS; only the low word of a register counts.
-    pub(super) fn load_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
+    pub(super) fn load_segment(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let reg = i.op0_register();
         let kind = self.kind_of_load(reg)?;
-        let load = if i.op1_kind() == OpKind::Register {
-            let from = rename(i.op1_register().full_register32());
-            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, from)
-        } else {
-            let operand = self.address(i, Register::R12D)?.operand();
-            Instruction::with2(Code::Movzx_r32_rm16, Register::R8D, operand)
-        };
-        self.encode(&load.map_err(|_| Refused)?)?;
+        self.selector_to_r8d(i, 1)?;
         match kind {
             Load::Committed(k) => self.commit_selector(k),
             Load::Again(slot) => {
                 dynasm!(self.asm ; .arch x64 ; movzx r8d, r8w);
                 self.check_reload(slot);
             }
+            Load::Switch => return Ok(self.load_fs(i, 0)),
         }
+        Ok(Step::Next)
+    }
+
+    /// Operand `k`, of which the low word counts.
+    fn selector_to_r8d(&mut self, i: &Instruction, k: u32) -> Result<(), Refused> {
+        let load = if i.op_kind(k) == OpKind::Register {
+            let from = rename(i.op_register(k).full_register32());
+            Instruction::with2(Code::Mov_r32_rm32, Register::R8D, from)
+        } else {
+            let operand = self.address(i, Register::R12D)?.operand();
+            Instruction::with2(Code::Movzx_r32_rm16, Register::R8D, operand)
+        };
+        self.encode(&load.map_err(|_| Refused)?)
+    }
+
+    /// VERW by supervisor code, for the segment that it is known to be allowed to write: ZF becomes 1. (A kernel does so
+    /// on each way back to user code, for what else the instruction does on some processors.)
+    pub(super) fn verify_write(&mut self, i: &Instruction) -> Result<(), Refused> {
+        if !self.mode.contains(Mode::CPL0) || self.mode.intersects(Mode::REAL | Mode::V86) {
+            return Err(Refused);
+        }
+        self.selector_to_r8d(i, 0)?;
+        dynasm!(self.asm ; .arch x64 ; movzx r8d, r8w);
+        self.check_reload(VERIFIED);
+        dynasm!(self.asm ; .arch x64
+            ; mov r10d, eax
+            ; lahf
+            ; seto al
+            ; or ah, ZERO_BIT
+        );
+        self.flags_from_al();
+        dynasm!(self.asm ; .arch x64
+            ; sahf
+            ; mov eax, r10d
+        );
         Ok(())
     }
 
@@ -103,6 +140,7 @@ impl Emitter {
             _ if !self.mode.contains(Mode::CPL0) => Err(Refused),
             Register::ES => Ok(Load::Again(0)),
             Register::DS => Ok(Load::Again(1)),
+            Register::FS => self.may_load_fs().map(|()| Load::Switch),
             _ => Err(Refused),
         }
     }
@@ -134,7 +172,7 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64 ; mov ecx, r9d);
     }
 
-    pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
+    pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let kind = self.kind_of_load(i.op0_register())?;
         let size = stack_size(i);
         self.load_top(size)?;
@@ -148,8 +186,9 @@ impl Emitter {
                 self.check_reload(slot);
                 self.move_esp(size as i32);
             }
+            Load::Switch => return Ok(self.load_fs(i, size)),
         }
-        Ok(())
+        Ok(Step::Next)
     }
 
     /// LDS, LES, LFS, LGS, LSS: the selector is behind the offset.

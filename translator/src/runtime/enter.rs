@@ -57,6 +57,12 @@ fn has_fsgsbase() -> bool {
     })
 }
 
+/// Whether translated code may set GS base itself.
+#[must_use]
+pub fn can_set_gs_base() -> bool {
+    has_fsgsbase()
+}
+
 /// Points GS at a window. Neither Rust nor the C library uses GS on x86-64 Linux, so this changes
 /// nothing but what translated code sees.
 pub fn set_gs_base(base: u64) {

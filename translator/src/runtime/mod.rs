@@ -14,6 +14,7 @@ pub mod blocks;
 pub mod enter;
 pub mod memory;
 pub mod stubs;
+pub mod switch;
 pub mod targets;
 
 use crate::verify::{Refusal, Subject, Verified, Verifier};
@@ -24,7 +25,7 @@ use memory::{CacheMemory, CacheMemoryError};
 use stubs::{STUB_AREA, Stubs};
 use targets::Targets;
 
-pub use enter::set_gs_base;
+pub use enter::{can_set_gs_base, set_gs_base};
 
 /// What the cache did so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +104,12 @@ impl CodeCache {
     #[must_use]
     pub fn exit_signal(&self) -> u64 {
         self.stubs.exit_signal
+    }
+
+    /// The stubs for what changes the mode.
+    #[must_use]
+    pub fn switches(&self) -> &switch::Switches {
+        &self.stubs.switches
     }
 
     /// The exits that blocks are emitted with.

@@ -7,6 +7,7 @@
 //! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
 //! step on to a place where it can be stopped.
 
+use super::switch::{self, Switches};
 use crate::StubAddresses;
 use crate::context::{ExecContext, ExitReason};
 use crate::emit::LINK_TAIL;
@@ -58,6 +59,8 @@ pub struct Stubs {
     pub exit_signal: u64,
     /// Where blocks leave to.
     pub exits: StubAddresses,
+    /// The stubs for what changes the mode.
+    pub switches: Switches,
 }
 
 /// RFLAGS.TF.
@@ -74,12 +77,13 @@ pub fn assemble(base: u64) -> Stubs {
     let mut a = Asm::new(base as usize);
     let addr = |a: &Asm| base + a.offset().0 as u64;
     let exit_miss = addr(&a);
-    dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d);
+    dynasm!(a ; .arch x64 ; ->exit_miss: ; mov [r15 + eip()], r8d);
     exit_with(&mut a, ExitReason::Miss);
     let exit_link = addr(&a);
     dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d ; mov [r15 + at!(exit_arg)], r9d);
     exit_with(&mut a, ExitReason::Link);
     let exit_callout = addr(&a);
+    dynasm!(a ; .arch x64 ; ->exit_callout:);
     exit_with(&mut a, ExitReason::Callout);
     let exit_check = addr(&a);
     exit_with(&mut a, ExitReason::Check);
@@ -95,10 +99,13 @@ pub fn assemble(base: u64) -> Stubs {
     emit_enter(&mut a);
     let resume = addr(&a);
     emit_resume(&mut a);
+    let switches = switch::emit(&mut a, base);
     let code = a.finalize().expect("stubs have only local labels");
     assert!(code.len() <= STUB_AREA, "stubs outgrew their area");
-    let exits = StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget };
-    Stubs { code, enter, resume, exit_signal, exits }
+    let switch = switches.stubs;
+    let exits =
+        StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget, switch };
+    Stubs { code, enter, resume, exit_signal, exits, switches }
 }
 
 /// What an exit to guest address `target` becomes when it can never be linked: the inline lookup.

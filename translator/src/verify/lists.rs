@@ -165,7 +165,7 @@ pub(super) const CONTEXT: &[Field] = &[
     field(offset_of!(ExecContext, exit_arg), 4, true),
     field(offset_of!(ExecContext, x87_eip), 8, true),
     field(WINDOW_BASE, 8, false),
-    field(offset_of!(ExecContext, reloads), size_of::<[Reload; 2]>(), false),
+    field(offset_of!(ExecContext, reloads), size_of::<[Reload; 3]>(), false),
     field(offset_of!(ExecContext, retired), 8, true),
     field(offset_of!(ExecContext, budget), 8, true),
     field(offset_of!(ExecContext, lookups), 8, true),

@@ -19,6 +19,11 @@ const STUBS: StubAddresses = StubAddresses {
     exit_callout: BASE - 0xd00,
     exit_check: BASE - 0xc00,
     exit_budget: BASE - 0xb00,
+    switch: [
+        [BASE - 0xa00, BASE - 0x9f0],
+        [BASE - 0x9e0, BASE - 0x9d0],
+        [BASE - 0x9c0, BASE - 0x9b0],
+    ],
 };
 
 /// `jmp exit_callout` from offset `at`.

@@ -218,7 +218,9 @@ impl<'a> Walk<'a> {
         }
         let s = self.subject.stubs;
         let stubs = [s.exit_link, s.exit_miss, s.exit_callout, s.exit_check, s.exit_budget];
-        if !stubs.contains(&target) && offset != 0 && !(self.entry)(target) {
+        let switches = s.switch.as_flattened();
+        let known = stubs.contains(&target) || switches.contains(&target);
+        if !known && offset != 0 && !(self.entry)(target) {
             return Err(Rule::Target);
         }
         if state.is_boundary() { Ok(()) } else { Err(Rule::Boundary) }

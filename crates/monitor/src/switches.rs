@@ -1,0 +1,174 @@
+//! What SYSENTER, SYSEXIT and supervisor code's loads of FS do, for translated code that does them again without the
+//! dispatcher (`translator/src/runtime/switch.rs`).
+//!
+//! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
+//! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows
+//! or tables may be others ([`Selections::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
+//! difference the stub compares.
+//!
+//! [`Selections::epoch`]: crate::select::Selections::epoch
+
+use crate::run::Monitor;
+use crate::select::Selected;
+use ringer_cpu::state::{TableReg, cr0};
+use ringer_cpu::{Outcome, SegReg, Segment};
+use ringer_translator::Mode;
+use ringer_translator::context::{FsLoad, SwitchKind, Transfer};
+use ringer_translator::runtime::can_set_gs_base;
+
+/// What all switches depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    epoch: u64,
+    gdtr: TableReg,
+    sysenter: [u64; 3],
+    /// CR0.AM: with EFLAGS.AC it decides whether user code can be translated at all.
+    alignment: u32,
+}
+
+/// The switches in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
+#[derive(Debug, Default)]
+pub(crate) struct Switches {
+    facts: Facts,
+    ends: [Option<(u64, Selected)>; 4],
+}
+
+/// The state before a switch, as far as it is to be compared.
+struct Before {
+    selected: Selected,
+    table: u64,
+    sys_flags: u32,
+    gs: Segment,
+}
+
+impl Monitor {
+    fn switch_facts(&self) -> Facts {
+        let cpu = &self.context.cpu;
+        let msr = &cpu.msr;
+        let sysenter = [msr.sysenter_cs, msr.sysenter_esp, msr.sysenter_eip];
+        let alignment = cpu.cr0 & cr0::AM;
+        Facts { epoch: self.bt.selections.epoch(), gdtr: cpu.gdtr, sysenter, alignment }
+    }
+
+    /// Forgets what holds no more, before translated code runs.
+    #[inline]
+    pub(crate) fn refresh_switches(&mut self) {
+        let facts = self.switch_facts();
+        if self.bt.switches.facts != facts {
+            self.bt.switches = Switches { facts, ..Switches::default() };
+            self.context.sysenter.from = 0;
+            self.context.sysexit.from = 0;
+            self.context.fs_loads.iter_mut().for_each(|load| load.from = 0);
+        }
+    }
+
+    /// Translated code came back; it was entered in `table`. Makes the selection that it came back in the current one.
+    #[inline]
+    pub(crate) fn follow_switches(&mut self, table: u64) {
+        let now = self.context.target_table;
+        if now == table {
+            return;
+        }
+        let ends = self.bt.switches.ends.iter().flatten();
+        let found = ends.copied().find(|(address, _)| *address == now);
+        self.bt.followed(found.map(|(_, selected)| selected), self.context.window_base);
+    }
+
+    /// The instruction that translated code left to the interpreter, and perhaps what it can learn from that.
+    pub(crate) fn step_left(&mut self) -> Outcome {
+        let declined = std::mem::take(&mut self.context.declined);
+        let kinds = [SwitchKind::Sysenter, SwitchKind::Sysexit, SwitchKind::LoadFs];
+        let kind = declined.checked_sub(1).and_then(|k| kinds.get(k as usize).copied());
+        let before = kind.and_then(|_| self.before_switch());
+        let outcome = self.step();
+        if let (Some(kind), Some(before), Outcome::Retired) = (kind, before, outcome) {
+            self.learn(kind, &before);
+        }
+        outcome
+    }
+
+    fn before_switch(&self) -> Option<Before> {
+        let selected = self.bt.selections.current()?;
+        Some(Before {
+            selected,
+            table: self.bt.cache.targets.address(selected.table),
+            sys_flags: self.context.sys_flags_of(),
+            gs: self.context.cpu.seg[SegReg::Gs as usize],
+        })
+    }
+
+    fn learn(&mut self, kind: SwitchKind, before: &Before) {
+        let flat = before.selected.selection.cs_base == 0;
+        if !can_set_gs_base() || !flat || !self.env.paging.is_empty() {
+            return;
+        }
+        let Some(mode) = self.mode() else { return };
+        let Ok(after) = self.select(mode) else { return };
+        // Whatever making room took away with it.
+        self.refresh_switches();
+        if self.bt.cache.targets.address(before.selected.table) != before.table
+            || after.selection.cs_base != 0
+            || self.context.sys_flags_of() != before.sys_flags
+        {
+            return;
+        }
+        let place = match kind {
+            SwitchKind::Sysenter => {
+                self.context.sysenter = self.transfer(before);
+                0
+            }
+            SwitchKind::Sysexit => {
+                self.context.sysexit = self.transfer(before);
+                1
+            }
+            SwitchKind::LoadFs => match self.fs_load(before, after) {
+                Some(load) => {
+                    let slot = usize::from(load.null == 0);
+                    self.context.fs_loads[slot] = load;
+                    2 + slot
+                }
+                None => return,
+            },
+        };
+        self.bt.switches.ends[place] = Some((self.context.target_table, after));
+    }
+
+    /// The transfer that led here.
+    fn transfer(&self, before: &Before) -> Transfer {
+        let cpu = &self.context.cpu;
+        Transfer {
+            from: before.table,
+            table: self.context.target_table,
+            window: self.context.window_base,
+            gs: before.gs,
+            sys_flags: before.sys_flags,
+            cs: *cpu.cs(),
+            ss: *cpu.ss(),
+            eip: cpu.eip,
+            esp: cpu.gpr[ringer_cpu::Gpr::Esp as usize],
+        }
+    }
+
+    /// The load of FS that was just made, unless it wrote to memory or the descriptor is not where it will be looked for.
+    fn fs_load(&self, before: &Before, after: Selected) -> Option<FsLoad> {
+        let segment = self.context.cpu.seg[SegReg::Fs as usize];
+        let selection = before.selected.selection;
+        let alike =
+            selection.mode.contains(Mode::CPL0) && selection.window == after.selection.window;
+        let load = FsLoad {
+            from: before.table,
+            table: self.context.target_table,
+            segment,
+            selector: u32::from(segment.selector),
+            ..FsLoad::default()
+        };
+        if !alike {
+            None
+        } else if segment.selector & !3 == 0 {
+            Some(FsLoad { null: 1, ..load })
+        } else {
+            let (linear, lo, hi) = self.descriptor_of(segment, self.context.cpu.gdtr)?;
+            Some(FsLoad { linear, lo, hi, ..load })
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS. The block ends with
+//! them, in a stub that knows what they did last time (`crate::runtime::switch`).
+
+use super::{Emitter, Refused, at};
+use crate::context::SwitchKind;
+use crate::translate::Step;
+use crate::{Mode, Terminator, TranslatorOptions};
+use dynasmrt::{DynasmApi, dynasm};
+use iced_x86::Instruction;
+
+impl Emitter {
+    /// Flat 32-bit protected-mode code, whose stack is too.
+    fn may_switch(&self) -> Result<(), Refused> {
+        let other = Mode::REAL | Mode::V86 | Mode::CODE16 | Mode::STACK16 | Mode::CS_LIMITED;
+        let allowed = self.opts.contains(TranslatorOptions::INLINE_SWITCH);
+        if allowed && !self.mode.intersects(other) { Ok(()) } else { Err(Refused) }
+    }
+
+    /// The same for an instruction after which nobody would look for an interrupt.
+    fn may_switch_unshadowed(&self) -> Result<(), Refused> {
+        if self.shadow { Err(Refused) } else { self.may_switch() }
+    }
+
+    pub(super) fn sysenter(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        self.may_switch_unshadowed()?;
+        Ok(self.switch(i, SwitchKind::Sysenter))
+    }
+
+    /// Behind an STI, too: the stub looks for interrupts.
+    pub(super) fn sysexit(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        self.may_switch()?;
+        Ok(self.switch(i, SwitchKind::Sysexit))
+    }
+
+    /// Whether a load of FS can end the block.
+    pub(super) fn may_load_fs(&self) -> Result<(), Refused> {
+        if !self.mode.contains(Mode::CPL0) {
+            return Err(Refused);
+        }
+        self.may_switch_unshadowed()
+    }
+
+    /// FS gets the selector in r8d (its low word), and ESP grows by `size`.
+    pub(super) fn load_fs(&mut self, i: &Instruction, size: u32) -> Step {
+        dynasm!(self.asm ; .arch x64
+            ; movzx r8d, r8w
+            ; mov r9d, size as i32
+            ; mov r10d, i.next_ip32() as i32
+        );
+        self.switch(i, SwitchKind::LoadFs)
+    }
+
+    fn switch(&mut self, i: &Instruction, kind: SwitchKind) -> Step {
+        let counters = TranslatorOptions::COUNT | TranslatorOptions::BUDGET;
+        let counted = i32::from(self.opts.intersects(counters));
+        dynasm!(self.asm ; .arch x64
+            ; mov r11d, counted
+            ; mov DWORD [r15 + at::EIP], i.ip32() as i32
+        );
+        let on = usize::from(self.opts.contains(TranslatorOptions::INDIRECT));
+        self.jmp_host(self.stubs.switch[kind as usize][on]);
+        Step::End(Terminator::Indirect)
+    }
+}
