@@ -82,7 +82,7 @@ bitflags! {
         const CS_LIMITED = 1 << 30;
         /// ES can only be read, up to its limit.
         const ES_READ = 1 << 32;
-        /// CS, a code segment, can be read, up to its limit.
+        /// CS, of 16-bit code, is a code segment that can be read, up to its limit.
         const CS_READ = 1 << 33;
         /// SS can only be read (which no load allows).
         const SS_READ = 1 << 34;
@@ -92,6 +92,8 @@ bitflags! {
         const FS_READ = 1 << 36;
         /// GS can only be read, up to its limit.
         const GS_READ = 1 << 37;
+        /// CS, of 32-bit code, cannot be read.
+        const CS_OPAQUE = 1 << 38;
     }
 }
 
@@ -223,9 +225,9 @@ impl Mode {
         }
         let cs = class_of(SegReg::Cs);
         mode.set(Mode::CS_64K, cs == SegmentClass::Limited64K && (v86 || is_fresh(s.cs())));
-        // Of a flat code segment too: constants beside the code. But it is no fact worth a second
-        // translation where code without an override runs.
-        mode.set(Mode::CS_READ, cs == SegmentClass::ReadOnly && (is_16(s) || !s.cs().is_flat()));
+        // Constants beside the code: what can be read nearly always has no bit.
+        mode.set(Mode::CS_READ, cs == SegmentClass::ReadOnly && is_16(s));
+        mode.set(Mode::CS_OPAQUE, cs != SegmentClass::ReadOnly && !is_16(s));
         mode.set(Mode::CS_LIMITED, s.cs().limit < mode.last_eip());
         Some(mode)
     }
@@ -249,6 +251,9 @@ impl Mode {
             return match reg {
                 Register::CS if self.contains(Mode::CS_64K) => SegmentClass::Limited64K,
                 Register::CS if self.contains(Mode::CS_READ) => SegmentClass::ReadOnly,
+                Register::CS if !self.intersects(Mode::CODE16 | Mode::CS_OPAQUE) => {
+                    SegmentClass::ReadOnly
+                }
                 _ => SegmentClass::Other,
             };
         };
@@ -372,7 +377,10 @@ mod tests {
         assert_eq!(mode.class(Register::ES), SegmentClass::ReadOnly);
         assert_eq!(mode.class(Register::DS), SegmentClass::Flat);
         assert_eq!(mode.class(Register::SS), SegmentClass::Flat);
-        assert_eq!(mode.class(Register::CS), SegmentClass::Other);
+        assert_eq!(mode.class(Register::CS), SegmentClass::ReadOnly);
+        s.seg[SegReg::Cs as usize].attr.remove(SegAttr::WRITABLE);
+        let unreadable = Mode::of(&s).unwrap();
+        assert_eq!(unreadable.class(Register::CS), SegmentClass::Other);
         s.seg[SegReg::Es as usize] = Segment { limit: 0xffff, ..flat_segment(false) };
         s.seg[SegReg::Ss as usize] = Segment { limit: 0xfff, ..flat_segment(false) };
         s.seg[SegReg::Ss as usize].attr.remove(SegAttr::DB);
