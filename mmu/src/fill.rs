@@ -13,7 +13,7 @@ use crate::hostmap::{Run, WINDOW_PAGES};
 use crate::ram::{PAGE, Region};
 use crate::soft::{Mmu, PhysIo};
 use crate::walk::{Format, Path, Translation, bit};
-use crate::window::Window;
+use crate::window::{IN_A_ROW, Window};
 use crate::windows::{DropSink, Fill, Reason, WindowStats};
 use ringer_cpu::{Access, Privilege};
 
@@ -87,9 +87,10 @@ impl Window {
 
     /// Maps the page and its neighbours in the page table.
     fn fill_small(&mut self, job: &mut Job<'_>, path: &Path, pte_pa: u64) -> bool {
-        let first = job.page & !(AROUND - 1);
+        let alone = job.page / IN_A_ROW == self.short_lived;
+        let first = if alone { job.page } else { job.page & !(AROUND - 1) };
         let mut runs = Vec::with_capacity(AROUND as usize);
-        for page in first..first + AROUND {
+        for page in first..first + if alone { 1 } else { AROUND } {
             let pa = pte_pa - pte_pa % PAGE + self.key.format.pte_offset(page << 12);
             if let Some(run) = self.candidate(job.mmu, path.pde, pa, page) {
                 if page != job.page {

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use rustix::io::Errno;
 
 /// A guest that flushes page after page will go on: the second in a row takes the rest of this many along.
-const IN_A_ROW: u32 = 16;
+pub(crate) const IN_A_ROW: u32 = 16;
 
 /// A window with its books.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Window {
     unverifiable: bool,
     /// The page after the last one that INVLPG took away.
     next_flushed: u32,
+    /// The group of [`IN_A_ROW`] pages that was flushed in a row last: what is mapped there is not for long.
+    pub short_lived: u32,
 }
 
 impl Window {
@@ -59,6 +61,7 @@ impl Window {
             tables: HashMap::new(),
             unverifiable: false,
             next_flushed: 0,
+            short_lived: u32::MAX,
         })
     }
 
@@ -303,7 +306,11 @@ impl Window {
         if mapped || in_a_row {
             self.next_flushed = page + 1;
         }
-        if mapped && in_a_row { IN_A_ROW - page % IN_A_ROW } else { 1 }
+        if !mapped || !in_a_row {
+            return 1;
+        }
+        self.short_lived = page / IN_A_ROW;
+        IN_A_ROW - page % IN_A_ROW
     }
 
     /// Makes the window true after a flush: what the guest changed in its tables since they were

@@ -229,6 +229,7 @@ fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
     assert!((0x14..0x20).all(|page: u32| rig.direct(page << 12).is_none()));
     // What went without need comes back.
     assert_eq!(rig.read(0x1_7000), Ok(0));
+    assert_eq!(rig.direct(0x1_8000), None, "what goes so soon is mapped page by page");
     flush(&mut rig, 0x17);
     assert_eq!(rig.read(0x1_7000), Err(Reason::TrueFault));
 }

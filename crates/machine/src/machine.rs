@@ -212,6 +212,8 @@ impl Machine {
         let mut cpu = *monitor.state();
         let bios = self.image.install(monitor.memory_mut(), &mut cpu)?;
         *monitor.state_mut() = cpu;
+        // What was just loaded is the guest's to touch; it need not count as ours beside that.
+        monitor.memory().release();
         if let Some(hook) = bios {
             monitor.set_bios(hook);
         }
