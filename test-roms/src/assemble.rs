@@ -33,7 +33,7 @@ pub enum AssembleError {
         error: io::Error,
     },
     /// The head lacks a line `load = "…"`, or names a kind that does not exist.
-    #[error("{}: the head must say load = \"multiboot\", \"rom\", \"bootsector\" or \"flat\"", path.display())]
+    #[error("{}: the head must say load = \"multiboot\", \"rom\", \"bootsector\", \"flat\" or \"program\"", path.display())]
     Load {
         /// The source.
         path: PathBuf,
@@ -69,6 +69,8 @@ enum Load {
     BootSector,
     /// A raw binary whose Multiboot header carries the addresses.
     Flat,
+    /// A static Linux program for the host: no guest, but made in the same way.
+    Program,
 }
 
 impl Load {
@@ -82,6 +84,7 @@ impl Load {
             "rom" => Some(Load::Rom),
             "bootsector" => Some(Load::BootSector),
             "flat" => Some(Load::Flat),
+            "program" => Some(Load::Program),
             _ => None,
         }
     }
@@ -91,6 +94,7 @@ impl Load {
             Load::Multiboot | Load::Flat => "multiboot.ld",
             Load::Rom => "rom.ld",
             Load::BootSector => "bootsector.ld",
+            Load::Program => "program.ld",
         }
     }
 
@@ -99,6 +103,7 @@ impl Load {
             Load::Multiboot => "elf",
             Load::Rom => "rom",
             Load::BootSector | Load::Flat => "bin",
+            Load::Program => "program",
         }
     }
 }
@@ -137,6 +142,9 @@ pub fn assemble(source: &Path, out_dir: &Path) -> Result<Assembled, AssembleErro
     if load == Load::Flat {
         assembler.args(["--defsym", "FLAT_IMAGE=1"]);
     }
+    if load == Load::Program {
+        assembler.arg("-I").arg(include.join("../../roms/include"));
+    }
     assembler.arg("-I").arg(&include).arg("-o").arg(&object).arg(source);
     run("as", &mut assembler, source)?;
 
@@ -151,7 +159,7 @@ pub fn assemble(source: &Path, out_dir: &Path) -> Result<Assembled, AssembleErro
         "max-page-size=4096",
     ]);
     linker.arg("--no-warn-rwx-segments").arg("-T").arg(include.join(load.linker_script()));
-    if load != Load::Multiboot {
+    if !matches!(load, Load::Multiboot | Load::Program) {
         linker.args(["--oformat", "binary"]);
     }
     linker.arg("-o").arg(&image).arg(&object);

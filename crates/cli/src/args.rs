@@ -46,6 +46,8 @@ pub enum Command {
     Test(TestArgs),
     /// Runs a small built-in guest and prints a short profile.
     Demo(DemoArgs),
+    /// Measures what single operations cost: here, in QEMU TCG and natively.
+    Nano(NanoArgs),
     /// Restores the terminal when the process that started this one dies.
     #[command(hide = true)]
     RestoreTerminal,
@@ -177,6 +179,17 @@ pub struct DemoArgs {
     /// Engine, processor, limits.
     #[command(flatten)]
     pub engine: EngineArgs,
+}
+
+/// `ringer nano`.
+#[derive(Debug, Args)]
+pub struct NanoArgs {
+    /// Least time of a measurement, in milliseconds (1 to 1000)
+    #[arg(long, default_value = "20", value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub time: u32,
+    /// Write the table to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `ringer test`.

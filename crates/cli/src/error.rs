@@ -75,6 +75,9 @@ pub enum CliError {
     /// The machine.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// The nanobenchmarks.
+    #[error("nano: {0}")]
+    Nano(String),
     /// --symbols.
     #[error(transparent)]
     Symbols(#[from] SymbolsError),
@@ -97,7 +100,7 @@ impl CliError {
             | Self::Symbols(_)
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } => status::OUTPUT,
-            Self::Host { .. } => status::INTERNAL,
+            Self::Host { .. } | Self::Nano(_) => status::INTERNAL,
             Self::Machine(e) => e.status(),
             Self::Testkit(e) => e.status(),
         }

@@ -8,6 +8,7 @@
 mod args;
 mod console;
 mod error;
+mod nano;
 mod output;
 mod pty;
 mod report;
@@ -52,6 +53,7 @@ fn dispatch(command: &Command) -> Result<u8, CliError> {
         Command::Profile(args) => run::profile(args),
         Command::Verify(args) => verify::verify(args),
         Command::Demo(args) => run::demo(args),
+        Command::Nano(args) => nano::run(args),
         Command::Test(args) => suite::run(args),
         Command::RestoreTerminal => {
             terminal::watch();
