@@ -30,7 +30,11 @@ impl Monitor {
             TRAP_KICK => self.kicked(),
             _ => {
                 self.env.io.counters.other_faults += 1;
-                self.reexecute(Row::TrueFaults);
+                let site = self.bt.cache.locate(self.context.fault_rip);
+                let outcome = self.reexecute(Row::TrueFaults);
+                if let (Some((id, off)), Outcome::Delivered(_)) = (site, outcome) {
+                    self.note_trap(id, off);
+                }
                 false
             }
         }
