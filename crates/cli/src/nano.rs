@@ -14,6 +14,7 @@ use rows::{ROWS, Row};
 use serde::Serialize;
 use sides::{Folder, Measured};
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Write as _;
 
 /// A line of the table. Costs are cycles of the host's time-stamp counter for one operation.
@@ -45,24 +46,42 @@ struct Report {
 /// # Errors
 /// When Ringer's own run fails, or an output does.
 pub fn run(args: &NanoArgs) -> Result<u8, CliError> {
+    // Before anything takes time.
+    let json = args.json.as_ref().map(|path| {
+        File::create(path).map_err(|source| CliError::Create { path: path.clone(), source })
+    });
+    let json = json.transpose()?;
+    let report = measure(args)?;
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source| CliError::Output { what, source }
+    };
+    let wrote = std::io::stdout().write_all(report.table().as_bytes());
+    wrote.map_err(failed("standard output"))?;
+    if let Some(mut file) = json {
+        let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+        file.write_all(text.as_bytes()).map_err(failed("the table"))?;
+    }
+    Ok(0)
+}
+
+fn measure(args: &NanoArgs) -> Result<Report, CliError> {
     let folder = Folder::new()?;
     let mut notes = Vec::new();
-    let native = folder.native().map_err(|e| notes.push(format!("no native column: {e}"))).ok();
-    let tcg = folder.qemu(args.time).map_err(|e| notes.push(format!("no TCG column: {e}"))).ok();
+    let [mut native, mut tcg] = [None, None];
+    if !args.alone {
+        let mut side = |column: &str, got: Result<Measured, String>| {
+            got.map_err(|e| notes.push(format!("no {column} column: {e}"))).ok()
+        };
+        native = side("native", folder.native());
+        tcg = side("TCG", folder.qemu(args.time));
+    }
     let ringer = folder.ringer(args.time).map_err(CliError::Nano)?;
     let host_khz = native.as_ref().map_or_else(sides::host_khz, |n| Some(n.khz));
     let host_khz =
         host_khz.ok_or_else(|| CliError::Nano("the host's clock rate is not known".to_owned()))?;
     let lines = ROWS.iter().map(|row| line(row, host_khz, &ringer, tcg.as_ref(), native.as_ref()));
-    let report = Report { host_khz, rows: lines.collect(), notes };
-    let wrote = std::io::stdout().write_all(report.table().as_bytes());
-    wrote.map_err(|source| CliError::Output { what: "standard output".to_owned(), source })?;
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
-        let failed = |source| CliError::Create { path: path.clone(), source };
-        std::fs::write(path, text).map_err(failed)?;
-    }
-    Ok(0)
+    Ok(Report { host_khz, rows: lines.collect(), notes })
 }
 
 fn line(
