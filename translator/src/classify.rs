@@ -94,6 +94,8 @@ pub enum Rewrite {
     PushFlags,
     /// POPFD.
     PopFlags,
+    /// RDTSC.
+    TimeStamp,
     /// VERW.
     VerifyWrite,
     /// SYSENTER.
@@ -122,7 +124,7 @@ impl Rewrite {
             Rewrite::ReadSegment | Rewrite::PushSegment => O::INLINE_SEGREAD,
             Rewrite::ClearInterrupts | Rewrite::SetInterrupts => O::INLINE_FLAGS,
             Rewrite::PushFlags | Rewrite::PopFlags => O::INLINE_FLAGS,
-            Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_SWITCH,
+            Rewrite::Sysenter | Rewrite::Sysexit | Rewrite::TimeStamp => O::INLINE_SWITCH,
             Rewrite::VerifyWrite => O::INLINE_SEGLOAD,
         }
     }
@@ -204,6 +206,7 @@ pub fn offered(code: Code, features: Features) -> bool {
             }
             // Their stubs do nothing that the interpreter has not done before.
             F::SEP => Features::empty(),
+            F::TSC => Features::TSC,
             F::FPU | F::FPU287 | F::FPU387 => Features::FPU,
             F::CX8 => Features::CX8,
             // The hint space 0F 18 to 0F 1F executes as NOP since the P6, which brought CMOV.

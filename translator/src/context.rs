@@ -103,6 +103,12 @@ pub struct ExecContext {
     pub sysexit: Transfer,
     /// What loads of FS do: of a null selector, of another one.
     pub fs_loads: [FsLoad; 2],
+    /// What the guest's time-stamp counter counts for each tick of the host's, times 2^32; 0: RDTSC is the interpreter's.
+    pub tsc_scale: u64,
+    /// A value of the host's counter.
+    pub tsc_host: u64,
+    /// The guest's at that moment.
+    pub tsc_guest: u64,
     /// Not 0: a stub left a switch to the interpreter, of the [`SwitchKind`] that this number is one more than.
     pub declined: u32,
     /// For those stubs: guest EAX, whether the block counted the instruction, and the next one's EIP.
@@ -161,6 +167,8 @@ pub enum SwitchKind {
     Sysexit = 1,
     /// MOV or POP to FS.
     LoadFs = 2,
+    /// RDTSC.
+    Rdtsc = 3,
 }
 
 /// A SYSENTER or SYSEXIT as it was last done. It holds while the MSRs are as they were then.
@@ -248,6 +256,9 @@ impl ExecContext {
             sysenter: Transfer::default(),
             sysexit: Transfer::default(),
             fs_loads: [FsLoad::default(); 2],
+            tsc_scale: 0,
+            tsc_host: 0,
+            tsc_guest: 0,
             declined: 0,
             held_eax: 0,
             held_count: 0,

@@ -91,7 +91,7 @@ pub struct StubAddresses {
     pub exit_budget: u64,
     /// By [`crate::context::SwitchKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
     /// set; r11d is 1 when the block counted the instruction; see [`crate::runtime::switch`] for r8 to r10.
-    pub switch: [[u64; 2]; 3],
+    pub switch: [[u64; 2]; 4],
 }
 
 /// A translated block.

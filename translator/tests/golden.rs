@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 const BASE: u64 = 0x10_0000;
-const STUBS: [(u64, &str); 11] = [
+const STUBS: [(u64, &str); 13] = [
     (0x1000, "exit_link"),
     (0x1010, "exit_miss"),
     (0x1020, "exit_callout"),
@@ -32,6 +32,8 @@ const STUBS: [(u64, &str); 11] = [
     (0x1080, "sysexit_on"),
     (0x1090, "load_fs"),
     (0x10a0, "load_fs_on"),
+    (0x10b0, "rdtsc"),
+    (0x10c0, "rdtsc_on"),
 ];
 
 struct Case {
@@ -137,7 +139,12 @@ fn render(case: &Case) -> String {
         exit_callout: STUBS[2].0,
         exit_check: STUBS[3].0,
         exit_budget: STUBS[4].0,
-        switch: [[STUBS[5].0, STUBS[6].0], [STUBS[7].0, STUBS[8].0], [STUBS[9].0, STUBS[10].0]],
+        switch: [
+            [STUBS[5].0, STUBS[6].0],
+            [STUBS[7].0, STUBS[8].0],
+            [STUBS[9].0, STUBS[10].0],
+            [STUBS[11].0, STUBS[12].0],
+        ],
     };
     let linear = case.cs_base.wrapping_add(case.eip);
     let to_page_end = 0x1000 - (linear & 0xfff);

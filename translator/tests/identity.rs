@@ -151,7 +151,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; 3],
+        switch: [[stub; 2]; 4],
     };
     let mut random = Random(SEED);
     let mut factory = InstructionInfoFactory::new();

@@ -419,6 +419,7 @@ impl Monitor {
         self.context.load_flags();
         self.refresh_reloads();
         self.refresh_switches();
+        self.refresh_tsc();
         self.context.declined = 0;
         if fpu && !self.context.cpu.fpu_in_host {
             fpu::release(&mut self.context.cpu);

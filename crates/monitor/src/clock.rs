@@ -1,6 +1,7 @@
 //! The one machine clock, in nanoseconds since the machine was made.
 
 use crate::config::ClockKind;
+use crate::hosttsc::{HostTsc, Scale};
 use std::time::Instant;
 
 /// Nanoseconds of virtual time that a port access takes.
@@ -11,6 +12,7 @@ const PORT_NS: u64 = 1000;
 pub struct Clock {
     kind: ClockKind,
     start: Instant,
+    tsc: HostTsc,
     /// Guest instructions retired, by whatever engine.
     pub retired: u64,
     /// Idle nanoseconds that virtual time jumped over.
@@ -21,7 +23,9 @@ impl Clock {
     /// A clock that starts now, at zero.
     #[must_use]
     pub fn new(kind: ClockKind) -> Self {
-        Self { kind, start: Instant::now(), retired: 0, skipped: 0 }
+        let start = Instant::now();
+        let tsc = HostTsc::new(start, kind == ClockKind::Real);
+        Self { kind, start, tsc, retired: 0, skipped: 0 }
     }
 
     /// Nanoseconds of machine time.
@@ -31,6 +35,16 @@ impl Clock {
             ClockKind::Real => self.start.elapsed().as_nanos() as u64,
             ClockKind::Virtual => self.retired + self.skipped,
         }
+    }
+
+    /// The time-stamp counter: nanoseconds, too.
+    pub fn tsc(&mut self) -> u64 {
+        if self.is_virtual() { self.now() } else { self.tsc.read() }
+    }
+
+    /// How translated code can read it by the host's.
+    pub(crate) fn tsc_scale(&self) -> Option<Scale> {
+        self.tsc.scale()
     }
 
     /// True when time is a function of retired instructions.

@@ -179,7 +179,7 @@ impl Bus for Env {
     }
 
     fn tsc(&mut self) -> u64 {
-        self.io.clock.now()
+        self.io.clock.tsc()
     }
 
     fn ferr(&mut self, asserted: bool) {

@@ -17,6 +17,7 @@ mod faults;
 mod footprint;
 mod gs;
 mod heat;
+mod hosttsc;
 mod inbox;
 pub mod jitdump;
 mod journal;

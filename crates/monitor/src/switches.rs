@@ -10,7 +10,7 @@
 
 use crate::run::Monitor;
 use crate::select::Selected;
-use ringer_cpu::state::{TableReg, cr0};
+use ringer_cpu::state::{TableReg, cr0, cr4};
 use ringer_cpu::{Outcome, SegReg, Segment};
 use ringer_translator::Mode;
 use ringer_translator::context::{FsLoad, SwitchKind, Transfer};
@@ -60,6 +60,17 @@ impl Monitor {
             self.context.sysexit.from = 0;
             self.context.fs_loads.iter_mut().for_each(|load| load.from = 0);
         }
+    }
+
+    /// The numbers for RDTSC in real time.
+    #[inline]
+    pub(crate) fn refresh_tsc(&mut self) {
+        let Some(tsc) = self.env.io.clock.tsc_scale() else { return };
+        let cpu = &self.context.cpu;
+        let forbidden = cpu.cr4 & cr4::TSD != 0;
+        self.context.tsc_guest = tsc.guest.wrapping_add(cpu.msr.tsc_offset);
+        self.context.tsc_host = tsc.host;
+        self.context.tsc_scale = if forbidden { 0 } else { tsc.scale };
     }
 
     /// Translated code came back; it was entered in `table`. Makes the selection that it came back in the current one.
@@ -129,6 +140,8 @@ impl Monitor {
                 }
                 None => return,
             },
+            // It depends on nothing that was learnt.
+            SwitchKind::Rdtsc => return,
         };
         self.bt.switches.ends[place] = Some((self.context.target_table, after));
     }

@@ -145,7 +145,7 @@ impl Emitter {
             exit_callout: 0,
             exit_check: 0,
             exit_budget: 0,
-            switch: [[0; 2]; 3],
+            switch: [[0; 2]; 4],
         };
         Self {
             asm: SimpleAssembler::new(),
@@ -332,6 +332,7 @@ impl Emitter {
             Rewrite::FarJump => return self.far_jump(i),
             Rewrite::FarCall => return self.far_call(i),
             Rewrite::FarReturn => return self.far_return(i),
+            Rewrite::TimeStamp => return self.time_stamp(i),
             Rewrite::Sysenter => return self.sysenter(i),
             Rewrite::Sysexit => return self.sysexit(i),
         }

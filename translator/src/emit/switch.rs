@@ -1,5 +1,5 @@
-//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS. The block ends with
-//! them, in a stub that knows what they did last time (`crate::runtime::switch`).
+//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS; and RDTSC. The block ends
+//! with them, in a stub that knows what they did last time (`crate::runtime::switch`).
 
 use super::{Emitter, Refused, at};
 use crate::context::SwitchKind;
@@ -30,6 +30,13 @@ impl Emitter {
     pub(super) fn sysexit(&mut self, i: &Instruction) -> Result<Step, Refused> {
         self.may_switch()?;
         Ok(self.switch(i, SwitchKind::Sysexit))
+    }
+
+    /// What comes next is looked up, so the stub serves any block.
+    pub(super) fn time_stamp(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        self.may_switch_unshadowed()?;
+        dynasm!(self.asm ; .arch x64 ; mov r10d, i.next_ip32() as i32);
+        Ok(self.switch(i, SwitchKind::Rdtsc))
     }
 
     /// Whether a load of FS can end the block.

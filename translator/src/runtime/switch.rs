@@ -1,5 +1,6 @@
 //! Stubs for the instructions that change the mode, and with it the target table and perhaps the window: SYSENTER,
-//! SYSEXIT, and loads of FS. A block ends with such an instruction and jumps here.
+//! SYSEXIT, and loads of FS. A block ends with such an instruction and jumps here. (RDTSC is here too: it needs more
+//! than blocks may do.)
 //!
 //! What the instruction does was learnt when the interpreter did it last: the context has the new segments, the table
 //! and the window. A stub checks that all that decided then is as it was; then it commits, and goes on in the other
@@ -58,7 +59,7 @@ fn segment(reg: SegReg) -> i32 {
 #[derive(Clone, Debug)]
 pub struct Switches {
     /// By [`SwitchKind`]: one that comes back to the dispatcher, and one that goes on in the next block.
-    pub stubs: [[u64; 2]; 3],
+    pub stubs: [[u64; 2]; 4],
     /// Host addresses in which a fault of the guest's memory may happen.
     pub reads: Range<u64>,
     /// Where such a fault leads.
@@ -68,12 +69,14 @@ pub struct Switches {
 /// Emits the stubs; the labels `exit_miss` and `exit_callout` are defined elsewhere.
 pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
     let here = |a: &Asm| base + a.offset().0 as u64;
-    let mut stubs = [[0; 2]; 3];
+    let mut stubs = [[0; 2]; 4];
     for on in [false, true] {
         stubs[SwitchKind::Sysenter as usize][usize::from(on)] = here(a);
         sysenter(a, on);
         stubs[SwitchKind::Sysexit as usize][usize::from(on)] = here(a);
         sysexit(a, on);
+        stubs[SwitchKind::Rdtsc as usize][usize::from(on)] = here(a);
+        rdtsc(a, on);
     }
     let from = here(a);
     for on in [false, true] {
@@ -88,6 +91,8 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
     decline(a, SwitchKind::Sysenter);
     dynasm!(a ; .arch x64 ; ->decline_exit:);
     decline(a, SwitchKind::Sysexit);
+    dynasm!(a ; .arch x64 ; ->decline_rdtsc:);
+    decline(a, SwitchKind::Rdtsc);
     Switches { stubs, reads, declined }
 }
 
@@ -252,6 +257,29 @@ fn load_fs(a: &mut Asm, on: bool) {
         ; mov r13, [r8 + load!(table)]
         ; mov [r15 + at!(target_table)], r13
         ; mov r8d, [r15 + at!(held_next)]
+    );
+    go(a, on);
+}
+
+/// RDTSC in real time: the host's counter, scaled; what is next is at r10d.
+fn rdtsc(a: &mut Asm, on: bool) {
+    begin(a);
+    dynasm!(a ; .arch x64
+        ; cmp QWORD [r15 + at!(tsc_scale)], 0
+        ; je ->decline_rdtsc
+        ; mov r9d, eax
+        ; mov r8d, r10d
+        ; rdtsc
+        ; shl rdx, 32
+        ; or rax, rdx
+        ; sub rax, [r15 + at!(tsc_host)]
+        ; mul QWORD [r15 + at!(tsc_scale)]
+        ; shrd rax, rdx, 32
+        ; add rax, [r15 + at!(tsc_guest)]
+        ; mov rdx, rax
+        ; shr rdx, 32
+        ; mov [r15 + at!(held_eax)], eax
+        ; mov eax, r9d
     );
     go(a, on);
 }

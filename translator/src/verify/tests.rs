@@ -23,6 +23,7 @@ const STUBS: StubAddresses = StubAddresses {
         [BASE - 0xa00, BASE - 0x9f0],
         [BASE - 0x9e0, BASE - 0x9d0],
         [BASE - 0x9c0, BASE - 0x9b0],
+        [BASE - 0x9a0, BASE - 0x990],
     ],
 };
 
