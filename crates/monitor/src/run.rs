@@ -214,7 +214,7 @@ impl Monitor {
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
         self.tell_progress();
-        self.mind_footprint();
+        self.mind_footprint(false);
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }
@@ -334,6 +334,7 @@ impl Monitor {
         if self.context.cpu.activity == Activity::Shutdown {
             return;
         }
+        self.mind_footprint(true);
         let row = self.env.io.ledger.switch(Row::Idle);
         let deadline = self.env.io.board.next_deadline();
         let can_wake = self.interruptible();
