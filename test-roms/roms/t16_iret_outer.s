@@ -47,6 +47,8 @@ main:
     mov gs, eax
     ARM 1f
     FRAME CODE3, DATA3, user, 0x247
+    mov eax, 3                      # a null selector loses its RPL too
+    mov ds, eax
     iretd
 user:
     mov eax, ds

@@ -19,6 +19,23 @@ fn iret_to_ring_3_loads_the_stack_and_nulls_inner_data_segments() {
 }
 
 #[test]
+fn null_selectors_lose_their_rpl_on_the_way_to_an_outer_ring_and_only_there() {
+    for (cs, ss, expected) in [(0x1b, 0x23, 0), (8, 0, 3)] {
+        let mut m = Machine::at(0, IRETD);
+        m.store(STACK0, &[HANDLER, cs, 0x3202, STACK3, ss]);
+        for seg in [SegReg::Es, SegReg::Fs, SegReg::Gs] {
+            let segment = &mut m.s.seg[seg as usize];
+            (segment.selector, segment.attr) = (3, SegAttr::NULL);
+        }
+        assert_eq!(m.execute(), Ok(Outcome::Retired));
+        for seg in [SegReg::Es, SegReg::Fs, SegReg::Gs] {
+            assert_eq!(m.selector(seg), expected, "CS {cs:#x}");
+            assert!(m.s.seg[seg as usize].attr.contains(SegAttr::NULL));
+        }
+    }
+}
+
+#[test]
 fn the_16_bit_form_returns_to_an_outer_ring_too() {
     let mut m = Machine::at(0, IRETW);
     m.bus.load(STACK0, &[0x34, 0x12, 0x1b, 0, 0x02, 0x02, 0x78, 0x56, 0x23, 0]);

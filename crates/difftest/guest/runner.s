@@ -22,6 +22,8 @@
     .set SAVE, 0xb7100000
     .set STACK_TOP, 0xb7102000
     .set GDT, 0xb7102000
+    .set GDT_AS_MADE, GDT + 0x800   # its descriptors that no case brings along
+    .set ODD_SLOTS, 0x48
     .set IDT, 0xb7103000
     .set TSS_MAIN, 0xb7104000
     .set PD_RUN, 0x310000
@@ -127,6 +129,10 @@ runner:
     mov esp, STACK_TOP - 0x200
     mov eax, TSS0
     ltr ax
+    mov esi, GDT + ODD_SLOTS
+    mov edi, GDT_AS_MADE + ODD_SLOTS
+    mov ecx, (CASE_SLOTS - ODD_SLOTS) / 4
+    rep movsd
     xor eax, eax
     mov dr7, eax
     mov esi, 0x208000
@@ -222,6 +228,10 @@ next_case:
     movsd
     mov edi, PD_CASE + 0x3ff * 4
     movsd
+    mov esi, GDT_AS_MADE + ODD_SLOTS    # a task switch that fails leaves busy flags
+    mov edi, GDT + ODD_SLOTS
+    mov ecx, (CASE_SLOTS - ODD_SLOTS) / 4
+    rep movsd
     lea esi, [ebx + C_SLOTS]
     mov edi, GDT + CASE_SLOTS
     mov ecx, 16
@@ -482,6 +492,10 @@ real_done:
     xor eax, eax                    # the rest of the segment, which cases can write too
     mov edi, REAL_DATA + 0x4000
     mov ecx, 0x3000
+    rep stosd
+    mov eax, 0xcccccccc             # behind the code pages, through CS
+    mov edi, CODE_PAGES + 0x2000
+    mov ecx, 0x3800
     rep stosd
     mov eax, CR4_DEFAULT
     mov cr4, eax

@@ -321,7 +321,7 @@ impl Draft<'_> {
         }
         let case = Case {
             kind: self.s.kind,
-            wipe: self.s.writable_code,
+            wipe: self.s.can_write_code(),
             code_offset: self.code_offset,
             cr0: self.s.cr0,
             cr4: self.s.cr4,
@@ -394,9 +394,14 @@ impl Draft<'_> {
         CODE_LEN - self.out.len()
     }
 
-    /// Flags that are undefined here get defined.
+    /// Flags that are undefined here get defined; also those that a branch to what comes brings along: it
+    /// may turn out to lead to the first of the items that begin here.
     pub fn need_flags(&mut self) {
-        if self.undefined != 0 {
+        let here = self.items.len();
+        let branches = self.branches.iter().filter(|b| b.item + b.ahead >= here);
+        let labels = self.labels.iter().filter(|l| l.item >= here);
+        let coming = branches.map(|b| b.undefined).chain(labels.map(|l| l.undefined));
+        if coming.fold(self.undefined, |all, flags| all | flags) != 0 {
             self.define_flags();
         }
     }

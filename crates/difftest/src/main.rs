@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ringer_difftest::Qemu;
-use ringer_difftest::run::{Machines, Plan, Summary, known_faults};
+use ringer_difftest::run::{Plan, Summary, jobs, known_faults};
 use std::process::ExitCode;
 
 /// Runs random sequences of instructions in Ringer's engines and in QEMU, and compares everything.
@@ -23,6 +23,9 @@ struct Args {
     /// Sequences in a batch, at most 2048.
     #[arg(long, default_value_t = 2048)]
     batch: usize,
+    /// Threads, each with machines of its own.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Compare Ringer's engines alone.
     #[arg(long)]
     no_peer: bool,
@@ -69,16 +72,12 @@ fn run(args: &Args) -> Result<bool, ringer_difftest::PeerError> {
         batch: args.batch.clamp(1, 2048),
         peer: !args.no_peer,
         reports: args.reports.max(1),
-        progress: 1 << 16,
     };
     println!("seed {}, {} sequences from number {}", plan.seed, plan.cases, plan.first);
     if plan.peer {
         println!("peer: {}", Qemu::version());
     }
-    let summary = Machines::new(plan.peer)?.run(&plan)?;
-    for failure in &summary.failures {
-        println!("{}", failure.text);
-    }
+    let summary = jobs::run(&plan, args.jobs)?;
     print(&summary);
     Ok(summary.failures.is_empty())
 }
@@ -113,6 +112,10 @@ fn print(s: &Summary) {
     for (name, n) in &s.explained {
         println!("  {n} explained by a known fault of the peer: {name}");
     }
+    println!(
+        "  {} settled alone: only the peer's result depended on the cases before",
+        s.settled_alone
+    );
     for (name, n) in &s.engines {
         println!("  {n} differ between the engines as documented: {name}");
     }

@@ -1,12 +1,13 @@
-//! What is known to be wrong in the peer, or out of its reach: each entry of [`FAULTS`] matches
+//! What is known to be wrong in the peer, or out of its reach: each entry of [`faults`] matches
 //! narrowly, says why the SDM is on our side, and is counted. Here is what the entries look at.
 
 mod list;
 
-pub use list::FAULTS;
+pub use list::faults;
 
+use crate::bench::Bench;
 use crate::case::Outcome;
-use crate::compare::{Diff, Frame, Place};
+use crate::compare::{self, Diff, Frame, Place};
 use crate::generate::Sequence;
 use iced_x86::{
     Code, CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind,
@@ -23,13 +24,32 @@ pub struct Look<'a> {
     pub theirs: Outcome<'a>,
     /// Ringer's frame.
     pub frame: Option<Frame>,
+    /// The peer's frame.
+    pub their_frame: Option<Frame>,
+    /// The instruction at which Ringer raised the exception.
+    pub fault: Option<Instruction>,
+    /// The instruction at which the peer did.
+    pub their_fault: Option<Instruction>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    /// The looks of case `k` of a batch, on the bench of the reference and on another.
+    pub fn new(seq: &'a Sequence, a: &'a Bench, b: &'a Bench, k: usize) -> Self {
+        let (frame, their_frame) = (compare::frame(seq, a, k), compare::frame(seq, b, k));
+        Self {
+            seq,
+            ours: a.outcome(k),
+            theirs: b.outcome(k),
+            frame,
+            their_frame,
+            fault: compare::instruction(seq, frame, a.data(k)),
+            their_fault: compare::instruction(seq, their_frame, b.data(k)),
+        }
+    }
+
     /// The instruction at which Ringer raised the exception.
     pub(super) fn at(&self) -> Option<&Instruction> {
-        let eip = self.frame?.eip;
-        self.seq.items.iter().map(|i| &i.instruction).find(|i| i.ip32() == eip)
+        self.fault.as_ref()
     }
 
     pub(super) fn has(&self, list: &[M]) -> bool {

@@ -55,8 +55,7 @@ pub fn hunt(seed: u64, most: u64) -> Result<Hunt, PeerError> {
     let no_effect = HINTS.contains(&code.mnemonic()) || code == Code::Xchg_rm8_r8;
     let fault = PlantedFault { code, kind: if no_effect { K::Carry } else { kind } };
     let mut machines = Machines::with_fault(fault)?;
-    let plan =
-        Plan { seed, first: 0, cases: most, batch: 512, peer: false, reports: 1, progress: 0 };
+    let plan = Plan { seed, first: 0, cases: most, batch: 512, peer: false, reports: 1 };
     let summary = machines.run(&plan)?;
     let found = summary.failures.first().map(|f| f.number + 1);
     Ok(Hunt { row: code.op_code().instruction_string(), fault, found })

@@ -1,19 +1,21 @@
 //! A run: batches through the machines, comparison, counts, reports.
 
 use crate::bench::{Batch, Bench};
-use crate::compare::{self, Diff};
 use crate::generate::{Forms, Sequence, sequence};
 use crate::layout::*;
 use crate::peer::PeerError;
-use crate::peer_faults::{self, FAULTS, Look};
+use crate::peer_faults;
 use crate::qemu::Qemu;
-use crate::report;
 use crate::ringer::Ringer;
 use ringer_casegen::rng::Rng;
 use ringer_casegen::values;
 use ringer_machine::Engine;
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+pub mod jobs;
+mod judge;
+mod retry;
 
 /// Batches that share one template of the data pages.
 const TEMPLATE_CASES: u64 = 1 << 16;
@@ -33,8 +35,6 @@ pub struct Plan {
     pub peer: bool,
     /// Differences that are reported before the run ends.
     pub reports: usize,
-    /// A line about progress every so many cases; 0: none.
-    pub progress: u64,
 }
 
 /// What a run found.
@@ -56,6 +56,9 @@ pub struct Summary {
     pub vectors: BTreeMap<u32, u64>,
     /// Cases in which a machine stopped, on all sides.
     pub deaths: u64,
+    /// Differences from the peer that were not there when the case ran alone in fresh machines: the
+    /// peer, or the runner on it, carried something over from the cases before.
+    pub settled_alone: u64,
     /// Reports of differences that nothing explains.
     pub failures: Vec<Failure>,
     /// Guest instructions that ran as host code in bt, and that were interpreted there.
@@ -64,9 +67,17 @@ pub struct Summary {
     pub seconds: [f64; 5],
 }
 
+impl Summary {
+    /// Notes a difference, and tells of it at once: a run can take an hour.
+    fn report(&mut self, failure: Failure) {
+        println!("{}", failure.text);
+        self.failures.push(failure);
+    }
+}
+
 /// The list of the peer's known faults: name and reason.
 pub fn known_faults() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FAULTS.iter().map(|f| (f.name, f.reason))
+    peer_faults::faults().map(|f| (f.name, f.reason))
 }
 
 /// One difference.
@@ -112,10 +123,10 @@ impl Machines {
     /// Carries out `plan`.
     pub fn run(&mut self, plan: &Plan) -> Result<Summary, PeerError> {
         let mut summary = Summary::default();
-        let started = Instant::now();
+        let counts = |m: &Self| m.bt.machine.instructions().unwrap_or_default();
+        let before = counts(self);
         let end = plan.first + plan.cases;
         let mut at = plan.first;
-        let mut told = 0;
         while at < end && summary.failures.len() < plan.reports {
             // A batch keeps to one template.
             let same = TEMPLATE_CASES - at % TEMPLATE_CASES;
@@ -123,17 +134,9 @@ impl Machines {
             self.batch(plan, at..at + n, &mut summary)?;
             at += n;
             summary.cases += n;
-            if plan.progress != 0 && summary.cases / plan.progress > told {
-                told = summary.cases / plan.progress;
-                let rate = summary.cases as f64 / started.elapsed().as_secs_f64();
-                eprintln!(
-                    "{} sequences, {rate:.0} a second, {} differences",
-                    summary.cases,
-                    summary.failures.len()
-                );
-            }
         }
-        summary.bt = self.bt.machine.instructions().unwrap_or_default();
+        let after = counts(self);
+        summary.bt = (after.0 - before.0, after.1 - before.1);
         Ok(summary)
     }
 
@@ -143,11 +146,7 @@ impl Machines {
         numbers: std::ops::Range<u64>,
         summary: &mut Summary,
     ) -> Result<(), PeerError> {
-        let mut clock = Instant::now();
-        let mut lap = |summary: &mut Summary, what: usize| {
-            summary.seconds[what] += clock.elapsed().as_secs_f64();
-            clock = Instant::now();
-        };
+        let making = Instant::now();
         let template = template(plan.seed, numbers.start);
         let list: Vec<Sequence> =
             numbers.clone().map(|n| sequence(&mut self.forms, plan.seed, n)).collect();
@@ -155,129 +154,51 @@ impl Machines {
         let batch = Batch::new(list.iter().map(|s| (&s.case, true)), template.clone());
         let runs = list.iter().zip(&reach).map(|(s, r)| (&s.case, r.is_none()));
         let theirs = Batch::new(runs, template);
-        lap(summary, 0);
-        if let Some(peer) = &mut self.peer {
-            peer.begin(&theirs)?;
-        }
-        self.bt.begin(&batch)?;
-        self.bt.finish(&batch)?;
-        lap(summary, 1);
-        self.interp.begin(&batch)?;
-        self.interp.finish(&batch)?;
-        lap(summary, 2);
-        if let Some(peer) = &mut self.peer {
-            peer.finish(&theirs)?;
-        }
-        lap(summary, 3);
+        summary.seconds[0] += making.elapsed().as_secs_f64();
+        self.run_batch(&batch, &theirs, &mut summary.seconds)?;
+        let judging = Instant::now();
         for (k, seq) in list.iter().enumerate() {
-            self.judge(seq, k, numbers.start + k as u64, reach[k], summary);
+            let number = numbers.start + k as u64;
+            if let Some(found) = self.judge(seq, k, number, reach[k], summary) {
+                self.retry(plan.seed, seq, k, found, summary)?;
+            }
         }
         self.bt.tidy()?;
         self.interp.tidy()?;
         if let Some(peer) = &mut self.peer {
             peer.tidy()?;
         }
-        lap(summary, 4);
+        summary.seconds[4] += judging.elapsed().as_secs_f64();
         Ok(())
     }
 
-    fn judge(
-        &self,
-        seq: &Sequence,
-        k: usize,
-        number: u64,
-        reach: Option<&'static str>,
-        summary: &mut Summary,
-    ) {
-        summary.instructions += seq.items.len() as u64;
-        let outcome = self.interp.outcome(k);
-        if outcome.is_complete() {
-            *summary.vectors.entry(outcome.vector()).or_default() += 1;
-        } else {
-            summary.deaths += 1;
-        }
-        if [&self.interp, &self.bt].iter().any(|bench| bench.took_too_long(k)) {
-            *summary.out_of_reach.entry("a loop too long for one of the engines").or_default() += 1;
-            return;
-        }
-        let frame = compare::frame(seq, &self.interp, k);
-        let mut engines = compare::differences(&self.interp, &self.bt, k);
-        if !engines.is_empty() {
-            let look = Look { seq, ours: outcome, theirs: self.bt.outcome(k), frame };
-            if let Some(name) = peer_faults::between_engines(&look, &mut engines) {
-                *summary.engines.entry(name).or_default() += 1;
-            }
-            if !engines.is_empty() {
-                summary.failures.push(self.failure(seq, k, number, "interp / bt", &engines));
-                return;
-            }
-        }
-        let Some(peer) = &self.peer else { return };
-        if peer.took_too_long(k) {
-            *summary.out_of_reach.entry("a loop too long for it").or_default() += 1;
-            return;
-        }
-        if let Some(why) = reach {
-            *summary.out_of_reach.entry(why).or_default() += 1;
-            return;
-        }
-        if !compare::code_is_unchanged(seq, &outcome) {
-            *summary
-                .out_of_reach
-                .entry("code changed: its flags were not followed")
-                .or_default() += 1;
-            return;
-        }
-        summary.with_peer += 1;
-        let mut list = compare::differences(&self.interp, peer, k);
-        if list.is_empty() {
-            return;
-        }
-        compare::drop_undefined(seq, &mut list, frame);
-        let look = Look { seq, ours: outcome, theirs: peer.outcome(k), frame };
-        for fault in FAULTS {
-            if list.is_empty() {
-                return;
-            }
-            let before = list.clone();
-            (fault.explains)(&look, &mut list);
-            if list != before {
-                *summary.explained.entry(fault.name).or_default() += 1;
-            }
-        }
-        if !list.is_empty() {
-            summary.failures.push(self.failure(seq, k, number, "interp / qemu", &list));
-        }
-    }
-
-    fn failure(
-        &self,
-        seq: &Sequence,
-        k: usize,
-        number: u64,
-        pair: &'static str,
-        diffs: &[Diff],
-    ) -> Failure {
-        let ended = |b: &Bench| {
-            let o = b.outcome(k);
-            let died = b.deaths.iter().find(|(at, _)| *at == k);
-            match died {
-                Some((_, how)) => format!("{}: {how}", b.machine.name()),
-                None => {
-                    let f = compare::frame(seq, b, k).map_or(0, |f| f.eip);
-                    format!("{}: vector {} at {f:08x}", b.machine.name(), o.vector())
-                }
-            }
+    /// Gives the engines `batch` and the peer `theirs`, and waits for all. Adds to `seconds` (of
+    /// [`Summary`]).
+    fn run_batch(
+        &mut self,
+        batch: &Batch,
+        theirs: &Batch,
+        seconds: &mut [f64; 5],
+    ) -> Result<(), PeerError> {
+        let mut clock = Instant::now();
+        let mut lap = |what: usize| {
+            seconds[what] += clock.elapsed().as_secs_f64();
+            clock = Instant::now();
         };
-        let mut ends = vec![ended(&self.interp), ended(&self.bt)];
-        ends.extend(self.peer.as_ref().map(ended));
-        let text = format!(
-            "case {number}, {pair}\n{}  {}\n{}",
-            report::describe(seq),
-            ends.join("; "),
-            report::list(diffs)
-        );
-        Failure { number, pair, text }
+        if let Some(peer) = &mut self.peer {
+            peer.begin(theirs)?;
+        }
+        self.bt.begin(batch)?;
+        self.bt.finish(batch)?;
+        lap(1);
+        self.interp.begin(batch)?;
+        self.interp.finish(batch)?;
+        lap(2);
+        if let Some(peer) = &mut self.peer {
+            peer.finish(theirs)?;
+        }
+        lap(3);
+        Ok(())
     }
 }
 

@@ -105,6 +105,11 @@ impl Setting {
         }
     }
 
+    /// Whether the case can write to its code pages: their entries permit it, or nothing forbids it.
+    pub fn can_write_code(&self) -> bool {
+        self.writable_code || self.kind == Kind::Real || self.cr0 & WP == 0
+    }
+
     fn segments(&mut self, rng: &mut Rng, flat: bool) {
         match self.kind {
             Kind::V86 | Kind::Real => {
@@ -224,7 +229,6 @@ impl Setting {
         const TS: u32 = 8;
         const EM: u32 = 4;
         const MP: u32 = 2;
-        const WP: u32 = 1 << 16;
         const AM: u32 = 1 << 18;
         if self.kind == Kind::Real {
             self.cr0 = 0x30;
@@ -234,6 +238,12 @@ impl Setting {
         }
         if rng.one_in(20) && self.kind != Kind::Real {
             self.cr0 ^= rng.pick(&[WP, AM, AM]);
+        }
+        if self.cr0 & WP == 0 {
+            // CPL 0 could write to the large page, which nobody cleans.
+            for pde in self.pdes.iter_mut().filter(|e| **e & 0x80 != 0) {
+                *pde = PT_ARENA | 0x65;
+            }
         }
         if rng.one_in(40) {
             self.cr4 ^= rng.pick(&[0x200, 0x400, 4, 8]); // OSFXSR, OSXMMEXCPT, TSD, DE
@@ -296,4 +306,5 @@ fn flags(rng: &mut Rng, kind: Kind) -> u32 {
     flags
 }
 
+const WP: u32 = 1 << 16;
 const IOPL_3: u32 = 0x3000;

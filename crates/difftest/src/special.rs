@@ -235,6 +235,8 @@ fn stack_round(d: &mut Draft<'_>) {
             let flags = d.rng.word() & 0x24_7ed5;
             let flags = if d.rng.one_in(8) { flags } else { flags & !0x4100 };
             let flags = if d.s.kind == Kind::Supervisor { flags & !0x100 } else { flags };
+            let first = d.len();
+            d.group(first, 3);
             if d.s.bits == 32 {
                 let b = flags.to_le_bytes();
                 d.raw(&[0x68, b[0], b[1], b[2], b[3]]);

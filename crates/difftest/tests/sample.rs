@@ -21,7 +21,6 @@ fn plan(peer: bool) -> Plan {
         batch: 2048,
         peer,
         reports: 3,
-        progress: 0,
     }
 }
 

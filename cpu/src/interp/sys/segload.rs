@@ -137,13 +137,13 @@ pub fn reachable(d: &Descriptor, sel: Selector, cpl: u8) -> bool {
     d.is_conforming() || d.dpl() >= cpl.max(sel.rpl())
 }
 
-/// After a return to the outer `cpl`: data segments that it may not use become null
-/// (SDM volume 3A, 5.8.6).
+/// After a return to the outer `cpl`: data segments that it may not use become null, and a null selector
+/// loses its RPL (SDM volume 3A, 5.8.6, and volume 2, IRET: `SegmentSelector == NULL OR`).
 pub fn null_inner_data<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) {
     for seg in [SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs] {
         let d = &mut ctx.s.seg[seg as usize];
         let conforming = d.attr.contains(SegAttr::CODE | SegAttr::EXPAND_DOWN);
-        if !d.attr.contains(SegAttr::NULL) && !conforming && d.attr.dpl() < cpl {
+        if d.attr.contains(SegAttr::NULL) || !conforming && d.attr.dpl() < cpl {
             *d = null_segment(0);
         }
     }
