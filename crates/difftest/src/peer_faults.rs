@@ -52,6 +52,16 @@ impl<'a> Look<'a> {
         self.fault.as_ref()
     }
 
+    /// The case ended in data that it ran: nobody knows which instructions were there.
+    pub(super) fn ran_data(&self) -> bool {
+        self.frame.is_some_and(|frame| !compare::in_own_code(self.seq, frame))
+    }
+
+    /// An x87 instruction can have run.
+    pub(super) fn x87(&self) -> bool {
+        uses_x87(self.seq) || self.ran_data()
+    }
+
     pub(super) fn has(&self, list: &[M]) -> bool {
         self.seq.items.iter().any(|i| list.contains(&i.instruction.mnemonic()))
     }

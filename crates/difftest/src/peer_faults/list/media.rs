@@ -1,8 +1,6 @@
 //! The list: MMX, SSE and SSE2.
 
-use super::super::{
-    CONVERSIONS, Fault, MIN_MAX, is_mmx, is_sse, near_nan, uses_mmx, uses_sse, uses_x87,
-};
+use super::super::{CONVERSIONS, Fault, MIN_MAX, is_mmx, is_sse, near_nan, uses_mmx, uses_sse};
 use crate::compare::{Diff, Place};
 use iced_x86::{Instruction, Mnemonic as M, OpKind};
 
@@ -64,7 +62,7 @@ pub const LIST: &[Fault] = &[
             };
             if look.seq.items.iter().any(|i| memory(&i.instruction)) {
                 list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
-                if uses_x87(look.seq) || uses_mmx(look.seq) {
+                if look.x87() || uses_mmx(look.seq) {
                     list.clear();
                 }
             }

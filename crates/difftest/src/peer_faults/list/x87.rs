@@ -1,6 +1,6 @@
 //! The list: the x87 unit.
 
-use super::super::{Fault, ignore_fpu, is_x87, uses_mmx, uses_x87, widens, writes_memory};
+use super::super::{Fault, ignore_fpu, is_x87, uses_mmx, widens, writes_memory};
 use crate::case::Outcome;
 use crate::compare::Place;
 use iced_x86::{Instruction, Mnemonic as M};
@@ -14,7 +14,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             // Initialising forgets SF.
             let forgets = look.has(&[M::Fninit, M::Fnclex]);
-            if (look.fsw() & 0x40 != 0 || forgets) && uses_x87(look.seq) {
+            if (look.fsw() & 0x40 != 0 || forgets) && look.x87() {
                 list.clear();
             }
         },
@@ -23,7 +23,7 @@ pub const LIST: &[Fault] = &[
         name: "C1 of the x87 status word",
         reason: "SDM volume 1, 8.1.3.2: C1 tells whether the result was rounded up; TCG keeps what it was",
         explains: |look, list| {
-            if uses_x87(look.seq) {
+            if look.x87() {
                 for d in list.iter_mut().filter(|d| d.place == Place::Fpu(0)) {
                     d.theirs = d.theirs & !0x200_0000 | d.ours & 0x200_0000;
                 }
@@ -36,7 +36,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 1, 8.5.2: a denormal operand sets DE, and raises #MF when it is unmasked; TCG \
                  does neither",
         explains: |look, list| {
-            if look.fsw() & 2 != 0 && uses_x87(look.seq) {
+            if look.fsw() & 2 != 0 && look.x87() {
                 if look.ours.word(0x200) & 2 == 0 {
                     list.clear();
                 }
@@ -162,7 +162,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 1, 9.6.2: the exponents that an MMX write leaves make NaNs of the registers, \
                  and all are valid; TCG's have the exponents from before",
         explains: |look, list| {
-            if uses_mmx(look.seq) && uses_x87(look.seq) {
+            if uses_mmx(look.seq) && look.x87() {
                 list.clear();
             }
         },
@@ -173,7 +173,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             if look.has(&[M::Emms]) {
                 list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
-                if uses_x87(look.seq) {
+                if look.x87() {
                     list.clear();
                 }
             }
