@@ -62,7 +62,7 @@ fn translate(c: &mut Criterion) {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; 3],
+        switch: [[stub; 2]; 4],
     };
     let target = Target { base: 0x2_0000, stubs };
     let bytes = &PROGRAM[5..];
