@@ -77,7 +77,19 @@ impl Machines {
                 *summary.explained.entry(fault.name).or_default() += 1;
             }
         }
-        if list.is_empty() { None } else { Some(self.failure(seq, k, number, PEER, &list)) }
+        if list.is_empty() {
+            return None;
+        }
+        if look.ran_data() {
+            // An undefined flag or value, an approximation, an encoding that the SDM does not list.
+            summary.with_peer -= 1;
+            *summary
+                .out_of_reach
+                .entry("it ran data, in which nobody followed what is undefined")
+                .or_default() += 1;
+            return None;
+        }
+        Some(self.failure(seq, k, number, PEER, &list))
     }
 
     fn failure(

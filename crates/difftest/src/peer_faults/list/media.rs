@@ -1,6 +1,8 @@
 //! The list: MMX, SSE and SSE2.
 
-use super::super::{CONVERSIONS, Fault, MIN_MAX, is_mmx, is_sse, near_nan, uses_mmx, uses_sse};
+use super::super::{
+    CONVERSIONS, Fault, MIN_MAX, hides_nan, is_mmx, is_sse, near_nan, uses_mmx, uses_sse,
+};
 use crate::compare::{Diff, Place};
 use iced_x86::{Instruction, Mnemonic as M, OpKind};
 
@@ -96,7 +98,8 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             if uses_sse(look.seq) {
                 list.retain(|d| {
-                    !matches!(d.place, Place::Fpu(160..288)) || !near_nan(look, d.place)
+                    let nan = near_nan(look, d.place) || hides_nan(look);
+                    !matches!(d.place, Place::Fpu(160..288)) || !nan
                 });
             }
         },
