@@ -6,7 +6,7 @@
 
 use crate::bench::Bench;
 use crate::case::{FIELDS, Kind, Outcome};
-use crate::generate::{ARITH, Sequence};
+use crate::generate::{ARITH, Item, Sequence};
 use crate::layout::*;
 use crate::peer_faults;
 use iced_x86::{Decoder, FlowControl, Instruction};
@@ -261,6 +261,15 @@ pub fn in_own_code(seq: &Sequence, frame: Frame) -> bool {
     same && frame.eip.wrapping_sub(seq.case.eip) <= CODE_LEN as u32
 }
 
+/// The case ended at one of the instructions that the generator made, or behind the last. Elsewhere it
+/// ran data, or its own code from the middle of an instruction.
+pub fn followed(seq: &Sequence, frame: Frame) -> bool {
+    let starts = |i: &Item| i.instruction.ip32() == frame.eip;
+    let end = seq.items.last().map_or(seq.case.eip, |i| i.instruction.next_ip32());
+    in_own_code(seq, frame)
+        && (seq.items.iter().any(starts) || frame.eip.wrapping_sub(end) <= CODE_LEN as u32)
+}
+
 /// Offset in the data pages of linear address `at`.
 pub fn data_place(seq: &Sequence, at: u32) -> Option<usize> {
     let origin = crate::setting::ORIGINS.iter().find(|o| at.wrapping_sub(**o) < 0x4000)?;
@@ -273,8 +282,7 @@ pub fn data_place(seq: &Sequence, at: u32) -> Option<usize> {
 pub fn undefined_at(seq: &Sequence, frame: Option<Frame>) -> u32 {
     let all = undefined_anywhere(seq);
     let Some(frame) = frame else { return all };
-    if !in_own_code(seq, frame) {
-        // Data run as code: nobody followed the flags.
+    if !followed(seq, frame) {
         return ARITH;
     }
     if goes_back(seq) {

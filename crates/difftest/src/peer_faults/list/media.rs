@@ -1,7 +1,8 @@
 //! The list: MMX, SSE and SSE2.
 
 use super::super::{
-    CONVERSIONS, Fault, MIN_MAX, hides_nan, is_mmx, is_sse, near_nan, uses_mmx, uses_sse,
+    CONVERSIONS, Fault, MIN_MAX, hides_nan, ignore_accessed, is_mmx, is_sse, near_nan, uses_mmx,
+    uses_sse,
 };
 use crate::compare::{Diff, Place};
 use iced_x86::{Instruction, Mnemonic as M, OpKind};
@@ -130,8 +131,11 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 2, PUNPCKLBW: mm/m32, four bytes are read; TCG reads eight",
         explains: |look, list| {
             let low = [M::Punpcklbw, M::Punpcklwd, M::Punpckldq];
-            if look.has(&low) && matches!(look.theirs.vector(), 8 | 14) {
-                list.clear();
+            if look.has(&low) {
+                if matches!(look.theirs.vector(), 8 | 14) {
+                    list.clear();
+                }
+                ignore_accessed(list);
             }
         },
     },
@@ -145,6 +149,9 @@ pub const LIST: &[Fault] = &[
                 && look.their_fault.as_ref().is_some_and(widening)
             {
                 list.clear();
+            }
+            if look.seq.items.iter().any(|i| widening(&i.instruction)) {
+                ignore_accessed(list);
             }
         },
     },

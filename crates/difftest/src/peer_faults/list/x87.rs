@@ -138,12 +138,13 @@ pub const LIST: &[Fault] = &[
         },
     },
     Fault {
-        name: "C0 of FPREM without a quotient",
+        name: "C0 to C3 of FPREM without a quotient",
         reason: "SDM volume 2, FPREM: C0, C3 and C1 take the quotient's low bits; where there is no quotient, as of \
-                 a NaN, they are not defined; TCG clears C0",
+                 a NaN, they are not defined: processors leave them, TCG clears them",
         explains: |look, list| {
-            if look.has(&[M::Fprem, M::Fprem1]) && look.seq.case.fpu[3] & 1 != 0 {
-                ignore_fpu(list, 0, 0x100 << 16);
+            if look.has(&[M::Fprem, M::Fprem1]) {
+                let before = u32::from(look.seq.case.fpu[3]) << 8;
+                ignore_fpu(list, 0, (before & look.fsw() & 0x4300) << 16);
             }
         },
     },
