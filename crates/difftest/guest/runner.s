@@ -89,6 +89,8 @@
     .set LOW_SAVE, 0x9800
     .set LOW_IN, 0x9900
     .set LOW_CR0, 0x9a00
+    .set LOW_VECTORS, 0x7000        # the host's table
+    .set LOW_END, 0xa000
 
     .section .boot, "ax"
     .code32
@@ -126,6 +128,13 @@ runner:
     mov ds, eax
     mov es, eax
     mov ss, eax
+    xor eax, eax                    # what firmware and loader left there, cases in real mode can read
+    xor edi, edi
+    mov ecx, LOW_VECTORS / 4
+    rep stosd
+    mov edi, LOW_END
+    mov ecx, (REAL_DATA - LOW_END) / 4
+    rep stosd
     mov esp, STACK_TOP - 0x200
     mov eax, TSS0
     ltr ax

@@ -199,32 +199,21 @@ pub(super) fn near_nan(look: &Look<'_>, place: Place) -> bool {
     [&look.ours, &look.theirs].iter().all(|o| single(o, at) || double(o, at))
 }
 
-/// A NaN was in an XMM register at the start, and after arithmetic on it an operation on integers can
-/// have hidden what became of it.
+/// A NaN was in an XMM register at the start, and after arithmetic on it an operation on integers (or on bits) can have
+/// hidden what became of it.
 pub(super) fn hides_nan(look: &Look<'_>) -> bool {
     let lanes = look.seq.case.fpu[160..288].chunks_exact(4);
     let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-    look.has(BITWISE) && lanes.map(word).any(|w| w & 0x7fff_ffff > 0x7f80_0000)
+    let integer = |i: &Instruction| {
+        let name = format!("{:?}", i.mnemonic());
+        is_sse(i) && (name.starts_with('P') || BITWISE.contains(&i.mnemonic()))
+    };
+    look.seq.items.iter().any(|i| integer(&i.instruction))
+        && lanes.map(word).any(|w| w & 0x7fff_ffff > 0x7f80_0000)
 }
 
-/// Operations of SSE that take parts of lanes, or put them together otherwise.
-const BITWISE: &[M] = &[
-    M::Andps,
-    M::Andpd,
-    M::Andnps,
-    M::Andnpd,
-    M::Orps,
-    M::Orpd,
-    M::Xorps,
-    M::Xorpd,
-    M::Pand,
-    M::Pandn,
-    M::Por,
-    M::Pxor,
-    M::Packsswb,
-    M::Packssdw,
-    M::Packuswb,
-];
+const BITWISE: &[M] =
+    &[M::Andps, M::Andpd, M::Andnps, M::Andnpd, M::Orps, M::Orpd, M::Xorps, M::Xorpd];
 
 /// Between MMX and SSE registers.
 pub(super) const CONVERSIONS: &[M] = &[
