@@ -199,17 +199,20 @@ pub(super) fn near_nan(look: &Look<'_>, place: Place) -> bool {
     [&look.ours, &look.theirs].iter().all(|o| single(o, at) || double(o, at))
 }
 
-/// A NaN was in an XMM register at the start, and after arithmetic on it an operation on integers (or on bits) can have
-/// hidden what became of it.
+/// A NaN was in an XMM register at the start, or can have come from memory, and after arithmetic on it an operation on
+/// integers (or on bits) can have hidden what became of it.
 pub(super) fn hides_nan(look: &Look<'_>) -> bool {
     let lanes = look.seq.case.fpu[160..288].chunks_exact(4);
     let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     let integer = |i: &Instruction| {
         let name = format!("{:?}", i.mnemonic());
-        is_sse(i) && (name.starts_with('P') || BITWISE.contains(&i.mnemonic()))
+        name.starts_with('P') || BITWISE.contains(&i.mnemonic())
     };
-    look.seq.items.iter().any(|i| integer(&i.instruction))
-        && lanes.map(word).any(|w| w & 0x7fff_ffff > 0x7f80_0000)
+    let reads = |i: &Instruction| (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
+    let sse = || look.seq.items.iter().map(|i| &i.instruction).filter(|i| is_sse(i));
+    sse().any(integer)
+        && (sse().any(|i| !integer(i) && reads(i))
+            || lanes.map(word).any(|w| w & 0x7fff_ffff > 0x7f80_0000))
 }
 
 const BITWISE: &[M] =

@@ -37,10 +37,12 @@ pub const LIST: &[Fault] = &[
             for d in list.iter_mut().filter(|d| d.place == Place::Fpu(24)) {
                 d.theirs |= d.ours & 2;
             }
-            // STMXCSR may have stored it at any byte.
+            // STMXCSR may have stored it at any byte, and another instruction loaded it.
             let stored = look.has(&[M::Stmxcsr]);
             let one_bit = |d: &Diff| (0..4).any(|k| d.ours & !d.theirs == 2 << (8 * k));
-            let there = |d: &Diff| matches!(d.place, Place::Data(_)) && one_bit(d);
+            let there = |d: &Diff| {
+                matches!(d.place, Place::Data(_) | Place::Word(0x04..=0x20)) && one_bit(d)
+            };
             list.retain(|d| d.ours != d.theirs && !(stored && there(d)));
         },
     },
@@ -130,6 +132,8 @@ pub const LIST: &[Fault] = &[
             let daz = look.seq.case.fpu[24] & 0x40 != 0 || look.has(&[M::Ldmxcsr]);
             if daz && look.has(MIN_MAX) {
                 list.retain(|d| !matches!(d.place, Place::Fpu(160..288)));
+                // Of operations on what it returned.
+                ignore_fpu(list, 24, 0x3f);
             }
         },
     },

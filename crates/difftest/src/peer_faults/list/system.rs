@@ -1,8 +1,10 @@
 //! The list: flags, single-stepping, privilege and transfers.
 
 use super::super::Fault;
+use crate::case::Outcome;
 use crate::compare::{Diff, Place, ignore};
-use iced_x86::{Instruction, Mnemonic as M, Register};
+use crate::layout::{CODE16, TSS_DF};
+use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 
 /// The entries.
 pub const LIST: &[Fault] = &[
@@ -147,6 +149,50 @@ pub const LIST: &[Fault] = &[
                 && look.at().is_some_and(reserved)
             {
                 list.clear();
+            }
+        },
+    },
+    Fault {
+        name: "IRET to V86 mode at CPL 3",
+        reason: "SDM volume 2, IRET: only at CPL 0 does VM in the image of EFLAGS lead to V86 mode; TCG looks at \
+                 the image alone",
+        explains: |look, list| {
+            // An exception in V86 mode clears them.
+            let cleared =
+                |o: &Outcome<'_>| [0x24, 0x2c, 0x30, 0x34].iter().all(|at| o.word(*at) == 0);
+            let iret = look.has(&[M::Iret, M::Iretd]) && look.seq.setting.cpl() == 3;
+            if iret && cleared(&look.theirs) && !cleared(&look.ours) {
+                list.clear();
+            }
+        },
+    },
+    Fault {
+        name: "limit of a far return's target",
+        reason: "SDM volume 2, RET and IRET: #GP if the return instruction pointer is not within the limit of the \
+                 return code segment; TCG does not look",
+        explains: |look, list| {
+            let far = |i: &Instruction| matches!(i.mnemonic(), M::Retf | M::Iret | M::Iretd);
+            let beyond = |f: crate::compare::Frame| f.cs & !3 == CODE16 && f.eip > 0xffff;
+            if look.ours.vector() == 13
+                && look.at().is_some_and(far)
+                && look.their_frame.is_some_and(beyond)
+            {
+                list.clear();
+            }
+        },
+    },
+    Fault {
+        name: "EFLAGS of the task that a far CALL leaves",
+        reason: "SDM volume 3, 7.3: EFLAGS of the current task are saved in its TSS; TCG computes them from what an \
+                 earlier instruction left",
+        explains: |look, list| {
+            let task = |i: &Instruction| {
+                matches!(i.op0_kind(), OpKind::FarBranch16 | OpKind::FarBranch32)
+                    && i.far_branch_selector() & !3 == TSS_DF
+            };
+            let left = look.seq.items.iter().any(|i| task(&i.instruction));
+            if let (8, true, Some(frame)) = (look.ours.vector(), left, look.frame) {
+                ignore(list, frame.flags, u32::MAX);
             }
         },
     },
