@@ -41,6 +41,15 @@ pub fn describe(seq: &Sequence) -> String {
         "  FCW {:02x}{:02x} FSW {:02x}{:02x} tags {:02x} MXCSR {:02x}{:02x}",
         fpu[1], fpu[0], fpu[3], fpu[2], fpu[4], fpu[25], fpu[24]
     );
+    for (first, bytes, name) in [(32, 10, "ST"), (160, 16, "XMM")] {
+        for k in 0..8 {
+            let at = first + 16 * k;
+            let hex: String =
+                fpu[at..at + bytes].iter().rev().map(|b| format!("{b:02x}")).collect();
+            let _ = write!(out, "  {name}{k} {hex}");
+        }
+        out.push('\n');
+    }
     let mut formatter = NasmFormatter::new();
     let mut decoder_text = String::new();
     for item in &seq.items {

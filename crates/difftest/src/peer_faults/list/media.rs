@@ -104,6 +104,8 @@ pub const LIST: &[Fault] = &[
                 |d: &Diff| d.theirs << 1 == 0 && matches!(d.ours << 1, 0x0100_0000 | 0x0020_0000);
             if look.mxcsr() & 0x8000 != 0 {
                 list.retain(|d| !(matches!(d.place, Place::Fpu(160..288)) && least(d)));
+                // And says that they underflow.
+                ignore_fpu(list, 24, 0x10);
             }
         },
     },

@@ -15,6 +15,14 @@ pub const LIST: &[Fault] = &[
             if let Some(frame) = look.frame {
                 ignore(list, frame.flags, 0x1_0000);
             }
+            // Where the stack pointer is not that of the case, or not a multiple of four.
+            let stored = |d: &Diff| matches!(d.place, Place::Data(_));
+            let bit =
+                |d: &Diff| (0..4).any(|k| d.ours ^ d.theirs == 1 << (8 * k) && d.theirs < d.ours);
+            let alone = list.iter().filter(|d| stored(d)).count() == 1;
+            if alone && matches!(look.ours.vector(), 8 | 14) {
+                list.retain(|d| !(stored(d) && bit(d)));
+            }
         },
     },
     Fault {
@@ -133,6 +141,40 @@ pub const LIST: &[Fault] = &[
                 look.seq.items.iter().filter(sti).any(|i| Some(i.instruction.next_ip32()) == eip);
             if look.ours.vector() == 1 && behind {
                 list.clear();
+            }
+        },
+    },
+    Fault {
+        name: "single-stepping LSS",
+        reason: "SDM volume 3, 6.8.3: MOV SS and POP SS hold debug exceptions back for an instruction, LSS does not; \
+                 TCG treats them alike",
+        explains: |look, list| {
+            let lss = |i: &&crate::generate::Item| i.instruction.mnemonic() == M::Lss;
+            let eip = look.frame.map(|f| f.eip);
+            let behind =
+                look.seq.items.iter().filter(lss).any(|i| Some(i.instruction.next_ip32()) == eip);
+            if look.ours.vector() == 1 && behind {
+                list.clear();
+            }
+        },
+    },
+    Fault {
+        name: "error code of a far call beyond the limit",
+        reason: "SDM volume 2, CALL and JMP: #GP(0) if the target offset is beyond the new code segment's limit; TCG \
+                 reports the selector",
+        explains: |look, list| {
+            let far = |i: &Instruction| {
+                matches!(i.mnemonic(), M::Call | M::Jmp)
+                    && (i.is_call_far_indirect()
+                        || i.is_jmp_far_indirect()
+                        || i.is_call_far()
+                        || i.is_jmp_far())
+            };
+            let both = look.ours.vector() == 13 && look.theirs.vector() == 13;
+            if let (true, Some(error)) =
+                (both && look.at().is_some_and(far), look.frame.and_then(|f| f.error))
+            {
+                ignore(list, error, u32::MAX);
             }
         },
     },

@@ -149,6 +149,16 @@ pub const LIST: &[Fault] = &[
         },
     },
     Fault {
+        name: "C0 of FPREM",
+        reason: "SDM volume 2, FPREM: C0 takes bit 2 of the quotient; where exponents are far apart (as of 2^63 and 15.03 by \
+                 FPREM1) TCG loses it",
+        explains: |look, list| {
+            if look.has(&[M::Fprem, M::Fprem1]) {
+                ignore_fpu(list, 0, (look.fsw() & 0x100) << 16);
+            }
+        },
+    },
+    Fault {
         name: "order of FBLD's reads",
         reason: "the SDM leaves open which byte of an operand across pages faults first; ours is the lowest",
         explains: |look, list| {
