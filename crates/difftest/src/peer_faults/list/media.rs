@@ -51,8 +51,11 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 3, 6.5: a fault leaves the state as it was; TCG turns the x87 stack into MMX \
                  registers before the access that faults",
         explains: |look, list| {
-            let mmx = |i: &Instruction| is_mmx(i);
-            if look.at().is_some_and(mmx) {
+            // Or nobody knows where: the frame is in none of the pages that are looked at.
+            let unknown = look.at().is_none()
+                && matches!(look.ours.vector(), 8 | 12..=14)
+                && uses_mmx(look.seq);
+            if unknown || look.at().is_some_and(is_mmx) {
                 list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
             }
         },
