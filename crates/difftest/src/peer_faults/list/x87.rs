@@ -2,7 +2,7 @@
 
 use super::super::{Fault, ignore_fpu, is_x87, uses_mmx, widens, writes_memory};
 use crate::case::Outcome;
-use crate::compare::Place;
+use crate::compare::{Place, ignore};
 use iced_x86::{Instruction, Mnemonic as M};
 
 /// The entries.
@@ -165,6 +165,9 @@ pub const LIST: &[Fault] = &[
             let fbld = |i: &Instruction| i.mnemonic() == M::Fbld;
             if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(fbld) {
                 list.retain(|d| d.place != Place::Word(0x3c));
+                if let Some(error) = look.frame.and_then(|f| f.error) {
+                    ignore(list, error, 1);
+                }
             }
         },
     },
