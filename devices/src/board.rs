@@ -306,6 +306,11 @@ impl Board {
         self.irqs.set(IRQ_FERR, false);
     }
 
+    /// True when there is an event to take.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The oldest event that nobody has taken.
     pub fn take_event(&mut self) -> Option<BoardEvent> {
         self.events.pop_front()

@@ -5,7 +5,7 @@
 //! that nobody decodes reads all ones; among them are the second serial line, disks and display.
 
 use crate::board::{Board, BoardEvent};
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Hit};
 use crate::clock;
 use crate::irq::Chip;
 use crate::pm;
@@ -99,7 +99,10 @@ impl Board {
         self.advance(now);
         self.stats.port_reads += 1;
         let size = legal(size);
-        match self.ports.find(u64::from(port)) {
+        match self.decoder(Some(port)) {
+            hit if size == 1 && hit.is_none_or(|hit| hit.device != Port::PciAddress) => {
+                u32::from(self.byte_in(hit))
+            }
             Some(hit) if hit.device == Port::Pm && hit.room >= u64::from(size) => {
                 self.pm.read(hit.offset as u16, size, self.now)
             }
@@ -109,7 +112,8 @@ impl Board {
                 _ => ones(size),
             },
             _ => (0..u16::from(size)).rev().fold(0, |value, byte| {
-                value << 8 | u32::from(self.byte_in(port.checked_add(byte)))
+                let hit = self.decoder(port.checked_add(byte));
+                value << 8 | u32::from(self.byte_in(hit))
             }),
         }
     }
@@ -120,7 +124,7 @@ impl Board {
         self.stats.port_writes += 1;
         let size = legal(size);
         let value = value & ones(size);
-        match self.ports.find(u64::from(port)) {
+        match self.decoder(Some(port)) {
             Some(hit) if hit.device == Port::DebugExit => {
                 if self.config.debug_exit {
                     self.event(BoardEvent::DebugExit(value));
@@ -131,18 +135,24 @@ impl Board {
                 (1, 1) => self.write_reset_control(value as u8),
                 _ => {}
             },
+            hit if size == 1 => self.byte_out(hit, value as u8),
             _ => {
                 let bytes = value.to_le_bytes();
                 for (byte, &value) in (0..u16::from(size)).zip(&bytes) {
-                    self.byte_out(port.checked_add(byte), value);
+                    let hit = self.decoder(port.checked_add(byte));
+                    self.byte_out(hit, value);
                 }
             }
         }
     }
 
-    /// Reads one byte; `port` is `None` past the end of the port space.
-    fn byte_in(&mut self, port: Option<u16>) -> u8 {
-        let Some(hit) = port.and_then(|port| self.ports.find(u64::from(port))) else {
+    /// Who decodes `port`, which is `None` past the end of the port space.
+    fn decoder(&self, port: Option<u16>) -> Option<Hit<Port>> {
+        self.ports.find(u64::from(port?))
+    }
+
+    fn byte_in(&mut self, hit: Option<Hit<Port>>) -> u8 {
+        let Some(hit) = hit else {
             self.stats.unclaimed_ports += 1;
             return 0xff;
         };
@@ -181,9 +191,8 @@ impl Board {
         }
     }
 
-    /// Writes one byte; `port` is `None` past the end of the port space.
-    fn byte_out(&mut self, port: Option<u16>, value: u8) {
-        let Some(hit) = port.and_then(|port| self.ports.find(u64::from(port))) else {
+    fn byte_out(&mut self, hit: Option<Hit<Port>>, value: u8) {
+        let Some(hit) = hit else {
             self.stats.unclaimed_ports += 1;
             return;
         };

@@ -20,7 +20,7 @@ use crate::trapping::Trapping;
 use hashbrown::HashMap;
 use iced_x86::Code;
 use ringer_cpu::state::cr0;
-use ringer_cpu::{Privilege, interp::fpu};
+use ringer_cpu::{Outcome, Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
 use ringer_translator::context::{ExecContext, ExitReason};
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
@@ -491,8 +491,10 @@ impl Monitor {
         let before = self.env.io.ledger.switch(row);
         self.sample_gs();
         let eip = self.context.cpu.eip;
+        let accesses = self.env.io.accesses;
         let outcome = self.step_left();
-        self.note_callout(eip, outcome);
+        let needed = matches!(outcome, Outcome::Delivered(_)) || self.env.io.accesses != accesses;
+        self.note_callout(eip, needed);
         self.env.io.ledger.switch(before);
     }
 

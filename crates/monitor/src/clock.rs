@@ -2,7 +2,7 @@
 
 use crate::config::ClockKind;
 use crate::hosttsc::{HostTsc, Scale};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Nanoseconds of virtual time that a port access takes.
 const PORT_NS: u64 = 1000;
@@ -11,7 +11,6 @@ const PORT_NS: u64 = 1000;
 #[derive(Debug)]
 pub struct Clock {
     kind: ClockKind,
-    start: Instant,
     tsc: HostTsc,
     /// Guest instructions retired, by whatever engine.
     pub retired: u64,
@@ -23,26 +22,26 @@ impl Clock {
     /// A clock that starts now, at zero.
     #[must_use]
     pub fn new(kind: ClockKind) -> Self {
-        let start = Instant::now();
-        let tsc = HostTsc::new(start, kind == ClockKind::Real);
-        Self { kind, start, tsc, retired: 0, skipped: 0 }
+        let tsc = HostTsc::new(Instant::now(), kind == ClockKind::Real);
+        Self { kind, tsc, retired: 0, skipped: 0 }
     }
 
-    /// Nanoseconds of machine time.
+    /// Nanoseconds of machine time. Real time never runs backward.
     #[must_use]
     pub fn now(&self) -> u64 {
         match self.kind {
-            ClockKind::Real => self.start.elapsed().as_nanos() as u64,
+            ClockKind::Real => self.tsc.now(),
             ClockKind::Virtual => self.retired + self.skipped,
         }
     }
 
-    /// The time-stamp counter: nanoseconds, too.
-    pub fn tsc(&mut self) -> u64 {
-        if self.is_virtual() { self.now() } else { self.tsc.read() }
+    /// As [`Clock::now`], and keeps real time with the host's. Translated code, which has the numbers, must be entered
+    /// anew after it.
+    pub fn corrected_now(&mut self) -> u64 {
+        if self.is_virtual() { self.now() } else { self.tsc.corrected_now() }
     }
 
-    /// How translated code can read it by the host's.
+    /// How translated code can read the time by the host's counter.
     pub(crate) fn tsc_scale(&self) -> Option<Scale> {
         self.tsc.scale()
     }
@@ -66,9 +65,9 @@ impl Clock {
         }
     }
 
-    /// The host instant of machine time `ns` (real time only).
+    /// The host instant of machine time `ns`, or now (real time only).
     #[must_use]
     pub fn instant_at(&self, ns: u64) -> Instant {
-        self.start + std::time::Duration::from_nanos(ns)
+        Instant::now() + Duration::from_nanos(ns.saturating_sub(self.now()))
     }
 }

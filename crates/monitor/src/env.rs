@@ -22,6 +22,17 @@ pub enum PagingEvent {
     Page(u32),
 }
 
+/// What the run loop last saw of the board. An access that leaves all of it as it is needs no service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The INTR line.
+    pub intr: bool,
+    /// When a timer will raise a line.
+    pub deadline: Option<u64>,
+    /// Input waits for room in a device.
+    pub input_waits: bool,
+}
+
 /// The side of the machine behind physical addresses and ports.
 #[derive(Debug)]
 pub struct Io {
@@ -33,8 +44,12 @@ pub struct Io {
     pub code_writes: Vec<(u64, u32)>,
     /// Old bytes of RAM writes, while lockstep's dry run is on.
     pub journal: Option<Journal>,
-    /// A device was touched: lines, deadlines and events may have changed.
+    /// The machine wants to be serviced: a line, the deadline or an event of the board is other than the run loop saw.
     pub touched: bool,
+    /// What the run loop saw.
+    pub seen: Seen,
+    /// Accesses to devices.
+    pub accesses: u64,
     /// An OUT to this port is a firmware call, not a device access.
     pub bios_port: Option<u16>,
     /// The last instruction made a firmware call.
@@ -48,12 +63,19 @@ pub struct Io {
 }
 
 impl Io {
+    /// What there is to see of the board.
+    pub fn look(&self, input_waits: bool) -> Seen {
+        Seen { intr: self.board.intr(), deadline: self.board.next_deadline(), input_waits }
+    }
+
     fn device<R>(&mut self, access: impl FnOnce(&mut Board, u64) -> R) -> R {
-        self.touched = true;
         let row = self.ledger.switch(Row::Devices);
-        let now = self.clock.now();
+        let now = self.clock.corrected_now();
         let result = access(&mut self.board, now);
         self.clock.charge_port();
+        self.accesses = self.accesses.wrapping_add(1);
+        let seen = &self.seen;
+        self.touched |= seen.input_waits || self.look(false) != *seen || self.board.has_events();
         self.ledger.switch(row);
         result
     }
@@ -179,7 +201,7 @@ impl Bus for Env {
     }
 
     fn tsc(&mut self) -> u64 {
-        self.io.clock.tsc()
+        self.io.clock.corrected_now()
     }
 
     fn ferr(&mut self, asserted: bool) {

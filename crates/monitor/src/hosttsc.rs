@@ -1,10 +1,11 @@
-//! The guest's time-stamp counter by the host's own, in real time.
+//! The machine's clock by the host's time-stamp counter, in real time.
 //!
-//! RDTSC is frequent (a kernel of today reads it at each system call), and a look at the host's clock takes longer than
-//! the rest of the instruction. So the guest's counter, which ticks at 1 GHz, follows the host's, scaled: by translated
-//! code and by the interpreter with the same numbers, so that it never runs backward. The scale is measured once,
-//! against the machine's clock; until then, and on a host whose kernel does not trust its own counter, the guest's
-//! counter is that clock.
+//! Devices are asked for the time at each access, and a kernel of today reads the guest's counter at each system call; a
+//! look at the host's clock takes longer than the rest of either. So machine time, and the guest's counter with it, which
+//! ticks at 1 GHz, follows the host's counter, scaled: by translated code, the interpreter and the devices with the same
+//! numbers, so that it never runs backward. The scale is measured against the host's clock and corrected each second, so
+//! that both keep the same time. Until it is measured, and on a host whose kernel does not trust its own counter, machine
+//! time is the host's clock.
 
 use std::time::Instant;
 
@@ -14,6 +15,10 @@ const MEASURED: u64 = 100_000_000;
 const PROMPT: u64 = 2000;
 /// Attempts at that.
 const ATTEMPTS: u32 = 20;
+/// Nanoseconds between corrections, over which an error is made up for.
+const PERIOD: u64 = 1_000_000_000;
+/// What can be made up for in a period. When machine time is late by more (the host was asleep), it jumps.
+const GRADUAL: i64 = 10_000_000;
 
 /// How the guest's counter follows the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +32,26 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
+    #[inline]
     fn at(&self, host: u64) -> u64 {
-        let ticks = u128::from(host.wrapping_sub(self.host)) * u128::from(self.scale);
+        // A host whose counter went backward makes time stand still until the next correction.
+        let ticks = u128::from(host.saturating_sub(self.host)) * u128::from(self.scale);
         self.guest.wrapping_add((ticks >> 32) as u64)
+    }
+
+    fn is_old(&self, host: u64, now: u64) -> bool {
+        host < self.host || now.wrapping_sub(self.guest) >= PERIOD
+    }
+
+    /// Goes on from here at `rate`, but so that it is right a period after the host's clock showed `clock`.
+    fn corrected(&self, rate: u64, clock: u64, host: u64) -> Self {
+        let late = clock.wrapping_sub(self.at(host)) as i64;
+        if late > GRADUAL {
+            return Self { scale: rate, host, guest: clock };
+        }
+        let gain = i128::from(rate) * i128::from(late.max(-GRADUAL)) / i128::from(PERIOD);
+        let scale = (i128::from(rate) + gain) as u64;
+        Self { scale, host, guest: self.at(host) }
     }
 }
 
@@ -54,25 +76,48 @@ impl HostTsc {
         self.scale
     }
 
-    /// The guest's counter.
-    pub fn read(&mut self) -> u64 {
-        if let Some(scale) = &self.scale {
-            return scale.at(host_counter());
+    /// Nanoseconds since the start.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        match &self.scale {
+            Some(scale) => scale.at(host_counter()),
+            None => self.start.elapsed().as_nanos() as u64,
         }
-        let now = self.start.elapsed().as_nanos() as u64;
-        if let Some(first) = self.first.filter(|_| now >= MEASURED) {
-            self.measure(first);
+    }
+
+    /// As `now`; measures the scale, or corrects it, when it is time.
+    #[inline]
+    pub fn corrected_now(&mut self) -> u64 {
+        let (now, due) = match &self.scale {
+            Some(scale) => {
+                let host = host_counter();
+                let now = scale.at(host);
+                (now, scale.is_old(host, now))
+            }
+            None => {
+                let now = self.now();
+                (now, self.first.is_some_and(|(ns, _)| now >= ns + MEASURED))
+            }
+        };
+        if due {
+            self.measure();
         }
         now
     }
 
-    fn measure(&mut self, first: (u64, u64)) {
-        let Some((ns, host)) = at_once(self.start) else { return };
-        let (time, ticks) = (ns.wrapping_sub(first.0), host.wrapping_sub(first.1));
-        match u64::try_from((u128::from(time) << 32) / u128::from(ticks.max(1))) {
-            Ok(scale) if scale > 0 => self.scale = Some(Scale { scale, host, guest: ns }),
-            _ => self.first = None,
-        }
+    #[cold]
+    fn measure(&mut self) {
+        let Some((first, (ns, host))) = self.first.zip(at_once(self.start)) else { return };
+        let (time, ticks) = (ns.wrapping_sub(first.0), host.saturating_sub(first.1));
+        let rate = u64::try_from((u128::from(time) << 32) / u128::from(ticks.max(1))).ok();
+        // Less than 60 MHz, or a counter that was set back.
+        let Some(rate) = rate.filter(|rate| *rate > 0 && *rate < 1 << 36) else {
+            self.first = Some((ns, host));
+            self.scale = self.scale.map(|old| Scale { host, guest: old.at(host).max(ns), ..old });
+            return;
+        };
+        let fresh = Scale { scale: rate, host, guest: ns };
+        self.scale = Some(self.scale.map_or(fresh, |old| old.corrected(rate, ns, host)));
     }
 }
 
@@ -108,11 +153,11 @@ mod tests {
         let mut tsc = HostTsc::new(start, true);
         let mut last = 0;
         while start.elapsed() < Duration::from_millis(250) {
-            let now = tsc.read();
+            let now = tsc.corrected_now();
             assert!(now >= last, "{last} then {now}");
             last = now;
         }
-        let (clock, now) = (start.elapsed().as_nanos() as u64, tsc.read());
+        let (clock, now) = (start.elapsed().as_nanos() as u64, tsc.now());
         assert_eq!(tsc.scale().is_some(), trusted());
         assert!(now.abs_diff(clock) < 5_000_000, "{now} ns by the counter, {clock} by the clock");
     }
@@ -123,5 +168,27 @@ mod tests {
         assert_eq!(scale.at(1000), 7);
         assert_eq!(scale.at(1010), 12);
         assert_eq!(scale.at(1000 + (1 << 50)), 7 + (1 << 49));
+    }
+
+    #[test]
+    fn an_error_is_made_up_for_without_a_step_backward() {
+        let one = 1 << 32;
+        for (late, at_once) in
+            [(0, false), (5_000, false), (-5_000, false), (-1 << 40, false), (1 << 40, true)]
+        {
+            let old = Scale { scale: one, host: 0, guest: 1 << 50 };
+            let clock = (old.at(PERIOD) as i64 + late) as u64;
+            let is_old = |host| old.is_old(host, old.at(host));
+            assert!(is_old(PERIOD) && !is_old(PERIOD - 1));
+            let new = old.corrected(one, clock, PERIOD);
+            assert!(new.at(PERIOD) >= old.at(PERIOD) && new.at(2 * PERIOD) > new.at(PERIOD));
+            assert_eq!(new.at(PERIOD) == clock && late != 0, at_once);
+            if late.abs() < GRADUAL || at_once {
+                let error = new.at(2 * PERIOD).abs_diff(clock + PERIOD);
+                assert!(error < 2, "{error} ns after a period, {late} before");
+            }
+        }
+        let set_back = Scale { scale: one, host: 1000, guest: 7 };
+        assert!(set_back.is_old(0, 7) && set_back.at(0) == 7);
     }
 }

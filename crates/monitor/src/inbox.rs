@@ -56,6 +56,7 @@ impl Kicker {
     /// a device calls this while it is accessed. Only a run with a virtual clock follows.
     pub fn compare(&self) {
         self.0.compare.store(true, Ordering::Relaxed);
+        self.post(|_| {});
     }
 
     /// Asks the run to end with [`crate::RunEnd::Quit`].
@@ -71,6 +72,17 @@ impl Kicker {
         }
         self.0.arrived.notify_all();
     }
+}
+
+/// What came.
+#[derive(Debug)]
+pub struct Taken {
+    /// Serial bytes, the oldest.
+    pub serial: Vec<u8>,
+    /// There are others.
+    pub more: bool,
+    /// The end was asked for.
+    pub quit: bool,
 }
 
 /// The vCPU's side.
@@ -106,12 +118,13 @@ impl Inbox {
         self.0.compare.load(Ordering::Relaxed)
     }
 
-    /// Takes at most `max` serial bytes, and tells whether the end was asked for.
+    /// Takes at most `max` serial bytes.
     #[must_use]
-    pub fn take(&self, max: usize) -> (Vec<u8>, bool) {
+    pub fn take(&self, max: usize) -> Taken {
         let mut mail = self.0.lock();
         let n = mail.serial.len().min(max);
-        (mail.serial.drain(..n).collect(), mail.quit)
+        let serial = mail.serial.drain(..n).collect();
+        Taken { serial, more: !mail.serial.is_empty(), quit: mail.quit }
     }
 
     /// Gives back bytes that the serial port had no room for.

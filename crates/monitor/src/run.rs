@@ -4,9 +4,9 @@ use crate::bios::BiosHook;
 use crate::bt::Bt;
 use crate::clock::Clock;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
-use crate::env::{Env, Io};
+use crate::env::{Env, Io, Seen};
 use crate::footprint::Footprint;
-use crate::inbox::{Inbox, Kicker};
+use crate::inbox::{Inbox, Kicker, Taken};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
 use crate::random::Random;
@@ -73,6 +73,8 @@ impl Monitor {
             code_writes: Vec::new(),
             journal: None,
             touched: true,
+            seen: Seen::default(),
+            accesses: 0,
             bios_port: None,
             bios_called: false,
             random: Random::default(),
@@ -218,8 +220,8 @@ impl Monitor {
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }
-        let (bytes, quit) = self.inbox.take(SERIAL_CHUNK);
-        let now = self.env.io.clock.now();
+        let Taken { serial: bytes, more, quit } = self.inbox.take(SERIAL_CHUNK);
+        let now = self.env.io.clock.corrected_now();
         self.serial_full = false;
         if !bytes.is_empty() {
             let taken = self.env.io.board.serial_input(now, &bytes);
@@ -235,6 +237,8 @@ impl Monitor {
         self.env.io.ledger.switch(Row::Interrupts);
         self.deliver_interrupt();
         self.context.irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
+        self.env.io.seen = self.env.io.look(self.serial_full || more);
+        self.deadline = self.env.io.seen.deadline;
         self.arm_timer();
         self.env.io.ledger.switch(row);
         Ok(())
@@ -311,7 +315,6 @@ impl Monitor {
             let left = t.saturating_sub(self.started.elapsed()).as_nanos() as u64;
             now.saturating_add(left).max(now + 1)
         });
-        self.deadline = self.env.io.board.next_deadline();
         let deadline = if clock.is_virtual() { None } else { self.deadline };
         // A limit moves with every look at the clock: round its key, so that the timer is not set
         // anew at each exit.

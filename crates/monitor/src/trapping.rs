@@ -6,7 +6,6 @@
 
 use crate::run::Monitor;
 use hashbrown::HashMap;
-use ringer_cpu::Outcome;
 use ringer_translator::runtime::blocks::BlockId;
 use std::collections::BTreeMap;
 
@@ -118,13 +117,12 @@ impl Monitor {
         }
     }
 
-    /// A callout at `eip` came to `outcome`.
-    pub(crate) fn note_callout(&mut self, eip: u32, outcome: Outcome) {
+    /// A callout at `eip` was needed (it faulted, or came to a device), or was not.
+    pub(crate) fn note_callout(&mut self, eip: u32, needed: bool) {
         if self.bt.trapping.is_empty() {
             return;
         }
-        let faulted = matches!(outcome, Outcome::Delivered(_)) || self.env.io.touched;
-        if let Some(pa) = self.bt.trapping.ran(eip, faulted) {
+        if let Some(pa) = self.bt.trapping.ran(eip, needed) {
             self.remake(pa);
         }
     }
