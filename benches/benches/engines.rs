@@ -6,6 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
+use ringer_translator::context::SwitchKind;
 use ringer_translator::{
     GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions,
 };
@@ -62,7 +63,7 @@ fn translate(c: &mut Criterion) {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; 4],
+        switch: [[stub; 2]; SwitchKind::COUNT],
     };
     let target = Target { base: 0x2_0000, stubs };
     let bytes = &PROGRAM[5..];

@@ -17,6 +17,7 @@ use crate::dma::Dma;
 use crate::i8042::{I8042, Signal};
 use crate::irq::Irqs;
 use crate::pci::Pci;
+use crate::pic::Mask;
 use crate::pit::Pit;
 use crate::pm::Pm;
 use crate::ports::{self, Port};
@@ -258,6 +259,17 @@ impl Board {
     /// The INTR line to the processor.
     pub fn intr(&self) -> bool {
         self.irqs.intr()
+    }
+
+    /// The masks behind ports 21h and A1h; `None` when they are not there.
+    pub fn masks(&self) -> Option<[Mask; 2]> {
+        self.ports.find(0x21).and_then(|_| self.ports.find(0xa1)).map(|_| self.irqs.masks())
+    }
+
+    /// As `writes` OUTs to ports 21h and A1h that left the masks so, where each did no more than [`Mask`] says.
+    pub fn set_masks(&mut self, masks: [u8; 2], writes: u64) {
+        self.stats.port_writes += writes;
+        self.irqs.set_masks(masks);
     }
 
     /// An INTA cycle: the vector to deliver. If the request is gone by now, that of a spurious IRQ 7

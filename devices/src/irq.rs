@@ -3,7 +3,7 @@
 //! IRQ 0..=7 are the master's lines, 8..=15 the slave's. The processor sees one INTR line and gets one
 //! vector from an INTA cycle, whichever chip it comes from.
 
-use crate::pic::Pic;
+use crate::pic::{Mask, Pic};
 
 /// The master line that the slave's INT drives.
 const CASCADE: u8 = 2;
@@ -79,6 +79,18 @@ impl Irqs {
             Chip::Master => &mut self.master,
             Chip::Slave => &mut self.slave,
         }
+    }
+
+    /// The master's mask and the slave's.
+    pub(crate) fn masks(&self) -> [Mask; 2] {
+        [self.master.mask(), self.slave.mask()]
+    }
+
+    /// Sets both masks, to what [`Irqs::masks`] allows.
+    pub(crate) fn set_masks(&mut self, masks: [u8; 2]) {
+        self.master.set_mask(masks[0]);
+        self.slave.set_mask(masks[1]);
+        self.cascade();
     }
 
     /// Reads a chip's even or odd port.

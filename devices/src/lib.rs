@@ -34,3 +34,4 @@ mod rtc;
 mod uart;
 
 pub use board::{Board, BoardConfig, BoardEvent, SerialSink, Stats};
+pub use pic::Mask;

@@ -17,6 +17,16 @@ enum Init {
     Icw4,
 }
 
+/// A controller's mask, and what a write of it can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// The mask (IMR).
+    pub mask: u8,
+    /// The requests (IRR), when the controller asks for no interrupt and its odd port is the mask's: a mask that covers
+    /// them leaves everything but itself as it is.
+    pub requests: Option<u8>,
+}
+
 /// An 8259A.
 #[derive(Clone, Debug)]
 pub(crate) struct Pic {
@@ -112,6 +122,17 @@ impl Pic {
             serving &= !self.icw3;
         }
         (wanting < self.priority(serving)).then(|| self.level_of(wanting))
+    }
+
+    /// The mask, and what a write of it can do.
+    pub(crate) fn mask(&self) -> Mask {
+        let plain = self.init == Init::Ready && self.request().is_none();
+        Mask { mask: self.imr, requests: plain.then_some(self.irr) }
+    }
+
+    /// Sets the mask.
+    pub(crate) fn set_mask(&mut self, mask: u8) {
+        self.imr = mask;
     }
 
     /// The vector that this chip puts on the bus for `level`.

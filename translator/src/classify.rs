@@ -96,6 +96,8 @@ pub enum Rewrite {
     PopFlags,
     /// RDTSC.
     TimeStamp,
+    /// OUT of AL to a port in the instruction: those of the interrupt controllers' masks.
+    PortOut,
     /// VERW.
     VerifyWrite,
     /// SYSENTER.
@@ -124,7 +126,8 @@ impl Rewrite {
             Rewrite::ReadSegment | Rewrite::PushSegment => O::INLINE_SEGREAD,
             Rewrite::ClearInterrupts | Rewrite::SetInterrupts => O::INLINE_FLAGS,
             Rewrite::PushFlags | Rewrite::PopFlags => O::INLINE_FLAGS,
-            Rewrite::Sysenter | Rewrite::Sysexit | Rewrite::TimeStamp => O::INLINE_SWITCH,
+            Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_SWITCH,
+            Rewrite::TimeStamp | Rewrite::PortOut => O::INLINE_SWITCH,
             Rewrite::VerifyWrite => O::INLINE_SEGLOAD,
         }
     }

@@ -37,7 +37,7 @@ bitflags! {
         const SUPERBLOCK = 1 << 14;
         /// A CALL of a known thunk does the thunk's work and the block goes on.
         const INLINE_THUNKS = 1 << 15;
-        /// SYSENTER, SYSEXIT, RDTSC and supervisor code's loads of FS go on without the dispatcher.
+        /// SYSENTER, SYSEXIT, RDTSC, writes of interrupt masks and supervisor code's loads of FS go on without the dispatcher.
         const INLINE_SWITCH = 1 << 20;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
         const SHORT_ADDRESS = 1 << 10;

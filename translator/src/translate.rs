@@ -15,6 +15,7 @@
 //! entry names: pushes and pops in a row move it once.
 
 use crate::classify::{Rewrite, Table, Treatment, Unit};
+use crate::context::SwitchKind;
 use crate::emit::{Emitter, Refused};
 use crate::thunk::{Guard, Thunks};
 use crate::{Mode, TranslatorOptions};
@@ -91,7 +92,7 @@ pub struct StubAddresses {
     pub exit_budget: u64,
     /// By [`crate::context::SwitchKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
     /// set; r11d is 1 when the block counted the instruction; see [`crate::runtime::switch`] for r8 to r10.
-    pub switch: [[u64; 2]; 4],
+    pub switch: [[u64; 2]; SwitchKind::COUNT],
 }
 
 /// A translated block.

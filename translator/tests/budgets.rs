@@ -174,7 +174,13 @@ fn translated(guest: &[u8]) -> Translation {
         exit_callout: 0x1020,
         exit_check: 0x1030,
         exit_budget: 0x1040,
-        switch: [[0x1050, 0x1060], [0x1070, 0x1080], [0x1090, 0x10a0], [0x10b0, 0x10c0]],
+        switch: [
+            [0x1050, 0x1060],
+            [0x1070, 0x1080],
+            [0x1090, 0x10a0],
+            [0x10b0, 0x10c0],
+            [0x10d0, 0x10e0],
+        ],
     };
     let src = Source {
         eip: EIP,

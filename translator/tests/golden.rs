@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 const BASE: u64 = 0x10_0000;
-const STUBS: [(u64, &str); 13] = [
+const STUBS: [(u64, &str); 15] = [
     (0x1000, "exit_link"),
     (0x1010, "exit_miss"),
     (0x1020, "exit_callout"),
@@ -34,6 +34,8 @@ const STUBS: [(u64, &str); 13] = [
     (0x10a0, "load_fs_on"),
     (0x10b0, "rdtsc"),
     (0x10c0, "rdtsc_on"),
+    (0x10d0, "pic_mask"),
+    (0x10e0, "pic_mask_on"),
 ];
 
 struct Case {
@@ -144,6 +146,7 @@ fn render(case: &Case) -> String {
             [STUBS[7].0, STUBS[8].0],
             [STUBS[9].0, STUBS[10].0],
             [STUBS[11].0, STUBS[12].0],
+            [STUBS[13].0, STUBS[14].0],
         ],
     };
     let linear = case.cs_base.wrapping_add(case.eip);

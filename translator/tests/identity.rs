@@ -7,6 +7,7 @@ use iced_x86::{
 use ringer_cpu::Features;
 use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
+use ringer_translator::context::SwitchKind;
 use ringer_translator::{
     GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions, listing,
 };
@@ -151,7 +152,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; 4],
+        switch: [[stub; 2]; SwitchKind::COUNT],
     };
     let mut random = Random(SEED);
     let mut factory = InstructionInfoFactory::new();

@@ -420,6 +420,7 @@ impl Monitor {
         self.refresh_reloads();
         self.refresh_switches();
         self.refresh_tsc();
+        self.refresh_masks();
         self.context.declined = 0;
         if fpu && !self.context.cpu.fpu_in_host {
             fpu::release(&mut self.context.cpu);
@@ -438,6 +439,7 @@ impl Monitor {
             if !self.signal_exit() {
                 return Ok(());
             }
+            self.refresh_masks();
             let entry = self.bt.cache.entry();
             let row = self.env.io.ledger.switch(Row::Translated);
             let table = self.context.target_table;

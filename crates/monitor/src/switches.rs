@@ -12,8 +12,9 @@ use crate::run::Monitor;
 use crate::select::Selected;
 use ringer_cpu::state::{TableReg, cr0, cr4};
 use ringer_cpu::{Outcome, SegReg, Segment};
+use ringer_devices::Mask;
 use ringer_translator::Mode;
-use ringer_translator::context::{FsLoad, SwitchKind, Transfer};
+use ringer_translator::context::{FsLoad, NO_MASK, SwitchKind, Transfer};
 use ringer_translator::runtime::can_set_gs_base;
 
 /// What all switches depend on.
@@ -73,9 +74,34 @@ impl Monitor {
         self.context.tsc_scale = if forbidden { 0 } else { tsc.scale };
     }
 
+    /// What translated code may do to the interrupt controllers' masks. In virtual time an access to a device has its price.
+    #[inline]
+    pub(crate) fn refresh_masks(&mut self) {
+        let io = &mut self.env.io;
+        if !io.masks_known {
+            io.masks_known = true;
+            let masks = if io.clock.is_virtual() { None } else { io.board.masks() };
+            let masks = masks.unwrap_or([Mask { mask: 0, requests: None }; 2]);
+            self.context.requests = masks.map(|m| m.requests.map_or(NO_MASK, u32::from));
+            self.context.masks = masks.map(|m| u32::from(m.mask));
+        }
+    }
+
+    /// Tells the board what translated code did to the masks.
+    #[inline]
+    fn take_masks(&mut self) {
+        let writes = std::mem::take(&mut self.context.mask_writes);
+        if writes != 0 {
+            self.env.io.counters.port_io += writes;
+            let masks = self.context.masks.map(|mask| mask as u8);
+            self.env.io.board.set_masks(masks, writes);
+        }
+    }
+
     /// Translated code came back; it was entered in `table`. Makes the selection that it came back in the current one.
     #[inline]
     pub(crate) fn follow_switches(&mut self, table: u64) {
+        self.take_masks();
         let now = self.context.target_table;
         if now == table {
             return;
@@ -141,7 +167,7 @@ impl Monitor {
                 None => return,
             },
             // It depends on nothing that was learnt.
-            SwitchKind::Rdtsc => return,
+            SwitchKind::Rdtsc | SwitchKind::PicMask => return,
         };
         self.bt.switches.ends[place] = Some((self.context.target_table, after));
     }

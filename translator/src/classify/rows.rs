@@ -193,6 +193,7 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::PushFlags), &[C::Pushfd, C::Pushfw]),
     (Rewritten(Rewrite::PopFlags), &[C::Popfd, C::Popfw]),
     (Rewritten(Rewrite::TimeStamp), &[C::Rdtsc]),
+    (Rewritten(Rewrite::PortOut), &[C::Out_imm8_AL]),
     (Rewritten(Rewrite::VerifyWrite), &[C::Verw_rm16, C::Verw_r32m16]),
     (Rewritten(Rewrite::Sysenter), &[C::Sysenter]),
     (Rewritten(Rewrite::Sysexit), &[C::Sysexitd]),

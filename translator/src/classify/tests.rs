@@ -42,6 +42,8 @@ fn privileged_and_far_codes_are_callouts() {
         Code::Jmp_m1616,
         Code::Call_ptr1616,
         Code::Call_m1616,
+        // To interrupt controllers' masks, at CPL 0.
+        Code::Out_imm8_AL,
         // It leaves for a stub, which knows at which CPL it was done.
         Code::Sysexitd,
     ];

@@ -42,8 +42,8 @@ impl Emitter {
             return Err(Refused); // No segment is, in these modes.
         }
         let from = self.address(i, Register::R12D)?;
-        self.move_sized(Code::Movzx_r32_rm16, Register::R8D, from.plus(2).operand())?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R9D, from.operand())?;
+        self.move_sized(Code::Movzx_r32_rm16, Register::R8D, from.plus(2).operand())?;
         dynasm!(self.asm ; .arch x64 ; mov [r15 + at::EIP], r9d);
         Ok(())
     }
@@ -79,8 +79,8 @@ impl Emitter {
         self.far_stack()?;
         let extra = if i.op_count() == 0 { 0 } else { i32::from(i.immediate16()) };
         let slot = self.slot(0, 4)?;
-        self.move_sized(Code::Movzx_r32_rm16, Register::R8D, slot.plus(2).operand())?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R9D, slot.operand())?;
+        self.move_sized(Code::Movzx_r32_rm16, Register::R8D, slot.plus(2).operand())?;
         dynasm!(self.asm ; .arch x64 ; mov [r15 + at::EIP], r9d);
         self.move_esp(4 + extra);
         Ok(self.go_far())

@@ -10,7 +10,7 @@
 #![allow(clippy::useless_conversion)]
 
 use crate::classify::Rewrite;
-use crate::context::{ExecContext, Reload};
+use crate::context::{ExecContext, Reload, SwitchKind};
 use crate::thunk::Thunk;
 use crate::translate::{MapEntry, Step, X87};
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
@@ -145,7 +145,7 @@ impl Emitter {
             exit_callout: 0,
             exit_check: 0,
             exit_budget: 0,
-            switch: [[0; 2]; 4],
+            switch: [[0; 2]; SwitchKind::COUNT],
         };
         Self {
             asm: SimpleAssembler::new(),
@@ -333,6 +333,7 @@ impl Emitter {
             Rewrite::FarCall => return self.far_call(i),
             Rewrite::FarReturn => return self.far_return(i),
             Rewrite::TimeStamp => return self.time_stamp(i),
+            Rewrite::PortOut => return self.port_out(i),
             Rewrite::Sysenter => return self.sysenter(i),
             Rewrite::Sysexit => return self.sysexit(i),
         }

@@ -191,7 +191,7 @@ impl Emitter {
         Ok(Step::Next)
     }
 
-    /// LDS, LES, LFS, LGS, LSS: the selector is behind the offset.
+    /// LDS, LES, LFS, LGS, LSS: the selector is behind the offset, and nothing changes before both are read.
     pub(super) fn load_far(&mut self, i: &Instruction) -> Result<(), Refused> {
         let (reg, segment, size) = match i.code() {
             Code::Les_r16_m1616 => (i.op0_register(), Register::ES, 2),
@@ -211,9 +211,15 @@ impl Emitter {
             return Err(Refused); // No segment is, in these modes.
         }
         let at = self.address(i, Register::R12D)?;
-        let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
+        let (load, held) = match size {
+            2 => (Code::Mov_r16_rm16, Register::R9W),
+            _ => (Code::Mov_r32_rm32, Register::R9D),
+        };
+        // In the order of addresses: where both reads fault, the first page alone was accessed.
+        self.move_sized(load, held, at.operand())?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R8D, at.plus(size).operand())?;
-        self.move_sized(load, rename(reg), at.operand())?;
+        let commit = Instruction::with2(load, rename(reg), held);
+        self.encode(&commit.map_err(|_| Refused)?)?;
         self.commit_selector(k);
         Ok(())
     }

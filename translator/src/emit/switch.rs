@@ -1,5 +1,5 @@
-//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS; and RDTSC. The block ends
-//! with them, in a stub that knows what they did last time (`crate::runtime::switch`).
+//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS; and RDTSC and writes of
+//! interrupt masks. The block ends with them, in a stub that knows what they did last time (`crate::runtime::switch`).
 
 use super::{Emitter, Refused, at};
 use crate::context::SwitchKind;
@@ -7,6 +7,9 @@ use crate::translate::Step;
 use crate::{Mode, Terminator, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::Instruction;
+
+/// Where the masks of a PC's two interrupt controllers are, master and slave.
+const MASK_PORTS: [u8; 2] = [0x21, 0xa1];
 
 impl Emitter {
     /// Flat 32-bit protected-mode code, whose stack is too.
@@ -37,6 +40,20 @@ impl Emitter {
         self.may_switch_unshadowed()?;
         dynasm!(self.asm ; .arch x64 ; mov r10d, i.next_ip32() as i32);
         Ok(self.switch(i, SwitchKind::Rdtsc))
+    }
+
+    /// A write of an interrupt controller's mask; any other port is the interpreter's.
+    pub(super) fn port_out(&mut self, i: &Instruction) -> Result<Step, Refused> {
+        let chip = MASK_PORTS.iter().position(|port| *port == i.immediate8()).ok_or(Refused)?;
+        if !self.mode.contains(Mode::CPL0) {
+            return Err(Refused);
+        }
+        self.may_switch_unshadowed()?;
+        dynasm!(self.asm ; .arch x64
+            ; mov r9d, chip as i32
+            ; mov r10d, i.next_ip32() as i32
+        );
+        Ok(self.switch(i, SwitchKind::PicMask))
     }
 
     /// Whether a load of FS can end the block.

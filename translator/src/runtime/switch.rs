@@ -1,6 +1,6 @@
 //! Stubs for the instructions that change the mode, and with it the target table and perhaps the window: SYSENTER,
-//! SYSEXIT, and loads of FS. A block ends with such an instruction and jumps here. (RDTSC is here too: it needs more
-//! than blocks may do.)
+//! SYSEXIT, and loads of FS. A block ends with such an instruction and jumps here. (RDTSC and OUT to
+//! an interrupt controller's mask are here too: they need more than blocks may do.)
 //!
 //! What the instruction does was learnt when the interpreter did it last: the context has the new segments, the table
 //! and the window. A stub checks that all that decided then is as it was; then it commits, and goes on in the other
@@ -59,7 +59,7 @@ fn segment(reg: SegReg) -> i32 {
 #[derive(Clone, Debug)]
 pub struct Switches {
     /// By [`SwitchKind`]: one that comes back to the dispatcher, and one that goes on in the next block.
-    pub stubs: [[u64; 2]; 4],
+    pub stubs: [[u64; 2]; SwitchKind::COUNT],
     /// Host addresses in which a fault of the guest's memory may happen.
     pub reads: Range<u64>,
     /// Where such a fault leads.
@@ -69,7 +69,7 @@ pub struct Switches {
 /// Emits the stubs; the labels `exit_miss` and `exit_callout` are defined elsewhere.
 pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
     let here = |a: &Asm| base + a.offset().0 as u64;
-    let mut stubs = [[0; 2]; 4];
+    let mut stubs = [[0; 2]; SwitchKind::COUNT];
     for on in [false, true] {
         stubs[SwitchKind::Sysenter as usize][usize::from(on)] = here(a);
         sysenter(a, on);
@@ -77,6 +77,8 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
         sysexit(a, on);
         stubs[SwitchKind::Rdtsc as usize][usize::from(on)] = here(a);
         rdtsc(a, on);
+        stubs[SwitchKind::PicMask as usize][usize::from(on)] = here(a);
+        pic_mask(a, on);
     }
     let from = here(a);
     for on in [false, true] {
@@ -93,6 +95,8 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
     decline(a, SwitchKind::Sysexit);
     dynasm!(a ; .arch x64 ; ->decline_rdtsc:);
     decline(a, SwitchKind::Rdtsc);
+    dynasm!(a ; .arch x64 ; ->decline_mask:);
+    decline(a, SwitchKind::PicMask);
     Switches { stubs, reads, declined }
 }
 
@@ -280,6 +284,23 @@ fn rdtsc(a: &mut Asm, on: bool) {
         ; shr rdx, 32
         ; mov [r15 + at!(held_eax)], eax
         ; mov eax, r9d
+    );
+    go(a, on);
+}
+
+/// OUT of AL to the mask of interrupt controller r9d, when that is all it does: the controller has no request that the new
+/// mask lets through, and had none before. What is next is at r10d.
+fn pic_mask(a: &mut Asm, on: bool) {
+    begin(a);
+    dynasm!(a ; .arch x64
+        ; movzx r8d, BYTE [r15 + at!(held_eax)]
+        ; mov r11d, r8d
+        ; not r11d
+        ; test [r15 + r9 * 4 + at!(requests)], r11d
+        ; jnz ->decline_mask
+        ; mov [r15 + r9 * 4 + at!(masks)], r8d
+        ; inc QWORD [r15 + at!(mask_writes)]
+        ; mov r8d, r10d
     );
     go(a, on);
 }

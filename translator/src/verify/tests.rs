@@ -24,6 +24,7 @@ const STUBS: StubAddresses = StubAddresses {
         [BASE - 0x9e0, BASE - 0x9d0],
         [BASE - 0x9c0, BASE - 0x9b0],
         [BASE - 0x9a0, BASE - 0x990],
+        [BASE - 0x980, BASE - 0x970],
     ],
 };
 
