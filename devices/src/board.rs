@@ -208,6 +208,7 @@ impl Board {
     /// For test benches, where a random port must not reach a chip.
     pub fn unplug_ports(&mut self) {
         self.ports = Bus::new();
+        self.irqs.touch();
     }
 
     /// Reads a memory-mapped register of `size` bytes at physical address `pa`. No device of this board
@@ -259,6 +260,11 @@ impl Board {
     /// The INTR line to the processor.
     pub fn intr(&self) -> bool {
         self.irqs.intr()
+    }
+
+    /// Whether [`Board::masks`] can say something else than at the last call of this.
+    pub fn take_masks_changed(&mut self) -> bool {
+        self.irqs.take_changed()
     }
 
     /// The masks behind ports 21h and A1h; `None` when they are not there.

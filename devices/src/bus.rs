@@ -4,6 +4,7 @@
 //! *names* of devices (a small `Copy` value, in practice an enum), not the devices: the board owns
 //! those by value, and dispatches on the name with a `match`.
 
+use std::cell::Cell;
 use thiserror::Error;
 
 /// Why a range could not be attached to a bus.
@@ -51,12 +52,14 @@ pub struct Hit<D> {
 #[derive(Clone, Debug)]
 pub struct Bus<D> {
     ranges: Vec<Range<D>>,
+    /// Index of the range that was found last: the next access is often to the same.
+    last: Cell<usize>,
 }
 
 impl<D: Copy> Bus<D> {
     /// A bus that nothing hangs on.
     pub const fn new() -> Self {
-        Bus { ranges: Vec::new() }
+        Bus { ranges: Vec::new(), last: Cell::new(0) }
     }
 
     /// Lets `device` decode `len` addresses from `first` on.
@@ -84,8 +87,16 @@ impl<D: Copy> Bus<D> {
 
     /// The device that decodes `address`, if any does.
     pub fn find(&self, address: u64) -> Option<Hit<D>> {
-        let at = self.ranges.partition_point(|r| r.last < address);
-        let range = self.ranges.get(at).filter(|r| r.first <= address)?;
+        let decodes = |r: &&Range<D>| r.first <= address && address <= r.last;
+        let range = match self.ranges.get(self.last.get()).filter(decodes) {
+            Some(range) => range,
+            None => {
+                let at = self.ranges.partition_point(|r| r.last < address);
+                let range = self.ranges.get(at).filter(decodes)?;
+                self.last.set(at);
+                range
+            }
+        };
         Some(Hit {
             device: range.device,
             offset: address - range.first,

@@ -26,16 +26,19 @@ pub(crate) enum Chip {
 pub(crate) struct Irqs {
     master: Pic,
     slave: Pic,
+    /// Something reached the chips since [`Irqs::take_changed`].
+    changed: bool,
 }
 
 impl Irqs {
     /// Both chips after power-on: everything masked.
     pub(crate) fn new() -> Self {
-        Irqs { master: Pic::new(ELCR_MASTER), slave: Pic::new(ELCR_SLAVE) }
+        Irqs { master: Pic::new(ELCR_MASTER), slave: Pic::new(ELCR_SLAVE), changed: true }
     }
 
     /// Drives line `irq` (0..=15).
     pub(crate) fn set(&mut self, irq: u8, level: bool) {
+        self.changed = true;
         if irq < 8 {
             self.master.set_line(irq, level);
         } else {
@@ -61,6 +64,7 @@ impl Irqs {
 
     /// An INTA cycle: the vector, and the IRQ it stands for unless it is spurious.
     pub(crate) fn ack(&mut self) -> (u8, Option<u8>) {
+        self.changed = true;
         match self.master.ack() {
             None => (self.master.vector(7), None),
             Some(CASCADE) => {
@@ -75,10 +79,21 @@ impl Irqs {
     }
 
     fn chip(&mut self, chip: Chip) -> &mut Pic {
+        self.changed = true;
         match chip {
             Chip::Master => &mut self.master,
             Chip::Slave => &mut self.slave,
         }
+    }
+
+    /// [`Irqs::take_changed`] is to say so.
+    pub(crate) fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether masks and requests can be others than at the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// The master's mask and the slave's.

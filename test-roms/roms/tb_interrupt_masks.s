@@ -2,7 +2,9 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# 8259A data sheet, OCW1 and ICW1 to ICW4. A translator that takes a write of the mask for a store must know when it is
+#! clock = "real"
+# In real time: in virtual time each OUT has its price, and no stub does it. 8259A data sheet, OCW1 and ICW1 to ICW4. A
+# translator that takes a write of the mask for a store must know when it is
 # more: in the middle of an initialisation, and when a request waits.
     .include "pm.inc"
     .include "pic.inc"

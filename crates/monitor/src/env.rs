@@ -48,8 +48,6 @@ pub struct Io {
     pub touched: bool,
     /// What the run loop saw.
     pub seen: Seen,
-    /// Translated code knows the interrupt controllers' masks and requests as they are.
-    pub masks_known: bool,
     /// Accesses to devices.
     pub accesses: u64,
     /// An OUT to this port is a firmware call, not a device access.
@@ -76,7 +74,6 @@ impl Io {
         let result = access(&mut self.board, now);
         self.clock.charge_port();
         self.accesses = self.accesses.wrapping_add(1);
-        self.masks_known = false;
         let seen = &self.seen;
         self.touched |= seen.input_waits || self.look(false) != *seen || self.board.has_events();
         self.ledger.switch(row);

@@ -74,7 +74,6 @@ impl Monitor {
             journal: None,
             touched: true,
             seen: Seen::default(),
-            masks_known: false,
             accesses: 0,
             bios_port: None,
             bios_called: false,
@@ -216,7 +215,6 @@ impl Monitor {
         let row = self.env.io.ledger.switch(Row::Devices);
         self.context.kick.store(0, Ordering::Relaxed);
         self.env.io.touched = false;
-        self.env.io.masks_known = false;
         self.tell_progress();
         self.mind_footprint(false);
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {

@@ -78,8 +78,7 @@ impl Monitor {
     #[inline]
     pub(crate) fn refresh_masks(&mut self) {
         let io = &mut self.env.io;
-        if !io.masks_known {
-            io.masks_known = true;
+        if io.board.take_masks_changed() {
             let masks = if io.clock.is_virtual() { None } else { io.board.masks() };
             let masks = masks.unwrap_or([Mask { mask: 0, requests: None }; 2]);
             self.context.requests = masks.map(|m| m.requests.map_or(NO_MASK, u32::from));
