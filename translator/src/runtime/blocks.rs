@@ -95,6 +95,8 @@ pub struct Site {
 pub struct Registry {
     /// In order of allocation, so also in order of `host_off`.
     pub blocks: Vec<Block>,
+    /// Where each begins, by itself: a search in it touches few lines of the host's caches.
+    offsets: Vec<u32>,
     /// By site number.
     pub sites: Vec<Site>,
     /// By the hash of its key, which is in the block.
@@ -120,6 +122,7 @@ impl Registry {
         }
         let key = block.key;
         self.unname(&key, |_| true);
+        self.offsets.push(block.host_off);
         self.blocks.push(block);
         let (blocks, hasher) = (&self.blocks, &self.hasher);
         let hash_of = |id: &BlockId| hasher.hash_one(blocks[*id as usize].key);
@@ -139,7 +142,7 @@ impl Registry {
     /// The block whose host code holds cache offset `off`.
     #[must_use]
     pub fn at_host(&self, off: u32) -> Option<BlockId> {
-        let index = self.blocks.partition_point(|b| b.host_off <= off).checked_sub(1)?;
+        let index = self.offsets.partition_point(|begin| *begin <= off).checked_sub(1)?;
         let block = &self.blocks[index];
         (off < block.host_off + block.host_len).then_some(index as BlockId)
     }
@@ -193,6 +196,7 @@ impl Registry {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.blocks.clear();
+        self.offsets.clear();
         self.sites.clear();
         self.by_key.clear();
         self.by_frame.clear();
