@@ -19,6 +19,15 @@ const VERIFIED: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Reloads([Option<(Segment, TableReg)>; 3]);
 
+impl Reloads {
+    /// Whether one was made from these. By reference: this is asked at each entry, and a copy costs more than the
+    /// comparison.
+    #[inline]
+    fn holds(&self, slot: usize, segment: &Segment, gdtr: &TableReg) -> bool {
+        matches!(&self.0[slot], Some((s, g)) if s == segment && g == gdtr)
+    }
+}
+
 impl Monitor {
     /// Brings them up to date before translated code runs. User code may go over to supervisor code on its own, so what
     /// it changed is forgotten; it is learnt again when supervisor code runs.
@@ -26,10 +35,11 @@ impl Monitor {
     pub(crate) fn refresh_reloads(&mut self) {
         let user = self.context.cpu.cpl != 0;
         for (slot, reg) in REGISTERS.into_iter().enumerate() {
-            let now = (self.context.cpu.seg[reg as usize], self.context.cpu.gdtr);
-            if self.bt.reloads.0[slot] == Some(now) {
+            let cpu = &self.context.cpu;
+            if self.bt.reloads.holds(slot, &cpu.seg[reg as usize], &cpu.gdtr) {
                 continue;
             }
+            let now = (cpu.seg[reg as usize], cpu.gdtr);
             self.bt.reloads.0[slot] = if user { None } else { Some(now) };
             let known = if user { None } else { self.reload_of(now.0, now.1) };
             self.context.reloads[slot] = known.unwrap_or_default();
@@ -42,8 +52,9 @@ impl Monitor {
     /// SS's segment is one that supervisor code may write, whatever SS holds later: VERW of its selector finds that as
     /// long as the descriptor is as it is.
     fn refresh_verified(&mut self) {
-        let now = (*self.context.cpu.ss(), self.context.cpu.gdtr);
-        if self.bt.reloads.0[VERIFIED] != Some(now) {
+        let cpu = &self.context.cpu;
+        let now = (*cpu.ss(), cpu.gdtr);
+        if !self.bt.reloads.holds(VERIFIED, cpu.ss(), &cpu.gdtr) {
             self.bt.reloads.0[VERIFIED] = Some(now);
             let writable = now.0.attr.contains(SegAttr::WRITABLE);
             let known = if writable { self.reload_of(now.0, now.1) } else { None };

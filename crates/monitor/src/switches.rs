@@ -18,7 +18,7 @@ use ringer_translator::context::{FsLoad, NO_MASK, SwitchKind, Transfer};
 use ringer_translator::runtime::can_set_gs_base;
 
 /// What all switches depend on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     epoch: u64,
     gdtr: TableReg,
@@ -54,8 +54,16 @@ impl Monitor {
     /// Forgets what holds no more, before translated code runs.
     #[inline]
     pub(crate) fn refresh_switches(&mut self) {
-        let facts = self.switch_facts();
-        if self.bt.switches.facts != facts {
+        // Field by field: a copy costs more than the comparison.
+        let (cpu, known) = (&self.context.cpu, &self.bt.switches.facts);
+        let same = known.epoch == self.bt.selections.epoch()
+            && known.gdtr == cpu.gdtr
+            && known.sysenter[0] == cpu.msr.sysenter_cs
+            && known.sysenter[1] == cpu.msr.sysenter_esp
+            && known.sysenter[2] == cpu.msr.sysenter_eip
+            && known.alignment == cpu.cr0 & cr0::AM;
+        if !same {
+            let facts = self.switch_facts();
             self.bt.switches = Switches { facts, ..Switches::default() };
             self.context.sysenter.from = 0;
             self.context.sysexit.from = 0;
