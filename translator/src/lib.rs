@@ -18,6 +18,7 @@ mod mode;
 mod options;
 #[cfg(feature = "planted-fault")]
 mod planted;
+mod relocate;
 pub mod runtime;
 mod thunk;
 mod translate;
@@ -28,6 +29,7 @@ pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};
+pub use relocate::{Fixup, FixupKind};
 pub use thunk::{Guard, LEN as THUNK_LEN, Thunk, Thunks};
 pub use translate::{
     ClassCounts, DirectExit, GoesOn, MapEntry, Source, StringSite, StubAddresses, Target,

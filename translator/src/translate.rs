@@ -17,6 +17,7 @@
 use crate::classify::{Rewrite, Table, Treatment, Unit};
 use crate::context::SwitchKind;
 use crate::emit::{Emitter, Refused};
+use crate::relocate::Fixup;
 use crate::thunk::{Guard, Thunks};
 use crate::{Mode, TranslatorOptions};
 use iced_x86::{
@@ -112,6 +113,8 @@ pub struct Translation {
     pub strings: Vec<StringSite>,
     /// Thunks that it takes for granted while the target table names them.
     pub guards: Vec<Guard>,
+    /// What a copy for another EIP changes; `None`: there can be none.
+    pub fixups: Option<Vec<Fixup>>,
     /// How the block ends.
     pub terminator: Terminator,
     /// What its instructions were.
@@ -221,11 +224,11 @@ pub enum Terminator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassCounts {
     /// Re-emitted as themselves.
-    pub innocuous: u32,
+    pub innocuous: u16,
     /// Inline sequences.
-    pub rewritten: u32,
+    pub rewritten: u16,
     /// Left to the interpreter (0 or 1: it ends the block).
-    pub callout: u32,
+    pub callout: u16,
 }
 
 /// What one guest instruction became.
@@ -356,6 +359,7 @@ impl Translator {
             map: draft.map,
             exits,
             strings: self.emitter.strings(),
+            fixups: self.emitter.fixups(),
             guards: draft.guards,
             terminator,
             classes: draft.classes,

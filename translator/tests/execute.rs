@@ -113,7 +113,7 @@ impl Guest {
         let t = Translator::new(self.options, Features::all())
             .translate(&src, self.mode, &target, first_site);
         let key = BlockKey { pa: 0x1000, eip, mode: self.mode, second: None };
-        let id = self.cache.insert(key, &t).expect("room");
+        let id = self.cache.insert(key, t).expect("room");
         set_gs_base(self.base);
         // SAFETY: a block of this cache; GS base is the window; no code here takes a look-up.
         unsafe { self.cache.entry().enter(&mut self.context, self.cache.host_pc(id)) };

@@ -99,8 +99,13 @@ impl Monitor {
         let source = Source { goes_on: GoesOn(Some(&goes_on)), thunks, ..plain };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let page_end = key.pa + u64::from(page_left);
-        self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
-        let t = self.bt.translator.translate(&source, key.mode, &target, first_site);
+        // What traps is left out where it traps: another EIP finds that out for itself.
+        let plain_page = self.bt.trapping.left_between(key.pa, page_end).next().is_none();
+        let copied = if plain_page { cache.copied(&key, &thunk) } else { None };
+        let t = copied.unwrap_or_else(|| {
+            self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
+            self.bt.translator.translate(&source, key.mode, &target, first_site)
+        });
         // The verifier sees a block of the same shape.
         let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
         let same = |eip: u32| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
@@ -110,11 +115,11 @@ impl Monitor {
             return None;
         }
         let key = BlockKey { second: if t.crosses_page { second } else { None }, ..key };
-        let id = self.bt.cache.insert(key, &t)?;
-        self.bt.guard.placed(id);
         if let Some(dump) = &self.bt.jitdump {
             jitdump::note(dump, base, &t.host, linear);
         }
+        let id = self.bt.cache.insert(key, t)?;
+        self.bt.guard.placed(id);
         self.protect(key.pa >> 12);
         if let Some(frame) = key.second {
             self.protect(frame);

@@ -6,11 +6,12 @@
 use super::exit::Cold;
 use super::stack::stack_size;
 use super::{Emitter, Refused};
+use crate::relocate::FixupKind;
 use crate::thunk::Thunk;
 use crate::translate::Step;
 use crate::{Mode, Terminator};
 use dynasmrt::{DynasmApi, dynasm};
-use iced_x86::{Code, Instruction};
+use iced_x86::{Code, Instruction, OpKind};
 
 /// Condition numbers.
 const EQUAL: u8 = 4;
@@ -18,7 +19,8 @@ const NOT_EQUAL: u8 = 5;
 
 impl Emitter {
     /// The target of a relative branch.
-    fn target(&self, i: &Instruction) -> Result<u32, Refused> {
+    fn target(&mut self, i: &Instruction) -> Result<u32, Refused> {
+        self.fixed |= i.op0_kind() == OpKind::NearBranch16;
         let target = i.near_branch_target() as u32;
         if target <= self.mode.last_eip() { Ok(target) } else { Err(Refused) }
     }
@@ -128,7 +130,7 @@ impl Emitter {
     pub(super) fn call(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let target = self.target(i)?;
         self.check_known_target(target);
-        self.push_value(i.next_ip32(), stack_size(i))?;
+        self.push_eip(i.next_ip32(), stack_size(i))?;
         let plain = stack_size(i) == 4 && self.plain_stack() && !self.mode.contains(Mode::CODE16);
         if let Some(thunk) = self.thunk.filter(|_| plain) {
             self.inline_thunk(thunk, target, i.next_ip32());
@@ -144,12 +146,13 @@ impl Emitter {
     fn inline_thunk(&mut self, thunk: Thunk, target: u32, next: u32) {
         const ECX: u8 = 1;
         self.inlined = Some((thunk, self.offset()));
+        self.name_target(target);
         dynasm!(self.asm ; .arch x64
-            ; mov r8d, target as i32
             ; mov r9d, [r13 + r8 * 4]
             ; mov r8d, ecx
             ; lea ecx, [r9 - thunk.offset as i32]
         );
+        self.fix_last(FixupKind::Thunk);
         self.asm.ops.extend_from_slice(&[0xe3, 0]);
         let short = self.offset();
         let patch = self.jmp_rel32();
@@ -159,6 +162,7 @@ impl Emitter {
             dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
         }
         dynasm!(self.asm ; .arch x64 ; mov Rd(thunk.register), next as i32);
+        self.ends_in_eip();
     }
 
     /// The target is read before the return address is pushed.
@@ -167,7 +171,7 @@ impl Emitter {
         self.any_target(size)?;
         self.load_r8d(i, size)?;
         self.check_target();
-        self.push_value(i.next_ip32(), size)?;
+        self.push_eip(i.next_ip32(), size)?;
         self.settle_esp();
         self.lookup();
         Ok(Step::End(Terminator::Indirect))

@@ -5,12 +5,23 @@
 //! address space; so a block can be shared between address spaces.
 
 use super::{Emitter, at, last_x87};
+use crate::relocate::FixupKind;
 use crate::translate::{MapEntry, X87};
 use crate::{DirectExit, TranslatorOptions};
 use dynasmrt::{DynasmApi, dynasm};
 
 /// Bytes of the cold tail of a direct exit: as many as the look-up that may replace it has.
 pub(crate) const LINK_TAIL: usize = 18;
+
+/// The cold tail of direct exit `site` to `target`; `rel` leads from its end to the stub.
+pub(crate) fn link_tail(target: u32, site: u32, rel: u32) -> [u8; LINK_TAIL] {
+    // nop (room for what may replace the tail); mov r8d, target; mov r9d, site; jmp rel
+    let mut tail = *b"\x90\x41\xb8....\x41\xb9....\xe9....";
+    for (at, value) in [(3, target), (9, site), (14, rel)] {
+        tail[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    tail
+}
 
 /// Code out of the block's straight line. `patch` is the offset of the rel32 that leads there.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +71,7 @@ impl Emitter {
         let rel = address.wrapping_sub(self.base + self.offset() as u64) as i64;
         debug_assert_eq!(rel, i64::from(rel as i32), "stub out of reach");
         self.asm.ops[patch..].copy_from_slice(&(rel as i32).to_le_bytes());
+        self.fix_last(FixupKind::Host);
     }
 
     /// JMP with an empty rel32; returns the field's offset.
@@ -77,16 +89,22 @@ impl Emitter {
     /// Goes to guest address `target`, which is known.
     pub fn jump(&mut self, target: u32) {
         if self.shadow {
-            dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+            self.name_target(target);
             self.end_shadow();
         }
         if self.linkable(target) {
             let patch = self.jmp_rel32();
             self.link(patch, target);
         } else {
-            dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+            self.name_target(target);
             self.lookup();
         }
+    }
+
+    /// EIP `target` goes to r8d.
+    pub(super) fn name_target(&mut self, target: u32) {
+        dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+        self.ends_in_eip();
     }
 
     /// Makes the rel32 at `patch` an exit to guest address `target`.
@@ -175,6 +193,7 @@ impl Emitter {
 
     pub(super) fn leave_to(&mut self, eip: u32, stub: u64) {
         dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::EIP], eip as i32);
+        self.ends_in_eip();
         self.jmp_host(stub);
     }
 
@@ -212,7 +231,7 @@ impl Emitter {
                     self.jump(target);
                 }
                 Cold::Lookup { target, .. } => {
-                    dynasm!(self.asm ; .arch x64 ; mov r8d, target as i32);
+                    self.name_target(target);
                     self.lookup();
                 }
                 Cold::PopFlagsCallout { eip, done, .. } => {
@@ -249,10 +268,8 @@ impl Emitter {
 
     fn link_tail(&mut self, site: u32, target: u32) {
         let begin = self.offset();
-        // The NOP makes room for what may replace it.
-        dynasm!(self.asm ; .arch x64 ; nop ; mov r8d, target as i32 ; mov r9d, site as i32);
-        self.jmp_host(self.stubs.exit_link);
-        debug_assert_eq!(self.offset(), begin + LINK_TAIL);
+        let rel = self.stubs.exit_link.wrapping_sub(self.base + (begin + LINK_TAIL) as u64);
+        self.asm.ops.extend_from_slice(&link_tail(target, site, rel as u32));
     }
 
     /// What a side exit takes back, if anything; then the exit.
@@ -301,6 +318,7 @@ impl Emitter {
         let ran = &map[..map.len().min(done as usize)];
         if let Some(eip) = last_x87(ran) {
             dynasm!(self.asm ; .arch x64 ; mov QWORD [r15 + at::X87_EIP], eip as i32);
+            self.ends_in_eip();
         }
         let last = ran.iter().rev().find(|entry| entry.x87 != X87::Other);
         if last.is_some_and(|entry| entry.x87 == X87::ControlWord) {

@@ -11,6 +11,7 @@
 
 use crate::classify::Rewrite;
 use crate::context::{ExecContext, Reload, SwitchKind};
+use crate::relocate::{Fixup, FixupKind};
 use crate::thunk::Thunk;
 use crate::translate::{MapEntry, Step, X87};
 use crate::{DirectExit, Mode, Source, StringSite, StubAddresses, Target, TranslatorOptions};
@@ -35,7 +36,7 @@ mod string;
 mod switch;
 
 use exit::Cold;
-pub(crate) use exit::LINK_TAIL;
+pub(crate) use exit::{LINK_TAIL, link_tail};
 
 /// The instruction has no inline form here: it becomes a callout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,10 @@ pub(crate) struct Emitter {
     counts: Vec<usize>,
     /// Where the EIP of the block's last byte is to be filled in.
     ends: Vec<usize>,
+    /// What a copy of the block changes.
+    fixups: Vec<Fixup>,
+    /// EIP went into the block in a way that `fixups` cannot say.
+    fixed: bool,
     info: InstructionInfoFactory,
     /// Where the block's stores of FIP have their immediates.
     x87: Vec<usize>,
@@ -164,6 +169,8 @@ impl Emitter {
             strings: Vec::new(),
             counts: Vec::new(),
             ends: Vec::new(),
+            fixups: Vec::new(),
+            fixed: false,
             info: InstructionInfoFactory::new(),
             x87: Vec::new(),
             x87_noted: false,
@@ -192,6 +199,8 @@ impl Emitter {
         self.strings.clear();
         self.counts.clear();
         self.ends.clear();
+        self.fixups.clear();
+        self.fixed = mode.intersects(Mode::CODE16 | Mode::CS_64K | Mode::CS_LIMITED);
         self.x87.clear();
         self.x87_noted = false;
         self.esp = 0;
@@ -210,6 +219,23 @@ impl Emitter {
     /// The string instructions that hide guest registers.
     pub fn strings(&mut self) -> Vec<StringSite> {
         std::mem::take(&mut self.strings)
+    }
+
+    /// The last four bytes are an EIP.
+    fn ends_in_eip(&mut self) {
+        self.fix_last(FixupKind::Eip);
+    }
+
+    /// The last four bytes change in a copy of the block, as `kind` says.
+    fn fix_last(&mut self, kind: FixupKind) {
+        let at = self.offset() as u32 - 4;
+        self.fixups.push(Fixup { at, kind });
+    }
+
+    /// What a copy of the block changes; `None`: there can be none.
+    pub fn fixups(&mut self) -> Option<Vec<Fixup>> {
+        let fixups = std::mem::take(&mut self.fixups);
+        (!self.fixed).then_some(fixups)
     }
 
     /// Behind the sequence of an x87 instruction: the first non-control one of a block, and the first
@@ -243,6 +269,7 @@ impl Emitter {
         if let Some(eip) = last_x87(map) {
             for at in std::mem::take(&mut self.x87) {
                 self.asm.ops[at..at + 4].copy_from_slice(&eip.to_le_bytes());
+                self.fixups.push(Fixup { at: at as u32, kind: FixupKind::Eip });
             }
         }
         for k in 0..self.counts.len() {
@@ -280,6 +307,7 @@ impl Emitter {
         // At worst one note too many.
         self.x87_noted = false;
         self.exits.retain(|exit| (exit.patch_off as usize) < offset);
+        self.fixups.retain(|fixup| (fixup.at as usize) < offset);
         self.strings.retain(|site| (site.host_off as usize) < offset);
         self.cold.retain(|cold| cold.patch() < offset);
     }

@@ -66,10 +66,23 @@ impl Emitter {
         self.push_register(if size == 2 { Register::R8W } else { Register::R8D }, size)
     }
 
+    /// Pushes an EIP.
+    pub(super) fn push_eip(&mut self, eip: u32, size: u32) -> Result<(), Refused> {
+        if size == 4 && self.plain_stack() {
+            self.store_plain_value(eip as i32);
+            self.ends_in_eip();
+            self.move_esp(-4);
+            return Ok(());
+        }
+        self.fixed = true;
+        self.push_value(eip, size)
+    }
+
     /// Stores the low `size` bytes of `value` on the guest's stack and commits ESP.
     pub(super) fn push_value(&mut self, value: u32, size: u32) -> Result<(), Refused> {
         if size == 4 && self.plain_stack() {
-            self.push_plain_value(value as i32);
+            self.store_plain_value(value as i32);
+            self.move_esp(-4);
             return Ok(());
         }
         let slot = self.slot(-(size as i32), size)?.operand();
@@ -83,13 +96,13 @@ impl Emitter {
         Ok(())
     }
 
-    fn push_plain_value(&mut self, value: i32) {
+    /// Stores `value` below the top of the guest's stack; ESP stays.
+    fn store_plain_value(&mut self, value: i32) {
         let at = self.esp.wrapping_sub(4) as i32;
         match i8::try_from(at) {
             Ok(at) => dynasm!(self.asm ; .arch x64 ; gs mov DWORD [BYTE r12d + at], value),
             Err(_) => dynasm!(self.asm ; .arch x64 ; gs mov DWORD [r12d + at], value),
         }
-        self.move_esp(-4);
     }
 
     /// Loads the `size` bytes on top of the guest's stack into r8d, zero-extended; ESP stays.

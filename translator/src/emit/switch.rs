@@ -39,6 +39,7 @@ impl Emitter {
     pub(super) fn time_stamp(&mut self, i: &Instruction) -> Result<Step, Refused> {
         self.may_switch_unshadowed()?;
         dynasm!(self.asm ; .arch x64 ; mov r10d, i.next_ip32() as i32);
+        self.ends_in_eip();
         Ok(self.switch(i, SwitchKind::Rdtsc))
     }
 
@@ -53,6 +54,7 @@ impl Emitter {
             ; mov r9d, chip as i32
             ; mov r10d, i.next_ip32() as i32
         );
+        self.ends_in_eip();
         Ok(self.switch(i, SwitchKind::PicMask))
     }
 
@@ -71,6 +73,7 @@ impl Emitter {
             ; mov r9d, size as i32
             ; mov r10d, i.next_ip32() as i32
         );
+        self.ends_in_eip();
         self.switch(i, SwitchKind::LoadFs)
     }
 
@@ -81,6 +84,7 @@ impl Emitter {
             ; mov r11d, counted
             ; mov DWORD [r15 + at::EIP], i.ip32() as i32
         );
+        self.ends_in_eip();
         let on = usize::from(self.opts.contains(TranslatorOptions::INDIRECT));
         self.jmp_host(self.stubs.switch[kind as usize][on]);
         Step::End(Terminator::Indirect)

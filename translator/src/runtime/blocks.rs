@@ -1,6 +1,6 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
-use crate::{Guard, MapEntry, Mode, StringSite};
+use crate::{ClassCounts, Fixup, Guard, MapEntry, Mode, StringSite, Terminator};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 
@@ -22,6 +22,13 @@ pub struct BlockKey {
     pub second: Option<u64>,
 }
 
+impl BlockKey {
+    /// What the keys of copies for other EIPs share.
+    fn bytes(&self) -> (u64, Mode) {
+        (self.pa, self.mode)
+    }
+}
+
 /// A translated block.
 #[derive(Debug)]
 pub struct Block {
@@ -41,6 +48,12 @@ pub struct Block {
     pub strings: Box<[StringSite]>,
     /// Thunks that it takes for granted while the target table names them.
     pub guards: Box<[Guard]>,
+    /// What a copy for another EIP changes; `None`: there can be none.
+    pub fixups: Option<Box<[Fixup]>>,
+    /// How it ends.
+    pub terminator: Terminator,
+    /// What its instructions were.
+    pub classes: ClassCounts,
     /// False once its guest bytes changed.
     pub valid: bool,
     /// Its direct exits, as site numbers.
@@ -101,6 +114,8 @@ pub struct Registry {
     pub sites: Vec<Site>,
     /// By the hash of its key, which is in the block.
     by_key: HashTable<BlockId>,
+    /// By the hash of where its bytes are and its mode, whatever its EIP: the last one of each.
+    by_bytes: HashTable<BlockId>,
     hasher: DefaultHashBuilder,
     /// Blocks with bytes in a page frame.
     by_frame: HashMap<u64, Vec<BlockId>>,
@@ -112,6 +127,14 @@ impl Registry {
     pub fn find(&self, key: &BlockKey) -> Option<BlockId> {
         let hash = self.hasher.hash_one(key);
         self.by_key.find(hash, |id| self.blocks[*id as usize].key == *key).copied()
+    }
+
+    /// A valid block of the bytes that `key` names, in its mode, at another EIP.
+    #[must_use]
+    pub fn sibling(&self, key: &BlockKey) -> Option<BlockId> {
+        let same = |id: &BlockId| self.blocks[*id as usize].key.bytes() == key.bytes();
+        let id = *self.by_bytes.find(self.hasher.hash_one(key.bytes()), same)?;
+        self.blocks[id as usize].valid.then_some(id)
     }
 
     /// Adds a block; its `host_off` is beyond all others.
@@ -127,6 +150,13 @@ impl Registry {
         let (blocks, hasher) = (&self.blocks, &self.hasher);
         let hash_of = |id: &BlockId| hasher.hash_one(blocks[*id as usize].key);
         self.by_key.insert_unique(hasher.hash_one(key), id, hash_of);
+        if blocks[id as usize].fixups.is_some() {
+            let bytes_of = |id: &BlockId| blocks[*id as usize].key.bytes();
+            let same = |id: &BlockId| bytes_of(id) == key.bytes();
+            let hash_of = |id: &BlockId| hasher.hash_one(bytes_of(id));
+            let entry = self.by_bytes.entry(hasher.hash_one(key.bytes()), same, hash_of);
+            *entry.or_insert(id).get_mut() = id;
+        }
         id
     }
 
@@ -199,6 +229,7 @@ impl Registry {
         self.offsets.clear();
         self.sites.clear();
         self.by_key.clear();
+        self.by_bytes.clear();
         self.by_frame.clear();
     }
 }

@@ -17,8 +17,9 @@ pub mod stubs;
 pub mod switch;
 pub mod targets;
 
+use crate::relocate::{Place, relocated};
 use crate::verify::{Refusal, Subject, Verified, Verifier};
-use crate::{DirectExit, StubAddresses, Translation};
+use crate::{DirectExit, StubAddresses, Thunk, Translation};
 use blocks::{Block, BlockId, BlockKey, Registry, Site};
 use enter::Entry;
 use memory::{CacheMemory, CacheMemoryError};
@@ -140,7 +141,7 @@ impl CodeCache {
     }
 
     /// Places a translation made for [`CodeCache::next_place`]. `None` when it does not fit.
-    pub fn insert(&mut self, key: BlockKey, t: &Translation) -> Option<BlockId> {
+    pub fn insert(&mut self, key: BlockKey, t: Translation) -> Option<BlockId> {
         let start = self.top.next_multiple_of(16);
         if start + t.host.len() > self.memory.len() {
             return None;
@@ -170,13 +171,38 @@ impl CodeCache {
             instrs: t.instrs,
             host_off: start as u32,
             host_len: t.host.len() as u32,
-            map: t.map.clone().into_boxed_slice(),
-            strings: t.strings.clone().into_boxed_slice(),
-            guards: t.guards.clone().into_boxed_slice(),
+            map: t.map.into_boxed_slice(),
+            strings: t.strings.into_boxed_slice(),
+            guards: t.guards.into_boxed_slice(),
+            fixups: t.fixups.map(Vec::into_boxed_slice),
+            terminator: t.terminator,
+            classes: t.classes,
             valid: true,
             sites: first..first + t.exits.len() as u32,
             incoming: Vec::new(),
         }))
+    }
+
+    /// The translation of `key` that a copy of a block of the same bytes at another EIP makes, for
+    /// [`CodeCache::next_place`] with its `first_site`. `thunk` says which thunk is known at an EIP. `None`: there is no
+    /// such block, or it cannot be copied.
+    #[must_use]
+    pub fn copied(
+        &self,
+        key: &BlockKey,
+        thunk: &dyn Fn(u32) -> Option<Thunk>,
+    ) -> Option<Translation> {
+        let block = self.block(self.registry.sibling(key)?);
+        let sites = &self.registry.sites[block.sites.start as usize..block.sites.end as usize];
+        let mut host = vec![0; block.host_len as usize];
+        self.memory.read(block.host_off as usize, &mut host);
+        let place = Place {
+            eip: key.eip,
+            host_off: self.top.next_multiple_of(16) as u32,
+            first_site: self.registry.sites.len() as u32,
+            exit_link: (self.stubs.exits.exit_link - self.base()) as u32,
+        };
+        relocated(block, host, sites, place, thunk)
     }
 
     /// The valid block of `key`.
@@ -195,6 +221,12 @@ impl CodeCache {
     #[must_use]
     pub fn block_of(&self, site: u32) -> Option<BlockId> {
         self.registry.sites.get(site as usize).map(|s| s.block)
+    }
+
+    /// The guest EIP that link site `site` leads to, and its block.
+    #[must_use]
+    pub fn exit_of(&self, site: u32) -> Option<(u32, BlockId)> {
+        self.registry.sites.get(site as usize).map(|s| (s.target, s.block))
     }
 
     /// Host address of a block's entry.

@@ -1,0 +1,157 @@
+//! Copies of blocks for another EIP and another place in the cache.
+//!
+//! A program that is started again finds its libraries at other addresses, in the same page frames: the same bytes at
+//! other EIPs. A block names EIPs, so it cannot serve there, but a copy of it can: the emitter notes where in the host
+//! code an EIP is, and where what depends on the block's own place. A copy costs a tenth of a translation.
+//!
+//! The copy is what translating anew would have made, but for decisions that depend on what the guest did so far: where
+//! the block goes on behind a branch, and which thunks it knows.
+
+use crate::emit::{LINK_TAIL, link_tail};
+use crate::runtime::blocks::{Block, Site};
+use crate::thunk::Thunk;
+use crate::{DirectExit, Guard, MapEntry, Terminator, Translation};
+
+/// Four bytes of host code that differ in a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixup {
+    /// Their offset in the host code.
+    pub at: u32,
+    /// What they are.
+    pub kind: FixupKind,
+}
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixupKind {
+    /// An EIP as far from the block's as it always is.
+    Eip,
+    /// A rel32 to a stub, which stays where it is.
+    Host,
+    /// The negated cache offset of a thunk's block: of the block's guards, in their order.
+    Thunk,
+}
+
+/// Where a copy goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// EIP of its first byte.
+    pub eip: u32,
+    /// Cache offset of its host code.
+    pub host_off: u32,
+    /// Number of its first direct exit.
+    pub first_site: u32,
+    /// Cache offset of the stub of exits that are not linked.
+    pub exit_link: u32,
+}
+
+/// What `block` would be at `place`; `host` is its code as it lies in the cache, and `sites` are its direct exits.
+/// `thunk` says which thunk is known at an EIP. `None`: it has to be translated.
+pub(crate) fn relocated(
+    block: &Block,
+    host: Vec<u8>,
+    sites: &[Site],
+    place: Place,
+    thunk: &dyn Fn(u32) -> Option<Thunk>,
+) -> Option<Translation> {
+    let fixups = block.fixups.as_deref()?;
+    let by = place.eip.wrapping_sub(block.key.eip);
+    let wraps = u64::from(place.eip) + u64::from(block.guest_len) > 1 << 32;
+    if wraps || block.key.second.is_some() {
+        return None;
+    }
+    let mut copy = Copy { host, by, moved: place.host_off.wrapping_sub(block.host_off) };
+    let numbered = sites.iter().zip(place.first_site..);
+    let exits: Option<Vec<DirectExit>> =
+        numbered.map(|(site, number)| copy.unlink(block.host_off, site, number, &place)).collect();
+    let exits = exits?;
+    let guards: Option<Vec<Guard>> = block.guards.iter().map(|g| copy.guard(*g, thunk)).collect();
+    let guards = guards?;
+    copy.apply(fixups, &guards)?;
+    let moved = |entry: &MapEntry| MapEntry { eip: entry.eip.wrapping_add(by), ..*entry };
+    Some(Translation {
+        host: copy.host,
+        guest_len: block.guest_len,
+        instrs: block.instrs,
+        map: block.map.iter().map(moved).collect(),
+        exits,
+        strings: block.strings.to_vec(),
+        guards,
+        fixups: Some(fixups.to_vec()),
+        terminator: block.terminator.moved(by),
+        classes: block.classes,
+        crosses_page: false,
+    })
+}
+
+/// A copy in the making.
+struct Copy {
+    host: Vec<u8>,
+    /// What its EIPs are more than the original's.
+    by: u32,
+    /// What its cache offset is more.
+    moved: u32,
+}
+
+impl Copy {
+    fn field(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+        self.host.get_mut(at..at.checked_add(4)?)?.try_into().ok()
+    }
+
+    /// Makes a direct exit of the block at `host_off` lead to its own tail again, as it was before it was linked or
+    /// became a lookup, and gives it a number.
+    fn unlink(
+        &mut self,
+        host_off: u32,
+        site: &Site,
+        number: u32,
+        place: &Place,
+    ) -> Option<DirectExit> {
+        let patch = site.patch_off.checked_sub(host_off)? as usize;
+        *self.field(patch)? = site.unlinked.to_le_bytes();
+        let tail = (patch + 4).checked_add_signed(site.unlinked as isize)?;
+        let end = tail.checked_add(LINK_TAIL)?;
+        let target = site.target.wrapping_add(self.by);
+        let rel = place.exit_link.wrapping_sub(place.host_off).wrapping_sub(end as u32);
+        self.host.get_mut(tail..end)?.copy_from_slice(&link_tail(target, number, rel));
+        Some(DirectExit { site: number, patch_off: patch as u32, target })
+    }
+
+    fn guard(&self, guard: Guard, thunk: &dyn Fn(u32) -> Option<Thunk>) -> Option<Guard> {
+        let eip = guard.eip.wrapping_add(self.by);
+        let known = thunk(eip).filter(|known| known.register == guard.thunk.register)?;
+        Some(Guard { eip, thunk: known, ..guard })
+    }
+
+    fn apply(&mut self, fixups: &[Fixup], guards: &[Guard]) -> Option<()> {
+        let (by, moved) = (self.by, self.moved);
+        let mut guards = guards.iter();
+        for fixup in fixups {
+            let field = self.field(fixup.at as usize)?;
+            let now = u32::from_le_bytes(*field);
+            let then = match fixup.kind {
+                FixupKind::Eip => now.wrapping_add(by),
+                FixupKind::Host => now.wrapping_sub(moved),
+                FixupKind::Thunk => guards.next()?.thunk.offset.wrapping_neg(),
+            };
+            *field = then.to_le_bytes();
+        }
+        guards.next().is_none().then_some(())
+    }
+}
+
+impl Terminator {
+    /// The same for a block at an EIP that is `by` more.
+    fn moved(self, by: u32) -> Self {
+        let more = |eip: u32| eip.wrapping_add(by);
+        match self {
+            Self::Direct { target } => Self::Direct { target: more(target) },
+            Self::Conditional { taken, fallthrough } => {
+                Self::Conditional { taken: more(taken), fallthrough: more(fallthrough) }
+            }
+            Self::Callout { eip } => Self::Callout { eip: more(eip) },
+            Self::FallThrough { next } => Self::FallThrough { next: more(next) },
+            Self::Indirect | Self::Return => self,
+        }
+    }
+}
