@@ -129,6 +129,52 @@ impl Drop for HostWindow {
     }
 }
 
+/// Room for a large page of guest RAM, in which the host's kernel is asked to make it one.
+#[derive(Debug)]
+pub(crate) struct Gatherer {
+    start: usize,
+    /// Bytes of the page.
+    len: usize,
+}
+
+impl Gatherer {
+    /// Reserves address space for a page of `len` bytes.
+    pub fn reserve(len: usize) -> Result<Self, Errno> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let nowhere = std::ptr::null_mut();
+        // SAFETY: a fresh mapping at an address of the kernel's choice harms nobody.
+        let start = unsafe { mmap_anonymous(nowhere, 2 * len, ProtFlags::empty(), flags)? };
+        Ok(Self { start: start as usize, len })
+    }
+
+    /// Gathers the bytes of the memfd from `offset` on in one page; its contents stay.
+    pub fn gather(&mut self, fd: BorrowedFd<'_>, offset: u64) -> Result<(), Errno> {
+        let at = self.start.next_multiple_of(self.len) as *mut c_void;
+        let shared = MapFlags::SHARED | MapFlags::FIXED;
+        let nothing = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: the range lies in this reservation, to which no reference exists. The advice moves the file's bytes to
+        // another host page and changes none of them; whoever maps them finds them there.
+        unsafe {
+            mmap(at, self.len, ProtFlags::READ | ProtFlags::WRITE, shared, fd, offset)?;
+            let asked = libc::madvise(at, self.len, libc::MADV_COLLAPSE);
+            let error = std::io::Error::last_os_error();
+            mmap_anonymous(at, self.len, ProtFlags::empty(), nothing)?;
+            if asked == 0 {
+                Ok(())
+            } else {
+                Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+            }
+        }
+    }
+}
+
+impl Drop for Gatherer {
+    fn drop(&mut self) {
+        // SAFETY: reserved by `reserve` with this length, unmapped once; no reference into it.
+        let _ = unsafe { munmap(self.start as *mut c_void, 2 * self.len) };
+    }
+}
+
 /// Pages that one call maps: consecutive in the window and in the memfd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {

@@ -15,6 +15,7 @@ mod config;
 mod env;
 mod faults;
 mod footprint;
+mod gather;
 mod gs;
 mod heat;
 mod hosttsc;

@@ -1,0 +1,36 @@
+//! The thread that gathers guest memory in large host pages while the guest runs.
+
+use ringer_mmu::{GuestMemory, LargePages, Progress};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Time between two pieces of 2 MiB.
+const BUSY: Duration = Duration::from_millis(20);
+/// Time between two looks when there was nothing to gather.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// The thread; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    _until: Option<Sender<()>>,
+}
+
+impl Gathering {
+    /// Begins. Where the host has no room for it nothing is gathered.
+    pub fn start(memory: &GuestMemory) -> Self {
+        let (until, ended) = channel();
+        let work = move |mut large: LargePages| {
+            let mut pause = BUSY;
+            while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                pause = match large.advance() {
+                    Progress::Asked => BUSY,
+                    Progress::Nothing => QUIET,
+                    Progress::Ended => return,
+                };
+            }
+        };
+        let named = std::thread::Builder::new().name("large pages".to_owned());
+        let begun = LargePages::new(memory).and_then(|large| named.spawn(move || work(large)));
+        Self { _until: begun.is_ok().then_some(until) }
+    }
+}
