@@ -123,17 +123,12 @@ mod tests {
         touch(&mut memory, 2048 + 65..2560);
         let touched = memory.touched();
         let mut large = LargePages::new(&memory).unwrap();
-        // A host without large pages says so at once.
-        let able = large.advance() == Progress::Asked;
-        if able {
-            assert_eq!(large.advance(), Progress::Asked);
-            assert_eq!(
-                large.advance(),
-                Progress::Nothing,
-                "what was gathered is not gathered again"
-            );
-        }
-        assert_eq!(memory.touched() - touched, if able { 64 * PAGE } else { 0 });
+        while large.advance() == Progress::Asked {}
+        // A host may refuse any of them, but is never asked for what has more holes.
+        let gathered: Vec<usize> = (0..8).filter(|piece| large.done[*piece]).collect();
+        assert!(gathered.iter().all(|piece| [2, 3].contains(piece)), "{gathered:?}");
+        let holes = if large.done[3] { HOLES * PAGE } else { 0 };
+        assert_eq!(memory.touched() - touched, holes);
         let mut used = (1024..1536).chain(1600..2048).chain(2048 + 65..2560);
         assert!(used.all(|page| named(&memory, page)));
         let mut rest = [1; 4096];

@@ -22,6 +22,7 @@ mod relocate;
 pub mod runtime;
 mod thunk;
 mod translate;
+mod translation;
 pub mod verify;
 
 pub use listing::{disasm_guest, listing};
@@ -31,7 +32,7 @@ pub use options::TranslatorOptions;
 pub use planted::{PlantedFault, PlantedKind};
 pub use relocate::{Fixup, FixupKind};
 pub use thunk::{Guard, LEN as THUNK_LEN, Thunk, Thunks};
-pub use translate::{
-    ClassCounts, DirectExit, GoesOn, MapEntry, Source, StringSite, StubAddresses, Target,
-    Terminator, Translation, Translator, X87, translate,
+pub use translate::{GoesOn, Source, StubAddresses, Target, Translator, translate};
+pub use translation::{
+    ClassCounts, DirectExit, MapEntry, StringSite, Terminator, Translation, X87,
 };

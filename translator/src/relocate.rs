@@ -2,7 +2,7 @@
 //!
 //! A program that is started again finds its libraries at other addresses, in the same page frames: the same bytes at
 //! other EIPs. A block names EIPs, so it cannot serve there, but a copy of it can: the emitter notes where in the host
-//! code an EIP is, and where what depends on the block's own place. A copy costs a tenth of a translation.
+//! code an EIP is, and where what depends on the block's own place. A copy costs much less than a translation.
 //!
 //! The copy is what translating anew would have made, but for decisions that depend on what the guest did so far: where
 //! the block goes on behind a branch, and which thunks it knows.
@@ -10,7 +10,7 @@
 use crate::emit::{LINK_TAIL, link_tail};
 use crate::runtime::blocks::{Block, Site};
 use crate::thunk::Thunk;
-use crate::{DirectExit, Guard, MapEntry, Terminator, Translation};
+use crate::{DirectExit, Guard, MapEntry, Translation};
 
 /// Four bytes of host code that differ in a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,21 +137,5 @@ impl Copy {
             *field = then.to_le_bytes();
         }
         guards.next().is_none().then_some(())
-    }
-}
-
-impl Terminator {
-    /// The same for a block at an EIP that is `by` more.
-    fn moved(self, by: u32) -> Self {
-        let more = |eip: u32| eip.wrapping_add(by);
-        match self {
-            Self::Direct { target } => Self::Direct { target: more(target) },
-            Self::Conditional { taken, fallthrough } => {
-                Self::Conditional { taken: more(taken), fallthrough: more(fallthrough) }
-            }
-            Self::Callout { eip } => Self::Callout { eip: more(eip) },
-            Self::FallThrough { next } => Self::FallThrough { next: more(next) },
-            Self::Indirect | Self::Return => self,
-        }
     }
 }

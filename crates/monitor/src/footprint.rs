@@ -6,7 +6,6 @@
 //! the host makes them again at the next access, without a signal. And target tables are given up, the oldest first, as
 //! soon as all of them together hold too much. Neither changes anything that a guest could notice.
 
-use crate::gather::Gathering;
 use crate::run::Monitor;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,17 +25,10 @@ const SERVICES: u32 = 16;
 const OFTEN: Duration = Duration::from_millis(100);
 const SELDOM: Duration = Duration::from_millis(500);
 
-/// How long a guest runs before its memory is gathered in large host pages: a shorter run would not get back what that
-/// costs.
-const SETTLED: Duration = Duration::from_secs(3);
-
 /// When to look next, and where.
 #[derive(Debug, Default)]
 pub(crate) struct Footprint {
     services: u32,
-    /// The first look.
-    began: Option<Instant>,
-    gathering: Option<Gathering>,
     looked: Option<Instant>,
     /// Something was given back at the last look.
     gave_back: bool,
@@ -63,7 +55,6 @@ impl Footprint {
         let due = self.looked.is_none_or(|at| now.duration_since(at) >= wait);
         if due {
             (self.looked, self.gave_back) = (Some(now), false);
-            self.began.get_or_insert(now);
         }
         due
     }
@@ -98,7 +89,7 @@ impl Monitor {
         if !self.footprint.due(idle) {
             return;
         }
-        self.gather();
+        self.gather_memory();
         if self.bt.cache.targets.trim(TABLES) {
             self.bt.selections.forget();
         }
@@ -112,14 +103,6 @@ impl Monitor {
                 _ => self.bt.windows.release(true),
             }
             self.footprint.gave_back = true;
-        }
-    }
-
-    /// Guest memory is gathered in large host pages, once it is clear that the guest stays.
-    fn gather(&mut self) {
-        let Footprint { began, gathering, .. } = &mut self.footprint;
-        if gathering.is_none() && began.is_some_and(|began| began.elapsed() >= SETTLED) {
-            *gathering = Some(Gathering::start(self.env.mmu.memory()));
         }
     }
 

@@ -1,9 +1,12 @@
 //! The thread that gathers guest memory in large host pages while the guest runs.
 
+use crate::run::Monitor;
 use ringer_mmu::{GuestMemory, LargePages, Progress};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+/// How long a guest runs before it begins: a shorter run would not get back what that costs.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Time between two pieces of 2 MiB.
 const BUSY: Duration = Duration::from_millis(20);
 /// Time between two looks when there was nothing to gather.
@@ -32,5 +35,14 @@ impl Gathering {
         let named = std::thread::Builder::new().name("large pages".to_owned());
         let begun = LargePages::new(memory).and_then(|large| named.spawn(move || work(large)));
         Self { _until: begun.is_ok().then_some(until) }
+    }
+}
+
+impl Monitor {
+    /// Begins to gather guest memory, once it is clear that the guest stays.
+    pub(crate) fn gather_memory(&mut self) {
+        if self.gathering.is_none() && self.started.elapsed() >= SETTLED {
+            self.gathering = Some(Gathering::start(self.env.mmu.memory()));
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
 use crate::env::{Env, Io, Seen};
 use crate::footprint::Footprint;
+use crate::gather::Gathering;
 use crate::inbox::{Inbox, Kicker, Taken};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
@@ -40,7 +41,7 @@ pub struct Monitor {
     pub(crate) intr: bool,
     /// Set when the run must end.
     pub(crate) end: Option<RunEnd>,
-    started: Instant,
+    pub(crate) started: Instant,
     seconds: f64,
     last_eip: (u16, u32),
     /// The board's next deadline as of the last service.
@@ -48,6 +49,7 @@ pub struct Monitor {
     /// COM1 had no room for the last input.
     serial_full: bool,
     pub(crate) footprint: Footprint,
+    pub(crate) gathering: Option<Gathering>,
 }
 
 impl Monitor {
@@ -99,6 +101,7 @@ impl Monitor {
             deadline: None,
             serial_full: false,
             footprint: Footprint::default(),
+            gathering: None,
         })
     }
 

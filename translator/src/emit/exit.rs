@@ -6,8 +6,8 @@
 
 use super::{Emitter, at, last_x87};
 use crate::relocate::FixupKind;
-use crate::translate::{MapEntry, X87};
 use crate::{DirectExit, TranslatorOptions};
+use crate::{MapEntry, X87};
 use dynasmrt::{DynasmApi, dynasm};
 
 /// Bytes of the cold tail of a direct exit: as many as the look-up that may replace it has.

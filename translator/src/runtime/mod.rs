@@ -223,12 +223,6 @@ impl CodeCache {
         self.registry.sites.get(site as usize).map(|s| s.block)
     }
 
-    /// The guest EIP that link site `site` leads to, and its block.
-    #[must_use]
-    pub fn exit_of(&self, site: u32) -> Option<(u32, BlockId)> {
-        self.registry.sites.get(site as usize).map(|s| (s.target, s.block))
-    }
-
     /// Host address of a block's entry.
     #[must_use]
     pub fn host_pc(&self, id: BlockId) -> u64 {
