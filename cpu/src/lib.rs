@@ -10,6 +10,7 @@
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 compile_error!("Ringer runs on x86-64 Linux only: it executes guest code on the host's processor");
 
+pub mod addr;
 pub mod bus;
 pub mod exception;
 pub mod flags;
@@ -19,6 +20,7 @@ pub mod segment;
 pub mod state;
 pub mod testing;
 
+pub use addr::{Frame, Lin, Pa, Page, Pc};
 pub use bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 pub use exception::{Exception, Vector};
 pub use flags::Eflags;
