@@ -45,9 +45,9 @@ impl Monitor {
         linear: u32,
         second: Option<u64>,
     ) -> Result<Option<BlockId>, MonitorError> {
-        let row = self.env.io.ledger.switch(Row::Translating);
+        let row = self.bus.io.ledger.switch(Row::Translating);
         let id = self.translate_block(key, linear, second);
-        self.env.io.ledger.switch(row);
+        self.bus.io.ledger.switch(row);
         Ok(id)
     }
 
@@ -59,12 +59,12 @@ impl Monitor {
     ) -> Option<BlockId> {
         let page_left = 0x1000 - (key.pa & 0xfff) as u32;
         let mut bytes = [0u8; 0x1000 + 16];
-        if !self.env.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
+        if !self.bus.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
             return None;
         }
         let mut len = page_left as usize;
         if let Some(frame) = second {
-            if self.env.mmu.memory().read(frame << 12, &mut bytes[len..len + 16]) {
+            if self.bus.mmu.memory().read(frame << 12, &mut bytes[len..len + 16]) {
                 len += 16;
             }
         }
@@ -93,17 +93,17 @@ impl Monitor {
             thunks: Thunks::NONE,
         };
         let table = self.bt.selections.current().map(|selected| selected.table);
-        let memory = self.env.mmu.memory();
+        let memory = self.bus.mmu.memory();
         let thunk = |eip: u32| known_thunk(cache, memory, table?, eip);
         let thunks = Thunks(Some(&thunk));
         let source = Source { goes_on: GoesOn(Some(&goes_on)), thunks, ..plain };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
         let page_end = key.pa + u64::from(page_left);
         // What traps is left out where it traps: another EIP finds that out for itself.
-        let plain_page = self.bt.trapping.left_between(key.pa, page_end).next().is_none();
+        let plain_page = self.bt.retranslation.left_between(key.pa, page_end).next().is_none();
         let copied = if plain_page { cache.copied(&key, &thunk) } else { None };
         let t = copied.unwrap_or_else(|| {
-            self.bt.translator.leave_out(self.bt.trapping.left_between(key.pa, page_end));
+            self.bt.translator.leave_out(self.bt.retranslation.left_between(key.pa, page_end));
             self.bt.translator.translate(&source, key.mode, &target, first_site)
         });
         // The verifier sees a block of the same shape.
@@ -119,7 +119,7 @@ impl Monitor {
             jitdump::note(dump, base, &t.host, linear);
         }
         let id = self.bt.cache.insert(key, t)?;
-        self.bt.guard.placed(id);
+        self.bt.verification.placed(id);
         self.protect(key.pa >> 12);
         if let Some(frame) = key.second {
             self.protect(frame);
@@ -129,25 +129,25 @@ impl Monitor {
 
     /// From now on a write to `frame` is noticed.
     fn protect(&mut self, frame: u64) {
-        if self.env.mmu.is_code_page(frame) {
+        if self.bus.mmu.is_code_page(frame) {
             return;
         }
-        self.env.mmu.set_code_page(frame, true);
-        self.bt.windows.protect_code(&mut self.env.mmu, frame);
+        self.bus.mmu.set_code_page(frame, true);
+        self.bt.windows.protect_code(&mut self.bus.mmu, frame);
     }
 
     /// Evicts the whole translation cache.
     pub fn flush_cache(&mut self) {
         self.bt.pending_link = None;
-        self.bt.guard.flushed();
+        self.bt.verification.flushed();
         for frame in self.bt.cache.flush() {
-            self.env.mmu.set_code_page(frame, false);
+            self.bus.mmu.set_code_page(frame, false);
         }
     }
 
     /// Handles the writes to code pages that the last instruction made.
     pub(crate) fn flush_code_writes(&mut self) {
-        let writes = std::mem::take(&mut self.env.io.code_writes);
+        let writes = std::mem::take(&mut self.bus.io.code_writes);
         for &(pa, len) in &writes {
             let in_page = (0x1000 - (pa & 0xfff) as u32).min(len);
             self.invalidate(pa, in_page);
@@ -155,8 +155,8 @@ impl Monitor {
                 self.invalidate(pa + u64::from(in_page), len - in_page);
             }
         }
-        self.env.io.code_writes = writes;
-        self.env.io.code_writes.clear();
+        self.bus.io.code_writes = writes;
+        self.bus.io.code_writes.clear();
     }
 
     fn invalidate(&mut self, pa: u64, len: u32) {
@@ -175,8 +175,8 @@ impl Monitor {
             self.bt.pending_link = None;
         }
         if !self.bt.cache.has_code(frame) {
-            self.bt.trapping.forget(frame);
-            self.env.mmu.set_code_page(frame, false);
+            self.bt.retranslation.forget(frame);
+            self.bus.mmu.set_code_page(frame, false);
         }
     }
 }

@@ -4,19 +4,19 @@
 //! wrong in a block ends in the interpreter at the guest instruction concerned, which alone decides
 //! what the architecture says.
 
-use crate::checks::Guard;
 use crate::config::{MonitorConfig, MonitorError};
-use crate::env::PagingEvent;
 use crate::gs::GsUse;
 use crate::heat::Heat;
 use crate::jitdump::SharedJitDump;
+use crate::prefill::Prefill;
 use crate::profile::{Counters, HotCallout, Profile, Row};
-use crate::refill::Refill;
-use crate::reload::Reloads;
+use crate::retranslation::Retranslation;
 use crate::run::Monitor;
-use crate::select::{Selected, Selections};
-use crate::switches::Switches;
-use crate::trapping::Trapping;
+use crate::segment_memo::SegmentMemo;
+use crate::space_selection::{Selected, SpaceSelections};
+use crate::system_bus::PagingEvent;
+use crate::transfer_memo::TransferMemo;
+use crate::verification::Verification;
 use hashbrown::HashMap;
 use iced_x86::Code;
 use ringer_cpu::state::cr0;
@@ -47,15 +47,15 @@ pub(crate) struct Bt {
     pub(crate) options: TranslatorOptions,
     pub(crate) heat: Heat,
     /// Instructions that keep trapping.
-    pub(crate) trapping: Trapping,
+    pub(crate) retranslation: Retranslation,
     /// An access that the guest's handler of its page fault may have made possible.
-    pub(crate) refill: Option<Refill>,
+    pub(crate) prefill: Option<Prefill>,
     /// What the context's reloads were made from.
-    pub(crate) reloads: Reloads,
+    pub(crate) segment_memo: SegmentMemo,
     /// What the context's switches were made from.
-    pub(crate) switches: Switches,
+    pub(crate) transfer_memo: TransferMemo,
     /// Whose window base and table are loaded in the context, and others that are known.
-    pub(crate) selections: Selections,
+    pub(crate) selections: SpaceSelections,
     /// Whether supervisor code uses the guest's GS.
     pub(crate) gs_use: GsUse,
     /// GS base as last set on this thread.
@@ -72,13 +72,13 @@ pub(crate) struct Bt {
     /// Blocks entered from the dispatcher.
     pub(crate) dispatched: u64,
     /// The verifier and what it needs.
-    pub(crate) guard: Guard,
+    pub(crate) verification: Verification,
 }
 
 /// Passes dropped mappings on to the target tables.
 pub(crate) struct Sink<'a> {
     targets: &'a mut Targets,
-    selections: &'a mut Selections,
+    selections: &'a mut SpaceSelections,
 }
 
 impl DropSink for Sink<'_> {
@@ -112,11 +112,11 @@ impl Bt {
             translator: Translator::new(options, features),
             options,
             heat: heat_of(cfg),
-            trapping: Trapping::default(),
-            refill: None,
-            reloads: Reloads::default(),
-            switches: Switches::default(),
-            selections: Selections::default(),
+            retranslation: Retranslation::default(),
+            prefill: None,
+            segment_memo: SegmentMemo::default(),
+            transfer_memo: TransferMemo::default(),
+            selections: SpaceSelections::default(),
             gs_use: GsUse::default(),
             gs_base: 0,
             pending_link: None,
@@ -125,7 +125,7 @@ impl Bt {
             retired: 0,
             jitdump: None,
             dispatched: 0,
-            guard: Guard::new(options, cfg, features),
+            verification: Verification::new(options, cfg, features),
         })
     }
 
@@ -134,9 +134,9 @@ impl Bt {
         self.options = options_of(cfg);
         self.translator = Translator::new(self.options, cfg.model.features());
         self.heat = heat_of(cfg);
-        let checks = self.guard.checks;
-        self.guard = Guard::new(self.options, cfg, cfg.model.features());
-        self.guard.checks = checks;
+        let checks = self.verification.checks;
+        self.verification = Verification::new(self.options, cfg, cfg.model.features());
+        self.verification.checks = checks;
     }
 
     pub(crate) fn cache_base(&self) -> u64 {
@@ -166,11 +166,6 @@ impl Bt {
 
     pub(crate) fn selected_window(&self) -> Option<WindowId> {
         self.selections.current().map(|s| s.selection.window)
-    }
-
-    /// From now on a block is translated at its first visit.
-    pub(crate) fn translate_at_once(&mut self) {
-        self.heat = Heat::new(1);
     }
 
     /// The next entry may be on another thread: its GS base is unknown.
@@ -257,12 +252,6 @@ impl Monitor {
         self.bt.translator.plant(fault);
     }
 
-    /// Translates code at its `visit`-th visit from now on (1: at once), instead of leaving rarely
-    /// run code to the interpreter: for tests.
-    pub fn translate_at_visit(&mut self, visit: u8) {
-        self.bt.heat.set_threshold(visit);
-    }
-
     /// Runs guest code until the run loop wants the floor.
     pub(crate) fn bt_slice(&mut self) -> Result<(), MonitorError> {
         while !self.must_service() {
@@ -286,32 +275,32 @@ impl Monitor {
     /// Interprets up to `max` instructions, until the end of the guest's basic block.
     fn interpret(&mut self, max: u32) {
         self.bt.pending_link = None;
-        let row = self.env.io.ledger.switch(Row::Interpreter);
+        let row = self.bus.io.ledger.switch(Row::Interpreter);
         for _ in 0..max {
             let before = self.context.cpu.eip;
             self.step();
             let moved = self.context.cpu.eip.wrapping_sub(before);
-            if moved > 15 || moved == 0 || self.must_service() || !self.env.paging.is_empty() {
+            if moved > 15 || moved == 0 || self.must_service() || !self.bus.paging.is_empty() {
                 break;
             }
         }
-        self.env.io.ledger.switch(row);
+        self.bus.io.ledger.switch(row);
     }
 
     /// Tells the windows what happened to the paging registers.
     pub(crate) fn sync_paging(&mut self) {
-        if self.env.paging.is_empty() {
+        if self.bus.paging.is_empty() {
             return;
         }
-        if self.env.paging.iter().any(|event| !matches!(event, PagingEvent::Page(_))) {
+        if self.bus.paging.iter().any(|event| !matches!(event, PagingEvent::Page(_))) {
             self.bt.selections.forget();
         }
         let (windows, mut sink) = self.bt.windows_and_sink();
-        for event in self.env.paging.drain(..) {
+        for event in self.bus.paging.drain(..) {
             match event {
                 PagingEvent::Cr3 => windows.on_cr3_load(),
                 PagingEvent::Mode => windows.on_mode_change(),
-                PagingEvent::Page(lin) => windows.on_invlpg(&mut self.env.mmu, lin, &mut sink),
+                PagingEvent::Page(lin) => windows.on_invlpg(&mut self.bus.mmu, lin, &mut sink),
             }
         }
     }
@@ -331,7 +320,7 @@ impl Monitor {
             return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
         }
         let who = privilege(&self.context);
-        let Ok(pa) = self.env.mmu.fetch_pa(&mut self.env.io, linear, who) else {
+        let Ok(pa) = self.bus.mmu.fetch_pa(&mut self.bus.io, linear, who) else {
             return Ok(Found::Cold);
         };
         let second = self.second_frame(linear, who);
@@ -375,10 +364,10 @@ impl Monitor {
         }
         let next = (linear | 0xfff).checked_add(1)?;
         let paging = self.context.cpu.cr0 & cr0::PG != 0;
-        if paging && !self.env.mmu.peek(next).is_some_and(|path| path.accessed()) {
+        if paging && !self.bus.mmu.peek(next).is_some_and(|path| path.accessed()) {
             return None;
         }
-        self.env.mmu.fetch_pa(&mut self.env.io, next, who).ok().map(|pa| pa >> 12)
+        self.bus.mmu.fetch_pa(&mut self.bus.io, next, who).ok().map(|pa| pa >> 12)
     }
 
     /// Enters a block into the running window's target table.
@@ -387,29 +376,29 @@ impl Monitor {
         let (key, off) = (block.key, block.host_off);
         let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        windows.note_fetch(&mut self.env.mmu, page, &mut sink);
+        windows.note_fetch(&mut self.bus.mmu, page, &mut sink);
         if key.second.is_some() {
-            windows.note_fetch(&mut self.env.mmu, page.wrapping_add(1), &mut sink);
+            windows.note_fetch(&mut self.bus.mmu, page.wrapping_add(1), &mut sink);
         }
         self.bt.cache.targets.set(selected.table, key.eip, off);
     }
 
     /// Runs translated code from `pc` until it has to come back for good.
     pub(crate) fn run_block(&mut self, pc: u64) -> Result<(), MonitorError> {
-        if !self.refill() {
+        if !self.prefill() {
             return Ok(());
         }
         self.prepare_entry(true);
         self.bt.dispatched += 1;
         let entry = self.bt.cache.entry();
-        let row = self.env.io.ledger.switch(Row::Translated);
+        let row = self.bus.io.ledger.switch(Row::Translated);
         let table = self.context.target_table;
         // SAFETY: `pc` is the entry of a valid block (it came from the registry or from a target
         // table, whose entries are cleared with their blocks); `select` made window, table and
         // cache base belong together.
         unsafe { entry.enter(&mut self.context, pc) };
-        self.follow_switches(table);
-        self.env.io.ledger.switch(row);
+        self.follow_transfers(table);
+        self.bus.io.ledger.switch(row);
         self.take_exits()
     }
 
@@ -417,8 +406,8 @@ impl Monitor {
     /// that it is used.
     pub(crate) fn prepare_entry(&mut self, fpu: bool) {
         self.context.load_flags();
-        self.refresh_reloads();
-        self.refresh_switches();
+        self.refresh_segment_memo();
+        self.refresh_transfer_memo();
         self.refresh_tsc();
         self.refresh_masks();
         self.context.declined = 0;
@@ -429,7 +418,7 @@ impl Monitor {
             self.bt.gs_base = self.context.window_base;
             set_gs_base(self.bt.gs_base);
         }
-        if self.env.io.clock.is_virtual() {
+        if self.bus.io.clock.is_virtual() {
             self.context.budget = self.virtual_budget().min(i64::MAX as u64) as i64;
         }
     }
@@ -441,13 +430,13 @@ impl Monitor {
             }
             self.refresh_masks();
             let entry = self.bt.cache.entry();
-            let row = self.env.io.ledger.switch(Row::Translated);
+            let row = self.bus.io.ledger.switch(Row::Translated);
             let table = self.context.target_table;
             // SAFETY: `signal_exit` said that the code at `fault_rip` is still valid and that window
             // and table are as they were.
             unsafe { entry.resume(&mut self.context) };
-            self.follow_switches(table);
-            self.env.io.ledger.switch(row);
+            self.follow_transfers(table);
+            self.bus.io.ledger.switch(row);
         }
         self.leave_translated();
         self.plain_exit();
@@ -460,11 +449,11 @@ impl Monitor {
         self.settle_x87();
         let retired = std::mem::take(&mut self.context.retired);
         self.bt.retired = self.bt.retired.wrapping_add(retired);
-        self.env.io.clock.retired = self.env.io.clock.retired.wrapping_add(retired);
+        self.bus.io.clock.retired = self.bus.io.clock.retired.wrapping_add(retired);
     }
 
     fn plain_exit(&mut self) {
-        let counters = &mut self.env.io.counters;
+        let counters = &mut self.bus.io.counters;
         let reason = self.context.exit_reason;
         self.bt.pending_link = None;
         if reason == ExitReason::Link as u32 {
@@ -483,25 +472,25 @@ impl Monitor {
             }
         } else {
             counters.check_exits += 1;
-            self.env.io.touched = true;
+            self.bus.io.touched = true;
         }
     }
 
     /// Runs the instruction that translated code left to the interpreter.
     pub(crate) fn callout(&mut self) {
         let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
-        let before = self.env.io.ledger.switch(row);
+        let before = self.bus.io.ledger.switch(row);
         self.sample_gs();
         let eip = self.context.cpu.eip;
-        let accesses = self.env.io.accesses;
+        let accesses = self.bus.io.accesses;
         let outcome = self.step_left();
-        let needed = matches!(outcome, Outcome::Delivered(_)) || self.env.io.accesses != accesses;
+        let needed = matches!(outcome, Outcome::Delivered(_)) || self.bus.io.accesses != accesses;
         self.note_callout(eip, needed);
-        self.env.io.ledger.switch(before);
+        self.bus.io.ledger.switch(before);
     }
 
     fn callout_row(&mut self) -> Row {
-        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.env) else {
+        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.bus) else {
             return Row::CalloutOther;
         };
         *self.bt.callouts.entry(i.code()).or_insert(0) += 1;

@@ -29,7 +29,7 @@ impl Monitor {
             TRAP_PAGE_FAULT => self.page_fault(),
             TRAP_KICK => self.kicked(),
             _ => {
-                self.env.io.counters.other_faults += 1;
+                self.bus.io.counters.other_faults += 1;
                 let site = self.bt.cache.locate(self.context.fault_rip);
                 let outcome = self.reexecute(Row::TrueFaults);
                 if let (Some((id, off)), Outcome::Delivered(_)) = (site, outcome) {
@@ -46,10 +46,10 @@ impl Monitor {
     }
 
     fn page_fault(&mut self) -> bool {
-        let row = self.env.io.ledger.switch(Row::HiddenFaults);
+        let row = self.bus.io.ledger.switch(Row::HiddenFaults);
         let fill = self.try_fill();
-        self.env.io.ledger.switch(row);
-        let counters = &mut self.env.io.counters;
+        self.bus.io.ledger.switch(row);
+        let counters = &mut self.bus.io.counters;
         match fill {
             Fill::Mapped => {
                 counters.hidden_faults += 1;
@@ -63,7 +63,7 @@ impl Monitor {
         let site = self.bt.cache.locate(self.context.fault_rip);
         let outcome = self.reexecute(Row::TrueFaults);
         if fill == Fill::Interpret(Reason::TrueFault) {
-            self.expect_refill(outcome);
+            self.expect_prefill(outcome);
         }
         let (Some((id, off)), Fill::Interpret(Reason::TrueFault | Reason::Mmio)) = (site, fill)
         else {
@@ -77,7 +77,7 @@ impl Monitor {
     pub(crate) fn fill_window(&mut self) -> bool {
         self.context.host_flags &= !TF;
         let filled = self.context.fault_trap == TRAP_PAGE_FAULT && self.try_fill() == Fill::Mapped;
-        self.env.io.counters.hidden_faults += u64::from(filled);
+        self.bus.io.counters.hidden_faults += u64::from(filled);
         filled
     }
 
@@ -89,10 +89,10 @@ impl Monitor {
             self.outside_the_window(lin);
             return Fill::Interpret(Reason::NoHostMapping);
         };
-        self.bt.guard.checks.faults_inside += 1;
+        self.bt.verification.checks.faults_inside += 1;
         let selected = self.bt.selected_window();
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let fill = windows.fault(&mut self.env.mmu, &mut self.env.io, lin, write, &mut sink);
+        let fill = windows.fault(&mut self.bus.mmu, &mut self.bus.io, lin, write, &mut sink);
         // The window may have been given up for room: then nothing can be resumed in it.
         if fill == Fill::Mapped && self.bt.selected_window() != selected {
             return Fill::Interpret(Reason::NoHostMapping);
@@ -114,9 +114,9 @@ impl Monitor {
     /// Gives the guest instruction at `fault_rip` to the interpreter.
     fn reexecute(&mut self, row: Row) -> Outcome {
         self.settle();
-        let before = self.env.io.ledger.switch(row);
+        let before = self.bus.io.ledger.switch(row);
         let outcome = self.step();
-        self.env.io.ledger.switch(before);
+        self.bus.io.ledger.switch(before);
         outcome
     }
 
@@ -194,7 +194,7 @@ impl Monitor {
         let rip = self.context.fault_rip;
         let located = self.bt.cache.locate(rip);
         if located.is_some_and(|(id, off)| self.at_boundary(id, off)) {
-            self.env.io.counters.kicks += 1;
+            self.bus.io.counters.kicks += 1;
             let between = located.is_some_and(|(id, off)| !self.at_start(id, off));
             self.settle();
             if between {
@@ -203,7 +203,7 @@ impl Monitor {
             }
             return false;
         }
-        self.env.io.counters.steps += 1;
+        self.bus.io.counters.steps += 1;
         self.context.host_flags |= TF;
         self.context.step_skip = 1;
         true

@@ -89,7 +89,7 @@ impl Monitor {
         if !self.footprint.due(idle) {
             return;
         }
-        self.gather_memory();
+        self.begin_huge_pages();
         if self.bt.cache.targets.trim(TABLES) {
             self.bt.selections.forget();
         }
@@ -98,7 +98,7 @@ impl Monitor {
                 return;
             }
             match step {
-                0 => self.env.mmu.memory().release(),
+                0 => self.bus.mmu.memory().release(),
                 1 => self.bt.windows.release(false),
                 _ => self.bt.windows.release(true),
             }
@@ -107,7 +107,7 @@ impl Monitor {
     }
 
     fn holds_too_much(&mut self) -> bool {
-        let files = self.env.mmu.memory().touched() + self.bt.cache.used() as u64;
+        let files = self.bus.mmu.memory().touched() + self.bt.cache.used() as u64;
         let Some(resident) = self.footprint.resident() else { return false };
         let private = resident.all.saturating_sub(resident.shared);
         resident.shared > files + surplus(private)

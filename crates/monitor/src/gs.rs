@@ -55,7 +55,7 @@ impl Monitor {
         if !self.bt.gs_use.wants(self.context.cpu.cpl == 0) {
             return;
         }
-        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.env) else { return };
+        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.bus) else { return };
         let memory = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
         if memory && i.memory_segment() == Register::GS {
             self.bt.gs_use.seen += 1;

@@ -18,6 +18,7 @@ impl Heat {
     }
 
     /// From now on code is hot at its `threshold`-th visit.
+    #[cfg(feature = "testing")]
     pub fn set_threshold(&mut self, threshold: u8) {
         self.threshold = threshold.max(1);
     }

@@ -14,7 +14,6 @@ use crate::journal::{Bytes, Entry, Journal};
 use crate::run::Monitor;
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{CpuState, Eflags, Gpr, Outcome};
-use ringer_translator::Mode;
 use ringer_translator::context::{ExitReason, TRAP_KICK};
 use ringer_translator::runtime::blocks::BlockId;
 use std::fmt::Write as _;
@@ -74,44 +73,18 @@ impl Monitor {
         Ok(())
     }
 
-    /// Runs the block at CS:EIP in both engines once and returns the report of the first difference.
-    /// For sweeps that set up each case themselves; call it inside [`Monitor::as_vcpu`].
-    ///
-    /// # Errors
-    /// When the host fails us.
-    pub fn compare_here(&mut self) -> Result<Option<String>, MonitorError> {
-        self.sync_paging();
-        if let Some(mode) = Mode::of(&self.context.cpu) {
-            if let Found::Block(pc) = self.find(mode)? {
-                if let Some((id, _)) = self.bt.cache.locate(pc) {
-                    self.compare_block(id, pc);
-                }
-            }
-        }
-        Ok(match self.end.take() {
-            Some(RunEnd::Difference(report)) => Some(report),
-            _ => None,
-        })
-    }
-
-    /// Instructions compared so far.
-    #[must_use]
-    pub fn compared(&self) -> u64 {
-        self.bt.guard.checks.compared
-    }
-
     /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
-    fn compare_block(&mut self, id: BlockId, pc: u64) {
+    pub(crate) fn compare_block(&mut self, id: BlockId, pc: u64) {
         let mut limit = self.bt.cache.block(id).instrs;
         // ECX where the host code stopped, for a string instruction that had got some way.
         let mut stopped_ecx = None;
         if limit == 0 {
-            self.env.io.counters.callout_exits += 1;
+            self.bus.io.counters.callout_exits += 1;
             return self.callout();
         }
         while limit > 0 {
             let before = self.snapshot();
-            let counted = (self.bt.retired, self.env.io.clock.retired);
+            let counted = (self.bt.retired, self.bus.io.clock.retired);
             let dry = self.dry_run(id, limit, &before, stopped_ecx);
             if dry.journal.device {
                 break;
@@ -128,7 +101,7 @@ impl Monitor {
                     stopped_ecx = Some(self.context.cpu.gpr[Gpr::Ecx as usize]);
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
-                    (self.bt.retired, self.env.io.clock.retired) = counted;
+                    (self.bt.retired, self.bus.io.clock.retired) = counted;
                     limit = at;
                     continue;
                 }
@@ -138,15 +111,15 @@ impl Monitor {
                     stopped_ecx = None;
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
-                    (self.bt.retired, self.env.io.clock.retired) = counted;
+                    (self.bt.retired, self.bus.io.clock.retired) = counted;
                     limit = at;
                     continue;
                 }
                 Stop::Trap(_) | Stop::Left(_) | Stop::End => {}
             }
-            self.bt.guard.checks.compared += u64::from(dry.ran);
-            self.bt.guard.checks.blocks_compared += 1;
-            if self.bt.guard.checks.blocks_compared % PROGRESS == 0 {
+            self.bt.verification.checks.compared += u64::from(dry.ran);
+            self.bt.verification.checks.blocks_compared += 1;
+            if self.bt.verification.checks.blocks_compared % PROGRESS == 0 {
                 self.tell_progress();
             }
             let mut what = self.difference(&dry);
@@ -171,7 +144,7 @@ impl Monitor {
     /// page, where the interpreter went on to its fault): the interpreter takes it as far.
     fn finish_trapped(&mut self) {
         let cpu = &mut self.context.cpu;
-        while matches!(self.interp.execute(cpu, &mut self.env), Ok(Outcome::Partial)) {}
+        while matches!(self.interp.execute(cpu, &mut self.bus), Ok(Outcome::Partial)) {}
         fpu::claim(cpu);
     }
 
@@ -185,11 +158,11 @@ impl Monitor {
     /// it, then the iterations of a string instruction that it takes to come to `ecx`; all that
     /// they wrote is taken back.
     fn dry_run(&mut self, id: BlockId, limit: u32, before: &CpuState, ecx: Option<u32>) -> DryRun {
-        self.env.io.journal = Some(Journal::default());
-        self.env.mmu.set_journal(true);
+        self.bus.io.journal = Some(Journal::default());
+        self.bus.mmu.set_journal(true);
         let (mut ran, mut left) = (0, false);
         while ran < limit {
-            match self.interp.execute(&mut self.context.cpu, &mut self.env) {
+            match self.interp.execute(&mut self.context.cpu, &mut self.bus) {
                 Ok(Outcome::Partial) => {}
                 Ok(_) => {
                     ran += 1;
@@ -197,15 +170,15 @@ impl Monitor {
                 }
                 Err(_) => break,
             }
-            if left || self.env.io.journal.as_ref().is_some_and(|j| j.device) {
+            if left || self.bus.io.journal.as_ref().is_some_and(|j| j.device) {
                 break;
             }
         }
         if let Some(ecx) = ecx.filter(|_| ran == limit) {
             self.iterate_to(ecx);
         }
-        self.env.mmu.set_journal(false);
-        let journal = self.env.io.journal.take().unwrap_or_default();
+        self.bus.mmu.set_journal(false);
+        let journal = self.bus.io.journal.take().unwrap_or_default();
         fpu::claim(&mut self.context.cpu);
         let state = self.context.cpu;
         let now = |w: &Entry| self.bytes_at(w.offset, w.old.as_slice().len());
@@ -230,7 +203,7 @@ impl Monitor {
         while self.context.cpu.gpr[Gpr::Ecx as usize] != ecx {
             // With TF set an instruction stops after each iteration.
             self.context.cpu.eflags |= Eflags::TF.bits();
-            let outcome = self.interp.execute(&mut self.context.cpu, &mut self.env);
+            let outcome = self.interp.execute(&mut self.context.cpu, &mut self.bus);
             self.context.cpu.eflags &= !(Eflags::TF | Eflags::RF).bits();
             self.context.cpu.pending_debug = 0;
             if !matches!(outcome, Ok(Outcome::Partial)) {
@@ -240,12 +213,12 @@ impl Monitor {
     }
 
     fn bytes_at(&self, offset: u64, len: usize) -> Bytes {
-        Bytes::fill(len, |out| self.env.mmu.memory().read_offset(offset, out))
+        Bytes::fill(len, |out| self.bus.mmu.memory().read_offset(offset, out))
     }
 
     fn put_back(&mut self, journal: &Journal) {
         for w in journal.writes.iter().rev() {
-            self.env.mmu.memory_mut().write_offset(w.offset, w.old.as_slice());
+            self.bus.mmu.memory_mut().write_offset(w.offset, w.old.as_slice());
         }
     }
 
@@ -255,7 +228,7 @@ impl Monitor {
         let mut kicked = self.context.kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         // Loading and saving the FPU's state takes longer than most blocks.
-        self.prepare_entry(!self.bt.guard.is_integer(id));
+        self.prepare_entry(!self.bt.verification.is_integer(id));
         self.bt.dispatched += 1;
         let eip = self.context.cpu.eip;
         let entry = self.bt.cache.entry();
@@ -263,7 +236,7 @@ impl Monitor {
         // SAFETY: `pc` is the entry of block `id`, valid since nothing ran in between; `find` made
         // window, table and cache belong together.
         unsafe { entry.enter(&mut self.context, pc) };
-        self.follow_switches(table);
+        self.follow_transfers(table);
         while self.context.exit_reason == ExitReason::Signal as u32 {
             let kick = self.context.fault_trap == TRAP_KICK;
             if !kick && !self.fill_window() {
@@ -279,11 +252,11 @@ impl Monitor {
             let table = self.context.target_table;
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
-            self.follow_switches(table);
+            self.follow_transfers(table);
         }
         self.context.kick.fetch_or(kicked, Ordering::Relaxed);
         if self.context.exit_reason == ExitReason::Miss as u32 {
-            self.env.io.counters.miss_exits += 1;
+            self.bus.io.counters.miss_exits += 1;
         }
         let early = self.left_early(id);
         let not_entered = self.context.exit_reason == ExitReason::Check as u32
@@ -360,7 +333,7 @@ impl Monitor {
     fn report(&self, id: BlockId, before: &CpuState, dry: &DryRun, what: &str) -> String {
         let block = self.bt.cache.block(id);
         let mut bytes = vec![0; block.guest_len as usize];
-        self.env.mmu.memory().read(block.key.pa, &mut bytes);
+        self.bus.mmu.memory().read(block.key.pa, &mut bytes);
         let mut out = format!("engines differ after {} instructions: {what}\n", dry.ran);
         let _ = writeln!(out, "guest block at {:08x}:", block.key.eip);
         out += &ringer_translator::disasm_guest(

@@ -4,14 +4,14 @@ use crate::bios::BiosHook;
 use crate::bt::Bt;
 use crate::clock::Clock;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
-use crate::env::{Env, Io, Seen};
 use crate::footprint::Footprint;
-use crate::gather::Gathering;
+use crate::huge_pages::HugePageThread;
 use crate::inbox::{Inbox, Kicker, Taken};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
 use crate::random::Random;
 use crate::signals::Registration;
+use crate::system_bus::{Io, Seen, SystemBus};
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
 use ringer_devices::{Board, BoardEvent};
 use ringer_mmu::{GuestMemory, Mmu};
@@ -31,8 +31,8 @@ const INTERP_SLICE: u32 = 4096;
 pub struct Monitor {
     pub(crate) cfg: MonitorConfig,
     pub(crate) context: Box<ExecContext>,
-    pub(crate) interp: Interp<Env>,
-    pub(crate) env: Env,
+    pub(crate) interp: Interp<SystemBus>,
+    pub(crate) bus: SystemBus,
     pub(crate) bt: Bt,
     pub(crate) signals: Option<Registration>,
     inbox: Inbox,
@@ -49,7 +49,7 @@ pub struct Monitor {
     /// COM1 had no room for the last input.
     serial_full: bool,
     pub(crate) footprint: Footprint,
-    pub(crate) gathering: Option<Gathering>,
+    pub(crate) huge_pages: Option<HugePageThread>,
 }
 
 impl Monitor {
@@ -83,12 +83,12 @@ impl Monitor {
             counters: Counters::default(),
             ledger: Ledger::new(cfg.profile),
         };
-        let env = Env { mmu: Mmu::new(memory), io, paging: Vec::new() };
+        let bus = SystemBus { mmu: Mmu::new(memory), io, paging: Vec::new() };
         Ok(Self {
             cfg,
             context,
             interp,
-            env,
+            bus,
             bt,
             signals: None,
             inbox: Inbox::new(),
@@ -101,7 +101,7 @@ impl Monitor {
             deadline: None,
             serial_full: false,
             footprint: Footprint::default(),
-            gathering: None,
+            huge_pages: None,
         })
     }
 
@@ -119,12 +119,12 @@ impl Monitor {
     /// Guest memory.
     #[must_use]
     pub fn memory(&self) -> &GuestMemory {
-        self.env.mmu.memory()
+        self.bus.mmu.memory()
     }
 
     /// Guest memory, for loaders.
     pub fn memory_mut(&mut self) -> &mut GuestMemory {
-        self.env.mmu.memory_mut()
+        self.bus.mmu.memory_mut()
     }
 
     /// A handle for other threads.
@@ -140,21 +140,21 @@ impl Monitor {
 
     /// Installs a firmware hook.
     pub fn set_bios(&mut self, hook: BiosHook) {
-        self.env.io.bios_port = Some(hook.port);
+        self.bus.io.bios_port = Some(hook.port);
         self.bios = Some(hook);
     }
 
     /// The board, for its logs.
     #[must_use]
     pub fn board(&self) -> &Board {
-        &self.env.io.board
+        &self.bus.io.board
     }
 
     /// Guest instructions retired so far (translated ones only when they are counted: with a
     /// virtual clock, a limit or profiling).
     #[must_use]
     pub fn retired(&self) -> u64 {
-        self.env.io.clock.retired
+        self.bus.io.clock.retired
     }
 
     /// Runs until the guest, a limit or the user ends it.
@@ -164,7 +164,7 @@ impl Monitor {
     pub fn run(&mut self) -> Result<RunEnd, MonitorError> {
         self.started = Instant::now();
         let result = self.as_vcpu(Self::run_loop)?;
-        self.env.io.ledger.switch(Row::Dispatch);
+        self.bus.io.ledger.switch(Row::Dispatch);
         self.seconds += self.started.elapsed().as_secs_f64();
         result
     }
@@ -215,46 +215,46 @@ impl Monitor {
 
     /// Brings devices up to date, takes mail, and delivers an interrupt when one can be.
     fn service(&mut self) -> Result<(), MonitorError> {
-        let row = self.env.io.ledger.switch(Row::Devices);
+        let row = self.bus.io.ledger.switch(Row::Devices);
         self.context.kick.store(0, Ordering::Relaxed);
-        self.env.io.touched = false;
+        self.bus.io.touched = false;
         self.tell_progress();
         self.mind_footprint(false);
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }
         let Taken { serial: bytes, more, quit } = self.inbox.take(SERIAL_CHUNK);
-        let now = self.env.io.clock.corrected_now();
+        let now = self.bus.io.clock.corrected_now();
         self.serial_full = false;
         if !bytes.is_empty() {
-            let taken = self.env.io.board.serial_input(now, &bytes);
+            let taken = self.bus.io.board.serial_input(now, &bytes);
             self.serial_full = taken < bytes.len();
             self.inbox.give_back(&bytes[taken.min(bytes.len())..]);
         }
-        self.env.io.board.advance(now);
+        self.bus.io.board.advance(now);
         self.take_events()?;
         if quit {
             self.end = Some(RunEnd::Quit);
         }
         self.check_limits();
-        self.env.io.ledger.switch(Row::Interrupts);
+        self.bus.io.ledger.switch(Row::Interrupts);
         self.deliver_interrupt();
         self.context.irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
-        self.env.io.seen = self.env.io.look(self.serial_full || more);
-        self.deadline = self.env.io.seen.deadline;
+        self.bus.io.seen = self.bus.io.look(self.serial_full || more);
+        self.deadline = self.bus.io.seen.deadline;
         self.arm_timer();
-        self.env.io.ledger.switch(row);
+        self.bus.io.ledger.switch(row);
         Ok(())
     }
 
     /// Lets other threads know how far the guest is.
     pub(crate) fn tell_progress(&self) {
-        self.inbox.tell(self.env.io.clock.retired);
+        self.inbox.tell(self.bus.io.clock.retired);
     }
 
     /// Goes on in lockstep, when the clock is virtual and so does not care.
     fn start_lockstep(&mut self) {
-        if self.env.io.clock.is_virtual() {
+        if self.bus.io.clock.is_virtual() {
             self.cfg.engine = Engine::Lockstep;
             self.flush_cache();
             self.bt.change_engine(&self.cfg);
@@ -262,14 +262,14 @@ impl Monitor {
     }
 
     fn take_events(&mut self) -> Result<(), MonitorError> {
-        while let Some(event) = self.env.io.board.take_event() {
+        while let Some(event) = self.bus.io.board.take_event() {
             match event {
                 BoardEvent::PowerOff => self.end = Some(RunEnd::PowerOff),
                 BoardEvent::Reset => self.end = Some(RunEnd::Reset),
                 BoardEvent::DebugExit(value) => self.end = Some(RunEnd::DebugExit(value)),
                 BoardEvent::A20(open) => {
-                    self.env.mmu.set_a20(open);
-                    self.env.paging.push(crate::env::PagingEvent::Mode);
+                    self.bus.mmu.set_a20(open);
+                    self.bus.paging.push(crate::system_bus::PagingEvent::Mode);
                 }
                 BoardEvent::SerialError(e) => return Err(MonitorError::Serial(e)),
             }
@@ -284,7 +284,7 @@ impl Monitor {
         if self.context.cpu.activity == Activity::Shutdown {
             let (cs, eip) = self.last_eip;
             self.end = Some(RunEnd::TripleFault { cs, eip });
-        } else if self.cfg.max_instructions.is_some_and(|n| self.env.io.clock.retired >= n) {
+        } else if self.cfg.max_instructions.is_some_and(|n| self.bus.io.clock.retired >= n) {
             self.end = Some(RunEnd::InstructionLimit);
         } else if self.cfg.timeout.is_some_and(|t| self.started.elapsed() >= t) {
             self.end = Some(RunEnd::Timeout);
@@ -297,22 +297,22 @@ impl Monitor {
     }
 
     fn deliver_interrupt(&mut self) {
-        self.intr = self.env.io.board.intr();
+        self.intr = self.bus.io.board.intr();
         if !self.intr || !self.interruptible() || self.end.is_some() {
             return;
         }
-        let now = self.env.io.clock.now();
-        let vector = self.env.io.board.ack(now);
-        self.env.io.counters.interrupts += 1;
-        let outcome = self.interp.interrupt(&mut self.context.cpu, &mut self.env, vector);
+        let now = self.bus.io.clock.now();
+        let vector = self.bus.io.board.ack(now);
+        self.bus.io.counters.interrupts += 1;
+        let outcome = self.interp.interrupt(&mut self.context.cpu, &mut self.bus, vector);
         // The interrupt came between two instructions: none retired.
         self.after_step(if outcome == Outcome::Retired { Outcome::Partial } else { outcome });
-        self.intr = self.env.io.board.intr();
+        self.intr = self.bus.io.board.intr();
     }
 
     /// Arms the host timer for the next thing that will happen by itself.
     fn arm_timer(&mut self) {
-        let clock = &self.env.io.clock;
+        let clock = &self.bus.io.clock;
         let now = clock.now();
         let limit = self.cfg.timeout.map(|t| {
             let left = t.saturating_sub(self.started.elapsed()).as_nanos() as u64;
@@ -341,27 +341,27 @@ impl Monitor {
             return;
         }
         self.mind_footprint(true);
-        let row = self.env.io.ledger.switch(Row::Idle);
-        let deadline = self.env.io.board.next_deadline();
+        let row = self.bus.io.ledger.switch(Row::Idle);
+        let deadline = self.bus.io.board.next_deadline();
         let can_wake = self.interruptible();
         let limit = self.cfg.timeout.map(|t| self.started + t);
-        if self.env.io.clock.is_virtual() && can_wake && deadline.is_some() {
-            self.env.io.clock.skip_to(deadline.unwrap_or(0));
+        if self.bus.io.clock.is_virtual() && can_wake && deadline.is_some() {
+            self.bus.io.clock.skip_to(deadline.unwrap_or(0));
         } else {
-            let wake = if can_wake && !self.env.io.clock.is_virtual() { deadline } else { None };
-            let at = wake.map(|ns| self.env.io.clock.instant_at(ns));
+            let wake = if can_wake && !self.bus.io.clock.is_virtual() { deadline } else { None };
+            let at = wake.map(|ns| self.bus.io.clock.instant_at(ns));
             let until = match (at, limit) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
             self.inbox.wait(until, !self.serial_full);
         }
-        self.env.io.ledger.switch(row);
+        self.bus.io.ledger.switch(row);
     }
 
     /// True when the run loop wants the floor back before more guest code runs.
     pub(crate) fn must_service(&self) -> bool {
-        self.env.io.touched
+        self.bus.io.touched
             || self.context.kick.load(Ordering::Relaxed) != 0
             || self.end.is_some()
             || (self.intr && self.interruptible())
@@ -371,12 +371,12 @@ impl Monitor {
 
     /// Virtual time reached a deadline or the instruction limit.
     pub(crate) fn out_of_time(&self) -> bool {
-        self.env.io.clock.is_virtual() && self.virtual_budget() == 0
+        self.bus.io.clock.is_virtual() && self.virtual_budget() == 0
     }
 
     /// Instructions until virtual time must be looked at.
     pub(crate) fn virtual_budget(&self) -> u64 {
-        let clock = &self.env.io.clock;
+        let clock = &self.bus.io.clock;
         let deadline = self.deadline.unwrap_or(u64::MAX);
         let to_deadline = deadline.saturating_sub(clock.now());
         let limit = self.cfg.max_instructions.unwrap_or(u64::MAX);
@@ -384,22 +384,22 @@ impl Monitor {
     }
 
     fn interp_slice(&mut self) {
-        self.env.io.ledger.switch(Row::Interpreter);
+        self.bus.io.ledger.switch(Row::Interpreter);
         for _ in 0..INTERP_SLICE {
             self.step();
             if self.must_service() {
                 break;
             }
         }
-        self.env.paging.clear();
-        self.env.io.ledger.switch(Row::Dispatch);
+        self.bus.paging.clear();
+        self.bus.io.ledger.switch(Row::Dispatch);
     }
 
     /// One instruction by the interpreter, with everything that follows from it.
     pub(crate) fn step(&mut self) -> Outcome {
         let cpu = &self.context.cpu;
         self.last_eip = (cpu.cs().selector, cpu.eip);
-        let outcome = self.interp.step(&mut self.context.cpu, &mut self.env);
+        let outcome = self.interp.step(&mut self.context.cpu, &mut self.bus);
         self.after_step(outcome);
         outcome
     }
@@ -407,38 +407,38 @@ impl Monitor {
     pub(crate) fn after_step(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Retired | Outcome::Halted => {
-                self.env.io.clock.retired += 1;
-                self.env.io.counters.interpreted += 1;
+                self.bus.io.clock.retired += 1;
+                self.bus.io.counters.interpreted += 1;
             }
             Outcome::Partial | Outcome::Delivered(_) | Outcome::Shutdown => {}
         }
-        if self.env.io.touched {
-            self.intr = self.env.io.board.intr();
+        if self.bus.io.touched {
+            self.intr = self.bus.io.board.intr();
             self.call_bios();
         }
-        if !self.env.io.code_writes.is_empty() {
+        if !self.bus.io.code_writes.is_empty() {
             self.flush_code_writes();
         }
     }
 
     /// The instruction was an OUT to the firmware port: serves the call.
     fn call_bios(&mut self) {
-        if !std::mem::take(&mut self.env.io.bios_called) {
+        if !std::mem::take(&mut self.bus.io.bios_called) {
             return;
         }
         let Some(hook) = &mut self.bios else { return };
-        let now = self.env.io.clock.now();
-        let board = std::cell::RefCell::new(&mut self.env.io.board);
+        let now = self.bus.io.clock.now();
+        let board = std::cell::RefCell::new(&mut self.bus.io.board);
         let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1, 1, u32::from(byte));
         let mut get = || {
             let mut board = board.borrow_mut();
             let ready = board.port_in(now, COM1 + 5, 1) & 1 != 0;
             ready.then(|| board.port_in(now, COM1, 1) as u8)
         };
-        let memory = self.env.mmu.memory_mut();
+        let memory = self.bus.mmu.memory_mut();
         (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);
-        let writes = self.env.mmu.memory_mut().take_code_writes();
-        self.env.io.code_writes.extend(writes);
+        let writes = self.bus.mmu.memory_mut().take_code_writes();
+        self.bus.io.code_writes.extend(writes);
     }
 
     /// What the run cost and where its time went.
@@ -449,7 +449,7 @@ impl Monitor {
             seconds: self.seconds,
             ..Profile::default()
         };
-        let c = &self.env.io.counters;
+        let c = &self.bus.io.counters;
         p.instructions_interpreted = c.interpreted;
         p.interrupts = c.interrupts;
         p.callouts = c.callout_exits;
@@ -462,7 +462,7 @@ impl Monitor {
         p.port_io = c.port_io;
         p.mmio = c.mmio;
         self.bt.fill_profile(&mut p, c, &self.context);
-        let ledger = &self.env.io.ledger;
+        let ledger = &self.bus.io.ledger;
         let mut claimed = 0.0;
         for &row in Row::ALL {
             let seconds = ledger.spent(row) as f64 / 1e9;

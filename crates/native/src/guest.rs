@@ -11,9 +11,8 @@ use ringer_cpu::{Access, Bus, CpuModel, CpuState, Eflags, Exception, FpuImage, I
 use ringer_cpu::{PagingChange, PagingRegs, Privilege, SegAttr, Segment, Vector};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError, Mmu, PhysIo};
-use ringer_monitor::{
-    ClockKind, Engine, Monitor, MonitorConfig, MonitorError, Once, TranslatorOptions,
-};
+use ringer_monitor::testing::Once;
+use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, MonitorError, TranslatorOptions};
 
 const RAM: u64 = 16 << 20;
 /// Page directory and its first table, in physical memory.

@@ -254,7 +254,7 @@ pub fn with_translating<R>(
         options: TranslatorOptions::default() | TranslatorOptions::VERIFY,
     };
     let mut monitor = Monitor::new(cfg, memory, board)?;
-    monitor.translate_at_once();
+    monitor.translate_at_visit(1);
     let template = *monitor.state();
     Ok(monitor.as_vcpu(|monitor| work(&mut Translating { monitor, template }))?)
 }

@@ -17,9 +17,9 @@ const VERIFIED: usize = 2;
 
 /// What the context's `reloads` were made from.
 #[derive(Debug, Default)]
-pub(crate) struct Reloads([Option<(Segment, TableReg)>; 3]);
+pub(crate) struct SegmentMemo([Option<(Segment, TableReg)>; 3]);
 
-impl Reloads {
+impl SegmentMemo {
     /// Whether one was made from these. By reference: this is asked at each entry, and a copy costs more than the
     /// comparison.
     #[inline]
@@ -32,15 +32,15 @@ impl Monitor {
     /// Brings them up to date before translated code runs. User code may go over to supervisor code on its own, so what
     /// it changed is forgotten; it is learnt again when supervisor code runs.
     #[inline]
-    pub(crate) fn refresh_reloads(&mut self) {
+    pub(crate) fn refresh_segment_memo(&mut self) {
         let user = self.context.cpu.cpl != 0;
         for (slot, reg) in REGISTERS.into_iter().enumerate() {
             let cpu = &self.context.cpu;
-            if self.bt.reloads.holds(slot, &cpu.seg[reg as usize], &cpu.gdtr) {
+            if self.bt.segment_memo.holds(slot, &cpu.seg[reg as usize], &cpu.gdtr) {
                 continue;
             }
             let now = (cpu.seg[reg as usize], cpu.gdtr);
-            self.bt.reloads.0[slot] = if user { None } else { Some(now) };
+            self.bt.segment_memo.0[slot] = if user { None } else { Some(now) };
             let known = if user { None } else { self.reload_of(now.0, now.1) };
             self.context.reloads[slot] = known.unwrap_or_default();
         }
@@ -54,8 +54,8 @@ impl Monitor {
     fn refresh_verified(&mut self) {
         let cpu = &self.context.cpu;
         let now = (*cpu.ss(), cpu.gdtr);
-        if !self.bt.reloads.holds(VERIFIED, cpu.ss(), &cpu.gdtr) {
-            self.bt.reloads.0[VERIFIED] = Some(now);
+        if !self.bt.segment_memo.holds(VERIFIED, cpu.ss(), &cpu.gdtr) {
+            self.bt.segment_memo.0[VERIFIED] = Some(now);
             let writable = now.0.attr.contains(SegAttr::WRITABLE);
             let known = if writable { self.reload_of(now.0, now.1) } else { None };
             self.context.reloads[VERIFIED] = known.unwrap_or_default();
@@ -82,13 +82,13 @@ impl Monitor {
         }
         let linear = gdtr.base.wrapping_add(sel.offset());
         // Wherever these bytes come from: what counts is that they make this segment.
-        let pa = match self.env.mmu.peek(linear) {
+        let pa = match self.bus.mmu.peek(linear) {
             Some(path) => path.pa,
             None if cpu.cr0 & cr0::PG == 0 => u64::from(linear),
             None => return None,
         };
         let mut raw = [0; 8];
-        if linear & 0xfff > 0xff8 || !self.env.mmu.memory().read(pa, &mut raw) {
+        if linear & 0xfff > 0xff8 || !self.bus.mmu.memory().read(pa, &mut raw) {
             return None;
         }
         let raw = u64::from_le_bytes(raw);

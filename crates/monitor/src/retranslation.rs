@@ -38,14 +38,14 @@ struct Left {
 
 /// The instructions that trapped, by the physical address of their first byte.
 #[derive(Debug, Default)]
-pub(crate) struct Trapping {
+pub(crate) struct Retranslation {
     sites: HashMap<u64, Site>,
     left: BTreeMap<u64, u32>,
     /// Those of `left` by EIP, one each.
     by_eip: HashMap<u32, Left>,
 }
 
-impl Trapping {
+impl Retranslation {
     /// EIPs of instructions in `from..to` (physical) that the interpreter runs.
     pub fn left_between(&self, from: u64, to: u64) -> impl Iterator<Item = u32> {
         self.left.range(from..to).map(|(_, eip)| *eip)
@@ -112,17 +112,17 @@ impl Monitor {
         let Some((_, entry)) = block.entry_at(off) else { return };
         let eip = entry.eip;
         let pa = block.key.pa + u64::from(eip.wrapping_sub(block.key.eip));
-        if self.bt.trapping.trapped(pa, eip) {
+        if self.bt.retranslation.trapped(pa, eip) {
             self.remake(pa);
         }
     }
 
     /// A callout at `eip` was needed (it faulted, or came to a device), or was not.
     pub(crate) fn note_callout(&mut self, eip: u32, needed: bool) {
-        if self.bt.trapping.is_empty() {
+        if self.bt.retranslation.is_empty() {
             return;
         }
-        if let Some(pa) = self.bt.trapping.ran(eip, needed) {
+        if let Some(pa) = self.bt.retranslation.ran(eip, needed) {
             self.remake(pa);
         }
     }
@@ -132,7 +132,7 @@ impl Monitor {
         self.bt.pending_link = None;
         self.bt.cache.invalidate(pa, 1);
         if !self.bt.cache.has_code(pa >> 12) {
-            self.env.mmu.set_code_page(pa >> 12, false);
+            self.bus.mmu.set_code_page(pa >> 12, false);
         }
     }
 }
@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn an_instruction_is_left_and_comes_back() {
-        let mut t = Trapping::default();
-        let traps = |t: &mut Trapping| (1..).find(|_| t.trapped(0x1234, 0x8234)).unwrap_or(0);
+        let mut t = Retranslation::default();
+        let traps = |t: &mut Retranslation| (1..).find(|_| t.trapped(0x1234, 0x8234)).unwrap_or(0);
         assert_eq!(traps(&mut t), TRAPS);
         assert_eq!(t.left_between(0x1000, 0x2000).collect::<Vec<_>>(), [0x8234]);
         assert_eq!(t.ran(0x9999, false), None, "another instruction");

@@ -14,11 +14,11 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct HugePageThread {
     _until: Option<Sender<()>>,
 }
 
-impl Gathering {
+impl HugePageThread {
     /// Begins. Where the host has no room for it nothing is gathered.
     pub fn start(memory: &GuestMemory) -> Self {
         let (until, ended) = channel();
@@ -40,9 +40,9 @@ impl Gathering {
 
 impl Monitor {
     /// Begins to gather guest memory, once it is clear that the guest stays.
-    pub(crate) fn gather_memory(&mut self) {
-        if self.gathering.is_none() && self.started.elapsed() >= SETTLED {
-            self.gathering = Some(Gathering::start(self.env.mmu.memory()));
+    pub(crate) fn begin_huge_pages(&mut self) {
+        if self.huge_pages.is_none() && self.started.elapsed() >= SETTLED {
+            self.huge_pages = Some(HugePageThread::start(self.bus.mmu.memory()));
         }
     }
 }

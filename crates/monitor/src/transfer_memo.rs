@@ -3,13 +3,13 @@
 //!
 //! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
 //! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows
-//! or tables may be others ([`Selections::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
+//! or tables may be others ([`SpaceSelections::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
 //! difference the stub compares.
 //!
-//! [`Selections::epoch`]: crate::select::Selections::epoch
+//! [`SpaceSelections::epoch`]: crate::space_selection::SpaceSelections::epoch
 
 use crate::run::Monitor;
-use crate::select::Selected;
+use crate::space_selection::Selected;
 use ringer_cpu::state::{TableReg, cr0, cr4};
 use ringer_cpu::{Outcome, SegReg, Segment};
 use ringer_devices::Mask;
@@ -29,7 +29,7 @@ struct Facts {
 
 /// The switches in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
 #[derive(Debug, Default)]
-pub(crate) struct Switches {
+pub(crate) struct TransferMemo {
     facts: Facts,
     ends: [Option<(u64, Selected)>; 4],
 }
@@ -53,9 +53,9 @@ impl Monitor {
 
     /// Forgets what holds no more, before translated code runs.
     #[inline]
-    pub(crate) fn refresh_switches(&mut self) {
+    pub(crate) fn refresh_transfer_memo(&mut self) {
         // Field by field: a copy costs more than the comparison.
-        let (cpu, known) = (&self.context.cpu, &self.bt.switches.facts);
+        let (cpu, known) = (&self.context.cpu, &self.bt.transfer_memo.facts);
         let same = known.epoch == self.bt.selections.epoch()
             && known.gdtr == cpu.gdtr
             && known.sysenter[0] == cpu.msr.sysenter_cs
@@ -64,7 +64,7 @@ impl Monitor {
             && known.alignment == cpu.cr0 & cr0::AM;
         if !same {
             let facts = self.switch_facts();
-            self.bt.switches = Switches { facts, ..Switches::default() };
+            self.bt.transfer_memo = TransferMemo { facts, ..TransferMemo::default() };
             self.context.sysenter.from = 0;
             self.context.sysexit.from = 0;
             self.context.fs_loads.iter_mut().for_each(|load| load.from = 0);
@@ -74,7 +74,7 @@ impl Monitor {
     /// The numbers for RDTSC in real time.
     #[inline]
     pub(crate) fn refresh_tsc(&mut self) {
-        let Some(tsc) = self.env.io.clock.tsc_scale() else { return };
+        let Some(tsc) = self.bus.io.clock.tsc_scale() else { return };
         let cpu = &self.context.cpu;
         let forbidden = cpu.cr4 & cr4::TSD != 0;
         self.context.tsc_guest = tsc.guest.wrapping_add(cpu.msr.tsc_offset);
@@ -85,7 +85,7 @@ impl Monitor {
     /// What translated code may do to the interrupt controllers' masks. In virtual time an access to a device has its price.
     #[inline]
     pub(crate) fn refresh_masks(&mut self) {
-        let io = &mut self.env.io;
+        let io = &mut self.bus.io;
         if io.board.take_masks_changed() {
             let masks = if io.clock.is_virtual() { None } else { io.board.masks() };
             let masks = masks.unwrap_or([Mask { mask: 0, requests: None }; 2]);
@@ -99,21 +99,21 @@ impl Monitor {
     fn take_masks(&mut self) {
         let writes = std::mem::take(&mut self.context.mask_writes);
         if writes != 0 {
-            self.env.io.counters.port_io += writes;
+            self.bus.io.counters.port_io += writes;
             let masks = self.context.masks.map(|mask| mask as u8);
-            self.env.io.board.set_masks(masks, writes);
+            self.bus.io.board.set_masks(masks, writes);
         }
     }
 
     /// Translated code came back; it was entered in `table`. Makes the selection that it came back in the current one.
     #[inline]
-    pub(crate) fn follow_switches(&mut self, table: u64) {
+    pub(crate) fn follow_transfers(&mut self, table: u64) {
         self.take_masks();
         let now = self.context.target_table;
         if now == table {
             return;
         }
-        let ends = self.bt.switches.ends.iter().flatten();
+        let ends = self.bt.transfer_memo.ends.iter().flatten();
         let found = ends.copied().find(|(address, _)| *address == now);
         self.bt.followed(found.map(|(_, selected)| selected), self.context.window_base);
     }
@@ -143,13 +143,13 @@ impl Monitor {
 
     fn learn(&mut self, kind: SwitchKind, before: &Before) {
         let flat = before.selected.selection.cs_base == 0;
-        if !can_set_gs_base() || !flat || !self.env.paging.is_empty() {
+        if !can_set_gs_base() || !flat || !self.bus.paging.is_empty() {
             return;
         }
         let Some(mode) = self.mode() else { return };
         let Ok(after) = self.select(mode) else { return };
         // Whatever making room took away with it.
-        self.refresh_switches();
+        self.refresh_transfer_memo();
         if self.bt.cache.targets.address(before.selected.table) != before.table
             || after.selection.cs_base != 0
             || self.context.sys_flags_of() != before.sys_flags
@@ -176,7 +176,7 @@ impl Monitor {
             // It depends on nothing that was learnt.
             SwitchKind::Rdtsc | SwitchKind::PicMask => return,
         };
-        self.bt.switches.ends[place] = Some((self.context.target_table, after));
+        self.bt.transfer_memo.ends[place] = Some((self.context.target_table, after));
     }
 
     /// The transfer that led here.

@@ -66,13 +66,13 @@ struct Known {
 
 /// The current selection and the known ones.
 #[derive(Debug, Default)]
-pub(crate) struct Selections {
+pub(crate) struct SpaceSelections {
     current: Option<Selected>,
     known: [Option<Known>; KEPT],
     epoch: u64,
 }
 
-impl Selections {
+impl SpaceSelections {
     /// The selection whose window and table are in the context.
     pub fn current(&self) -> Option<Selected> {
         self.current
@@ -123,7 +123,7 @@ impl Monitor {
         if cpu.shadow_irq || self.bt.pending_link.is_some() {
             return None;
         }
-        let known = self.bt.selections.known[Selections::place(cpu)].as_ref()?;
+        let known = self.bt.selections.known[SpaceSelections::place(cpu)].as_ref()?;
         if cpu.eip > known.last || !known.facts.hold(cpu) {
             return None;
         }
@@ -152,7 +152,7 @@ impl Monitor {
             None => self.select_anew(mode, cs_base)?,
         };
         let cpu = &self.context.cpu;
-        self.bt.selections.known[Selections::place(cpu)] = Some(Known {
+        self.bt.selections.known[SpaceSelections::place(cpu)] = Some(Known {
             facts: Facts::of(cpu),
             last: mode.last_eip().min(cpu.cs().limit),
             selected,
@@ -165,7 +165,7 @@ impl Monitor {
     fn select_anew(&mut self, mode: Mode, cs_base: u32) -> Result<Selected, MonitorError> {
         let user = self.context.cpu.cpl == 3;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let active = windows.activate(&mut self.env.mmu, user, &mut sink);
+        let active = windows.activate(&mut self.bus.mmu, user, &mut sink);
         let selection = Selection { window: active.id, mode, cs_base };
         let targets = &mut self.bt.cache.targets;
         let given_up = targets.given_up();

@@ -121,7 +121,7 @@ impl PhysIo for Io {
 
 /// Everything behind the [`Bus`].
 #[derive(Debug)]
-pub struct Env {
+pub struct SystemBus {
     /// Translation and guest memory.
     pub mmu: Mmu,
     /// Devices and time.
@@ -130,7 +130,7 @@ pub struct Env {
     pub paging: Vec<PagingEvent>,
 }
 
-impl Bus for Env {
+impl Bus for SystemBus {
     #[inline]
     fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
         self.mmu.read(&mut self.io, lin, buf, who)

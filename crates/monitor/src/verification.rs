@@ -49,7 +49,7 @@ impl AddAssign for Checks {
 
 /// The verifier at work.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct Verification {
     verifier: Option<Verifier>,
     /// Lockstep runs blocks without links and inline look-ups; this one makes the form that would
     /// run without lockstep, which is verified too.
@@ -63,10 +63,10 @@ pub(crate) struct Guard {
     recent: Vec<(u64, BlockId)>,
 }
 
-/// Entries of [`Guard::recent`]; a power of two.
+/// Entries of [`Verification::recent`]; a power of two.
 const RECENT: usize = 1 << 14;
 
-impl Guard {
+impl Verification {
     /// The verifier for blocks made with `options`.
     pub(crate) fn new(options: TranslatorOptions, cfg: &MonitorConfig, features: Features) -> Self {
         let lockstep = cfg.engine == Engine::Lockstep;
@@ -104,19 +104,19 @@ impl Monitor {
     /// What was checked so far.
     #[must_use]
     pub fn checks(&self) -> Checks {
-        self.bt.guard.checks
+        self.bt.verification.checks
     }
 
     /// The number of the block that begins at host address `pc`.
     pub(crate) fn block_at(&mut self, pc: u64) -> Option<BlockId> {
         // Blocks are aligned to 16 bytes.
         let slot = (pc >> 4) as usize & (RECENT - 1);
-        match self.bt.guard.recent.get(slot) {
+        match self.bt.verification.recent.get(slot) {
             Some((at, id)) if *at == pc => return Some(*id),
             _ => {}
         }
         let (id, _) = self.bt.cache.locate(pc)?;
-        if let Some(entry) = self.bt.guard.recent.get_mut(slot) {
+        if let Some(entry) = self.bt.verification.recent.get_mut(slot) {
             *entry = (pc, id);
         }
         Some(id)
@@ -131,7 +131,9 @@ impl Monitor {
         target: &Target,
         t: &Translation,
     ) -> bool {
-        let Guard { verifier: Some(verifier), plain, checks, last, .. } = &mut self.bt.guard else {
+        let Verification { verifier: Some(verifier), plain, checks, last, .. } =
+            &mut self.bt.verification
+        else {
             return true;
         };
         let other = plain.as_mut().map(|p| p.translate(source, mode, target, 0));
@@ -169,12 +171,12 @@ impl Monitor {
 
     /// Verifies the block of link site `site` as it is now patched.
     pub(crate) fn link_verified(&mut self, site: u32) {
-        let Some(verifier) = &mut self.bt.guard.verifier else { return };
+        let Some(verifier) = &mut self.bt.verification.verifier else { return };
         let Some(id) = self.bt.cache.block_of(site) else { return };
         match self.bt.cache.verify(id, verifier) {
-            Ok(_) => self.bt.guard.checks.links_verified += 1,
+            Ok(_) => self.bt.verification.checks.links_verified += 1,
             Err(refusal) => {
-                self.bt.guard.checks.refusals += 1;
+                self.bt.verification.checks.refusals += 1;
                 self.end = Some(RunEnd::Refused(self.report_block(id, &refusal)));
             }
         }
@@ -194,7 +196,7 @@ impl Monitor {
         if beyond || below {
             return;
         }
-        self.bt.guard.checks.faults_outside += 1;
+        self.bt.verification.checks.faults_outside += 1;
         let address = self.context.fault_addr;
         let rip = self.context.fault_rip;
         let mut text = format!("a block accessed {address:#x}, which is no guest memory\n");

@@ -20,11 +20,6 @@ pub struct HaltRun {
 }
 
 impl Monitor {
-    /// Makes the translating engine translate each block at its first visit.
-    pub fn translate_at_once(&mut self) {
-        self.bt.translate_at_once();
-    }
-
     /// Runs from the state as it is until HLT, shutdown, or until `limit` instructions retired (or as
     /// many times an exception was delivered and nothing retired). Call it inside [`Monitor::as_vcpu`], with a
     /// virtual clock, which makes blocks count their instructions.
@@ -33,7 +28,7 @@ impl Monitor {
     /// When the host fails us.
     pub fn run_to_halt(&mut self, limit: u32) -> Result<HaltRun, MonitorError> {
         let mut run = HaltRun::default();
-        self.cfg.max_instructions = Some(self.env.io.clock.retired + u64::from(limit));
+        self.cfg.max_instructions = Some(self.bus.io.clock.retired + u64::from(limit));
         for round in 0..limit {
             let as_host = self.round()?;
             run.first_as_host |= round == 0 && as_host;
@@ -51,7 +46,7 @@ impl Monitor {
     /// One round; whether its first instruction ran as host code.
     fn round(&mut self) -> Result<bool, MonitorError> {
         self.context.kick.store(0, Ordering::Relaxed);
-        self.env.io.touched = false;
+        self.bus.io.touched = false;
         self.sync_paging();
         let interpreted = self.cfg.engine == Engine::Interp || self.context.cpu.shadow_irq;
         let mode = if interpreted { None } else { Mode::of(&self.context.cpu) };
@@ -67,7 +62,7 @@ impl Monitor {
 
     /// Counters of which one moves when a guest instruction runs as host code.
     fn host_marks(&self) -> [u64; 3] {
-        let counters = &self.env.io.counters;
+        let counters = &self.bus.io.counters;
         [self.bt.retired, counters.true_faults, counters.other_faults]
     }
 }

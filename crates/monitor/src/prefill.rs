@@ -11,7 +11,7 @@ use ringer_mmu::Fill;
 
 /// The access that faulted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refill {
+pub(crate) struct Prefill {
     eip: u32,
     cpl: u8,
     lin: u32,
@@ -24,7 +24,7 @@ const WRITE: u64 = 2;
 impl Monitor {
     /// The instruction that the host's page fault stopped came to `outcome` in the interpreter. An
     /// exception has changed CPL and EIP: what they were is in the context's note of the fault.
-    pub(crate) fn expect_refill(&mut self, outcome: Outcome) {
+    pub(crate) fn expect_prefill(&mut self, outcome: Outcome) {
         let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
         let write = self.context.fault_error & WRITE != 0;
         let (Outcome::Delivered(_), Ok(lin)) = (outcome, u32::try_from(lin)) else { return };
@@ -32,33 +32,33 @@ impl Monitor {
         let block = self.bt.cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return };
         let cpl = if block.key.mode.contains(ringer_translator::Mode::USER) { 3 } else { 0 };
-        self.bt.refill = Some(Refill { eip: entry.eip, cpl, lin, write });
+        self.bt.prefill = Some(Prefill { eip: entry.eip, cpl, lin, write });
     }
 
     /// Before translated code is entered, with its window selected. False: it is selected no more.
     #[inline]
-    pub(crate) fn refill(&mut self) -> bool {
-        self.bt.refill.is_none_or(|refill| self.refill_at(refill))
+    pub(crate) fn prefill(&mut self) -> bool {
+        self.bt.prefill.is_none_or(|prefill| self.prefill_at(prefill))
     }
 
-    fn refill_at(&mut self, refill: Refill) -> bool {
+    fn prefill_at(&mut self, prefill: Prefill) -> bool {
         let cpu = &self.context.cpu;
-        if cpu.eip != refill.eip || cpu.cpl != refill.cpl {
+        if cpu.eip != prefill.eip || cpu.cpl != prefill.cpl {
             return true;
         }
-        self.bt.refill = None;
-        if !self.env.mmu.permits_as_it_is(refill.lin, refill.write, refill.cpl == 3) {
+        self.bt.prefill = None;
+        if !self.bus.mmu.permits_as_it_is(prefill.lin, prefill.write, prefill.cpl == 3) {
             return true;
         }
-        let row = self.env.io.ledger.switch(Row::HiddenFaults);
+        let row = self.bus.io.ledger.switch(Row::HiddenFaults);
         let selected = self.bt.selections.current();
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let (lin, write) = (refill.lin, refill.write);
+        let (lin, write) = (prefill.lin, prefill.write);
         if !windows.maps(lin, write) {
-            let fill = windows.fault(&mut self.env.mmu, &mut self.env.io, lin, write, &mut sink);
-            self.env.io.counters.prefills += u64::from(fill == Fill::Mapped);
+            let fill = windows.fault(&mut self.bus.mmu, &mut self.bus.io, lin, write, &mut sink);
+            self.bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
         }
-        self.env.io.ledger.switch(row);
+        self.bus.io.ledger.switch(row);
         selected == self.bt.selections.current()
     }
 }
