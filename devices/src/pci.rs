@@ -64,7 +64,7 @@ impl Pci {
     fn locate(&self, window: u8) -> Option<(usize, usize)> {
         let function = (self.address >> 8 & 0xffff) as usize;
         // Bus 0, function 0 of device N: N shifted by the three function bits.
-        let device = (function % 8 == 0).then_some(function / 8)?;
+        let device = function.is_multiple_of(8).then_some(function / 8)?;
         let present = self.address & ENABLE != 0 && device < FUNCTIONS.len();
         present.then_some((device, (self.address & 0xfc) as usize | usize::from(window & 3)))
     }

@@ -97,7 +97,7 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError::BadSize`], or [`MemoryError::Host`] when the host has no memory for it.
     pub fn new(ram_size: u64) -> Result<Self, MemoryError> {
-        if !(MIN_RAM..=MAX_RAM).contains(&ram_size) || ram_size % PAGE != 0 {
+        if !(MIN_RAM..=MAX_RAM).contains(&ram_size) || !ram_size.is_multiple_of(PAGE) {
             return Err(MemoryError::BadSize(ram_size));
         }
         let total = ram_size + MAX_ROM as u64;
@@ -359,7 +359,7 @@ impl GuestMemory {
     /// Sets bits in the dword at `offset`, atomically as the SDM asks of accessed and dirty flags
     /// (volume 3A, 8.1.2.1). `offset` is a multiple of 4.
     pub(crate) fn set_bits(&mut self, offset: u64, bits: u32) {
-        if self.in_bounds(offset, 4) && offset % 4 == 0 {
+        if self.in_bounds(offset, 4) && offset.is_multiple_of(4) {
             // SAFETY: four bytes in the mapping (checked), aligned because the mapping is aligned
             // by pages; all accesses to it go through raw pointers.
             let word = unsafe {

@@ -189,11 +189,11 @@ impl Mmu {
         data: &[u8],
         who: Privilege,
     ) -> Result<(), Exception> {
-        if let Some(offset) = self.tlb.write(lin, data.len(), who) {
-            if !self.journal {
-                self.memory.write_offset(offset, data);
-                return Ok(());
-            }
+        if let Some(offset) = self.tlb.write(lin, data.len(), who)
+            && !self.journal
+        {
+            self.memory.write_offset(offset, data);
+            return Ok(());
         }
         self.write_slow(io, lin, data, who)
     }
@@ -239,11 +239,11 @@ impl Mmu {
         who: Privilege,
     ) -> Result<usize, Exception> {
         let left = (PAGE as u32 - lin % PAGE as u32).min(16) as usize;
-        if left == 16 {
-            if let Some(offset) = self.tlb.fetch(lin, 16, who) {
-                self.memory.read_offset(offset, buf);
-                return Ok(16);
-            }
+        if left == 16
+            && let Some(offset) = self.tlb.fetch(lin, 16, who)
+        {
+            self.memory.read_offset(offset, buf);
+            return Ok(16);
         }
         let place = self.place(io, lin, Access::Fetch, who)?;
         self.read_place(io, place, &mut buf[..left]);
@@ -398,7 +398,7 @@ fn bus_cycles(pa: u64, len: usize) -> impl Iterator<Item = (u64, std::ops::Range
         }
         let at = pa.wrapping_add(done as u64);
         let mut size = 8;
-        while size > len - done || at % size as u64 != 0 {
+        while size > len - done || !at.is_multiple_of(size as u64) {
             size /= 2;
         }
         done += size;

@@ -38,7 +38,7 @@ fn flag(on: bool, bit: u32) -> u32 {
 fn szp(value: u32, bits: u32) -> u32 {
     flag(value == 0, ZF)
         | flag(value >> (bits - 1) & 1 != 0, SF)
-        | flag((value as u8).count_ones() % 2 == 0, PF)
+        | flag((value as u8).count_ones().is_multiple_of(2), PF)
 }
 
 fn added(a: u32, b: u32, carry: u32, bits: u32) -> (u32, u32) {

@@ -43,7 +43,7 @@ fn set_flags<B: Bus>(ctx: &mut Ctx<'_, B>, value: u8, cf: bool, af: bool, of: bo
     f.set(Eflags::OF, of);
     f.set(Eflags::ZF, value == 0);
     f.set(Eflags::SF, value & 0x80 != 0);
-    f.set(Eflags::PF, value.count_ones() % 2 == 0);
+    f.set(Eflags::PF, value.count_ones().is_multiple_of(2));
     ctx.s.eflags = (ctx.s.eflags & !Eflags::ARITH.bits()) | f.bits();
 }
 

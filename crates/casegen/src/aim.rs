@@ -88,7 +88,7 @@ fn aim_explicit(rng: &mut Rng, i: &Instruction, gpr: &mut [u32; 8], target: u32)
 
 /// The `r` with `r * factor = left` (modulo 2^32); for the even factor 2 the nearest.
 fn solve(left: u32, factor: u32) -> u32 {
-    if factor % 2 == 0 {
+    if factor.is_multiple_of(2) {
         return left / factor;
     }
     // Newton's iteration for the inverse modulo 2^32.

@@ -37,10 +37,10 @@ impl Trigger {
     }
 
     fn pull(&self) {
-        if !self.seen.swap(true, Ordering::Relaxed) {
-            if let Some(remote) = self.remote.get() {
-                remote.compare();
-            }
+        if !self.seen.swap(true, Ordering::Relaxed)
+            && let Some(remote) = self.remote.get()
+        {
+            remote.compare();
         }
     }
 }

@@ -63,10 +63,10 @@ impl Monitor {
             return None;
         }
         let mut len = page_left as usize;
-        if let Some(frame) = second {
-            if self.bus.mmu.memory().read(frame << 12, &mut bytes[len..len + 16]) {
-                len += 16;
-            }
+        if let Some(frame) = second
+            && self.bus.mmu.memory().read(frame << 12, &mut bytes[len..len + 16])
+        {
+            len += 16;
         }
         if self.bt.cache.next_place(RESERVE).is_none() {
             self.flush_cache();

@@ -312,10 +312,10 @@ impl Monitor {
         let linear = selected.selection.cs_base.wrapping_add(eip);
         let off = self.bt.cache.targets.get(selected.table, eip);
         if off != 0 {
-            if let Some(site) = self.bt.pending_link.take() {
-                if let Some(id) = self.bt.cache.at_offset(off) {
-                    self.link(site, id);
-                }
+            if let Some(site) = self.bt.pending_link.take()
+                && let Some(id) = self.bt.cache.at_offset(off)
+            {
+                self.link(site, id);
             }
             return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
         }

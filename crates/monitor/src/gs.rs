@@ -38,7 +38,7 @@ impl GsUse {
             return false;
         }
         self.callouts += 1;
-        self.callouts % SAMPLE == 0
+        self.callouts.is_multiple_of(SAMPLE)
     }
 }
 

@@ -119,7 +119,7 @@ impl Monitor {
             }
             self.bt.verification.checks.compared += u64::from(dry.ran);
             self.bt.verification.checks.blocks_compared += 1;
-            if self.bt.verification.checks.blocks_compared % PROGRESS == 0 {
+            if self.bt.verification.checks.blocks_compared.is_multiple_of(PROGRESS) {
                 self.tell_progress();
             }
             let mut what = self.difference(&dry);

@@ -20,10 +20,10 @@ pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Option<String> {
         }
     }
     let text = String::from_utf8_lossy(serial);
-    if let Some(wanted) = &spec.serial {
-        if wanted.as_bytes() != serial {
-            faults.push(format!("serial is {}, not {}", quoted(&text), quoted(wanted)));
-        }
+    if let Some(wanted) = &spec.serial
+        && wanted.as_bytes() != serial
+    {
+        faults.push(format!("serial is {}, not {}", quoted(&text), quoted(wanted)));
     }
     let mut rest: &str = &text;
     for wanted in &spec.serial_contains {
@@ -36,10 +36,10 @@ pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Option<String> {
             }
         }
     }
-    if let Some(wanted) = &spec.post {
-        if *wanted != report.post {
-            faults.push(format!("POST codes {:02x?}, not {wanted:02x?}", report.post));
-        }
+    if let Some(wanted) = &spec.post
+        && *wanted != report.post
+    {
+        faults.push(format!("POST codes {:02x?}, not {wanted:02x?}", report.post));
     }
     // A failing ROM says on the console why; show it unless a message has it already.
     if !faults.is_empty() && spec.serial.is_none() && spec.serial_contains.is_empty() {

@@ -213,10 +213,10 @@ impl Targets {
     }
 
     fn create(&mut self, who: Selection) -> rustix::io::Result<usize> {
-        if self.ids.len() >= self.max_tables {
-            if let Some((oldest, _)) = self.oldest() {
-                self.give_up(|who| *who == oldest);
-            }
+        if self.ids.len() >= self.max_tables
+            && let Some((oldest, _)) = self.oldest()
+        {
+            self.give_up(|who| *who == oldest);
         }
         let table = match Table::new(who.cs_base) {
             Ok(table) => table,

@@ -36,7 +36,7 @@ pub(super) const GPR: usize = offset_of!(Frame, gpr);
 pub(super) const FLAGS: usize = offset_of!(Frame, flags);
 pub(super) const HOST_MXCSR: usize = offset_of!(Frame, host_mxcsr);
 
-const _: () = assert!(offset_of!(Frame, mem) == 0 && FX % 16 == 0);
+const _: () = assert!(offset_of!(Frame, mem) == 0 && FX.is_multiple_of(16));
 
 #[derive(Clone, Copy, Debug)]
 struct Thunk {

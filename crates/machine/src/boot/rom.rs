@@ -30,7 +30,7 @@ impl Rom {
     /// # Errors
     /// When the size is not whole pages.
     pub fn new(bytes: Vec<u8>) -> Result<Self, RomError> {
-        if bytes.is_empty() || bytes.len() % UNIT != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(UNIT) {
             return Err(RomError::OddSize { size: bytes.len() });
         }
         Ok(Self(bytes))

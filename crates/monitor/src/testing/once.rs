@@ -34,12 +34,11 @@ impl Monitor {
     /// When the host fails us.
     pub fn compare_here(&mut self) -> Result<Option<String>, MonitorError> {
         self.sync_paging();
-        if let Some(mode) = Mode::of(&self.context.cpu) {
-            if let Found::Block(pc) = self.find(mode)? {
-                if let Some((id, _)) = self.bt.cache.locate(pc) {
-                    self.compare_block(id, pc);
-                }
-            }
+        if let Some(mode) = Mode::of(&self.context.cpu)
+            && let Found::Block(pc) = self.find(mode)?
+            && let Some((id, _)) = self.bt.cache.locate(pc)
+        {
+            self.compare_block(id, pc);
         }
         Ok(match self.end.take() {
             Some(RunEnd::Difference(report)) => Some(report),

@@ -143,11 +143,11 @@ pub fn adapt(case: &Case) -> Option<(Kind, Vec<Derived>)> {
             kind = kind.or(Some(Kind::StackVector));
         }
     }
-    if case.exception.is_some_and(|(vector, _)| vector == UD) {
-        if let Some(other) = other_segment(&now) {
-            now = other;
-            kind = kind.or(Some(Kind::NewSegments));
-        }
+    if case.exception.is_some_and(|(vector, _)| vector == UD)
+        && let Some(other) = other_segment(&now)
+    {
+        now = other;
+        kind = kind.or(Some(Kind::NewSegments));
     }
     derived.push(masked(now));
     kind.map(|kind| (kind, derived))
