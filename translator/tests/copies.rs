@@ -136,7 +136,7 @@ fn a_copy_is_what_translating_anew_makes() {
     let mut cache = CodeCache::new(1 << 20).expect("memory");
     for _ in 0..BLOCKS {
         let case = Case::new(&mut rng, &sequences);
-        cache.flush();
+        cache.flush(&mut ());
         let mut page = 0x0804_9000;
         let original = case.translate(page, &cache);
         if original.host.is_empty() || original.crosses_page {

@@ -214,7 +214,7 @@ fn popfd_loads_all_arithmetic_flags_and_if() {
                 assert_eq!(g.gpr(), [0x1122_3344, 2, 3, 4, STACK, 6, 7, 8]);
             }
         }
-        g.cache.flush();
+        g.cache.flush(&mut ());
     }
 }
 

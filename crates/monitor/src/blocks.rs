@@ -10,7 +10,7 @@ use crate::run::Monitor;
 use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
-use ringer_translator::runtime::targets::TableId;
+use ringer_translator::runtime::targets::{TableId, Targets};
 use ringer_translator::{GoesOn, Source, THUNK_LEN, Target, Thunk, Thunks};
 
 /// Host bytes set aside for a block before it is translated.
@@ -26,8 +26,14 @@ fn distance(from: u32, to: u32) -> i64 {
 }
 
 /// The thunk at `eip`, if `table` has a block there that is one.
-fn known_thunk(cache: &CodeCache, memory: &GuestMemory, table: TableId, eip: u32) -> Option<Thunk> {
-    let offset = cache.targets.get(table, eip);
+fn known_thunk(
+    cache: &CodeCache,
+    memory: &GuestMemory,
+    targets: &Targets,
+    table: TableId,
+    eip: u32,
+) -> Option<Thunk> {
+    let offset = targets.get(table, eip);
     let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
     let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
     let mut bytes = [0; THUNK_LEN as usize];
@@ -94,7 +100,8 @@ impl Monitor {
         };
         let table = self.bt.selections.current().map(|selected| selected.table);
         let memory = self.bus.mmu.memory();
-        let thunk = |eip: u32| known_thunk(cache, memory, table?, eip);
+        let targets = &self.bt.targets;
+        let thunk = |eip: u32| known_thunk(cache, memory, targets, table?, eip);
         let thunks = Thunks(Some(&thunk));
         let source = Source { goes_on: GoesOn(Some(&goes_on)), thunks, ..plain };
         let target = Target { base, stubs: self.bt.cache.stub_addresses() };
@@ -140,7 +147,7 @@ impl Monitor {
     pub fn flush_cache(&mut self) {
         self.bt.pending_link = None;
         self.bt.verification.flushed();
-        for frame in self.bt.cache.flush() {
+        for frame in self.bt.cache.flush(&mut self.bt.targets) {
             self.bus.mmu.set_code_page(frame, false);
         }
     }
@@ -160,7 +167,7 @@ impl Monitor {
     }
 
     fn invalidate(&mut self, pa: u64, len: u32) {
-        let (gone, empty) = self.bt.cache.invalidate(pa, len);
+        let (gone, empty) = self.bt.cache.invalidate(pa, len, &mut self.bt.targets);
         if gone > 0 {
             self.bt.pending_link = None;
             self.bt.heat.cool(pa);
@@ -171,7 +178,7 @@ impl Monitor {
         if !empty && *writes % MIXED_PAGE == 0 {
             // Data and code share the page: each write costs a trap. Let the code go; it comes back
             // when it is hot again.
-            self.bt.cache.invalidate(frame << 12, 0x1000);
+            self.bt.cache.invalidate(frame << 12, 0x1000, &mut self.bt.targets);
             self.bt.pending_link = None;
         }
         if !self.bt.cache.has_code(frame) {

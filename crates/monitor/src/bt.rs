@@ -42,6 +42,7 @@ const VMA_BUDGET: usize = 32_000;
 #[derive(Debug)]
 pub(crate) struct Bt {
     pub(crate) cache: CodeCache,
+    pub(crate) targets: Targets,
     pub(crate) windows: Windows,
     pub(crate) translator: Translator,
     pub(crate) options: TranslatorOptions,
@@ -108,6 +109,7 @@ impl Bt {
             .map_err(|e| MonitorError::Windows(e.to_string()))?;
         Ok(Self {
             cache: CodeCache::new(cfg.tc_size)?,
+            targets: Targets::default(),
             windows,
             translator: Translator::new(options, features),
             options,
@@ -179,7 +181,7 @@ impl Bt {
 
     /// Splits the borrow: the windows, and where they report what they drop.
     pub(crate) fn windows_and_sink(&mut self) -> (&mut Windows, Sink<'_>) {
-        let sink = Sink { targets: &mut self.cache.targets, selections: &mut self.selections };
+        let sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         (&mut self.windows, sink)
     }
 
@@ -310,7 +312,7 @@ impl Monitor {
         let selected = self.select(mode)?;
         let eip = self.context.cpu.eip;
         let linear = selected.selection.cs_base.wrapping_add(eip);
-        let off = self.bt.cache.targets.get(selected.table, eip);
+        let off = self.bt.targets.get(selected.table, eip);
         if off != 0 {
             if let Some(site) = self.bt.pending_link.take()
                 && let Some(id) = self.bt.cache.at_offset(off)
@@ -380,7 +382,7 @@ impl Monitor {
         if key.second.is_some() {
             windows.note_fetch(&mut self.bus.mmu, page.wrapping_add(1), &mut sink);
         }
-        self.bt.cache.targets.set(selected.table, key.eip, off);
+        self.bt.targets.set(selected.table, key.eip, off);
     }
 
     /// Runs translated code from `pc` until it has to come back for good.

@@ -90,7 +90,7 @@ impl Monitor {
             return;
         }
         self.begin_huge_pages();
-        if self.bt.cache.targets.trim(TABLES) {
+        if self.bt.targets.trim(TABLES) {
             self.bt.selections.forget();
         }
         for step in 0..3 {

@@ -193,7 +193,7 @@ impl Monitor {
     fn leaves(&self, id: BlockId, ran: u32) -> bool {
         let block = self.bt.cache.block(id);
         let table = self.bt.selections.current().map(|selected| selected.table);
-        let at = |eip| table.map_or(0, |table| self.bt.cache.targets.get(table, eip));
+        let at = |eip| table.map_or(0, |table| self.bt.targets.get(table, eip));
         block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.eip)
             || block.guards.iter().any(|g| g.done == ran && at(g.eip) != g.thunk.offset)
     }

@@ -130,7 +130,7 @@ impl Monitor {
     /// The blocks with the instruction at `pa` are made anew at their next visit.
     fn remake(&mut self, pa: u64) {
         self.bt.pending_link = None;
-        self.bt.cache.invalidate(pa, 1);
+        self.bt.cache.invalidate(pa, 1, &mut self.bt.targets);
         if !self.bt.cache.has_code(pa >> 12) {
             self.bus.mmu.set_code_page(pa >> 12, false);
         }

@@ -127,7 +127,7 @@ impl Monitor {
         if cpu.eip > known.last || !known.facts.hold(cpu) {
             return None;
         }
-        let off = self.bt.cache.targets.get(known.selected.table, cpu.eip);
+        let off = self.bt.targets.get(known.selected.table, cpu.eip);
         if off == 0 {
             return None;
         }
@@ -167,7 +167,7 @@ impl Monitor {
         let (windows, mut sink) = self.bt.windows_and_sink();
         let active = windows.activate(&mut self.bus.mmu, user, &mut sink);
         let selection = Selection { window: active.id, mode, cs_base };
-        let targets = &mut self.bt.cache.targets;
+        let targets = &mut self.bt.targets;
         let given_up = targets.given_up();
         let table = targets.select(selection).map_err(MonitorError::Targets)?;
         if targets.given_up() != given_up {
@@ -175,7 +175,7 @@ impl Monitor {
         }
         let selected = Selected { selection, table };
         self.context.window_base = active.base;
-        self.context.target_table = self.bt.cache.targets.address(table);
+        self.context.target_table = self.bt.targets.address(table);
         self.bt.selections.current = Some(selected);
         Ok(selected)
     }

@@ -135,7 +135,7 @@ impl Monitor {
         let selected = self.bt.selections.current()?;
         Some(Before {
             selected,
-            table: self.bt.cache.targets.address(selected.table),
+            table: self.bt.targets.address(selected.table),
             sys_flags: self.context.sys_flags_of(),
             gs: self.context.cpu.seg[SegReg::Gs as usize],
         })
@@ -150,7 +150,7 @@ impl Monitor {
         let Ok(after) = self.select(mode) else { return };
         // Whatever making room took away with it.
         self.refresh_transfer_memo();
-        if self.bt.cache.targets.address(before.selected.table) != before.table
+        if self.bt.targets.address(before.selected.table) != before.table
             || after.selection.cs_base != 0
             || self.context.sys_flags_of() != before.sys_flags
         {

@@ -13,6 +13,7 @@
 pub mod blocks;
 pub mod enter;
 pub mod memory;
+pub mod sink;
 pub mod stubs;
 pub mod switch;
 pub mod targets;
@@ -23,8 +24,8 @@ use crate::{DirectExit, StubAddresses, Thunk, Translation};
 use blocks::{Block, BlockId, BlockKey, Registry, Site};
 use enter::Entry;
 use memory::{CacheMemory, CacheMemoryError};
+use sink::BlockSink;
 use stubs::{STUB_AREA, Stubs};
-use targets::Targets;
 
 pub use enter::{can_set_gs_base, set_gs_base};
 
@@ -47,10 +48,7 @@ pub struct CacheStats {
     pub links: u64,
 }
 
-/// Target tables kept at once.
-const MAX_TABLES: usize = 128;
-
-/// The translation cache.
+/// The translation cache: the machine's. Entries of its blocks that a processor keeps are not its own ([`BlockSink`]).
 #[derive(Debug)]
 pub struct CodeCache {
     memory: CacheMemory,
@@ -58,8 +56,6 @@ pub struct CodeCache {
     /// Next free byte.
     top: usize,
     registry: Registry,
-    /// The target tables.
-    pub targets: Targets,
     stats: CacheStats,
 }
 
@@ -78,7 +74,6 @@ impl CodeCache {
             stubs,
             top: STUB_AREA,
             registry: Registry::default(),
-            targets: Targets::new(MAX_TABLES),
             stats: CacheStats::default(),
         })
     }
@@ -287,9 +282,14 @@ impl CodeCache {
         self.memory.write(at, &rel.to_le_bytes());
     }
 
-    /// Invalidates every block with bytes in `pa..pa+len` (within one page). Returns how many went
-    /// and whether the page holds no code any more.
-    pub fn invalidate(&mut self, pa: u64, len: u32) -> (usize, bool) {
+    /// Invalidates every block with bytes in `pa..pa+len` (within one page), and tells `entries` of each. Returns how
+    /// many went and whether the page holds no code any more.
+    pub fn invalidate(
+        &mut self,
+        pa: u64,
+        len: u32,
+        entries: &mut (impl BlockSink + ?Sized),
+    ) -> (usize, bool) {
         let from = (pa & 0xfff) as u32;
         let (gone, empty) = self.registry.take_overlapping(pa >> 12, from, from + len);
         for id in &gone {
@@ -300,7 +300,7 @@ impl CodeCache {
                 }
             }
             let key = self.block(*id).key;
-            self.targets.forget(key.mode, key.eip);
+            entries.block_gone(key.mode, key.eip);
         }
         self.stats.invalidated += gone.len() as u64;
         (gone.len(), empty)
@@ -312,11 +312,11 @@ impl CodeCache {
         self.registry.has_code(frame)
     }
 
-    /// Evicts everything; returns the frames that held code.
-    pub fn flush(&mut self) -> Vec<u64> {
+    /// Evicts everything, and tells `entries`; returns the frames that held code.
+    pub fn flush(&mut self, entries: &mut (impl BlockSink + ?Sized)) -> Vec<u64> {
         let frames = self.registry.frames().collect();
         self.registry.clear();
-        self.targets.clear();
+        entries.all_gone();
         self.top = STUB_AREA;
         self.stats.flushes += 1;
         // The bytes were executed at another linear address than they will be written at: only a

@@ -18,8 +18,11 @@ use ringer_mmu::WindowId;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ffi::c_void;
 
+use super::sink::BlockSink;
 use crate::Mode;
 
+/// Tables kept at once, unless said otherwise.
+const MAX_TABLES: usize = 128;
 const TABLE_BYTES: usize = 4 << 32;
 /// Entries in a host page, a leaf of a table.
 const LEAF_SLOTS: u32 = 1024;
@@ -178,7 +181,7 @@ impl Drop for Table {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableId(usize);
 
-/// All target tables.
+/// All target tables of a processor.
 #[derive(Debug)]
 pub struct Targets {
     slots: Vec<Option<Table>>,
@@ -293,18 +296,6 @@ impl Targets {
         }
     }
 
-    /// Removes a block's entry from every table of `mode`.
-    pub fn forget(&mut self, mode: Mode, eip: u32) {
-        self.each(
-            |who| who.mode == mode,
-            |table| {
-                if table.live.contains(&(eip / LEAF_SLOTS)) {
-                    table.set(eip, 0);
-                }
-            },
-        );
-    }
-
     /// The window no longer maps `pages` pages from linear page `first` on as it did.
     pub fn drop_pages(&mut self, window: WindowId, first: u32, pages: u32) {
         self.each(|who| who.window == window, |table| table.clear_range(first, pages));
@@ -313,11 +304,6 @@ impl Targets {
     /// The window is gone.
     pub fn drop_window(&mut self, window: WindowId) {
         self.give_up(|who| who.window == window);
-    }
-
-    /// The cache was flushed: no offset means anything any more.
-    pub fn clear(&mut self) {
-        self.each(|_| true, Table::clear_all);
     }
 
     /// Bytes of host memory that the tables hold.
@@ -341,6 +327,29 @@ impl Targets {
             self.give_up(|who| *who == oldest.0);
         }
         self.given_up != given_up
+    }
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self::new(MAX_TABLES)
+    }
+}
+
+impl BlockSink for Targets {
+    fn block_gone(&mut self, mode: Mode, eip: u32) {
+        self.each(
+            |who| who.mode == mode,
+            |table| {
+                if table.live.contains(&(eip / LEAF_SLOTS)) {
+                    table.set(eip, 0);
+                }
+            },
+        );
+    }
+
+    fn all_gone(&mut self) {
+        self.each(|_| true, Table::clear_all);
     }
 }
 
@@ -411,5 +420,26 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|k| targets.get(ids[k], 0)), [0, 7, 0, 0]);
         assert!(!targets.trim(0), "one always stays");
         assert_eq!(targets.get(ids[1], 0), 7);
+    }
+
+    #[test]
+    fn each_processor_is_told_that_a_block_is_gone() {
+        let who = Selection { window: WindowId(0), mode: Mode::USER, cs_base: 0 };
+        let mut processors = [Targets::default(), Targets::default()];
+        let ids = [0, 1].map(|k: usize| processors[k].select(who).unwrap());
+        let entries = |all: &[Targets; 2], eip| [0, 1].map(|k: usize| all[k].get(ids[k], eip));
+        for (targets, id) in processors.iter_mut().zip(ids) {
+            targets.set(id, 0x1000, 64);
+            targets.set(id, 0x2000, 128);
+        }
+        processors.block_gone(Mode::empty(), 0x1000);
+        assert_eq!(entries(&processors, 0x1000), [64; 2], "a block of another mode");
+        processors.block_gone(Mode::USER, 0x1000);
+        assert_eq!(
+            (entries(&processors, 0x1000), entries(&processors, 0x2000)),
+            ([0; 2], [128; 2])
+        );
+        processors.all_gone();
+        assert_eq!(entries(&processors, 0x2000), [0; 2]);
     }
 }
