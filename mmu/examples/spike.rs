@@ -72,19 +72,19 @@ fn read_host(at: u64) -> u32 {
     unsafe { std::ptr::read_volatile(at as *const u32) }
 }
 
-fn machine() -> Mmu {
-    Mmu::new(GuestMemory::new(256 << 20).expect("guest memory"))
+fn machine() -> (Mmu, GuestMemory) {
+    (Mmu::new(), GuestMemory::new(256 << 20).expect("guest memory"))
 }
 
-fn put(mmu: &mut Mmu, pa: u32, value: u32) {
-    assert!(mmu.memory_mut().write(u64::from(pa), &value.to_le_bytes()));
+fn put(memory: &mut GuestMemory, pa: u32, value: u32) {
+    assert!(memory.write(u64::from(pa), &value.to_le_bytes()));
 }
 
-fn load_cr3(mmu: &mut Mmu, windows: &mut Windows, cr3: u32) -> u64 {
+fn load_cr3(mmu: &mut Mmu, memory: &GuestMemory, windows: &mut Windows, cr3: u32) -> u64 {
     let regs = PagingRegs { cr0: 0x8001_0001, cr3, cr4: 0x10, efer: 0 };
     mmu.paging_changed(&regs, PagingChange::Cr3);
     windows.on_cr3_load();
-    windows.activate(mmu, true, &mut Nothing).base
+    windows.activate(mmu.paging(), memory, true, &mut Nothing).base
 }
 
 fn row(name: &str, native: Option<f64>, window: f64, soft: f64) {
@@ -93,10 +93,10 @@ fn row(name: &str, native: Option<f64>, window: f64, soft: f64) {
 }
 
 fn steady() {
-    let mut mmu = machine();
+    let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
-    let base = windows.activate(&mut mmu, false, &mut Nothing).base;
-    let fill = windows.fault(&mut mmu, &mut Nothing, 16 * MIB, true, &mut Nothing);
+    let base = windows.activate(mmu.paging(), &memory, false, &mut Nothing).base;
+    let fill = windows.fault(mmu.paging(), &mut memory, &mut Nothing, 16 * MIB, true, &mut Nothing);
     assert_eq!(fill, Fill::Mapped);
     let words = 4 * MIB / 4;
     let mut host = vec![0u32; words as usize];
@@ -104,7 +104,7 @@ fn steady() {
     for k in 0..words {
         let next = (k.wrapping_mul(5).wrapping_add(7919)) % words;
         host[k as usize] = 16 * MIB + next * 4;
-        put(&mut mmu, 16 * MIB + k * 4, 16 * MIB + next * 4);
+        put(&mut memory, 16 * MIB + k * 4, 16 * MIB + next * 4);
     }
     let mut tlb = InlineTlb::new(base);
     let direct = host.as_ptr() as u64 - u64::from(16 * MIB);
@@ -123,40 +123,47 @@ fn steady() {
     let mut b = [0; 4];
     let api = time(1 << 20, |k| {
         let at = 16 * MIB + (k & 1023) * 4;
-        let _ = mmu.read(&mut Nothing, at, &mut b, Privilege::Supervisor);
+        let _ = mmu.read(&mut memory, &mut Nothing, at, &mut b, Privilege::Supervisor);
         black_box(b);
     });
     println!("| Mmu::read of 4 bytes that hits, ns | - | - | {api:.2} |");
 }
 
 /// Makes the host allocate all of guest RAM, so that no case pays for that.
-fn warm(mmu: &mut Mmu) {
+fn warm(memory: &mut GuestMemory) {
     for page in 0..256u64 << 8 {
-        mmu.memory_mut().write(page << 12, &[0]);
+        memory.write(page << 12, &[0]);
     }
 }
 
 /// An address space at `dir` whose pages from 8000000h on are mapped to scattered frames.
-fn space(mmu: &mut Mmu, dir: u32, pages: u32, frame: impl Fn(u32) -> u32) {
+fn space(memory: &mut GuestMemory, dir: u32, pages: u32, frame: impl Fn(u32) -> u32) {
     for k in 0..pages {
         let table = dir + 0x1000 + (k >> 10) * 0x1000;
-        put(mmu, dir + (32 + (k >> 10)) * 4, table | FLAGS);
-        put(mmu, table + (k & 1023) * 4, frame(k) << 12 | FLAGS);
+        put(memory, dir + (32 + (k >> 10)) * 4, table | FLAGS);
+        put(memory, table + (k & 1023) * 4, frame(k) << 12 | FLAGS);
     }
 }
 
 const USER: u32 = 0x800_0000;
 
 /// Touches `pages` pages `times` times each: nanoseconds an access by window and by software TLB.
-fn touch(mmu: &mut Mmu, windows: &mut Windows, dir: u32, pages: u32, times: u32) -> [f64; 2] {
+fn touch(
+    mmu: &mut Mmu,
+    memory: &mut GuestMemory,
+    windows: &mut Windows,
+    dir: u32,
+    pages: u32,
+    times: u32,
+) -> [f64; 2] {
     let mut nothing = Nothing;
     let fills = windows.stats().hidden_fills;
     let start = Instant::now();
-    let base = load_cr3(mmu, windows, dir);
+    let base = load_cr3(mmu, memory, windows, dir);
     for k in 0..pages {
         let lin = USER + (k << 12);
         if !windows.maps(lin, true) {
-            let fill = windows.fault(mmu, &mut Nothing, lin, true, &mut Nothing);
+            let fill = windows.fault(mmu.paging(), memory, &mut Nothing, lin, true, &mut Nothing);
             assert_eq!(fill, Fill::Mapped);
         }
         for n in 0..times {
@@ -171,7 +178,7 @@ fn touch(mmu: &mut Mmu, windows: &mut Windows, dir: u32, pages: u32, times: u32)
     for k in 0..pages {
         for n in 0..times {
             let lin = USER + (k << 12) + n % 1024 * 4;
-            mmu.read(&mut nothing, lin, &mut b, Privilege::User).expect("mapped");
+            mmu.read(memory, &mut nothing, lin, &mut b, Privilege::User).expect("mapped");
             black_box(b);
         }
     }
@@ -182,16 +189,16 @@ fn touch(mmu: &mut Mmu, windows: &mut Windows, dir: u32, pages: u32, times: u32)
 
 fn churn() {
     for times in [10, 100, 1000, 10_000] {
-        let mut mmu = machine();
-        warm(&mut mmu);
+        let (mut mmu, mut memory) = machine();
+        warm(&mut memory);
         let mut windows = Windows::new(8, 30_000).expect("windows");
         let mut sum = [0.0; 2];
         let rounds = 200;
         for k in 0..rounds {
             let dir = MIB + (k % 16) * 0x1_0000;
             // Every process image lies elsewhere, in runs of four pages.
-            space(&mut mmu, dir, 40, |n| 0x1000 + (k * 64 + (n / 4 * 8) + n % 4) % 0x8000);
-            let t = touch(&mut mmu, &mut windows, dir, 40, times);
+            space(&mut memory, dir, 40, |n| 0x1000 + (k * 64 + (n / 4 * 8) + n % 4) % 0x8000);
+            let t = touch(&mut mmu, &mut memory, &mut windows, dir, 40, times);
             sum = [sum[0] + t[0], sum[1] + t[1]];
         }
         let name = format!("40-page process, {times} accesses a page, ns an access");
@@ -201,43 +208,51 @@ fn churn() {
 
 fn scattered() {
     for (name, budget) in [("10,000 scattered pages", 30_000), ("the same, budget 4,000", 4_000)] {
-        let mut mmu = machine();
-        warm(&mut mmu);
+        let (mut mmu, mut memory) = machine();
+        warm(&mut memory);
         let mut windows = Windows::new(8, budget).expect("windows");
-        space(&mut mmu, MIB, 10_000, |n| 0xf000 - n * 2 % 0x8000);
-        let t = touch(&mut mmu, &mut windows, MIB, 10_000, 1);
+        space(&mut memory, MIB, 10_000, |n| 0xf000 - n * 2 % 0x8000);
+        let t = touch(&mut mmu, &mut memory, &mut windows, MIB, 10_000, 1);
         row(&format!("{name}, each once, ns"), None, t[0], t[1]);
     }
 }
 
 fn flushes() {
-    let mut mmu = machine();
+    let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(8, 30_000).expect("windows");
-    space(&mut mmu, MIB, 10 * 1024, |n| 0x4000 + n % 0x8000);
+    space(&mut memory, MIB, 10 * 1024, |n| 0x4000 + n % 0x8000);
     for k in 0..10 {
-        load_cr3(&mut mmu, &mut windows, MIB);
-        windows.fault(&mut mmu, &mut Nothing, USER + (k << 22), true, &mut Nothing);
+        load_cr3(&mut mmu, &memory, &mut windows, MIB);
+        windows.fault(
+            mmu.paging(),
+            &mut memory,
+            &mut Nothing,
+            USER + (k << 22),
+            true,
+            &mut Nothing,
+        );
     }
-    let clean = time(2000, |_| _ = load_cr3(&mut mmu, &mut windows, MIB));
+    let clean = time(2000, |_| _ = load_cr3(&mut mmu, &memory, &mut windows, MIB));
     let changed = time(2000, |k| {
-        put(&mut mmu, MIB + 0x1000 + (k & 1023) * 4, (0x4000 + k) << 12 | FLAGS);
-        load_cr3(&mut mmu, &mut windows, MIB);
+        put(&mut memory, MIB + 0x1000 + (k & 1023) * 4, (0x4000 + k) << 12 | FLAGS);
+        load_cr3(&mut mmu, &memory, &mut windows, MIB);
     });
-    let switch = time(100_000, |k| _ = windows.activate(&mut mmu, k & 1 == 0, &mut Nothing));
+    let switch =
+        time(100_000, |k| _ = windows.activate(mmu.paging(), &memory, k & 1 == 0, &mut Nothing));
     println!("| CR3 load, 11 copied tables, nothing changed, ns | - | {clean:.0} | - |");
     println!("| the same with one entry changed, ns | - | {changed:.0} | - |");
     println!("| user to supervisor, ns | - | {switch:.1} | - |");
 }
 
 fn protection() {
-    let mut mmu = machine();
+    let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
-    windows.activate(&mut mmu, false, &mut Nothing);
-    windows.fault(&mut mmu, &mut Nothing, 16 * MIB, true, &mut Nothing);
+    windows.activate(mmu.paging(), &memory, false, &mut Nothing);
+    windows.fault(mmu.paging(), &mut memory, &mut Nothing, 16 * MIB, true, &mut Nothing);
     let start = Instant::now();
     for frame in 0x1000..0x1800 {
-        mmu.set_code_page(frame, true);
-        windows.protect_code(&mut mmu, frame);
+        mmu.set_code_page(&mut memory, frame, true);
+        windows.protect_code(&memory, frame);
     }
     let ns = start.elapsed().as_nanos() as f64 / 2048.0;
     println!("| protect a page of kernel text (2,048 in a row), ns | - | {ns:.0} | - |");

@@ -9,12 +9,13 @@
 //! text costs few host mappings. A write to a page in such a granule that holds no code opens the
 //! run of codeless pages around it.
 
+use crate::events::{Fill, Reason};
+use crate::format::{Format, bit};
 use crate::hostmap::{Run, WINDOW_PAGES};
-use crate::ram::{PAGE, Region};
-use crate::soft::{Mmu, PhysIo};
-use crate::walk::{Format, Path, Translation, bit};
-use crate::window::{IN_A_ROW, Window};
-use crate::windows::{DropSink, Fill, Reason, WindowStats};
+use crate::phys::PhysIo;
+use crate::ram::{GuestMemory, PAGE, Region};
+use crate::walk::{Paging, Path, Translation};
+use crate::window::{IN_A_ROW, Notes, View, Window};
 use ringer_cpu::{Access, Privilege};
 
 /// Pages around a fault that are looked at in its page table.
@@ -30,10 +31,9 @@ const AROUND_IDENTITY: u32 = 64;
 const LEGACY_END: u64 = 1 << 20;
 
 /// What a fill works with.
-struct Job<'a> {
-    mmu: &'a Mmu,
-    sink: &'a mut dyn DropSink,
-    stats: &'a mut WindowStats,
+struct Job<'a, 'n> {
+    view: View<'a>,
+    notes: &'a mut Notes<'n>,
     page: u32,
     write: bool,
 }
@@ -42,26 +42,26 @@ impl Window {
     /// Maps what an access at `lin` needs, if the guest's tables permit it.
     pub(crate) fn fill(
         &mut self,
-        mmu: &mut Mmu,
+        paging: &Paging,
+        memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
         lin: u32,
         write: bool,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
+        notes: &mut Notes<'_>,
     ) -> Fill {
         let access = if write { Access::Write } else { Access::Read };
-        let Ok(t) = mmu.walk(io, lin, access, self.key.privilege()) else {
+        let Ok(t) = paging.walk(memory, io, lin, access, self.key.privilege()) else {
             return Fill::Interpret(Reason::TrueFault);
         };
-        match mmu.memory.region(t.pa) {
+        match memory.region(t.pa) {
             Region::Io => return Fill::Interpret(Reason::Mmio),
             Region::Rom { .. } if write => return Fill::Interpret(Reason::Mmio),
-            Region::Ram { offset } if write && mmu.memory.is_code_offset(offset) => {
+            Region::Ram { offset } if write && memory.is_code_offset(offset) => {
                 return Fill::Interpret(Reason::CodeWrite);
             }
             Region::Ram { .. } | Region::Rom { .. } => {}
         }
-        let mut job = Job { mmu, sink, stats, page: lin >> 12, write };
+        let mut job = Job { view: View { paging, memory }, notes, page: lin >> 12, write };
         let mapped = if self.key.paging() {
             self.fill_paged(&mut job, &t)
         } else {
@@ -70,10 +70,10 @@ impl Window {
         if mapped { Fill::Mapped } else { Fill::Interpret(Reason::NoHostMapping) }
     }
 
-    fn fill_paged(&mut self, job: &mut Job<'_>, t: &Translation) -> bool {
+    fn fill_paged(&mut self, job: &mut Job<'_, '_>, t: &Translation) -> bool {
         let lin = job.page << 12;
-        let Some(path) = job.mmu.peek(lin) else { return false };
-        if !self.track(job.mmu, &path, lin, job.sink, job.stats) {
+        let Some(path) = job.view.peek(lin) else { return false };
+        if !self.track(job.view, &path, lin, job.notes) {
             return false;
         }
         match path.pte {
@@ -86,13 +86,13 @@ impl Window {
     }
 
     /// Maps the page and its neighbours in the page table.
-    fn fill_small(&mut self, job: &mut Job<'_>, path: &Path, pte_pa: u64) -> bool {
+    fn fill_small(&mut self, job: &mut Job<'_, '_>, path: &Path, pte_pa: u64) -> bool {
         let alone = job.page / IN_A_ROW == self.short_lived;
         let first = if alone { job.page } else { job.page & !(AROUND - 1) };
         let mut runs = Vec::with_capacity(AROUND as usize);
         for page in first..first + if alone { 1 } else { AROUND } {
             let pa = pte_pa - pte_pa % PAGE + self.key.format.pte_offset(page << 12);
-            if let Some(run) = self.candidate(job.mmu, path.pde, pa, page) {
+            if let Some(run) = self.candidate(job.view, path.pde, pa, page) {
                 if page != job.page {
                     self.sync_neighbour(job, pa, page);
                 }
@@ -102,18 +102,18 @@ impl Window {
         self.map_around(job, &runs)
     }
 
-    fn sync_neighbour(&mut self, job: &mut Job<'_>, pte_pa: u64, page: u32) {
-        self.sync_table(job.mmu, pte_pa, page << 12, job.sink, job.stats);
+    fn sync_neighbour(&mut self, job: &mut Job<'_, '_>, pte_pa: u64, page: u32) {
+        self.sync_table(job.view, pte_pa, page << 12, job.notes);
     }
 
     /// What may be mapped at `page`, whose table entry lies at `pte_pa`.
-    fn candidate(&self, mmu: &Mmu, pde: u64, pte_pa: u64, page: u32) -> Option<Run> {
+    fn candidate(&self, view: View<'_>, pde: u64, pte_pa: u64, page: u32) -> Option<Run> {
         let f = self.key.format;
-        let offset = mmu.backing(pte_pa / PAGE)? + pte_pa % PAGE;
+        let offset = view.memory.backing(pte_pa / PAGE)? + pte_pa % PAGE;
         let pte = if f.wide() {
-            mmu.memory.entry64(offset)
+            view.memory.entry64(offset)
         } else {
-            u64::from(mmu.memory.entry32(offset))
+            u64::from(view.memory.entry32(offset))
         };
         if pte & bit::P == 0 || pte & bit::A == 0 || f.bad_pte(pte) {
             return None;
@@ -124,10 +124,10 @@ impl Window {
         if who == Privilege::User && !user {
             return None;
         }
-        let granted = mmu.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
-        match mmu.memory.region(f.frame(pte) & mmu.a20_mask) {
+        let granted = view.paging.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
+        match view.memory.region(f.frame(pte) & view.paging.a20_mask) {
             Region::Ram { offset } => {
-                let writable = granted && !mmu.memory.is_code_offset(offset);
+                let writable = granted && !view.memory.is_code_offset(offset);
                 Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
             }
             Region::Rom { offset } => {
@@ -138,13 +138,13 @@ impl Window {
     }
 
     /// Maps the run with the faulting page, and a few others that are not mapped yet.
-    fn map_around(&mut self, job: &mut Job<'_>, runs: &[Run]) -> bool {
+    fn map_around(&mut self, job: &mut Job<'_, '_>, runs: &[Run]) -> bool {
         let holds = |run: &Run| job.page.wrapping_sub(run.page) < run.pages;
         let Some(own) = runs.iter().find(|run| holds(run)) else { return false };
         if job.write && !own.writable {
             return false;
         }
-        if self.map(&job.mmu.memory, own, false, job.stats).is_err() {
+        if self.map(job.view.memory, own, false, job.notes.stats).is_err() {
             return false;
         }
         let mut extra = 0;
@@ -155,7 +155,7 @@ impl Window {
                 continue;
             }
             extra += 1;
-            if self.map(&job.mmu.memory, run, false, job.stats).is_err() {
+            if self.map(job.view.memory, run, false, job.notes.stats).is_err() {
                 break;
             }
         }
@@ -164,7 +164,7 @@ impl Window {
 
     /// Maps around a page of a large page, or without paging. `pa` is what `page` translates to
     /// before the A20 gate.
-    fn fill_large(&mut self, job: &mut Job<'_>, t: &Translation, pa: u64) -> bool {
+    fn fill_large(&mut self, job: &mut Job<'_, '_>, t: &Translation, pa: u64) -> bool {
         let granted = t.writable && t.dirty;
         let per_chunk = self.chunk_pages();
         let chunk = job.page / per_chunk * per_chunk;
@@ -188,7 +188,7 @@ impl Window {
 
     /// The chunks around `chunk` (first page, number of pages) that continue it: the same rights,
     /// consecutive frames, nothing mapped yet.
-    fn extent(&mut self, job: &mut Job<'_>, chunk: u32, pa: u64, granted: bool) -> (u32, u32) {
+    fn extent(&mut self, job: &mut Job<'_, '_>, chunk: u32, pa: u64, granted: bool) -> (u32, u32) {
         let per_chunk = self.chunk_pages();
         let around = if self.key.paging() { AROUND_LARGE } else { AROUND_IDENTITY } * per_chunk;
         let low = chunk / around * around;
@@ -211,7 +211,7 @@ impl Window {
 
     /// Whether the chunk at page `first` is a large page at physical page `want` that may be mapped
     /// with the right to write exactly if `granted`.
-    fn continues(&mut self, job: &mut Job<'_>, first: u32, want: u64, granted: bool) -> bool {
+    fn continues(&mut self, job: &mut Job<'_, '_>, first: u32, want: u64, granted: bool) -> bool {
         let pages = self.chunk_pages();
         if (first..first + pages).step_by(512).any(|p| self.records.leaf_mapped(p)) {
             return false;
@@ -219,30 +219,30 @@ impl Window {
         if self.key.format == Format::Off {
             return true;
         }
-        let Some(path) = job.mmu.peek(first << 12) else { return false };
+        let Some(path) = job.view.peek(first << 12) else { return false };
         let who = self.key.privilege();
-        let writable = job.mmu.may_write(path.user, path.writable, who) && path.dirty();
+        let writable = job.view.paging.may_write(path.user, path.writable, who) && path.dirty();
         path.pte.is_none()
             && path.accessed()
             && (path.user || who == Privilege::Supervisor)
             && self.key.format.large_frame(path.pde) / PAGE == want
             && writable == granted
-            && self.sync_directory(job.mmu, path.pde_pa, first << 12, job.sink, job.stats)
+            && self.sync_directory(job.view, path.pde_pa, first << 12, job.notes)
     }
 
     /// Maps whole chunks whose first page is physical page `pa` before the A20 gate.
     fn map_span(
         &mut self,
-        job: &mut Job<'_>,
+        job: &mut Job<'_, '_>,
         first: u32,
         pages: u32,
         pa: u64,
         granted: bool,
     ) -> bool {
-        let memory = &job.mmu.memory;
+        let memory = job.view.memory;
         let mut runs = Vec::new();
         for k in (0..pages).step_by(16) {
-            let at = ((pa + u64::from(k)) * PAGE) & job.mmu.a20_mask;
+            let at = ((pa + u64::from(k)) * PAGE) & job.view.paging.a20_mask;
             // Under 1 MiB a single page may be of another kind than its neighbours.
             let low = at < LEGACY_END;
             match (memory.region(at), memory.region(at + 15 * PAGE)) {
@@ -253,47 +253,55 @@ impl Window {
                 }
                 (Region::Io, Region::Io) if !low => {}
                 _ => (0..16).for_each(|n| {
-                    if let Some(run) = self.large_page(job.mmu, first + k + n, at, n, granted) {
+                    if let Some(run) = self.large_page(job.view, first + k + n, at, n, granted) {
                         Run::push(&mut runs, run);
                     }
                 }),
             }
         }
         // With A20 closed every other MiB is an alias: the frames are not consecutive.
-        let span = job.mmu.a20();
+        let span = job.view.paging.a20();
         if span {
             for k in (0..pages).step_by(512) {
                 self.records.set_span(first + k, (pa + u64::from(k)) as u32);
             }
         }
-        runs.iter().all(|run| self.map(&job.mmu.memory, run, span, job.stats).is_ok())
+        runs.iter().all(|run| self.map(job.view.memory, run, span, job.notes.stats).is_ok())
     }
 
     /// What may be mapped at `page`, page `n` after physical address `base` in a large page.
-    fn large_page(&self, mmu: &Mmu, page: u32, base: u64, n: u32, granted: bool) -> Option<Run> {
-        let (offset, ram) = match mmu.memory.region(base + u64::from(n) * PAGE) {
+    fn large_page(
+        &self,
+        view: View<'_>,
+        page: u32,
+        base: u64,
+        n: u32,
+        granted: bool,
+    ) -> Option<Run> {
+        let (offset, ram) = match view.memory.region(base + u64::from(n) * PAGE) {
             Region::Ram { offset } => (offset, true),
             Region::Rom { offset } => (offset, false),
             Region::Io => return None,
         };
-        let writable = granted && ram && !mmu.memory.is_code_offset(offset);
+        let writable = granted && ram && !view.memory.is_code_offset(offset);
         Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
     }
 
     /// Maps the run of alike pages around the faulting one in its granule.
-    fn map_granule(&mut self, job: &mut Job<'_>, chunk: u32, pa: u64, granted: bool) -> bool {
+    fn map_granule(&mut self, job: &mut Job<'_, '_>, chunk: u32, pa: u64, granted: bool) -> bool {
         let first = job.page & !15;
-        let base = ((pa + u64::from(first - chunk)) * PAGE) & job.mmu.a20_mask;
+        let base = ((pa + u64::from(first - chunk)) * PAGE) & job.view.paging.a20_mask;
         let mut runs = Vec::new();
         for n in 0..16 {
-            if let Some(run) = self.large_page(job.mmu, first + n, base, n, granted) {
+            if let Some(run) = self.large_page(job.view, first + n, base, n, granted) {
                 Run::push(&mut runs, run);
             }
         }
         let Some(run) = runs.iter().find(|r| job.page.wrapping_sub(r.page) < r.pages) else {
             return false;
         };
-        let span = job.mmu.a20() && self.records.in_span(job.page);
-        (run.writable || !job.write) && self.map(&job.mmu.memory, run, span, job.stats).is_ok()
+        let span = job.view.paging.a20() && self.records.in_span(job.page);
+        (run.writable || !job.write)
+            && self.map(job.view.memory, run, span, job.notes.stats).is_ok()
     }
 }

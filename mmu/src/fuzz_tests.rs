@@ -1,10 +1,12 @@
 //! A random guest edits its page tables, flushes, and runs through windows; after each flush nothing
 //! that a window still grants may differ from what a fresh walk says.
 
-use crate::testing::{Prober, TestIo, TestSink, get32, machine, put32, regs};
-use crate::walk::bit;
-use crate::windows::{Active, Fill, Reason, Windows};
-use crate::{Mmu, Region};
+use crate::events::{Active, Fill, Reason};
+use crate::format::bit;
+use crate::ram::Region;
+use crate::testing::{Bench, Prober, TestIo, TestSink, get32, machine, put32, regs};
+use crate::windows::Windows;
+
 use hashbrown::HashMap;
 use ringer_cpu::{Access, PagingChange, Privilege};
 
@@ -15,7 +17,7 @@ const PAGES: u32 = 24;
 
 struct Guest {
     seed: u64,
-    mmu: Mmu,
+    mmu: Bench,
     windows: Windows,
     active: Active,
     user: bool,
@@ -41,7 +43,7 @@ impl Guest {
         }
         mmu.paging_changed(&regs(DIRS[0].into()), PagingChange::Mode);
         let mut windows = Windows::new(3, 200).unwrap();
-        let active = windows.activate(&mut mmu, true, &mut TestSink::default());
+        let active = windows.activate(mmu.paging(), &mmu.memory, true, &mut TestSink::default());
         let (noted, p) = (HashMap::new(), Prober::new());
         Self { seed, mmu, windows, active, user: true, dir: DIRS[0], noted, p }
     }
@@ -120,7 +122,14 @@ impl Guest {
             return;
         }
         let lin = page << 12;
-        let fill = self.windows.fault(&mut self.mmu, &mut TestIo::default(), lin, write, &mut sink);
+        let fill = self.windows.fault(
+            self.mmu.mmu.paging(),
+            &mut self.mmu.memory,
+            &mut TestIo::default(),
+            lin,
+            write,
+            &mut sink,
+        );
         self.forget(&sink);
         let access = if write { Access::Write } else { Access::Read };
         let walked = self.mmu.walk(&mut TestIo::default(), lin, access, self.who());
@@ -135,7 +144,7 @@ impl Guest {
                 assert_eq!(self.mmu.memory.region(walked.unwrap().pa), Region::Io);
             }
             Fill::Interpret(Reason::CodeWrite) => {
-                assert!(write && self.mmu.is_code_page(walked.unwrap().pa >> 12));
+                assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa >> 12));
             }
             Fill::Interpret(Reason::NoHostMapping) => panic!("nothing was in the way"),
         }
@@ -146,7 +155,7 @@ impl Guest {
         let who = self.who();
         if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), page << 12, who) {
             let mut sink = TestSink::default();
-            self.windows.note_fetch(&mut self.mmu, page, &mut sink);
+            self.windows.note_fetch(self.mmu.paging(), &self.mmu.memory, page, &mut sink);
             self.forget(&sink);
             // As the translator's table does: one target at a page, the newest.
             self.noted.insert((self.active.id.0, page), pa >> 12);
@@ -156,26 +165,27 @@ impl Guest {
     fn flush_page(&mut self) {
         let page = self.page();
         let mut sink = TestSink::default();
-        self.mmu.invlpg(page << 12);
-        self.windows.on_invlpg(&mut self.mmu, page << 12, &mut sink);
+        self.mmu.mmu.invlpg(page << 12);
+        self.windows.on_invlpg(self.mmu.paging(), &self.mmu.memory, page << 12, &mut sink);
         self.forget(&sink);
         self.check_against_walk(page);
     }
 
     fn code(&mut self) {
         let frame = u64::from(0x400 + self.random(0x20));
-        if self.mmu.is_code_page(frame) {
+        if self.mmu.memory.is_code_page(frame) {
             self.mmu.set_code_page(frame, false);
         } else {
             self.mmu.set_code_page(frame, true);
-            self.windows.protect_code(&mut self.mmu, frame);
+            self.windows.protect_code(&self.mmu.memory, frame);
         }
     }
 
     fn activate(&mut self) {
         self.user = self.random(2) == 0;
         let mut sink = TestSink::default();
-        self.active = self.windows.activate(&mut self.mmu, self.user, &mut sink);
+        self.active =
+            self.windows.activate(self.mmu.paging(), &self.mmu.memory, self.user, &mut sink);
         self.forget(&sink);
     }
 
@@ -217,7 +227,7 @@ impl Guest {
         assert_eq!(value, get32(&self.mmu, pa & !0xfff));
         let writable = self.windows.maps(page << 12, true);
         assert_eq!(self.p.write(at, value), writable);
-        assert!(!writable || !self.mmu.is_code_page(pa >> 12), "code is writable");
+        assert!(!writable || !self.mmu.memory.is_code_page(pa >> 12), "code is writable");
     }
 }
 

@@ -129,7 +129,7 @@ impl Drop for HostWindow {
     }
 }
 
-/// Room for a large page of guest RAM, in which the host's kernel is asked to make it one.
+/// Room for a huge page of guest RAM, in which the host's kernel is asked to make it one.
 #[derive(Debug)]
 pub(crate) struct Gatherer {
     start: usize,

@@ -285,6 +285,27 @@ impl GuestMemory {
         }
     }
 
+    /// The memfd offset of physical page `frame` (address / 4096), when it is memory.
+    #[must_use]
+    pub(crate) fn backing(&self, frame: u64) -> Option<u64> {
+        match self.region(frame.checked_mul(PAGE)?) {
+            Region::Ram { offset } | Region::Rom { offset } => Some(offset),
+            Region::Io => None,
+        }
+    }
+
+    /// Whether translated code was made from physical page `frame`.
+    #[must_use]
+    pub fn is_code_page(&self, frame: u64) -> bool {
+        self.backing(frame).is_some_and(|offset| self.is_code_offset(offset))
+    }
+
+    /// Marks physical page `frame` as one that translated code was made from, or no more; true when that changed
+    /// something. Software TLBs may hold a page that is marked as writable: [`Mmu::set_code_page`](crate::Mmu::set_code_page).
+    pub fn mark_code(&mut self, frame: u64, code: bool) -> bool {
+        self.backing(frame).is_some_and(|offset| self.mark_code_offset(offset, code))
+    }
+
     /// Whether translated code was made from the memfd page of `offset`.
     #[inline]
     #[must_use]

@@ -9,8 +9,8 @@
 //! matter. Filling a page therefore brings the copied entries up to date first, and drops what
 //! depended on their old values.
 
+use crate::format::bit;
 use crate::ram::GuestMemory;
-use crate::walk::bit;
 
 /// A copy of one page table or page directory.
 #[derive(Debug)]

@@ -1,17 +1,17 @@
 use super::*;
+use crate::format::bit;
 use crate::testing::{
-    ALL, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, regs,
+    ALL, Bench, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, regs,
 };
-use crate::walk::bit;
 use ringer_cpu::Privilege::{Supervisor, User};
 
-fn read32(mmu: &mut Mmu, lin: u32) -> Result<u32, u32> {
+fn read32(mmu: &mut Bench, lin: u32) -> Result<u32, u32> {
     let mut b = [0; 4];
     mmu.read(&mut TestIo::default(), lin, &mut b, User).map_err(|e| e.error.unwrap())?;
     Ok(u32::from_le_bytes(b))
 }
 
-fn write(mmu: &mut Mmu, lin: u32, data: &[u8]) -> Result<(), (u32, u32)> {
+fn write(mmu: &mut Bench, lin: u32, data: &[u8]) -> Result<(), (u32, u32)> {
     let result = mmu.write(&mut TestIo::default(), lin, data, User);
     result.map_err(|e| (e.error.unwrap(), e.address))
 }
@@ -28,7 +28,7 @@ fn t44_a_write_across_pages_writes_all_or_nothing() {
     assert_eq!((get32(&mmu, 0x5ffc), get32(&mmu, 0x7000)), (0x0201_0000, 0x0403));
     assert_eq!(read32(&mut mmu, 0x1ffe), Ok(0x0403_0201));
     map(&mut mmu, 0x2000, 0, 0);
-    mmu.invlpg(0x2000);
+    mmu.mmu.invlpg(0x2000);
     assert_eq!(read32(&mut mmu, 0x1ffe), Err(4));
 }
 
@@ -41,7 +41,7 @@ fn t44_accesses_wrap_at_4_gib() {
     assert_eq!((get32(&mmu, 0x5ffc), get32(&mmu, 0x7000)), (0x0201_0000, 0x0403));
     assert_eq!(read32(&mut mmu, 0xffff_fffe), Ok(0x0403_0201));
     map(&mut mmu, 0, 0x7000, 0);
-    mmu.flush_tlb();
+    mmu.mmu.flush_tlb();
     assert_eq!(write(&mut mmu, 0xffff_fffe, &[9; 4]), Err((6, 0)));
     assert_eq!(get32(&mmu, 0x5ffc), 0x0201_0000);
 }
@@ -55,7 +55,7 @@ fn stale_until_flushed() {
     assert_eq!(read32(&mut mmu, 0x1000), Ok(55));
     map(&mut mmu, 0x1000, 0x7000, PWU);
     assert_eq!(read32(&mut mmu, 0x1000), Ok(55), "the old translation may live on");
-    mmu.invlpg(0x1fff);
+    mmu.mmu.invlpg(0x1fff);
     assert_eq!(read32(&mut mmu, 0x1000), Ok(77));
     map(&mut mmu, 0x1000, 0x5000, PWU);
     mmu.paging_changed(&regs(DIR), PagingChange::Cr3);
@@ -107,7 +107,6 @@ fn mmio_is_split_into_aligned_cycles_after_all_checks() {
     let mut b = [0; 2];
     mmu.read(&mut io, 0x1004, &mut b, User).unwrap();
     assert_eq!((io.reads, u16::from_le_bytes(b)), (vec![(0xa_0004, 2)], 4));
-    assert!(mmu.take_mmio_touched() && !mmu.take_mmio_touched());
     // The second page is absent: the device is not asked.
     let mut io = TestIo::default();
     assert!(mmu.read(&mut io, 0x1ffe, &mut [0; 4], User).is_err());
@@ -117,7 +116,7 @@ fn mmio_is_split_into_aligned_cycles_after_all_checks() {
 #[test]
 fn writes_to_rom_do_nothing() {
     let mut mmu = machine();
-    mmu.memory_mut().install_rom(&[0x5a; 8192]).unwrap();
+    mmu.memory.install_rom(&[0x5a; 8192]).unwrap();
     let mut io = TestIo::default();
     mmu.write(&mut io, 0xffff_fff0, &[1; 4], Supervisor).unwrap();
     assert_eq!(get32(&mmu, 0xffff_fff0), 0x5a5a_5a5a);
@@ -131,7 +130,11 @@ fn every_write_to_a_code_page_is_announced_first() {
     let mut io = TestIo::default();
     mmu.write(&mut io, 0x5000, &[1], Supervisor).unwrap();
     mmu.set_code_page(5, true);
-    assert!(mmu.is_code_page(5) && !mmu.is_code_page(6) && !mmu.is_code_page(u64::MAX));
+    assert!(
+        mmu.memory.is_code_page(5)
+            && !mmu.memory.is_code_page(6)
+            && !mmu.memory.is_code_page(u64::MAX)
+    );
     for _ in 0..2 {
         mmu.write(&mut io, 0x5ffe, &[1; 4], Supervisor).unwrap();
     }
@@ -146,14 +149,14 @@ fn the_journal_reports_old_bytes_even_where_the_tlb_hits() {
     let mut mmu = machine();
     let mut io = TestIo::default();
     mmu.write(&mut io, 0x5000, &[1, 2], Supervisor).unwrap();
-    mmu.set_journal(true);
+    mmu.mmu.set_journal(true);
     mmu.write(&mut io, 0x5000, &[3, 4], Supervisor).unwrap();
     mmu.write(&mut io, 0x5fff, &[5, 6], Supervisor).unwrap();
-    mmu.set_journal(false);
+    mmu.mmu.set_journal(false);
     mmu.write(&mut io, 0x5000, &[7], Supervisor).unwrap();
     assert_eq!(io.journal, vec![(0x5000, vec![1, 2]), (0x5fff, vec![0]), (0x6000, vec![0])]);
     for (offset, old) in io.journal.iter().rev() {
-        mmu.memory_mut().write_offset(*offset, old);
+        mmu.memory.write_offset(*offset, old);
     }
     assert_eq!(get32(&mmu, 0x5000), 0x0201);
 }
@@ -206,7 +209,7 @@ fn a_large_page_can_be_invalidated_through_any_of_its_addresses() {
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
     put32(&mut mmu, DIR + 4, 0x80_0000 | large);
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
-    mmu.invlpg(0x7f_f000);
+    mmu.mmu.invlpg(0x7f_f000);
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(2));
 }
 
@@ -217,6 +220,6 @@ fn closing_a20_wraps_at_1_mib_for_data_already_cached() {
     put32(&mut mmu, 0x10_0000, 2);
     assert_eq!(offset(&mmu, 0x10_0000), 0x10_0000);
     assert_eq!(read32(&mut mmu, 0x10_0000), Ok(2));
-    mmu.set_a20(false);
+    mmu.mmu.set_a20(false);
     assert_eq!(read32(&mut mmu, 0x10_0000), Ok(1));
 }

@@ -1,12 +1,14 @@
 //! What the tests of this crate share: a device that remembers, guests with page tables, and reads
 //! and writes through windows that fail instead of crashing.
 
-use crate::soft::{Mmu, PhysIo};
-use crate::walk::bit;
-use crate::windows::{DropSink, WindowId};
-use crate::{GuestMemory, Region};
+use crate::events::{DropSink, WindowId};
+use crate::format::bit;
+use crate::phys::PhysIo;
+use crate::ram::{GuestMemory, Region};
+use crate::soft::Mmu;
+use crate::walk::{Paging, Path, Translation};
 use ringer_cpu::state::{cr0, cr4};
-use ringer_cpu::{PagingChange, PagingRegs};
+use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
 /// Remembers every device access, code write and journal entry; reads answer their own address.
 #[derive(Debug, Default)]
@@ -64,9 +66,98 @@ pub(crate) const DIR: u64 = 0x10_0000;
 /// The first page table of [`guest`]; the table for directory entry k is k pages behind it.
 pub(crate) const TABLES: u64 = 0x10_1000;
 
+/// A processor's MMU with the memory of its machine.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub mmu: Mmu,
+    pub memory: GuestMemory,
+}
+
+impl Bench {
+    pub fn paging(&self) -> &Paging {
+        self.mmu.paging()
+    }
+
+    pub fn walk(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<Translation, Exception> {
+        self.mmu.paging().walk(&mut self.memory, io, lin, access, who)
+    }
+
+    pub fn peek(&self, lin: u32) -> Option<Path> {
+        self.mmu.paging().peek(&self.memory, lin)
+    }
+
+    pub fn fetch_pa(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        who: Privilege,
+    ) -> Result<u64, Exception> {
+        self.mmu.paging().fetch_pa(&mut self.memory, io, lin, who)
+    }
+
+    pub fn read(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        buf: &mut [u8],
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        self.mmu.read(&mut self.memory, io, lin, buf, who)
+    }
+
+    pub fn write(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        data: &[u8],
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        self.mmu.write(&mut self.memory, io, lin, data, who)
+    }
+
+    pub fn probe(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        len: u32,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(), Exception> {
+        self.mmu.probe(&mut self.memory, io, lin, len, access, who)
+    }
+
+    pub fn fetch(
+        &mut self,
+        io: &mut TestIo,
+        lin: u32,
+        buf: &mut [u8; 16],
+        who: Privilege,
+    ) -> Result<usize, Exception> {
+        self.mmu.fetch(&mut self.memory, io, lin, buf, who)
+    }
+
+    pub fn load_pdptes(&mut self, io: &mut TestIo, regs: &PagingRegs) -> Result<(), Exception> {
+        self.mmu.load_pdptes(&self.memory, io, regs)
+    }
+
+    pub fn set_code_page(&mut self, frame: u64, code: bool) {
+        self.mmu.set_code_page(&mut self.memory, frame, code);
+    }
+
+    pub fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
+        self.mmu.paging_changed(regs, change);
+    }
+}
+
 /// A machine with 16 MiB and no paging.
-pub(crate) fn machine() -> Mmu {
-    Mmu::new(GuestMemory::new(16 << 20).expect("memory for the test"))
+pub(crate) fn machine() -> Bench {
+    Bench { mmu: Mmu::new(), memory: GuestMemory::new(16 << 20).expect("memory for the test") }
 }
 
 /// Paging registers with the directory at `cr3`.
@@ -75,23 +166,23 @@ pub(crate) fn regs(cr3: u64) -> PagingRegs {
 }
 
 /// A machine with an empty page directory at [`DIR`].
-pub(crate) fn guest() -> Mmu {
-    let mut mmu = machine();
-    mmu.paging_changed(&regs(DIR), PagingChange::Mode);
-    mmu
+pub(crate) fn guest() -> Bench {
+    let mut guest = machine();
+    guest.paging_changed(&regs(DIR), PagingChange::Mode);
+    guest
 }
 
-pub(crate) fn put32(mmu: &mut Mmu, pa: u64, value: u32) {
-    assert!(mmu.memory.write(pa, &value.to_le_bytes()));
+pub(crate) fn put32(guest: &mut Bench, pa: u64, value: u32) {
+    assert!(guest.memory.write(pa, &value.to_le_bytes()));
 }
 
-pub(crate) fn put64(mmu: &mut Mmu, pa: u64, value: u64) {
-    assert!(mmu.memory.write(pa, &value.to_le_bytes()));
+pub(crate) fn put64(guest: &mut Bench, pa: u64, value: u64) {
+    assert!(guest.memory.write(pa, &value.to_le_bytes()));
 }
 
-pub(crate) fn get32(mmu: &Mmu, pa: u64) -> u32 {
+pub(crate) fn get32(guest: &Bench, pa: u64) -> u32 {
     let mut b = [0; 4];
-    assert!(mmu.memory.read(pa, &mut b));
+    assert!(guest.memory.read(pa, &mut b));
     u32::from_le_bytes(b)
 }
 
@@ -102,19 +193,19 @@ pub(crate) fn pte_at(dir: u64, lin: u32) -> u64 {
 }
 
 /// Maps `lin` to `pa` with `flags` in the table, everything in the directory.
-pub(crate) fn map_in(mmu: &mut Mmu, dir: u64, lin: u32, pa: u32, flags: u32) {
+pub(crate) fn map_in(guest: &mut Bench, dir: u64, lin: u32, pa: u32, flags: u32) {
     let pte = pte_at(dir, lin);
-    put32(mmu, dir + u64::from(lin >> 22) * 4, (pte & !0xfff) as u32 | ALL);
-    put32(mmu, pte, pa | flags);
+    put32(guest, dir + u64::from(lin >> 22) * 4, (pte & !0xfff) as u32 | ALL);
+    put32(guest, pte, pa | flags);
 }
 
-pub(crate) fn map(mmu: &mut Mmu, lin: u32, pa: u32, flags: u32) {
-    map_in(mmu, DIR, lin, pa, flags);
+pub(crate) fn map(guest: &mut Bench, lin: u32, pa: u32, flags: u32) {
+    map_in(guest, DIR, lin, pa, flags);
 }
 
 /// The memfd offset of an address that is memory.
-pub(crate) fn offset(mmu: &Mmu, pa: u64) -> u64 {
-    match mmu.memory.region(pa) {
+pub(crate) fn offset(guest: &Bench, pa: u64) -> u64 {
+    match guest.memory.region(pa) {
         Region::Ram { offset } | Region::Rom { offset } => offset,
         Region::Io => panic!("{pa:#x} is no memory"),
     }

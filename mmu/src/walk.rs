@@ -1,131 +1,30 @@
 //! Page walks: 32-bit paging with 4 MiB pages, PAE with 2 MiB pages and NX (SDM volume 3A, 4.3, 4.4).
 //!
-//! A walk has two halves. [`Mmu::trace`] only reads: it finds the entries that translate an address,
-//! or why none do. [`Mmu::walk`] judges an access against them, raises #PF with its exact error code,
+//! A walk has two halves. Tracing only reads: it finds the entries that translate an address, or why
+//! none do. [`Paging::walk`] judges an access against them, raises #PF with its exact error code,
 //! and sets accessed and dirty flags when, and only when, the access is permitted.
 //!
 //! Table addresses pass the A20 gate like any other physical address. A table may lie anywhere: in
 //! ROM its flags cannot be set, in MMIO its entries are read through the device.
 
-use crate::ram::Region;
-use crate::soft::{Mmu, PhysIo};
+use crate::format::{FRAME_PAE, Format, RESERVED_PDPTE, bit};
+use crate::phys::PhysIo;
+use crate::ram::{GuestMemory, Region};
 use ringer_cpu::exception::pf;
-use ringer_cpu::state::{cr0, cr4};
+use ringer_cpu::state::cr0;
 use ringer_cpu::{Access, Exception, PagingRegs, Privilege};
 
-/// IA32_EFER.NXE.
-const EFER_NXE: u64 = 1 << 11;
+/// Physical addresses with A20 closed: bit 20 is always 0.
+const A20_CLOSED: u64 = !(1 << 20);
 
-/// Bits of paging-structure entries.
-pub(crate) mod bit {
-    pub const P: u64 = 1 << 0;
-    pub const RW: u64 = 1 << 1;
-    pub const US: u64 = 1 << 2;
-    pub const A: u64 = 1 << 5;
-    pub const D: u64 = 1 << 6;
-    pub const PS: u64 = 1 << 7;
-    pub const G: u64 = 1 << 8;
-    pub const NX: u64 = 1 << 63;
-}
-
-/// Address bits of an entry that names a table or a 4 KiB page, with 36 physical address bits.
-const FRAME_PAE: u64 = 0xf_ffff_f000;
-/// Bits above the physical address width in a PAE entry, without NX.
-const RESERVED_PAE: u64 = !(FRAME_PAE | 0xfff | bit::NX);
-/// Reserved bits of a PAE entry for a 2 MiB page.
-const RESERVED_2M: u64 = 0x1f_e000;
-/// Reserved bits of an entry for a 4 MiB page (no PSE-36).
-const RESERVED_4M: u64 = 0x3f_e000;
-/// Reserved bits of a PDPTE: a set one raises #GP when CR3 is loaded.
-const RESERVED_PDPTE: u64 = RESERVED_PAE | bit::NX | 0x1e6;
-
-/// How linear addresses translate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// CR0.PG = 0: linear is physical.
-    Off,
-    /// 32-bit paging.
-    Legacy {
-        /// CR4.PSE: 4 MiB pages exist.
-        pse: bool,
-    },
-    /// PAE paging.
-    Pae {
-        /// EFER.NXE: pages may forbid fetches.
-        nx: bool,
-    },
-}
-
-impl Format {
-    /// The format that `regs` select.
-    #[must_use]
-    pub fn of(regs: &PagingRegs) -> Self {
-        if regs.cr0 & cr0::PG == 0 {
-            Self::Off
-        } else if regs.cr4 & cr4::PAE != 0 {
-            Self::Pae { nx: regs.efer & EFER_NXE != 0 }
-        } else {
-            Self::Legacy { pse: regs.cr4 & cr4::PSE != 0 }
-        }
-    }
-
-    /// Log2 of the linear space that one page-directory entry covers.
-    #[must_use]
-    pub(crate) fn chunk_shift(self) -> u32 {
-        if self.wide() { 21 } else { 22 }
-    }
-
-    /// Entries of 8 bytes, not of 4.
-    #[must_use]
-    pub(crate) fn wide(self) -> bool {
-        matches!(self, Self::Pae { .. })
-    }
-
-    /// Whether a page-directory entry maps a large page.
-    pub(crate) fn is_large(self, pde: u64) -> bool {
-        match self {
-            Self::Off => true,
-            Self::Legacy { pse } => pse && pde & bit::PS != 0,
-            Self::Pae { .. } => pde & bit::PS != 0,
-        }
-    }
-
-    /// Whether a present page-directory entry has a reserved bit set.
-    pub(crate) fn bad_pde(self, pde: u64) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Legacy { .. } => self.is_large(pde) && pde & RESERVED_4M != 0,
-            Self::Pae { .. } => self.bad_pte(pde) || (pde & bit::PS != 0 && pde & RESERVED_2M != 0),
-        }
-    }
-
-    /// Whether a present page-table entry has a reserved bit set.
-    pub(crate) fn bad_pte(self, pte: u64) -> bool {
-        match self {
-            Self::Pae { nx } => pte & RESERVED_PAE != 0 || (!nx && pte & bit::NX != 0),
-            Self::Off | Self::Legacy { .. } => false,
-        }
-    }
-
-    /// The table or the 4 KiB frame that an entry names.
-    pub(crate) fn frame(self, entry: u64) -> u64 {
-        if self.wide() { entry & FRAME_PAE } else { entry & 0xffff_f000 }
-    }
-
-    /// The large frame that a page-directory entry names.
-    pub(crate) fn large_frame(self, pde: u64) -> u64 {
-        if self.wide() { pde & FRAME_PAE & !0x1f_ffff } else { pde & 0xffc0_0000 }
-    }
-
-    /// Offset of the entry for `lin` in its page directory.
-    pub(crate) fn pde_offset(self, lin: u32) -> u64 {
-        if self.wide() { u64::from(lin >> 21 & 511) * 8 } else { u64::from(lin >> 22) * 4 }
-    }
-
-    /// Offset of the entry for `lin` in its page table.
-    pub(crate) fn pte_offset(self, lin: u32) -> u64 {
-        if self.wide() { u64::from(lin >> 12 & 511) * 8 } else { u64::from(lin >> 12 & 1023) * 4 }
-    }
+/// What one processor's translation of addresses depends on, besides memory: its paging registers, the PDPTEs that it
+/// loaded from memory, and the A20 gate.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    pub(crate) regs: PagingRegs,
+    pub(crate) format: Format,
+    pub(crate) pdptes: [u64; 4],
+    pub(crate) a20_mask: u64,
 }
 
 /// A permitted translation.
@@ -201,14 +100,49 @@ pub enum Miss {
     Unreadable,
 }
 
-impl Mmu {
+impl Paging {
+    /// The state after reset: paging off, A20 open.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            regs: PagingRegs::default(),
+            format: Format::Off,
+            pdptes: [0; 4],
+            a20_mask: u64::MAX,
+        }
+    }
+
+    /// The paging registers in force.
+    #[must_use]
+    pub fn regs(&self) -> &PagingRegs {
+        &self.regs
+    }
+
+    /// Whether the A20 gate is open.
+    #[must_use]
+    pub fn a20(&self) -> bool {
+        self.a20_mask == u64::MAX
+    }
+
+    /// Takes changed paging registers over; what was remembered of translations is stale then.
+    pub(crate) fn set_regs(&mut self, regs: &PagingRegs) {
+        self.regs = *regs;
+        self.format = Format::of(regs);
+    }
+
+    /// Opens or closes the A20 gate; what was remembered of translations is stale then.
+    pub(crate) fn set_a20(&mut self, open: bool) {
+        self.a20_mask = if open { u64::MAX } else { A20_CLOSED };
+    }
+
     /// Translates `lin` for an access; sets accessed and dirty flags as the access does.
     ///
     /// # Errors
     /// #PF with its error code (SDM volume 3A, 4.7) when the access is not permitted; no flag was
     /// set then.
     pub fn walk(
-        &mut self,
+        &self,
+        memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
         lin: u32,
         access: Access,
@@ -217,10 +151,7 @@ impl Mmu {
         if self.format == Format::Off {
             return Ok(self.identity(lin));
         }
-        let traced = self.trace(lin, &mut |pa, size| {
-            self.mmio_touched.set(true);
-            Some(io.mmio_read(pa, size))
-        });
+        let traced = self.trace(memory, lin, &mut |pa, size| Some(io.mmio_read(pa, size)));
         let path = match traced {
             Ok(path) => path,
             Err(Miss::Reserved) => {
@@ -237,7 +168,7 @@ impl Mmu {
         if !permitted || (who == Privilege::User && !path.user) {
             return Err(self.page_fault(lin, access, who, pf::PRESENT));
         }
-        let dirty = self.set_flags(io, &path, access == Access::Write);
+        let dirty = self.set_flags(memory, io, &path, access == Access::Write);
         let leaf = path.leaf();
         Ok(Translation {
             pa: path.pa,
@@ -253,19 +184,25 @@ impl Mmu {
     /// The entries that translate `lin` now, or `None`; sets nothing and asks no device. Without
     /// paging there are none.
     #[must_use]
-    pub fn peek(&self, lin: u32) -> Option<Path> {
+    pub fn peek(&self, memory: &GuestMemory, lin: u32) -> Option<Path> {
         if self.format == Format::Off {
             return None;
         }
-        self.trace(lin, &mut |_, _| None).ok()
+        self.trace(memory, lin, &mut |_, _| None).ok()
     }
 
     /// Whether the entries for `lin` permit an access without any flag being set in them: they are
     /// accessed, and for a write dirty too. False without paging.
     #[must_use]
-    pub fn permits_as_it_is(&self, lin: u32, write: bool, user: bool) -> bool {
+    pub fn permits_as_it_is(
+        &self,
+        memory: &GuestMemory,
+        lin: u32,
+        write: bool,
+        user: bool,
+    ) -> bool {
         let who = if user { Privilege::User } else { Privilege::Supervisor };
-        self.peek(lin).is_some_and(|path| {
+        self.peek(memory, lin).is_some_and(|path| {
             let reads = path.accessed() && (path.user || !user);
             let writes = path.dirty() && self.may_write(path.user, path.writable, who);
             reads && (writes || !write)
@@ -301,10 +238,25 @@ impl Mmu {
         if pdpte & bit::P == 0 { Err(Miss::NotPresent) } else { Ok(pdpte & FRAME_PAE) }
     }
 
-    fn trace(&self, lin: u32, device: &mut Device<'_>) -> Result<Path, Miss> {
+    /// The physical address that an instruction fetch at `lin` comes from, walked afresh, so that it agrees with the
+    /// entries that the windows copy.
+    ///
+    /// # Errors
+    /// #PF when the page may not be fetched from.
+    pub fn fetch_pa(
+        &self,
+        memory: &mut GuestMemory,
+        io: &mut dyn PhysIo,
+        lin: u32,
+        who: Privilege,
+    ) -> Result<u64, Exception> {
+        Ok(self.walk(memory, io, lin, Access::Fetch, who)?.pa)
+    }
+
+    fn trace(&self, memory: &GuestMemory, lin: u32, device: &mut Device<'_>) -> Result<Path, Miss> {
         let f = self.format;
         let pde_pa = (self.directory(lin)? + f.pde_offset(lin)) & self.a20_mask;
-        let pde = self.entry(pde_pa, device)?;
+        let pde = self.entry(memory, pde_pa, device)?;
         if pde & bit::P == 0 {
             return Err(Miss::NotPresent);
         }
@@ -317,7 +269,7 @@ impl Mmu {
             return Ok(path(pde_pa, pde, None, pa));
         }
         let pte_pa = (f.frame(pde) + f.pte_offset(lin)) & self.a20_mask;
-        let pte = self.entry(pte_pa, device)?;
+        let pte = self.entry(memory, pte_pa, device)?;
         if pte & bit::P == 0 {
             return Err(Miss::NotPresent);
         }
@@ -329,14 +281,12 @@ impl Mmu {
     }
 
     /// Reads the entry at `pa`.
-    fn entry(&self, pa: u64, device: &mut Device<'_>) -> Result<u64, Miss> {
+    fn entry(&self, memory: &GuestMemory, pa: u64, device: &mut Device<'_>) -> Result<u64, Miss> {
         let wide = self.format.wide();
-        match self.memory.region(pa) {
-            Region::Ram { offset } | Region::Rom { offset } if wide => {
-                Ok(self.memory.entry64(offset))
-            }
+        match memory.region(pa) {
+            Region::Ram { offset } | Region::Rom { offset } if wide => Ok(memory.entry64(offset)),
             Region::Ram { offset } | Region::Rom { offset } => {
-                Ok(u64::from(self.memory.entry32(offset)))
+                Ok(u64::from(memory.entry32(offset)))
             }
             Region::Io if wide => device(pa, 8).ok_or(Miss::Unreadable),
             Region::Io => Ok(device(pa, 4).ok_or(Miss::Unreadable)? & 0xffff_ffff),
@@ -344,28 +294,21 @@ impl Mmu {
     }
 
     /// Sets the accessed flags of `path`, and the dirty flag for a write. Returns the dirty flag.
-    fn set_flags(&mut self, io: &mut dyn PhysIo, path: &Path, write: bool) -> bool {
+    fn set_flags(
+        &self,
+        memory: &mut GuestMemory,
+        io: &mut dyn PhysIo,
+        path: &Path,
+        write: bool,
+    ) -> bool {
         let leaf_bits = if write { bit::A | bit::D } else { bit::A };
         if let Some((pte_pa, pte)) = path.pte {
-            self.set_entry_bits(io, path.pde_pa, path.pde, bit::A);
-            self.set_entry_bits(io, pte_pa, pte, leaf_bits);
+            set_entry_bits(memory, io, path.pde_pa, path.pde, bit::A);
+            set_entry_bits(memory, io, pte_pa, pte, leaf_bits);
         } else {
-            self.set_entry_bits(io, path.pde_pa, path.pde, leaf_bits);
+            set_entry_bits(memory, io, path.pde_pa, path.pde, leaf_bits);
         }
         write || path.dirty()
-    }
-
-    fn set_entry_bits(&mut self, io: &mut dyn PhysIo, pa: u64, entry: u64, bits: u64) {
-        if entry & bits == bits {
-            return;
-        }
-        if let Region::Ram { offset } = self.memory.region(pa) {
-            if self.memory.is_code_offset(offset) {
-                io.code_write(pa, 4);
-            }
-            self.memory.set_bits(offset, bits as u32);
-            io.flags_set(offset);
-        }
     }
 
     fn page_fault(&self, lin: u32, access: Access, who: Privilege, cause: u32) -> Exception {
@@ -386,15 +329,20 @@ impl Mmu {
     ///
     /// # Errors
     /// #GP(0) when a present one has a reserved bit set; the loaded ones stay as they are.
-    pub fn load_pdptes(&mut self, io: &mut dyn PhysIo, regs: &PagingRegs) -> Result<(), Exception> {
+    pub fn load_pdptes(
+        &mut self,
+        memory: &GuestMemory,
+        io: &mut dyn PhysIo,
+        regs: &PagingRegs,
+    ) -> Result<(), Exception> {
         if !Format::of(regs).wide() {
             return Ok(());
         }
         let mut loaded = [0; 4];
         for (k, slot) in (0u64..).zip(&mut loaded) {
             let pa = (u64::from(regs.cr3 & 0xffff_ffe0) + k * 8) & self.a20_mask;
-            let pdpte = match self.memory.region(pa) {
-                Region::Ram { offset } | Region::Rom { offset } => self.memory.entry64(offset),
+            let pdpte = match memory.region(pa) {
+                Region::Ram { offset } | Region::Rom { offset } => memory.entry64(offset),
                 Region::Io => io.mmio_read(pa, 8),
             };
             if pdpte & bit::P != 0 && pdpte & RESERVED_PDPTE != 0 {
@@ -404,6 +352,19 @@ impl Mmu {
         }
         self.pdptes = loaded;
         Ok(())
+    }
+}
+
+fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: u64, entry: u64, bits: u64) {
+    if entry & bits == bits {
+        return;
+    }
+    if let Region::Ram { offset } = memory.region(pa) {
+        if memory.is_code_offset(offset) {
+            io.code_write(pa, 4);
+        }
+        memory.set_bits(offset, bits as u32);
+        io.flags_set(offset);
     }
 }
 
@@ -418,6 +379,12 @@ fn path(pde_pa: u64, pde: u64, pte: Option<(u64, u64)>, pa: u64) -> Path {
         writable: pde & leaf & bit::RW != 0,
         // Where NX does not exist the bit is reserved and was refused, or the entry is 4 bytes.
         nx: (pde | leaf) & bit::NX != 0,
+    }
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,17 +1,19 @@
 use super::*;
+use crate::format::EFER_NXE;
 use crate::testing::{
-    ALL, DIR, PWU, TABLES, TestIo, get32, guest, machine, map, put32, put64, regs,
+    ALL, Bench, DIR, PWU, TABLES, TestIo, get32, guest, machine, map, put32, put64, regs,
 };
 use ringer_cpu::Access::{Fetch, Read, Write};
 use ringer_cpu::PagingChange;
 use ringer_cpu::Privilege::{Supervisor, User};
+use ringer_cpu::state::cr4;
 
 const A: u32 = bit::A as u32;
 const D: u32 = bit::D as u32;
 const P: u32 = bit::P as u32;
 const PWUS: u32 = (bit::P | bit::RW) as u32;
 
-fn walk(mmu: &mut Mmu, lin: u32, access: Access, who: Privilege) -> Result<u64, u32> {
+fn walk(mmu: &mut Bench, lin: u32, access: Access, who: Privilege) -> Result<u64, u32> {
     mmu.walk(&mut TestIo::default(), lin, access, who).map(|t| t.pa).map_err(|e| {
         assert_eq!((e.vector, e.address), (ringer_cpu::Vector::Pf, lin));
         e.error.unwrap()
@@ -100,7 +102,7 @@ fn four_mib_pages_and_their_reserved_bits() {
     assert_eq!(walk(&mut mmu, 0x40_0004, Read, User), Ok(0x7004));
 }
 
-fn pae(nx: bool) -> Mmu {
+fn pae(nx: bool) -> Bench {
     let mut mmu = machine();
     let efer = if nx { EFER_NXE } else { 0 };
     let r = PagingRegs { cr4: cr4::PAE, efer, ..regs(0x10_0020) };
@@ -145,7 +147,7 @@ fn nx_forbids_fetches_at_any_level_and_sets_the_i_bit() {
 #[test]
 fn pdptes_are_registers_and_their_reserved_bits_raise_gp() {
     let mut mmu = pae(false);
-    let r = *mmu.regs();
+    let r = *mmu.paging().regs();
     put64(&mut mmu, 0x10_0020, 0);
     assert_eq!(walk(&mut mmu, 0x3000, Read, User), Ok(0x7000), "loaded by MOV to CR3 only");
     for bad in [0x10_1003u64, 0x10_1021, 1 << 36 | 1, bit::NX | 1] {
@@ -162,7 +164,7 @@ fn pdptes_are_registers_and_their_reserved_bits_raise_gp() {
 #[test]
 fn a20_closed_masks_addresses_and_tables() {
     let mut mmu = machine();
-    mmu.set_a20(false);
+    mmu.mmu.set_a20(false);
     assert_eq!(walk(&mut mmu, 0x10_0123, Read, Supervisor), Ok(0x123));
     assert_eq!(walk(&mut mmu, 0x30_0123, Read, Supervisor), Ok(0x20_0123));
     // With the directory at 1 MiB, the entries come from address 0.
@@ -170,7 +172,7 @@ fn a20_closed_masks_addresses_and_tables() {
     put32(&mut mmu, 0, TABLES as u32 | ALL);
     put32(&mut mmu, 0x1000, 0x10_5000 | ALL);
     assert_eq!(walk(&mut mmu, 0x678, Read, User), Ok(0x5678));
-    mmu.set_a20(true);
+    mmu.mmu.set_a20(true);
     assert_eq!(walk(&mut mmu, 0x678, Read, User), Err(4));
 }
 
@@ -182,7 +184,6 @@ fn t42_tables_in_mmio_in_rom_in_nothing_and_in_themselves() {
     let mut io = TestIo { answer: Some(0x5000 | u64::from(PWU)), ..TestIo::default() };
     assert_eq!(mmu.walk(&mut io, 0x2044, Write, User).unwrap().pa, 0x5044);
     assert_eq!((io.reads, io.writes), (vec![(0xa_0008, 4)], vec![]));
-    assert!(mmu.take_mmio_touched());
     assert!(mmu.peek(0x2044).is_none());
     // ROM: flags cannot be set.
     mmu.memory.install_rom(&[0x67; 4096]).unwrap();

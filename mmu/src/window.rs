@@ -6,18 +6,38 @@
 //!   the guest's entries granted when they were copied ([`crate::snapshot`]).
 //! - No page with translated code is mapped writable.
 
+use crate::events::{DropSink, WindowId, WindowStats};
 use crate::hostmap::{HostWindow, Run, WINDOW_PAGES};
+use crate::key::Key;
 use crate::ram::{GuestMemory, PAGE};
 use crate::records::Records;
 use crate::snapshot::{Change, Table};
-use crate::soft::Mmu;
-use crate::walk::Path;
-use crate::windows::{DropSink, Key, WindowId, WindowStats};
+use crate::walk::{Paging, Path};
 use hashbrown::HashMap;
 use rustix::io::Errno;
 
 /// A guest that flushes page after page will go on: the second in a row takes the rest of this many along.
 pub(crate) const IN_A_ROW: u32 = 16;
+
+/// The processor's translation and the machine's memory as they are now, to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub paging: &'a Paging,
+    pub memory: &'a GuestMemory,
+}
+
+impl View<'_> {
+    /// The entries that translate `lin` now.
+    pub fn peek(self, lin: u32) -> Option<Path> {
+        self.paging.peek(self.memory, lin)
+    }
+}
+
+/// Who is told what changes in a window.
+pub(crate) struct Notes<'a> {
+    pub sink: &'a mut dyn DropSink,
+    pub stats: &'a mut WindowStats,
+}
 
 /// A window with its books.
 #[derive(Debug)]
@@ -88,8 +108,8 @@ impl Window {
     }
 
     /// Drops all pages, because nothing says that they are still right.
-    fn drop_all(&mut self, sink: &mut dyn DropSink, stats: &mut WindowStats) {
-        self.drop_range(0, WINDOW_PAGES, sink, stats);
+    fn drop_all(&mut self, notes: &mut Notes<'_>) {
+        self.drop_range(0, WINDOW_PAGES, notes);
         self.forget_tables();
     }
 
@@ -112,15 +132,9 @@ impl Window {
     }
 
     /// Takes a range of pages away.
-    pub fn drop_range(
-        &mut self,
-        first: u32,
-        pages: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    pub fn drop_range(&mut self, first: u32, pages: u32, notes: &mut Notes<'_>) {
         let taken = self.records.take(first, pages);
-        stats.pages_dropped += u64::from(taken.count);
+        notes.stats.pages_dropped += u64::from(taken.count);
         if let Some((lo, hi)) = taken.mapped {
             self.mappings += 2;
             if self.host.clear(lo, hi - lo + 1).is_err() {
@@ -128,7 +142,7 @@ impl Window {
             }
         }
         for (page, count) in taken.noted {
-            sink.dropped(self.id, page, count);
+            notes.sink.dropped(self.id, page, count);
         }
     }
 
@@ -144,18 +158,11 @@ impl Window {
         }
     }
 
-    fn apply(
-        &mut self,
-        change: Change,
-        first: u32,
-        pages: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    fn apply(&mut self, change: Change, first: u32, pages: u32, notes: &mut Notes<'_>) {
         match change {
             Change::None => {}
-            Change::ReadOnly => self.write_protect(first, pages, stats),
-            Change::Drop => self.drop_range(first, pages, sink, stats),
+            Change::ReadOnly => self.write_protect(first, pages, notes.stats),
+            Change::Drop => self.drop_range(first, pages, notes),
         }
     }
 
@@ -171,57 +178,48 @@ impl Window {
 
     /// Copies the entries of `path`, which translates `lin` now, or brings their copies up to date.
     /// False when they lie in no memory.
-    pub fn track(
-        &mut self,
-        mmu: &Mmu,
-        path: &Path,
-        lin: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) -> bool {
-        self.sync_directory(mmu, path.pde_pa, lin, sink, stats)
-            && path.pte.is_none_or(|(pte_pa, _)| self.sync_table(mmu, pte_pa, lin, sink, stats))
+    pub fn track(&mut self, view: View<'_>, path: &Path, lin: u32, notes: &mut Notes<'_>) -> bool {
+        self.sync_directory(view, path.pde_pa, lin, notes)
+            && path.pte.is_none_or(|(pte_pa, _)| self.sync_table(view, pte_pa, lin, notes))
     }
 
     /// The same for the directory entry alone.
     pub fn sync_directory(
         &mut self,
-        mmu: &Mmu,
+        view: View<'_>,
         pde_pa: u64,
         lin: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
+        notes: &mut Notes<'_>,
     ) -> bool {
-        let Some(offset) = mmu.backing(pde_pa / PAGE) else { return false };
+        let Some(offset) = view.memory.backing(pde_pa / PAGE) else { return false };
         let slot = self.root_slot(lin);
         if self.roots[slot].as_ref().is_some_and(|t| t.offset != offset) {
-            self.drop_root(slot, sink, stats);
+            self.drop_root(slot, notes);
         }
         let wide = self.key.format.wide();
-        let root = self.roots[slot].get_or_insert_with(|| Table::copy(&mmu.memory, offset));
-        let change = root.sync(&mmu.memory, pde_pa % PAGE, wide);
-        self.apply_chunk(change, self.chunk(lin), sink, stats);
+        let root = self.roots[slot].get_or_insert_with(|| Table::copy(view.memory, offset));
+        let change = root.sync(view.memory, pde_pa % PAGE, wide);
+        self.apply_chunk(change, self.chunk(lin), notes);
         true
     }
 
     /// Brings the copy of one table entry up to date; copies the table first when there is none.
     pub fn sync_table(
         &mut self,
-        mmu: &Mmu,
+        view: View<'_>,
         pte_pa: u64,
         lin: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
+        notes: &mut Notes<'_>,
     ) -> bool {
-        let Some(offset) = mmu.backing(pte_pa / PAGE) else { return false };
+        let Some(offset) = view.memory.backing(pte_pa / PAGE) else { return false };
         let chunk = self.chunk(lin);
         if self.tables.get(&chunk).is_some_and(|t| t.offset != offset) {
-            self.apply_chunk(Change::Drop, chunk, sink, stats);
+            self.apply_chunk(Change::Drop, chunk, notes);
         }
         let wide = self.key.format.wide();
-        let table = self.tables.entry(chunk).or_insert_with(|| Table::copy(&mmu.memory, offset));
-        let change = table.sync(&mmu.memory, pte_pa % PAGE, wide);
-        self.apply(change, lin >> 12, 1, sink, stats);
+        let table = self.tables.entry(chunk).or_insert_with(|| Table::copy(view.memory, offset));
+        let change = table.sync(view.memory, pte_pa % PAGE, wide);
+        self.apply(change, lin >> 12, 1, notes);
         true
     }
 
@@ -230,71 +228,53 @@ impl Window {
     }
 
     /// Drops everything under a page directory.
-    fn drop_root(&mut self, slot: usize, sink: &mut dyn DropSink, stats: &mut WindowStats) {
+    fn drop_root(&mut self, slot: usize, notes: &mut Notes<'_>) {
         self.roots[slot] = None;
         let (first, pages) =
             if self.key.format.wide() { ((slot as u32) << 18, 1 << 18) } else { (0, WINDOW_PAGES) };
         let per_chunk = self.chunk_pages();
         self.tables.retain(|chunk, _| (chunk * per_chunk).wrapping_sub(first) >= pages);
-        self.drop_range(first, pages, sink, stats);
+        self.drop_range(first, pages, notes);
     }
 
-    fn apply_chunk(
-        &mut self,
-        change: Change,
-        chunk: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    fn apply_chunk(&mut self, change: Change, chunk: u32, notes: &mut Notes<'_>) {
         if change == Change::Drop {
             self.tables.remove(&chunk);
         }
         let pages = self.chunk_pages();
-        self.apply(change, chunk * pages, pages, sink, stats);
+        self.apply(change, chunk * pages, pages, notes);
     }
 
     /// Records that translated code was entered for `page`.
-    pub fn note_fetch(
-        &mut self,
-        mmu: &Mmu,
-        page: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    pub fn note_fetch(&mut self, view: View<'_>, page: u32, notes: &mut Notes<'_>) {
         let lin = page << 12;
         if self.key.paging() {
-            let tracked = mmu.peek(lin).is_some_and(|p| self.track(mmu, &p, lin, sink, stats));
+            let tracked = view.peek(lin).is_some_and(|p| self.track(view, &p, lin, notes));
             self.unverifiable |= !tracked;
         }
         self.records.note(page);
     }
 
     /// Brings the copies of the entries for `lin` up to date after INVLPG.
-    pub fn invalidate(
-        &mut self,
-        mmu: &Mmu,
-        lin: u32,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    pub fn invalidate(&mut self, view: View<'_>, lin: u32, notes: &mut Notes<'_>) {
         if !self.key.paging() {
             return;
         }
         if self.unverifiable {
-            self.drop_all(sink, stats);
+            self.drop_all(notes);
             return;
         }
         let wide = self.key.format.wide();
         let chunk = self.chunk(lin);
         if let Some(root) = &mut self.roots[self.root_slot(lin)] {
             let at = self.key.format.pde_offset(lin);
-            let change = root.sync(&mmu.memory, at, wide);
-            self.apply_chunk(change, chunk, sink, stats);
+            let change = root.sync(view.memory, at, wide);
+            self.apply_chunk(change, chunk, notes);
         }
         if let Some(table) = self.tables.get_mut(&chunk) {
-            let change = table.sync(&mmu.memory, self.key.format.pte_offset(lin), wide);
+            let change = table.sync(view.memory, self.key.format.pte_offset(lin), wide);
             let pages = if change == Change::Drop { self.flushed(lin >> 12) } else { 1 };
-            self.apply(change, lin >> 12, pages, sink, stats);
+            self.apply(change, lin >> 12, pages, notes);
         }
     }
 
@@ -315,54 +295,48 @@ impl Window {
 
     /// Makes the window true after a flush: what the guest changed in its tables since they were
     /// copied is dropped.
-    pub fn validate(&mut self, mmu: &Mmu, sink: &mut dyn DropSink, stats: &mut WindowStats) {
+    pub fn validate(&mut self, view: View<'_>, notes: &mut Notes<'_>) {
         if !self.key.paging() {
             return;
         }
-        stats.validations += 1;
+        notes.stats.validations += 1;
         if self.unverifiable {
-            self.drop_all(sink, stats);
+            self.drop_all(notes);
             return;
         }
         for slot in 0..4 {
-            self.validate_root(mmu, slot, sink, stats);
+            self.validate_root(view, slot, notes);
         }
         let mut tables = std::mem::take(&mut self.tables);
         let pages = self.chunk_pages();
         let wide = self.key.format.wide();
         let mut changes: Vec<(u32, u32, Change)> = Vec::new();
         for (chunk, table) in &mut tables {
-            if !table.is_current(&mmu.memory) {
-                table.sync_all(&mmu.memory, wide, |k, change| {
+            if !table.is_current(view.memory) {
+                table.sync_all(view.memory, wide, |k, change| {
                     merge(&mut changes, chunk * pages + k, 1, change);
                 });
             }
         }
         self.tables = tables;
         for (first, count, change) in changes {
-            self.apply(change, first, count, sink, stats);
+            self.apply(change, first, count, notes);
         }
     }
 
-    fn validate_root(
-        &mut self,
-        mmu: &Mmu,
-        slot: usize,
-        sink: &mut dyn DropSink,
-        stats: &mut WindowStats,
-    ) {
+    fn validate_root(&mut self, view: View<'_>, slot: usize, notes: &mut Notes<'_>) {
         let Some(mut root) = self.roots[slot].take() else { return };
         let wide = self.key.format.wide();
-        let now = mmu.directory((slot as u32) << 30).ok();
-        let now = now.and_then(|pa| mmu.backing((pa & mmu.a20_mask) / PAGE));
+        let now = view.paging.directory((slot as u32) << 30).ok();
+        let now = now.and_then(|pa| view.memory.backing((pa & view.paging.a20_mask) / PAGE));
         if now != Some(root.offset) {
-            self.drop_root(slot, sink, stats);
+            self.drop_root(slot, notes);
             return;
         }
-        if !root.is_current(&mmu.memory) {
+        if !root.is_current(view.memory) {
             let mut changes = Vec::new();
             let first = slot as u32 * 512;
-            root.sync_all(&mmu.memory, wide, |k, change| {
+            root.sync_all(view.memory, wide, |k, change| {
                 merge(&mut changes, first + k, 1, change);
             });
             let pages = self.chunk_pages();
@@ -370,7 +344,7 @@ impl Window {
                 if change == Change::Drop {
                     self.tables.retain(|c, _| c.wrapping_sub(chunk) >= count);
                 }
-                self.apply(change, chunk * pages, count * pages, sink, stats);
+                self.apply(change, chunk * pages, count * pages, notes);
             }
         }
         self.roots[slot] = Some(root);

@@ -14,116 +14,14 @@
 //! may have at most; over the budget the counts are made exact, then windows are given up, the least
 //! recently used first. When nothing helps, the fill says so and the access is interpreted.
 
+use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 use crate::hostmap::WINDOW_PAGES;
-use crate::soft::{Mmu, PhysIo};
-use crate::walk::Format;
-use crate::window::Window;
+use crate::key::Key;
+use crate::phys::PhysIo;
+use crate::ram::GuestMemory;
+use crate::walk::Paging;
+use crate::window::{Notes, View, Window};
 use hashbrown::HashMap;
-use ringer_cpu::Privilege;
-use ringer_cpu::state::cr0;
-
-/// Names a window. The name of a window that is gone is used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WindowId(pub u32);
-
-/// Is told what a window no longer maps as it did, so that nobody enters code through it.
-pub trait DropSink {
-    /// `pages` pages of `window` from linear page `first_page` on. Only pages that
-    /// [`Windows::note_fetch`] named are certain to be reported.
-    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32);
-
-    /// The window is given up; its name may come back for another address space.
-    fn window_gone(&mut self, window: WindowId);
-}
-
-/// The running window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Active {
-    /// Its name.
-    pub id: WindowId,
-    /// Host address of guest linear address 0; a multiple of 4 GiB.
-    pub base: u64,
-}
-
-/// What came of a fault in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// A hidden fault: the page is mapped now, run the instruction again.
-    Mapped,
-    /// The instruction must be interpreted.
-    Interpret(Reason),
-}
-
-/// Why an access cannot be made through the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The guest's tables forbid it: a #PF.
-    TrueFault,
-    /// No memory is there, or memory that cannot be written.
-    Mmio,
-    /// A write to a page that translated code was made from.
-    CodeWrite,
-    /// The host cannot map it.
-    NoHostMapping,
-}
-
-/// Counters, from the creation of the [`Windows`] on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WindowStats {
-    /// Faults that ended in [`Fill::Mapped`].
-    pub hidden_fills: u64,
-    /// Pages mapped, neighbours included.
-    pub pages_mapped: u64,
-    /// Host calls that mapped them.
-    pub map_calls: u64,
-    /// Validations after a flush.
-    pub validations: u64,
-    /// Pages unmapped because the guest changed their entries.
-    pub pages_dropped: u64,
-    /// Pages that lost the right to write.
-    pub pages_protected: u64,
-    /// Windows made.
-    pub windows_created: u64,
-    /// Windows given up for room.
-    pub windows_evicted: u64,
-    /// Calls of [`Windows::protect_code`] that changed a mapping.
-    pub protects: u64,
-    /// Windows emptied because the host had no mapping left.
-    pub resets: u64,
-}
-
-/// What a window was made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub format: Format,
-    /// Base of the paging structures; 0 without paging.
-    root: u32,
-    /// CR0.WP.
-    write_protect: bool,
-    a20: bool,
-    pub user: bool,
-}
-
-impl Key {
-    fn of(mmu: &Mmu, user: bool) -> Self {
-        let root = match mmu.format {
-            Format::Off => 0,
-            Format::Legacy { .. } => mmu.regs.cr3 & 0xffff_f000,
-            Format::Pae { .. } => mmu.regs.cr3 & 0xffff_ffe0,
-        };
-        // User code is held to R/W in any case.
-        let write_protect = !user && mmu.regs.cr0 & cr0::WP != 0;
-        Self { format: mmu.format, root, write_protect, a20: mmu.a20(), user }
-    }
-
-    pub fn paging(&self) -> bool {
-        self.format != Format::Off
-    }
-
-    pub fn privilege(&self) -> Privilege {
-        if self.user { Privilege::User } else { Privilege::Supervisor }
-    }
-}
 
 /// The host had no address space for a window.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -151,8 +49,7 @@ impl Windows {
     /// # Errors
     /// When not even one window can be had.
     pub fn new(max_windows: usize, vma_budget: usize) -> Result<Self, WindowError> {
-        let key =
-            Key { format: Format::Off, root: 0, write_protect: false, a20: true, user: false };
+        let key = Key::RESET;
         let first = Window::new(WindowId(0), key).map_err(WindowError)?;
         Ok(Self {
             slots: vec![first],
@@ -189,18 +86,31 @@ impl Windows {
     }
 
     /// INVLPG: in both windows of the running address space.
-    pub fn on_invlpg(&mut self, mmu: &mut Mmu, lin: u32, sink: &mut dyn DropSink) {
+    pub fn on_invlpg(
+        &mut self,
+        paging: &Paging,
+        memory: &GuestMemory,
+        lin: u32,
+        sink: &mut dyn DropSink,
+    ) {
         for user in [false, true] {
-            if let Some(k) = self.find(&Key::of(mmu, user)) {
-                self.slots[k].invalidate(mmu, lin, sink, &mut self.stats);
+            if let Some(k) = self.find(&Key::of(paging, user)) {
+                let notes = &mut Notes { sink, stats: &mut self.stats };
+                self.slots[k].invalidate(View { paging, memory }, lin, notes);
             }
         }
     }
 
     /// Makes the window for the paging registers in force and this privilege the running one: finds
     /// or makes it, and validates it when a flush came since it last ran.
-    pub fn activate(&mut self, mmu: &mut Mmu, user: bool, sink: &mut dyn DropSink) -> Active {
-        let key = Key::of(mmu, user);
+    pub fn activate(
+        &mut self,
+        paging: &Paging,
+        memory: &GuestMemory,
+        user: bool,
+        sink: &mut dyn DropSink,
+    ) -> Active {
+        let key = Key::of(paging, user);
         let k = match self.find(&key) {
             Some(k) => k,
             None => self.create(key, sink),
@@ -211,7 +121,8 @@ impl Windows {
         window.used = self.tick;
         if window.validated != self.generation {
             window.validated = self.generation;
-            window.validate(mmu, sink, &mut self.stats);
+            let notes = &mut Notes { sink, stats: &mut self.stats };
+            window.validate(View { paging, memory }, notes);
         }
         Active { id: window.id, base: window.host.base() }
     }
@@ -268,23 +179,26 @@ impl Windows {
     /// Handles a host page fault at linear address `lin` of the running window.
     pub fn fault(
         &mut self,
-        mmu: &mut Mmu,
+        paging: &Paging,
+        memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
         lin: u32,
         write: bool,
         sink: &mut dyn DropSink,
     ) -> Fill {
         let k = self.current;
-        if self.slots[k].key != Key::of(mmu, self.slots[k].key.user) {
+        if self.slots[k].key != Key::of(paging, self.slots[k].key.user) {
             return Fill::Interpret(Reason::NoHostMapping);
         }
         if self.mappings() > self.budget {
             self.make_room();
         }
-        let mut fill = self.slots[k].fill(mmu, io, lin, write, sink, &mut self.stats);
+        let mut notes = Notes { sink, stats: &mut self.stats };
+        let mut fill = self.slots[k].fill(paging, memory, io, lin, write, &mut notes);
         let refused = std::mem::take(&mut self.slots[k].host_refused);
         if fill != Fill::Mapped && refused && self.give_up_others() {
-            fill = self.slots[k].fill(mmu, io, lin, write, sink, &mut self.stats);
+            let mut notes = Notes { sink, stats: &mut self.stats };
+            fill = self.slots[k].fill(paging, memory, io, lin, write, &mut notes);
         }
         if fill == Fill::Mapped {
             self.stats.hidden_fills += 1;
@@ -348,8 +262,8 @@ impl Windows {
     /// Takes the right to write to physical page `frame` away from every window: translated code
     /// was made from it. (Pages around it in a large page may lose it too; they get it back when
     /// they are written.)
-    pub fn protect_code(&mut self, mmu: &mut Mmu, frame: u64) {
-        let Some(offset) = mmu.backing(frame) else { return };
+    pub fn protect_code(&mut self, memory: &GuestMemory, frame: u64) {
+        let Some(offset) = memory.backing(frame) else { return };
         let frame = (offset >> 12) as u32;
         for window in &mut self.slots {
             for page in window.records.writers(frame) {
@@ -370,9 +284,16 @@ impl Windows {
 
     /// Records that translated code is about to be entered for linear page `page` of the running
     /// window, so that a change of its entries is reported.
-    pub fn note_fetch(&mut self, mmu: &mut Mmu, page: u32, sink: &mut dyn DropSink) {
+    pub fn note_fetch(
+        &mut self,
+        paging: &Paging,
+        memory: &GuestMemory,
+        page: u32,
+        sink: &mut dyn DropSink,
+    ) {
         let page = page % WINDOW_PAGES;
-        self.slots[self.current].note_fetch(mmu, page, sink, &mut self.stats);
+        let notes = &mut Notes { sink, stats: &mut self.stats };
+        self.slots[self.current].note_fetch(View { paging, memory }, page, notes);
     }
 }
 

@@ -1,11 +1,11 @@
 use super::*;
+use crate::format::bit;
 use crate::testing::{
-    ALL, DIR, PWU, Prober, TestIo, TestSink, get32, guest, machine, map, map_in, pte_at, put32,
-    put64, regs,
+    ALL, Bench, DIR, PWU, Prober, TestIo, TestSink, get32, guest, machine, map, map_in, pte_at,
+    put32, put64, regs,
 };
-use crate::walk::bit;
 use ringer_cpu::state::cr4;
-use ringer_cpu::{PagingChange, PagingRegs};
+use ringer_cpu::{PagingChange, PagingRegs, Privilege};
 
 const D: u32 = bit::D as u32;
 const A: u32 = bit::A as u32;
@@ -15,7 +15,7 @@ const LARGE: u32 = ALL | bit::PS as u32;
 
 /// A guest with windows, its user window running.
 struct Rig {
-    mmu: Mmu,
+    mmu: Bench,
     windows: Windows,
     io: TestIo,
     sink: TestSink,
@@ -24,11 +24,11 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(mmu: Mmu) -> Self {
+    fn new(mmu: Bench) -> Self {
         Self::with(mmu, Windows::new(8, 1000).unwrap())
     }
 
-    fn with(mmu: Mmu, windows: Windows) -> Self {
+    fn with(mmu: Bench, windows: Windows) -> Self {
         let (io, sink) = (TestIo::default(), TestSink::default());
         let mut rig = Self { mmu, windows, io, sink, base: 0, p: Prober::new() };
         rig.activate(true);
@@ -36,7 +36,8 @@ impl Rig {
     }
 
     fn activate(&mut self, user: bool) -> WindowId {
-        let active = self.windows.activate(&mut self.mmu, user, &mut self.sink);
+        let active =
+            self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
         self.base = active.base;
         active.id
     }
@@ -48,7 +49,14 @@ impl Rig {
     }
 
     fn fault(&mut self, lin: u32, write: bool) -> Fill {
-        self.windows.fault(&mut self.mmu, &mut self.io, lin, write, &mut self.sink)
+        self.windows.fault(
+            self.mmu.mmu.paging(),
+            &mut self.mmu.memory,
+            &mut self.io,
+            lin,
+            write,
+            &mut self.sink,
+        )
     }
 
     /// Reads as translated code does: a fault is filled once.
@@ -83,7 +91,7 @@ impl Rig {
 
     fn protect(&mut self, frame: u64) {
         self.mmu.set_code_page(frame, true);
-        self.windows.protect_code(&mut self.mmu, frame);
+        self.windows.protect_code(&self.mmu.memory, frame);
     }
 }
 
@@ -114,7 +122,7 @@ fn pages_appear_on_first_access_with_the_guests_rights() {
 #[test]
 fn devices_rom_and_code_are_for_the_interpreter() {
     let mut rig = Rig::new(guest());
-    rig.mmu.memory_mut().install_rom(&[0x5a; 4096]).unwrap();
+    rig.mmu.memory.install_rom(&[0x5a; 4096]).unwrap();
     map(&mut rig.mmu, 0x1000, 0xa_0000, ALL);
     map(&mut rig.mmu, 0x2000, 0xffff_f000, ALL);
     map(&mut rig.mmu, 0x3000, 0x5000, ALL);
@@ -201,8 +209,8 @@ fn invlpg_drops_one_page_in_both_windows_of_the_address_space() {
     map(&mut rig.mmu, 0x1000, 0x7000, ALL);
     map(&mut rig.mmu, 0x2000, 0x7000, ALL);
     put32(&mut rig.mmu, 0x7000, 77);
-    rig.mmu.invlpg(0x1abc);
-    rig.windows.on_invlpg(&mut rig.mmu, 0x1abc, &mut rig.sink);
+    rig.mmu.mmu.invlpg(0x1abc);
+    rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, 0x1abc, &mut rig.sink);
     assert_eq!((rig.direct(0x1000), rig.p.read(user + 0x1000)), (None, None));
     assert_eq!((rig.direct(0x2000), rig.p.read(user + 0x2000)), (Some(0), Some(0)));
     assert_eq!(rig.read(0x1000), Ok(77));
@@ -219,8 +227,8 @@ fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
     assert!(pages.clone().all(|page| rig.direct(page << 12).is_some()));
     let flush = |rig: &mut Rig, page: u32| {
         put32(&mut rig.mmu, pte_at(DIR, page << 12), 0);
-        rig.mmu.invlpg(page << 12);
-        rig.windows.on_invlpg(&mut rig.mmu, page << 12, &mut rig.sink);
+        rig.mmu.mmu.invlpg(page << 12);
+        rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, page << 12, &mut rig.sink);
     };
     flush(&mut rig, 0x14);
     assert_eq!(rig.windows.stats().pages_dropped, 1, "one alone says nothing");
@@ -297,7 +305,7 @@ fn a_directory_entry_that_names_another_table_takes_everything_below_along() {
     put32(&mut rig.mmu, 0x8000, 88);
     rig.read(0x40_2000).unwrap();
     rig.read(0x80_1000).unwrap();
-    rig.windows.note_fetch(&mut rig.mmu, 0x401, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 0x401, &mut rig.sink);
     put32(&mut rig.mmu, DIR + 4, 0x30_0000 | ALL);
     rig.load_cr3(DIR);
     assert_eq!(rig.direct(0x40_2000), None);
@@ -315,7 +323,7 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     let id = rig.activate(true).0;
     for page in [1, 2] {
         rig.mmu.fetch_pa(&mut rig.io, page << 12, Privilege::User).unwrap();
-        rig.windows.note_fetch(&mut rig.mmu, page, &mut rig.sink);
+        rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, page, &mut rig.sink);
     }
     rig.load_cr3(DIR);
     assert_eq!(rig.sink, TestSink::default());
@@ -325,9 +333,9 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped.len(), 1, "reported once");
     // Entered again through a fresh entry before any flush: the change is reported at once.
-    rig.windows.note_fetch(&mut rig.mmu, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
     map(&mut rig.mmu, 0x1000, 0x7000, PWU);
-    rig.windows.note_fetch(&mut rig.mmu, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
     assert_eq!(rig.sink.dropped[1..], [(id, 1, 1)]);
 }
 
@@ -337,7 +345,7 @@ fn code_under_tables_that_cannot_be_copied_lives_until_the_flush() {
     put32(&mut rig.mmu, DIR, 0xa_0000 | PWU);
     rig.io.answer = Some(0x5000 | u64::from(ALL));
     assert_eq!(rig.read(0x1000), Err(Reason::NoHostMapping));
-    rig.windows.note_fetch(&mut rig.mmu, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped, [(1, 1, 1)]);
 }
@@ -368,7 +376,7 @@ fn protected_code_loses_the_right_to_write_under_every_alias() {
 #[test]
 fn without_paging_all_of_ram_is_mapped_at_once_around_holes_and_code() {
     let mut rig = Rig::new(machine());
-    rig.mmu.memory_mut().protect_shadow(0xc_8000, 0x1000, true);
+    rig.mmu.memory.protect_shadow(0xc_8000, 0x1000, true);
     rig.protect(0x123);
     assert_eq!(rig.write(0x50_0000, 1), Ok(()));
     for lin in [0u32, 0x9_fffc, 0xc_0000, 0xc_9000, 0xff_fffc, 0x10_0000] {
@@ -405,7 +413,7 @@ fn code_found_later_is_protected_by_granules_in_bulk_mappings() {
 #[test]
 fn with_a20_closed_odd_mibs_are_aliases() {
     let mut mmu = machine();
-    mmu.set_a20(false);
+    mmu.mmu.set_a20(false);
     let mut rig = Rig::new(mmu);
     rig.write(0x10_0040, 7).unwrap();
     assert_eq!((rig.read(0x40), get32(&rig.mmu, 0x40)), (Ok(7), 7));
@@ -413,7 +421,7 @@ fn with_a20_closed_odd_mibs_are_aliases() {
     assert_eq!(rig.write(0x10_0000, 1), Err(Reason::CodeWrite));
     assert_eq!(rig.write(0, 1), Err(Reason::CodeWrite));
     assert_eq!(rig.read(0x30_0000), Ok(0));
-    rig.mmu.set_a20(true);
+    rig.mmu.mmu.set_a20(true);
     rig.windows.on_mode_change();
     rig.activate(true);
     assert_eq!(rig.read(0x10_0040), Ok(0));
@@ -531,7 +539,7 @@ fn a_guest_that_maps_for_fragmentation_stays_under_the_budget() {
 fn giving_mappings_up_keeps_what_is_known_of_code() {
     let mut rig = Rig::with(guest(), Windows::new(4, 64).unwrap());
     map(&mut rig.mmu, 0x80_0000, 0x5000, ALL);
-    rig.windows.note_fetch(&mut rig.mmu, 0x800, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 0x800, &mut rig.sink);
     for k in 0..200u32 {
         map(&mut rig.mmu, k << 12, (0x900 - k * 2) << 12, ALL);
         rig.read(k << 12).unwrap();

@@ -23,9 +23,9 @@ impl DropSink for Nothing {
 #[test]
 fn a_host_that_refuses_mappings_never_stops_the_guest() {
     const PAGES: u32 = 40_000;
-    let mut mmu = Mmu::new(GuestMemory::new(512 << 20).unwrap());
+    let (mut mmu, mut memory) = (Mmu::new(), GuestMemory::new(512 << 20).unwrap());
     let mut put = |pa: u32, value: u32| {
-        assert!(mmu.memory_mut().write(u64::from(pa), &value.to_le_bytes()));
+        assert!(memory.write(u64::from(pa), &value.to_le_bytes()));
     };
     for k in 0..PAGES {
         let table = 0x20_0000 + (k >> 10) * 0x1000;
@@ -40,9 +40,16 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
     let mut windows = Windows::new(8, usize::MAX).unwrap();
     let (mut mapped, mut refused) = (0, 0);
     for user in [true, false] {
-        windows.activate(&mut mmu, user, &mut Nothing);
+        windows.activate(mmu.paging(), &memory, user, &mut Nothing);
         for k in (0..PAGES).step_by(2) {
-            match windows.fault(&mut mmu, &mut Nothing, k << 12, false, &mut Nothing) {
+            match windows.fault(
+                mmu.paging(),
+                &mut memory,
+                &mut Nothing,
+                k << 12,
+                false,
+                &mut Nothing,
+            ) {
                 Fill::Mapped => mapped += 1,
                 Fill::Interpret(reason) => {
                     assert_eq!(reason, Reason::NoHostMapping);

@@ -65,12 +65,12 @@ impl Monitor {
     ) -> Option<BlockId> {
         let page_left = 0x1000 - (key.pa & 0xfff) as u32;
         let mut bytes = [0u8; 0x1000 + 16];
-        if !self.bus.mmu.memory().read(key.pa, &mut bytes[..page_left as usize]) {
+        if !self.bus.memory.read(key.pa, &mut bytes[..page_left as usize]) {
             return None;
         }
         let mut len = page_left as usize;
         if let Some(frame) = second
-            && self.bus.mmu.memory().read(frame << 12, &mut bytes[len..len + 16])
+            && self.bus.memory.read(frame << 12, &mut bytes[len..len + 16])
         {
             len += 16;
         }
@@ -99,7 +99,7 @@ impl Monitor {
             thunks: Thunks::NONE,
         };
         let table = self.bt.selections.current().map(|selected| selected.table);
-        let memory = self.bus.mmu.memory();
+        let memory = &self.bus.memory;
         let targets = &self.bt.targets;
         let thunk = |eip: u32| known_thunk(cache, memory, targets, table?, eip);
         let thunks = Thunks(Some(&thunk));
@@ -136,11 +136,11 @@ impl Monitor {
 
     /// From now on a write to `frame` is noticed.
     fn protect(&mut self, frame: u64) {
-        if self.bus.mmu.is_code_page(frame) {
+        if self.bus.memory.is_code_page(frame) {
             return;
         }
-        self.bus.mmu.set_code_page(frame, true);
-        self.bt.windows.protect_code(&mut self.bus.mmu, frame);
+        self.bus.mmu.set_code_page(&mut self.bus.memory, frame, true);
+        self.bt.windows.protect_code(&self.bus.memory, frame);
     }
 
     /// Evicts the whole translation cache.
@@ -148,7 +148,7 @@ impl Monitor {
         self.bt.pending_link = None;
         self.bt.verification.flushed();
         for frame in self.bt.cache.flush(&mut self.bt.targets) {
-            self.bus.mmu.set_code_page(frame, false);
+            self.bus.mmu.set_code_page(&mut self.bus.memory, frame, false);
         }
     }
 
@@ -183,7 +183,7 @@ impl Monitor {
         }
         if !self.bt.cache.has_code(frame) {
             self.bt.retranslation.forget(frame);
-            self.bus.mmu.set_code_page(frame, false);
+            self.bus.mmu.set_code_page(&mut self.bus.memory, frame, false);
         }
     }
 }

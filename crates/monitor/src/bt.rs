@@ -302,7 +302,9 @@ impl Monitor {
             match event {
                 PagingEvent::Cr3 => windows.on_cr3_load(),
                 PagingEvent::Mode => windows.on_mode_change(),
-                PagingEvent::Page(lin) => windows.on_invlpg(&mut self.bus.mmu, lin, &mut sink),
+                PagingEvent::Page(lin) => {
+                    windows.on_invlpg(self.bus.mmu.paging(), &self.bus.memory, lin, &mut sink)
+                }
             }
         }
     }
@@ -322,7 +324,9 @@ impl Monitor {
             return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
         }
         let who = privilege(&self.context);
-        let Ok(pa) = self.bus.mmu.fetch_pa(&mut self.bus.io, linear, who) else {
+        let Ok(pa) =
+            self.bus.mmu.paging().fetch_pa(&mut self.bus.memory, &mut self.bus.io, linear, who)
+        else {
             return Ok(Found::Cold);
         };
         let second = self.second_frame(linear, who);
@@ -366,10 +370,22 @@ impl Monitor {
         }
         let next = (linear | 0xfff).checked_add(1)?;
         let paging = self.context.cpu.cr0 & cr0::PG != 0;
-        if paging && !self.bus.mmu.peek(next).is_some_and(|path| path.accessed()) {
+        if paging
+            && !self
+                .bus
+                .mmu
+                .paging()
+                .peek(&self.bus.memory, next)
+                .is_some_and(|path| path.accessed())
+        {
             return None;
         }
-        self.bus.mmu.fetch_pa(&mut self.bus.io, next, who).ok().map(|pa| pa >> 12)
+        self.bus
+            .mmu
+            .paging()
+            .fetch_pa(&mut self.bus.memory, &mut self.bus.io, next, who)
+            .ok()
+            .map(|pa| pa >> 12)
     }
 
     /// Enters a block into the running window's target table.
@@ -378,9 +394,14 @@ impl Monitor {
         let (key, off) = (block.key, block.host_off);
         let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        windows.note_fetch(&mut self.bus.mmu, page, &mut sink);
+        windows.note_fetch(self.bus.mmu.paging(), &self.bus.memory, page, &mut sink);
         if key.second.is_some() {
-            windows.note_fetch(&mut self.bus.mmu, page.wrapping_add(1), &mut sink);
+            windows.note_fetch(
+                self.bus.mmu.paging(),
+                &self.bus.memory,
+                page.wrapping_add(1),
+                &mut sink,
+            );
         }
         self.bt.targets.set(selected.table, key.eip, off);
     }

@@ -92,7 +92,14 @@ impl Monitor {
         self.bt.verification.checks.faults_inside += 1;
         let selected = self.bt.selected_window();
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let fill = windows.fault(&mut self.bus.mmu, &mut self.bus.io, lin, write, &mut sink);
+        let fill = windows.fault(
+            self.bus.mmu.paging(),
+            &mut self.bus.memory,
+            &mut self.bus.io,
+            lin,
+            write,
+            &mut sink,
+        );
         // The window may have been given up for room: then nothing can be resumed in it.
         if fill == Fill::Mapped && self.bt.selected_window() != selected {
             return Fill::Interpret(Reason::NoHostMapping);

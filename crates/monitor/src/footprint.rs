@@ -98,7 +98,7 @@ impl Monitor {
                 return;
             }
             match step {
-                0 => self.bus.mmu.memory().release(),
+                0 => self.bus.memory.release(),
                 1 => self.bt.windows.release(false),
                 _ => self.bt.windows.release(true),
             }
@@ -107,7 +107,7 @@ impl Monitor {
     }
 
     fn holds_too_much(&mut self) -> bool {
-        let files = self.bus.mmu.memory().touched() + self.bt.cache.used() as u64;
+        let files = self.bus.memory.touched() + self.bt.cache.used() as u64;
         let Some(resident) = self.footprint.resident() else { return false };
         let private = resident.all.saturating_sub(resident.shared);
         resident.shared > files + surplus(private)

@@ -1,7 +1,7 @@
 //! The thread that gathers guest memory in large host pages while the guest runs.
 
 use crate::run::Monitor;
-use ringer_mmu::{GuestMemory, LargePages, Progress};
+use ringer_mmu::{GuestMemory, HugePages, Progress};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl HugePageThread {
     /// Begins. Where the host has no room for it nothing is gathered.
     pub fn start(memory: &GuestMemory) -> Self {
         let (until, ended) = channel();
-        let work = move |mut large: LargePages| {
+        let work = move |mut large: HugePages| {
             let mut pause = BUSY;
             while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 pause = match large.advance() {
@@ -33,7 +33,7 @@ impl HugePageThread {
             }
         };
         let named = std::thread::Builder::new().name("large pages".to_owned());
-        let begun = LargePages::new(memory).and_then(|large| named.spawn(move || work(large)));
+        let begun = HugePages::new(memory).and_then(|large| named.spawn(move || work(large)));
         Self { _until: begun.is_ok().then_some(until) }
     }
 }
@@ -42,7 +42,7 @@ impl Monitor {
     /// Begins to gather guest memory, once it is clear that the guest stays.
     pub(crate) fn begin_huge_pages(&mut self) {
         if self.huge_pages.is_none() && self.started.elapsed() >= SETTLED {
-            self.huge_pages = Some(HugePageThread::start(self.bus.mmu.memory()));
+            self.huge_pages = Some(HugePageThread::start(&self.bus.memory));
         }
     }
 }

@@ -213,12 +213,12 @@ impl Monitor {
     }
 
     fn bytes_at(&self, offset: u64, len: usize) -> Bytes {
-        Bytes::fill(len, |out| self.bus.mmu.memory().read_offset(offset, out))
+        Bytes::fill(len, |out| self.bus.memory.read_offset(offset, out))
     }
 
     fn put_back(&mut self, journal: &Journal) {
         for w in journal.writes.iter().rev() {
-            self.bus.mmu.memory_mut().write_offset(w.offset, w.old.as_slice());
+            self.bus.memory.write_offset(w.offset, w.old.as_slice());
         }
     }
 
@@ -333,7 +333,7 @@ impl Monitor {
     fn report(&self, id: BlockId, before: &CpuState, dry: &DryRun, what: &str) -> String {
         let block = self.bt.cache.block(id);
         let mut bytes = vec![0; block.guest_len as usize];
-        self.bus.mmu.memory().read(block.key.pa, &mut bytes);
+        self.bus.memory.read(block.key.pa, &mut bytes);
         let mut out = format!("engines differ after {} instructions: {what}\n", dry.ran);
         let _ = writeln!(out, "guest block at {:08x}:", block.key.eip);
         out += &ringer_translator::disasm_guest(

@@ -47,7 +47,12 @@ impl Monitor {
             return true;
         }
         self.bt.prefill = None;
-        if !self.bus.mmu.permits_as_it_is(prefill.lin, prefill.write, prefill.cpl == 3) {
+        if !self.bus.mmu.paging().permits_as_it_is(
+            &self.bus.memory,
+            prefill.lin,
+            prefill.write,
+            prefill.cpl == 3,
+        ) {
             return true;
         }
         let row = self.bus.io.ledger.switch(Row::HiddenFaults);
@@ -55,7 +60,14 @@ impl Monitor {
         let (windows, mut sink) = self.bt.windows_and_sink();
         let (lin, write) = (prefill.lin, prefill.write);
         if !windows.maps(lin, write) {
-            let fill = windows.fault(&mut self.bus.mmu, &mut self.bus.io, lin, write, &mut sink);
+            let fill = windows.fault(
+                self.bus.mmu.paging(),
+                &mut self.bus.memory,
+                &mut self.bus.io,
+                lin,
+                write,
+                &mut sink,
+            );
             self.bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
         }
         self.bus.io.ledger.switch(row);

@@ -83,7 +83,7 @@ impl Monitor {
             counters: Counters::default(),
             ledger: Ledger::new(cfg.profile),
         };
-        let bus = SystemBus { mmu: Mmu::new(memory), io, paging: Vec::new() };
+        let bus = SystemBus { mmu: Mmu::new(), memory, io, paging: Vec::new() };
         Ok(Self {
             cfg,
             context,
@@ -119,12 +119,12 @@ impl Monitor {
     /// Guest memory.
     #[must_use]
     pub fn memory(&self) -> &GuestMemory {
-        self.bus.mmu.memory()
+        &self.bus.memory
     }
 
     /// Guest memory, for loaders.
     pub fn memory_mut(&mut self) -> &mut GuestMemory {
-        self.bus.mmu.memory_mut()
+        &mut self.bus.memory
     }
 
     /// A handle for other threads.
@@ -435,9 +435,9 @@ impl Monitor {
             let ready = board.port_in(now, COM1 + 5, 1) & 1 != 0;
             ready.then(|| board.port_in(now, COM1, 1) as u8)
         };
-        let memory = self.bus.mmu.memory_mut();
+        let memory = &mut self.bus.memory;
         (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);
-        let writes = self.bus.mmu.memory_mut().take_code_writes();
+        let writes = self.bus.memory.take_code_writes();
         self.bus.io.code_writes.extend(writes);
     }
 

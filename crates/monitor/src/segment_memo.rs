@@ -82,13 +82,13 @@ impl Monitor {
         }
         let linear = gdtr.base.wrapping_add(sel.offset());
         // Wherever these bytes come from: what counts is that they make this segment.
-        let pa = match self.bus.mmu.peek(linear) {
+        let pa = match self.bus.mmu.paging().peek(&self.bus.memory, linear) {
             Some(path) => path.pa,
             None if cpu.cr0 & cr0::PG == 0 => u64::from(linear),
             None => return None,
         };
         let mut raw = [0; 8];
-        if linear & 0xfff > 0xff8 || !self.bus.mmu.memory().read(pa, &mut raw) {
+        if linear & 0xfff > 0xff8 || !self.bus.memory.read(pa, &mut raw) {
             return None;
         }
         let raw = u64::from_le_bytes(raw);

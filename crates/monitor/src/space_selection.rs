@@ -165,7 +165,7 @@ impl Monitor {
     fn select_anew(&mut self, mode: Mode, cs_base: u32) -> Result<Selected, MonitorError> {
         let user = self.context.cpu.cpl == 3;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let active = windows.activate(&mut self.bus.mmu, user, &mut sink);
+        let active = windows.activate(self.bus.mmu.paging(), &self.bus.memory, user, &mut sink);
         let selection = Selection { window: active.id, mode, cs_base };
         let targets = &mut self.bt.targets;
         let given_up = targets.given_up();

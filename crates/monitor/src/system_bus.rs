@@ -9,7 +9,7 @@ use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
 use ringer_cpu::{Access, Bus, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::Board;
-use ringer_mmu::{Mmu, PhysIo};
+use ringer_mmu::{GuestMemory, Mmu, PhysIo};
 
 /// A change of address translation, for the shadow windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +122,10 @@ impl PhysIo for Io {
 /// Everything behind the [`Bus`].
 #[derive(Debug)]
 pub struct SystemBus {
-    /// Translation and guest memory.
+    /// Translation.
     pub mmu: Mmu,
+    /// Guest memory.
+    pub memory: GuestMemory,
     /// Devices and time.
     pub io: Io,
     /// Paging changes not yet seen by the windows.
@@ -133,12 +135,12 @@ pub struct SystemBus {
 impl Bus for SystemBus {
     #[inline]
     fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.io, lin, buf, who)
+        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     #[inline]
     fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.io, lin, data, who)
+        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
     }
 
     fn probe(
@@ -148,12 +150,12 @@ impl Bus for SystemBus {
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.io, lin, len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
     }
 
     #[inline]
     fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.io, lin, buf, who)
+        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     fn port_in(&mut self, port: u16, size: u8) -> u32 {
@@ -193,7 +195,7 @@ impl Bus for SystemBus {
     }
 
     fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception> {
-        self.mmu.load_pdptes(&mut self.io, regs)
+        self.mmu.load_pdptes(&self.memory, &mut self.io, regs)
     }
 
     fn random(&mut self) -> u32 {

@@ -47,7 +47,7 @@ impl Monitor {
         let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
         let here = (0x1000 - (at & 0xfff) as usize).min(LONGEST);
         let mut bytes = [0; LONGEST];
-        let memory = self.bus.mmu.memory();
+        let memory = &self.bus.memory;
         memory.read(at, &mut bytes[..here]);
         if let (Some(frame), true) = (key.second, here < LONGEST) {
             memory.read(frame << 12, &mut bytes[here..]);

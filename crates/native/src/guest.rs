@@ -54,16 +54,17 @@ impl PhysIo for NoIo {
 #[derive(Debug)]
 struct Ram {
     mmu: Mmu,
+    memory: GuestMemory,
     io: NoIo,
 }
 
 impl Bus for Ram {
     fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.io, lin, buf, who)
+        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.io, lin, data, who)
+        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
     }
 
     fn probe(
@@ -73,11 +74,11 @@ impl Bus for Ram {
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.io, lin, len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
     }
 
     fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.io, lin, buf, who)
+        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     fn port_in(&mut self, _: u16, _: u8) -> u32 {
@@ -133,7 +134,8 @@ impl Guests {
     /// When the host has no memory for them.
     pub fn new(model: CpuModel, low: bool) -> Result<Self, GuestError> {
         let interp = Interp::new(model);
-        let mut ram = Ram { mmu: Mmu::new(tables(GuestMemory::new(RAM)?, low)?), io: NoIo };
+        let mut ram =
+            Ram { mmu: Mmu::new(), memory: tables(GuestMemory::new(RAM)?, low)?, io: NoIo };
         let mut monitor = monitor(model, low)?;
         let template = user(interp.state());
         let regs = PagingRegs { cr0: template.cr0, cr3: template.cr3, cr4: template.cr4, efer: 0 };
@@ -149,7 +151,7 @@ impl Guests {
         let known = |page| code_pages().chain(READ_ONLY).any(|p| p == page);
         for (byte, at) in bytes.iter().zip(at..) {
             if known(at & !(PAGE - 1)) {
-                for memory in [self.ram.mmu.memory_mut(), self.monitor.memory_mut()] {
+                for memory in [&mut self.ram.memory, self.monitor.memory_mut()] {
                     memory.write(u64::from(at), &[*byte]);
                 }
             }
@@ -158,12 +160,12 @@ impl Guests {
 
     /// Copies `contents` to the writable pages of the interpreter's machine.
     pub fn fill(&mut self, contents: &[u8]) {
-        fill(self.ram.mmu.memory_mut(), contents);
+        fill(&mut self.ram.memory, contents);
     }
 
     /// The writable pages of the interpreter's machine.
     pub fn writable(&self, out: &mut [u8; WRITABLE_LEN]) {
-        writable(self.ram.mmu.memory(), out);
+        writable(&self.ram.memory, out);
     }
 
     /// Runs one case in the interpreter; one that the host runs with TF set runs so here too, and

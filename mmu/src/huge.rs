@@ -1,4 +1,4 @@
-//! Large host pages for guest RAM.
+//! Huge host pages for guest RAM.
 //!
 //! Every supervisor window maps all of the kernel's RAM, and reaches a page of it for the first time through a fault of the
 //! host's kernel: one for each 4 KiB and each process. Where the host backs RAM by a page of 2 MiB there is one fault for
@@ -13,7 +13,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-/// Bytes of a large page of the host.
+/// Bytes of a huge page of the host.
 const PIECE: u64 = 2 << 20;
 /// Pages of a piece that may never have been touched.
 const HOLES: u64 = 64;
@@ -31,9 +31,9 @@ pub enum Progress {
     Ended,
 }
 
-/// Gathers guest RAM into large host pages. It may run beside whatever uses the memory.
+/// Gathers guest RAM into huge host pages. It may run beside whatever uses the memory.
 #[derive(Debug)]
-pub struct LargePages {
+pub struct HugePages {
     memory: OwnedFd,
     gatherer: Gatherer,
     /// Pieces that were gathered.
@@ -43,7 +43,7 @@ pub struct LargePages {
     refusals: u32,
 }
 
-impl LargePages {
+impl HugePages {
     /// Gathers nothing yet.
     ///
     /// # Errors
@@ -122,12 +122,12 @@ mod tests {
         touch(&mut memory, 1600..2048);
         touch(&mut memory, 2048 + 65..2560);
         let touched = memory.touched();
-        let mut large = LargePages::new(&memory).unwrap();
-        while large.advance() == Progress::Asked {}
+        let mut huge = HugePages::new(&memory).unwrap();
+        while huge.advance() == Progress::Asked {}
         // A host may refuse any of them, but is never asked for what has more holes.
-        let gathered: Vec<usize> = (0..8).filter(|piece| large.done[*piece]).collect();
+        let gathered: Vec<usize> = (0..8).filter(|piece| huge.done[*piece]).collect();
         assert!(gathered.iter().all(|piece| [2, 3].contains(piece)), "{gathered:?}");
-        let holes = if large.done[3] { HOLES * PAGE } else { 0 };
+        let holes = if huge.done[3] { HOLES * PAGE } else { 0 };
         assert_eq!(memory.touched() - touched, holes);
         let mut used = (1024..1536).chain(1600..2048).chain(2048 + 65..2560);
         assert!(used.all(|page| named(&memory, page)));
@@ -141,8 +141,8 @@ mod tests {
     fn memory_that_changes_meanwhile_is_as_it_was_left() {
         let mut memory = GuestMemory::new(32 << 20).unwrap();
         touch(&mut memory, 512..8192);
-        let mut large = LargePages::new(&memory).unwrap();
-        let gathering = std::thread::spawn(move || while large.advance() == Progress::Asked {});
+        let mut huge = HugePages::new(&memory).unwrap();
+        let gathering = std::thread::spawn(move || while huge.advance() == Progress::Asked {});
         let mut rounds = 0_u64;
         while rounds < 3 || !gathering.is_finished() {
             rounds += 1;
@@ -161,18 +161,18 @@ mod tests {
     #[test]
     fn a_host_that_refuses_is_not_asked_for_ever() {
         let memory = GuestMemory::new(2 << 20).unwrap();
-        let mut large = LargePages::new(&memory).unwrap();
+        let mut huge = HugePages::new(&memory).unwrap();
         for _ in 1..REFUSALS {
-            assert_eq!(large.note(0, Err(Errno::NOMEM)), Progress::Asked);
+            assert_eq!(huge.note(0, Err(Errno::NOMEM)), Progress::Asked);
         }
-        assert_eq!(large.note(0, Err(Errno::NOMEM)), Progress::Ended);
-        assert_eq!(large.note(0, Ok(())), Progress::Asked);
-        assert_eq!(large.note(0, Err(Errno::INVAL)), Progress::Ended);
+        assert_eq!(huge.note(0, Err(Errno::NOMEM)), Progress::Ended);
+        assert_eq!(huge.note(0, Ok(())), Progress::Asked);
+        assert_eq!(huge.note(0, Err(Errno::INVAL)), Progress::Ended);
     }
 
     #[test]
     fn little_memory_has_no_piece() {
         let memory = GuestMemory::new(1 << 20).unwrap();
-        assert_eq!(LargePages::new(&memory).unwrap().advance(), Progress::Nothing);
+        assert_eq!(HugePages::new(&memory).unwrap().advance(), Progress::Nothing);
     }
 }

@@ -1,0 +1,119 @@
+//! Paging-structure entries: their bits, and how each paging format reads them (SDM volume 3A, 4.3, 4.4).
+
+use ringer_cpu::PagingRegs;
+use ringer_cpu::state::{cr0, cr4};
+
+/// IA32_EFER.NXE.
+pub(crate) const EFER_NXE: u64 = 1 << 11;
+
+/// Bits of paging-structure entries.
+pub(crate) mod bit {
+    pub const P: u64 = 1 << 0;
+    pub const RW: u64 = 1 << 1;
+    pub const US: u64 = 1 << 2;
+    pub const A: u64 = 1 << 5;
+    pub const D: u64 = 1 << 6;
+    pub const PS: u64 = 1 << 7;
+    pub const G: u64 = 1 << 8;
+    pub const NX: u64 = 1 << 63;
+}
+
+/// Address bits of an entry that names a table or a 4 KiB page, with 36 physical address bits.
+pub(crate) const FRAME_PAE: u64 = 0xf_ffff_f000;
+/// Bits above the physical address width in a PAE entry, without NX.
+const RESERVED_PAE: u64 = !(FRAME_PAE | 0xfff | bit::NX);
+/// Reserved bits of a PAE entry for a 2 MiB page.
+const RESERVED_2M: u64 = 0x1f_e000;
+/// Reserved bits of an entry for a 4 MiB page (no PSE-36).
+const RESERVED_4M: u64 = 0x3f_e000;
+/// Reserved bits of a PDPTE: a set one raises #GP when CR3 is loaded.
+pub(crate) const RESERVED_PDPTE: u64 = RESERVED_PAE | bit::NX | 0x1e6;
+
+/// How linear addresses translate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// CR0.PG = 0: linear is physical.
+    Off,
+    /// 32-bit paging.
+    Legacy {
+        /// CR4.PSE: 4 MiB pages exist.
+        pse: bool,
+    },
+    /// PAE paging.
+    Pae {
+        /// EFER.NXE: pages may forbid fetches.
+        nx: bool,
+    },
+}
+
+impl Format {
+    /// The format that `regs` select.
+    #[must_use]
+    pub fn of(regs: &PagingRegs) -> Self {
+        if regs.cr0 & cr0::PG == 0 {
+            Self::Off
+        } else if regs.cr4 & cr4::PAE != 0 {
+            Self::Pae { nx: regs.efer & EFER_NXE != 0 }
+        } else {
+            Self::Legacy { pse: regs.cr4 & cr4::PSE != 0 }
+        }
+    }
+
+    /// Log2 of the linear space that one page-directory entry covers.
+    #[must_use]
+    pub(crate) fn chunk_shift(self) -> u32 {
+        if self.wide() { 21 } else { 22 }
+    }
+
+    /// Entries of 8 bytes, not of 4.
+    #[must_use]
+    pub(crate) fn wide(self) -> bool {
+        matches!(self, Self::Pae { .. })
+    }
+
+    /// Whether a page-directory entry maps a large page.
+    pub(crate) fn is_large(self, pde: u64) -> bool {
+        match self {
+            Self::Off => true,
+            Self::Legacy { pse } => pse && pde & bit::PS != 0,
+            Self::Pae { .. } => pde & bit::PS != 0,
+        }
+    }
+
+    /// Whether a present page-directory entry has a reserved bit set.
+    pub(crate) fn bad_pde(self, pde: u64) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Legacy { .. } => self.is_large(pde) && pde & RESERVED_4M != 0,
+            Self::Pae { .. } => self.bad_pte(pde) || (pde & bit::PS != 0 && pde & RESERVED_2M != 0),
+        }
+    }
+
+    /// Whether a present page-table entry has a reserved bit set.
+    pub(crate) fn bad_pte(self, pte: u64) -> bool {
+        match self {
+            Self::Pae { nx } => pte & RESERVED_PAE != 0 || (!nx && pte & bit::NX != 0),
+            Self::Off | Self::Legacy { .. } => false,
+        }
+    }
+
+    /// The table or the 4 KiB frame that an entry names.
+    pub(crate) fn frame(self, entry: u64) -> u64 {
+        if self.wide() { entry & FRAME_PAE } else { entry & 0xffff_f000 }
+    }
+
+    /// The large frame that a page-directory entry names.
+    pub(crate) fn large_frame(self, pde: u64) -> u64 {
+        if self.wide() { pde & FRAME_PAE & !0x1f_ffff } else { pde & 0xffc0_0000 }
+    }
+
+    /// Offset of the entry for `lin` in its page directory.
+    pub(crate) fn pde_offset(self, lin: u32) -> u64 {
+        if self.wide() { u64::from(lin >> 21 & 511) * 8 } else { u64::from(lin >> 22) * 4 }
+    }
+
+    /// Offset of the entry for `lin` in its page table.
+    pub(crate) fn pte_offset(self, lin: u32) -> u64 {
+        if self.wide() { u64::from(lin >> 12 & 511) * 8 } else { u64::from(lin >> 12 & 1023) * 4 }
+    }
+}
