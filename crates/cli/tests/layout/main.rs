@@ -1,0 +1,85 @@
+//! The workspace's layout is as CONTRIBUTING.md promises: no circle of imports between files, no
+//! function or file too long to read.
+
+mod circles;
+mod detector;
+mod modules;
+mod sizes;
+mod source;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The roots of a package's targets: its library, and its binaries.
+fn targets(package: &Path) -> Vec<PathBuf> {
+    let src = package.join("src");
+    let bins = source::files(|path| path.parent() == Some(&src.join("bin")));
+    let roots = [src.join("lib.rs"), src.join("main.rs")].into_iter().chain(bins);
+    roots.filter(|path| path.exists()).collect()
+}
+
+/// How many files of a package still are in circles; it must become empty, and nothing is added.
+const STILL: [(&str, usize); 10] = [
+    ("cpu", 34),
+    ("crates/cli", 2),
+    ("crates/difftest", 4),
+    ("crates/machine", 11),
+    ("crates/monitor", 11),
+    ("crates/native", 4),
+    ("crates/testkit", 9),
+    ("devices", 2),
+    ("mmu", 4),
+    ("translator", 14),
+];
+
+#[test]
+fn no_file_imports_another_in_a_circle() {
+    let mut found = Vec::new();
+    for package in source::packages() {
+        let lines: Vec<String> =
+            targets(&package).iter().flat_map(|root| circles_of(root)).collect();
+        let name = source::name_of(&package);
+        let known = STILL.iter().find(|(package, _)| *package == name).map_or(0, |(_, n)| *n);
+        if lines.len() > known {
+            found.extend(lines);
+        }
+    }
+    assert!(found.is_empty(), "circles of imports:\n{}", found.join("\n"));
+}
+
+/// A line for each file of a target that is in a circle: which others of the circle it uses.
+fn circles_of(root: &Path) -> Vec<String> {
+    let uses = circles::uses(root);
+    let mut found = Vec::new();
+    for circle in circles::circles(&uses) {
+        let inside: BTreeSet<&Path> = circle.iter().copied().collect();
+        for file in circle {
+            let others = uses[file].iter().filter(|other| inside.contains(other.as_path()));
+            let others: Vec<String> = others.map(|other| source::name_of(other)).collect();
+            found.push(format!("{} uses {}", source::name_of(file), others.join(", ")));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_file_has_600_lines_at_most() {
+    let long = source::rust_files().into_iter().filter_map(|path| {
+        let lines = source::read(&path).lines().count();
+        (lines > 600).then(|| format!("{}: {lines}", source::name_of(&path)))
+    });
+    let long: Vec<String> = long.collect();
+    assert!(long.is_empty(), "files too long:\n{}", long.join("\n"));
+}
+
+#[test]
+fn a_function_has_80_lines_at_most() {
+    let mut long = Vec::new();
+    for path in source::rust_files() {
+        for function in sizes::functions(&path).into_iter().filter(|f| f.lines > 80) {
+            let file = source::name_of(&path);
+            long.push(format!("{file}: {} has {} lines", function.name, function.lines));
+        }
+    }
+    assert!(long.is_empty(), "functions too long:\n{}", long.join("\n"));
+}
