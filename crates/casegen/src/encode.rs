@@ -91,7 +91,7 @@ pub fn generate(rng: &mut Rng, code: Code, shape: &Shape) -> Option<Case> {
     let mut factory = InstructionInfoFactory::new();
     (0..ATTEMPTS).find_map(|_| {
         let op = code.op_code();
-        let mut bytes = Draft { rng: &mut *rng, op, shape, out: Vec::with_capacity(16) }.write();
+        let mut bytes = Writer { rng: &mut *rng, op, shape, out: Vec::with_capacity(16) }.write();
         let overlong = rng.one_in(64) && lengthen(rng, &mut bytes, shape);
         let without = if overlong { bytes.len() - LONGEST } else { 0 };
         let mut case = judge(&bytes[without..], code, shape)?;
@@ -138,14 +138,14 @@ fn bit_of(register: Register) -> u8 {
     if full.is_gpr32() { 1 << full.number() } else { 0 }
 }
 
-struct Draft<'a> {
+struct Writer<'a> {
     rng: &'a mut Rng,
     op: &'static OpCodeInfo,
     shape: &'a Shape,
     out: Vec<u8>,
 }
 
-impl Draft<'_> {
+impl Writer<'_> {
     fn write(mut self) -> Vec<u8> {
         let wide = self.prefixes();
         self.opcode(wide);

@@ -56,6 +56,7 @@ fn dispatch(command: &Command) -> Result<u8, CliError> {
         Command::Nano(args) => nano::run(args),
         Command::Test(args) => suite::run(args),
         Command::RestoreTerminal => {
+            signals::ignore_background_output();
             terminal::watch();
             Ok(0)
         }

@@ -4,7 +4,6 @@
 //! [`restore`]), and, for deaths that no code in this process survives, a second small process that
 //! waits for this one's end ([`watch`]).
 
-use crate::signals;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -105,12 +104,11 @@ fn start_watcher() -> io::Result<Child> {
 }
 
 /// The watching process: its standard output is the terminal, its standard input ends when the
-/// process that started it does.
+/// process that started it does. Call it with SIGTTOU ignored: it may be in the background when it is
+/// its turn.
 pub fn watch() {
     let terminal = io::stdout();
     let Ok(before) = tcgetattr(&terminal) else { return };
-    // It may be in the background when it is its turn.
-    signals::ignore_background_output();
     let told = io::stderr().write_all(&[DONE]).is_ok();
     let mut message = [0];
     let all_is_well = matches!(io::stdin().read(&mut message), Ok(1)) && message[0] == DONE;

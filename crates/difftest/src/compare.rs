@@ -6,9 +6,9 @@
 
 use crate::bench::Bench;
 use crate::case::{FIELDS, Kind, Outcome};
-use crate::generate::{ARITH, Item, Sequence};
 use crate::layout::*;
-use crate::peer_faults;
+use crate::sequence::{ARITH, Item, Sequence};
+use crate::units::uses_x87;
 use iced_x86::{Decoder, FlowControl, Instruction};
 use ringer_casegen::undefined_x87;
 use std::fmt;
@@ -18,7 +18,7 @@ const DR6: usize = 0x44;
 
 /// Where results differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Part {
     /// A doubleword of the result slot.
     Word(usize),
     /// A doubleword of the FXSAVE image.
@@ -33,7 +33,7 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Diff {
     /// Where.
-    pub place: Place,
+    pub place: Part,
     /// Ringer's (the interpreter's, where both engines are compared).
     pub ours: u32,
     /// The other's.
@@ -43,14 +43,14 @@ pub struct Diff {
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
-            Place::Word(at) => match FIELDS.iter().find(|(a, _)| *a == at) {
+            Part::Word(at) => match FIELDS.iter().find(|(a, _)| *a == at) {
                 Some((_, name)) => write!(f, "{name}")?,
                 None if at < 0x130 => write!(f, "descriptor slots +{:#x}", at - 0xf0)?,
                 None => write!(f, "code +{:#x}", at - 0x130)?,
             },
-            Place::Fpu(at) => write!(f, "FXSAVE+{at:#x} ({})", fpu_name(at))?,
-            Place::Data(at) => write!(f, "data+{at:#06x}")?,
-            Place::Death => return write!(f, "one machine stops, the other does not"),
+            Part::Fpu(at) => write!(f, "FXSAVE+{at:#x} ({})", fpu_name(at))?,
+            Part::Data(at) => write!(f, "data+{at:#06x}")?,
+            Part::Death => return write!(f, "one machine stops, the other does not"),
         }
         write!(f, ": {:08x} / {:08x}", self.ours, self.theirs)
     }
@@ -73,7 +73,7 @@ pub fn differences(a: &Bench, b: &Bench, k: usize) -> Vec<Diff> {
     let mut list = Vec::new();
     let (ours, theirs) = (a.outcome(k), b.outcome(k));
     if ours.is_complete() != theirs.is_complete() {
-        list.push(Diff { place: Place::Death, ours: 0, theirs: 0 });
+        list.push(Diff { place: Part::Death, ours: 0, theirs: 0 });
         return list;
     }
     if !ours.is_complete() {
@@ -86,7 +86,7 @@ pub fn differences(a: &Bench, b: &Bench, k: usize) -> Vec<Diff> {
         let pairs = a.data(k).chunks_exact(4).zip(b.data(k).chunks_exact(4));
         for (at, (x, y)) in pairs.enumerate().filter(|(_, (x, y))| x != y) {
             let value = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            list.push(Diff { place: Place::Data(at * 4), ours: value(x), theirs: value(y) });
+            list.push(Diff { place: Part::Data(at * 4), ours: value(x), theirs: value(y) });
         }
     }
     list
@@ -106,7 +106,7 @@ fn words(a: &Outcome<'_>, b: &Outcome<'_>, list: &mut Vec<Diff>) {
             _ => !0,
         };
         if (ours ^ theirs) & mask != 0 {
-            let place = if at >= 0x200 { Place::Fpu(at - 0x200) } else { Place::Word(at) };
+            let place = if at >= 0x200 { Part::Fpu(at - 0x200) } else { Part::Word(at) };
             list.push(Diff { place, ours: ours & mask, theirs: theirs & mask });
         }
     }
@@ -162,7 +162,7 @@ pub fn ignore(list: &mut Vec<Diff>, spot: Spot, mask: u32) {
         let mut here = 0;
         for (k, byte) in spot.0.iter().enumerate() {
             let offset = match (d.place, byte) {
-                (Place::Word(at), Some(Byte::Slot(b))) | (Place::Data(at), Some(Byte::Data(b))) => {
+                (Part::Word(at), Some(Byte::Slot(b))) | (Part::Data(at), Some(Byte::Data(b))) => {
                     b.wrapping_sub(at)
                 }
                 _ => continue,
@@ -314,7 +314,7 @@ fn drop_stored_flags(list: &mut Vec<Diff>, mask: u32) {
                 && (d.ours ^ d.theirs) & ((1 << shift) - 1) == 0
                 && ours & (FIXED | CLEAR) == FIXED
         };
-        !(matches!(d.place, Place::Data(_)) && [0, 8, 16, 24].into_iter().any(image))
+        !(matches!(d.place, Part::Data(_)) && [0, 8, 16, 24].into_iter().any(image))
     });
 }
 
@@ -333,13 +333,13 @@ pub fn drop_undefined(seq: &Sequence, list: &mut Vec<Diff>, frame: Option<Frame>
         drop_stored_flags(list, undefined_anywhere(seq) & ARITH);
     }
     // B0 to B3 of DR6 may be set for breakpoints that are not enabled (SDM volume 3, 17.2.3).
-    for d in list.iter_mut().filter(|d| d.place == Place::Word(DR6)) {
+    for d in list.iter_mut().filter(|d| d.place == Part::Word(DR6)) {
         d.theirs = d.theirs & !0xf | d.ours & 0xf;
     }
     // Condition codes of the x87 status word.
     let codes = seq.items.iter().fold(0, |all, i| all | undefined_x87(i.instruction.mnemonic()));
-    let codes = if peer_faults::uses_x87(seq) { u32::from(codes) << 16 } else { 0 };
-    for d in list.iter_mut().filter(|d| d.place == Place::Fpu(0)) {
+    let codes = if uses_x87(seq) { u32::from(codes) << 16 } else { 0 };
+    for d in list.iter_mut().filter(|d| d.place == Part::Fpu(0)) {
         d.theirs = d.theirs & !codes | d.ours & codes;
     }
     list.retain(|d| d.ours != d.theirs);

@@ -7,6 +7,7 @@
 mod bench;
 mod case;
 mod compare;
+mod composer;
 mod generate;
 mod layout;
 mod peer;
@@ -17,9 +18,11 @@ mod qemu;
 mod report;
 mod ringer;
 pub mod run;
+mod sequence;
 mod setting;
 mod special;
 mod tables;
+mod units;
 
 pub use peer::PeerError;
 pub use qemu::Qemu;

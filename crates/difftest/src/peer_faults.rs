@@ -7,11 +7,10 @@ pub use list::faults;
 
 use crate::bench::Bench;
 use crate::case::Outcome;
-use crate::compare::{self, Diff, Frame, Place};
-use crate::generate::Sequence;
-use iced_x86::{
-    Code, CpuidFeature, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind,
-};
+use crate::compare::{self, Diff, Frame, Part};
+use crate::sequence::Sequence;
+use crate::units::{is_sse, is_x87, uses_x87};
+use iced_x86::{Code, Instruction, Mnemonic as M, OpKind};
 
 /// What the entries look at.
 #[derive(Debug)]
@@ -188,8 +187,8 @@ const APPROXIMATE: &[M] = &[
 ];
 
 /// The lane at `place`, or one that it is part of, is a NaN in both results.
-pub(super) fn near_nan(look: &Look<'_>, place: Place) -> bool {
-    let Place::Fpu(at) = place else { return false };
+pub(super) fn near_nan(look: &Look<'_>, place: Part) -> bool {
+    let Part::Fpu(at) = place else { return false };
     let at = 0x200 + at;
     let single = |o: &Outcome<'_>, at| o.word(at) & 0x7fff_ffff > 0x7f80_0000;
     let double = |o: &Outcome<'_>, at: usize| {
@@ -241,32 +240,8 @@ pub(super) fn widens(i: &Instruction) -> bool {
 pub(super) const MIN_MAX: &[M] =
     &[M::Minps, M::Minss, M::Minpd, M::Minsd, M::Maxps, M::Maxss, M::Maxpd, M::Maxsd];
 
-pub(super) fn is_x87(i: &Instruction) -> bool {
-    use CpuidFeature as F;
-    i.code().cpuid_features().iter().any(|f| matches!(f, F::FPU | F::FPU287 | F::FPU387))
-}
-
-pub(super) fn writes_memory(i: &Instruction) -> bool {
-    let mut factory = InstructionInfoFactory::new();
-    factory
-        .info(i)
-        .used_memory()
-        .iter()
-        .any(|m| !matches!(m.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess))
-}
-
-pub(super) fn is_sse(i: &Instruction) -> bool {
-    let list = i.code().cpuid_features();
-    list.contains(&CpuidFeature::SSE) || list.contains(&CpuidFeature::SSE2)
-}
-
-pub(super) fn is_mmx(i: &Instruction) -> bool {
-    i.code().cpuid_features().contains(&CpuidFeature::MMX)
-        || (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Register && i.op_register(k).is_mm())
-}
-
 pub(super) fn ignore_fpu(list: &mut Vec<Diff>, at: usize, mask: u32) {
-    for d in list.iter_mut().filter(|d| d.place == Place::Fpu(at)) {
+    for d in list.iter_mut().filter(|d| d.place == Part::Fpu(at)) {
         d.theirs = d.theirs & !mask | d.ours & mask;
     }
     list.retain(|d| d.ours != d.theirs);
@@ -274,36 +249,8 @@ pub(super) fn ignore_fpu(list: &mut Vec<Diff>, at: usize, mask: u32) {
 
 /// A or D was set in one and not in the other.
 pub(super) fn ignore_accessed(list: &mut Vec<Diff>) {
-    for d in list.iter_mut().filter(|d| matches!(d.place, Place::Word(0xb0..=0xe8))) {
+    for d in list.iter_mut().filter(|d| matches!(d.place, Part::Word(0xb0..=0xe8))) {
         d.theirs = d.theirs & !0x60 | d.ours & 0x60;
     }
     list.retain(|d| d.ours != d.theirs);
-}
-
-pub(super) fn modifies_memory(i: &Instruction) -> bool {
-    let mut factory = InstructionInfoFactory::new();
-    i.mnemonic() == M::Xchg
-        || factory.info(i).used_memory().iter().any(|m| {
-            matches!(
-                m.access(),
-                OpAccess::ReadWrite | OpAccess::ReadCondWrite | OpAccess::CondWrite
-            )
-        })
-}
-
-fn uses_feature(seq: &Sequence, list: &[CpuidFeature]) -> bool {
-    seq.items.iter().any(|i| i.instruction.code().cpuid_features().iter().any(|f| list.contains(f)))
-}
-
-pub(super) fn uses_mmx(seq: &Sequence) -> bool {
-    seq.items.iter().any(|i| is_mmx(&i.instruction))
-}
-
-pub(super) fn uses_sse(seq: &Sequence) -> bool {
-    uses_feature(seq, &[CpuidFeature::SSE, CpuidFeature::SSE2])
-}
-
-/// Whether an x87 instruction is in the case.
-pub fn uses_x87(seq: &Sequence) -> bool {
-    seq.items.iter().any(|i| is_x87(&i.instruction))
 }

@@ -1,7 +1,7 @@
 //! What a user reads about a difference: the case, how it ran, what differs, how to repeat it.
 
 use crate::compare::Diff;
-use crate::generate::Sequence;
+use crate::sequence::Sequence;
 use iced_x86::{Formatter, NasmFormatter};
 use std::fmt::Write;
 

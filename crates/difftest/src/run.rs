@@ -1,12 +1,14 @@
 //! A run: batches through the machines, comparison, counts, reports.
 
 use crate::bench::{Batch, Bench};
-use crate::generate::{Forms, Sequence, sequence};
+use crate::composer::Forms;
+use crate::generate::sequence;
 use crate::layout::*;
 use crate::peer::PeerError;
 use crate::peer_faults;
 use crate::qemu::Qemu;
 use crate::ringer::Ringer;
+use crate::sequence::Sequence;
 use ringer_casegen::rng::Rng;
 use ringer_casegen::values;
 use ringer_machine::Engine;

@@ -1,16 +1,15 @@
 //! Combinations of instructions that random forms seldom give.
 
 use crate::case::Kind;
-use crate::generate::Draft;
+use crate::composer::Composer;
 use crate::layout::CASE_SLOTS;
 use crate::tables::ODD;
-use iced_x86::{Instruction, Mnemonic as M};
 
 const EAX: usize = 0;
 const ECX: usize = 1;
 
 /// Appends one of them.
-pub fn emit(d: &mut Draft<'_>) {
+pub fn emit(d: &mut Composer<'_>) {
     if d.room() < 60 {
         return;
     }
@@ -34,7 +33,7 @@ pub fn emit(d: &mut Draft<'_>) {
 }
 
 /// A selector that means something: the case's own, the odd ones, null, nonsense.
-fn selector(d: &mut Draft<'_>) -> u16 {
+fn selector(d: &mut Composer<'_>) -> u16 {
     let rpl = d.rng.below(4) as u16;
     let rpl = if d.rng.one_in(3) { rpl } else { d.s.cpl() as u16 };
     let base = match d.rng.below(8) {
@@ -47,12 +46,12 @@ fn selector(d: &mut Draft<'_>) -> u16 {
     base & !3 | rpl
 }
 
-fn register(d: &mut Draft<'_>) -> usize {
+fn register(d: &mut Composer<'_>) -> usize {
     d.rng.pick(&[0, 1, 2, 3, 5, 6, 7])
 }
 
 /// MOV r, label; JMP or CALL r.
-fn indirect(d: &mut Draft<'_>) {
+fn indirect(d: &mut Composer<'_>) {
     let r = register(d);
     let ahead = 1 + d.rng.below(3) as usize;
     let first = d.len();
@@ -63,7 +62,7 @@ fn indirect(d: &mut Draft<'_>) {
 }
 
 /// PUSH label; RET, or RET n.
-fn push_and_return(d: &mut Draft<'_>) {
+fn push_and_return(d: &mut Composer<'_>) {
     let size = if d.s.bits == 32 { 4 } else { 2 };
     let ahead = 1 + d.rng.below(2) as usize;
     d.raw(&[0x68, 0, 0, 0, 0][..1 + size]);
@@ -77,7 +76,7 @@ fn push_and_return(d: &mut Draft<'_>) {
 }
 
 /// MOV [mem], label; JMP or CALL [mem].
-fn indirect_through_memory(d: &mut Draft<'_>) {
+fn indirect_through_memory(d: &mut Composer<'_>) {
     let Some(at) = d.data_offset(3) else { return };
     let size = if d.s.bits == 32 { 4 } else { 2 };
     if d.s.bits == 16 && at > 0xff00 {
@@ -96,7 +95,7 @@ fn indirect_through_memory(d: &mut Draft<'_>) {
 }
 
 /// MOV ECX, n; some instructions that leave it alone; LOOP.
-fn small_loop(d: &mut Draft<'_>) {
+fn small_loop(d: &mut Composer<'_>) {
     const BODY: &[&[u8]] = &[
         &[0x01, 0xd8],       // add eax, ebx
         &[0x11, 0xc2],       // adc edx, eax
@@ -121,7 +120,7 @@ fn small_loop(d: &mut Draft<'_>) {
 }
 
 /// MOV r16, selector; MOV Sreg, r16 (or a PUSH and a POP).
-fn load_segment(d: &mut Draft<'_>) {
+fn load_segment(d: &mut Composer<'_>) {
     let value = selector(d);
     let sreg = d.rng.pick(&[0u8, 2, 3, 4, 5, 3, 0]);
     d.set_register(EAX, u32::from(value));
@@ -140,7 +139,7 @@ fn load_segment(d: &mut Draft<'_>) {
 }
 
 /// The same in real and V86 mode, to where the case's pages are.
-fn real_segment(d: &mut Draft<'_>) {
+fn real_segment(d: &mut Composer<'_>) {
     let value = d.rng.pick(&[0x1000, 0x2000, 0x1000, 0x1100]);
     let value = if d.s.kind == Kind::Real { 0x1000 } else { value };
     let sreg = d.rng.pick(&[0u8, 3, 4, 5]);
@@ -149,7 +148,7 @@ fn real_segment(d: &mut Draft<'_>) {
 }
 
 /// MOV r16, selector; LAR, LSL, VERR, VERW, ARPL.
-fn selector_query(d: &mut Draft<'_>) {
+fn selector_query(d: &mut Composer<'_>) {
     let value = selector(d);
     let (a, b) = (register(d), register(d));
     let junk = d.rng.word() & 0xffff_0000;
@@ -169,7 +168,7 @@ fn selector_query(d: &mut Draft<'_>) {
 }
 
 /// JMP or CALL ptr16:32 (ptr16:16) to this code segment, a gate, or anywhere.
-fn far_transfer(d: &mut Draft<'_>) {
+fn far_transfer(d: &mut Composer<'_>) {
     let size = if d.s.bits == 32 { 4 } else { 2 };
     let own = d.s.selectors[1];
     let to = match d.rng.below(4) {
@@ -189,7 +188,7 @@ fn far_transfer(d: &mut Draft<'_>) {
 }
 
 /// PUSHF; PUSH CS; PUSH label; IRET.
-fn return_from_interrupt(d: &mut Draft<'_>) {
+fn return_from_interrupt(d: &mut Composer<'_>) {
     let size = if d.s.bits == 32 { 4 } else { 2 };
     let first = d.len();
     d.need_flags();
@@ -202,7 +201,7 @@ fn return_from_interrupt(d: &mut Draft<'_>) {
 }
 
 /// INT n: gates that come back, that do not, that are closed.
-fn interrupt(d: &mut Draft<'_>) {
+fn interrupt(d: &mut Composer<'_>) {
     let n = d.rng.pick(&[0x30, 0x31, 0x30, 0x31, 0x21, 0x20, 0x80, 3, 4, 1, 0x0d, 0x0e, 0xff]);
     let first = d.len();
     if d.s.cpl() == 0 {
@@ -213,7 +212,7 @@ fn interrupt(d: &mut Draft<'_>) {
 }
 
 /// PUSH, something in between, POP; ENTER and LEAVE; PUSHA and POPA.
-fn stack_round(d: &mut Draft<'_>) {
+fn stack_round(d: &mut Composer<'_>) {
     match d.rng.below(4) {
         0 => {
             let (a, b) = (d.rng.byte() & 7, d.rng.byte() & 7);
@@ -251,7 +250,7 @@ fn stack_round(d: &mut Draft<'_>) {
 }
 
 /// A store into an instruction ahead: MOV byte [label + k], imm8, or a doubleword.
-fn modify_code(d: &mut Draft<'_>) {
+fn modify_code(d: &mut Composer<'_>) {
     let ahead = d.rng.below(3) as usize;
     let add = d.rng.below(4);
     if d.rng.one_in(2) {
@@ -262,9 +261,4 @@ fn modify_code(d: &mut Draft<'_>) {
         d.raw(&[0xc7, 0x05, 0, 0, 0, 0, 0x90, 0x41, 0xf8, 0x90]);
         d.label_here(4, 4, ahead, add);
     }
-}
-
-/// The instruction wants its operand on a 16-byte boundary.
-pub fn wants_alignment(i: &Instruction) -> bool {
-    i.memory_size().size() == 16 && !matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu)
 }

@@ -15,7 +15,6 @@ mod exit;
 pub mod firmware;
 mod machine;
 mod remote;
-mod shield;
 mod size;
 mod symbols;
 

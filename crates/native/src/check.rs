@@ -1,7 +1,8 @@
 //! The run: prepares slots, has the helper process and both engines run them, compares.
 
-use crate::compare::{Verdict, compare, describe, describe_input, pointers};
+use crate::compare::{Verdict, compare, describe, describe_input};
 use crate::excuse;
+use crate::fpu::pointers;
 use crate::guest::{GuestError, Guests};
 use crate::layout::{ALL_SLOTS, LANDING, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN};
 use crate::native::{Native, NativeError};

@@ -14,14 +14,14 @@
 //! It runs after `fork` in a process that may have had other threads: no allocation, no lock, only
 //! raw system calls.
 
-use crate::enter::{Context, ringer_native_enter, ringer_native_leave, ringer_native_signal};
+use crate::enter::{Context, ringer_native_enter, ringer_native_leave};
 use crate::layout::{
     CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages,
     is_low,
 };
 use crate::wire::{COMPLETED, Output, Wire};
 use ringer_cpu::{Eflags, FpuImage};
-use std::arch::asm;
+use std::arch::{asm, global_asm};
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -219,12 +219,23 @@ unsafe fn serve(start: &Start, low: bool) {
     }
 }
 
+unsafe extern "C" {
+    /// The signal handler's first instructions: AC and NT go before any other code runs.
+    fn ringer_native_signal();
+}
+
+global_asm!(
+    ".globl ringer_native_signal",
+    "ringer_native_signal:",
+    "pushfq",
+    "and qword ptr [rsp], -0x44001",
+    "popfq",
+    "jmp {handler}",
+    handler = sym on_signal,
+);
+
 /// Every trap of a case arrives here, on the alternate stack, with Rust's flags.
-pub(crate) extern "C" fn on_signal(
-    _: libc::c_int,
-    _: *mut libc::siginfo_t,
-    uc: *mut libc::c_void,
-) -> ! {
+extern "C" fn on_signal(_: libc::c_int, _: *mut libc::siginfo_t, uc: *mut libc::c_void) -> ! {
     // SAFETY: the kernel passes a valid ucontext for this handler's frame.
     let machine = unsafe { &(*uc.cast::<libc::ucontext_t>()).uc_mcontext };
     let regs = &machine.gregs;

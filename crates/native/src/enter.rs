@@ -1,4 +1,4 @@
-//! Into compatibility mode and back: the only assembly of this crate.
+//! Into compatibility mode and back.
 //!
 //! `ringer_native_enter` loads the whole state of a case and goes to the instruction by IRETQ, which
 //! can load any EFLAGS. Behind the instruction stands a far jump to the landing page, which saves
@@ -41,8 +41,6 @@ unsafe extern "C" {
     pub fn ringer_native_enter(context: *mut Context);
     /// Returns from the `enter` that used `context`, from wherever the thread is.
     pub fn ringer_native_leave(context: *mut Context) -> !;
-    /// The signal handler's first instructions: AC and NT go before any other code runs.
-    pub fn ringer_native_signal();
     /// What the landing page goes on to, with the context in RAX.
     pub fn ringer_native_land();
 }
@@ -102,12 +100,6 @@ global_asm!(
     "pop rbp",
     "pop rbx",
     "ret",
-    ".globl ringer_native_signal",
-    "ringer_native_signal:",
-    "pushfq",
-    "and qword ptr [rsp], -0x44001",
-    "popfq",
-    "jmp {handler}",
     rsp = const offset_of!(Context, host_rsp),
     flags = const offset_of!(Context, flags),
     flags_after = const offset_of!(Context, flags_after),
@@ -119,7 +111,6 @@ global_asm!(
     out_gpr = const OUT_GPR,
     out_fpu = const OUT + offset_of!(Output, fpu),
     ss = const crate::layout::DATA_SELECTOR,
-    handler = sym crate::child::on_signal,
 );
 
 /// The landing page's code: saves EAX, then goes to `ringer_native_land` with `context` in RAX.

@@ -261,7 +261,7 @@ fn same_trap(host: &Output, guest: &Output) -> bool {
 }
 
 fn same_fpu(host: &Output, guest: &Output) -> bool {
-    crate::compare::fpu(host, guest).is_none()
+    crate::fpu::fpu(host, guest).is_none()
 }
 
 fn compares(i: &Instruction) -> bool {

@@ -3,7 +3,7 @@
 //! Generated instructions run natively, in the compatibility mode of a helper process ([`child`],
 //! [`enter`]), in the interpreter and as translated code ([`guest`]), all from the same state and
 //! with the same pages ([`layout`]). Registers, flags, memory, x87 and SSE state, and for faults
-//! vector, error code, CR2 and EIP must agree ([`compare`]); what the SDM leaves undefined and where
+//! vector, error code, CR2 and EIP must agree ([`compare`], [`fpu`]); what the SDM leaves undefined and where
 //! hosts differ is listed in [`excuse`]. [`check`] drives it all.
 //!
 //! `unsafe` is confined to `child.rs`, `native.rs` and `enter.rs`.
@@ -13,6 +13,7 @@ pub mod child;
 pub mod compare;
 pub mod enter;
 pub mod excuse;
+pub mod fpu;
 pub mod guest;
 pub mod layout;
 pub mod native;

@@ -5,6 +5,7 @@
 //! of a suite: [`discover`] finds programs and descriptions, [`runner`] runs them in parallel,
 //! [`judge`] compares, [`progress`] and [`junit`] tell.
 
+mod case;
 mod discover;
 mod error;
 pub mod hw;
@@ -15,6 +16,7 @@ mod report;
 mod runner;
 pub mod spec;
 
+pub use case::{Case, Outcome, Summary};
 pub use error::TestkitError;
 pub use report::RunReport;
 
@@ -22,7 +24,7 @@ use progress::Progress;
 use ringer_machine::Engine;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What to run and how to tell.
 #[derive(Clone, Debug)]
@@ -41,41 +43,6 @@ pub struct Options {
     pub shard: Option<(usize, usize)>,
     /// Only these engines; empty: all.
     pub engines: Vec<Engine>,
-}
-
-/// One test: a program on an engine.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// The program's name, with the engine in brackets.
-    pub name: String,
-    /// The program's file as found.
-    pub origin: PathBuf,
-    /// The image to load, or why there is none.
-    pub image: Result<PathBuf, String>,
-    /// How to load it and what to expect.
-    pub spec: spec::Spec,
-    /// The engine.
-    pub engine: Engine,
-}
-
-/// A test that ran.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The test.
-    pub case: Case,
-    /// `None`: passed; else what was wrong.
-    pub failure: Option<String>,
-    /// How long it took.
-    pub time: Duration,
-}
-
-/// The count at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Tests that passed.
-    pub passed: usize,
-    /// Tests that did not.
-    pub failed: usize,
 }
 
 /// Runs the suite and tells about it on standard output.

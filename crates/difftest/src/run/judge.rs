@@ -3,9 +3,9 @@
 use super::{Failure, Machines, Summary};
 use crate::bench::Bench;
 use crate::compare::{self, Diff};
-use crate::generate::Sequence;
 use crate::peer_faults::{self, Look};
 use crate::report;
+use crate::sequence::Sequence;
 
 /// A difference between Ringer's engines.
 pub(super) const ENGINES: &str = "interp / bt";

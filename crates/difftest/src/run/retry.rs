@@ -7,8 +7,8 @@
 use super::judge::PEER;
 use super::{Failure, Machines, Summary, template};
 use crate::bench::{Batch, Bench};
-use crate::generate::Sequence;
 use crate::peer::PeerError;
+use crate::sequence::Sequence;
 
 /// Runs of a case that look for one that differs.
 const RUNS: u32 = 12;

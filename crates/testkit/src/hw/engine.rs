@@ -1,7 +1,7 @@
 //! The machines that run captured cases: the interpreter on a flat memory, and the whole monitor
 //! with every block translated at its first visit.
 
-use super::HwError;
+use super::error::HwError;
 use super::moo::{Case, Family, Regs, reg};
 use super::setting::{RunMode, Setting};
 use ringer_cpu::state::cr0;

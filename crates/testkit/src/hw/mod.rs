@@ -8,62 +8,24 @@
 pub mod adapt;
 pub mod compare;
 pub mod engine;
+mod error;
 pub mod moo;
 pub mod report;
 pub mod setting;
 
+pub use error::HwError;
+
 use adapt::Kind;
 use engine::{Machine, Reference, Translating};
-use moo::{Case, File, MooError, Regs, reg};
-use report::{Suite, Tally};
+use moo::{Case, File, Regs, reg};
+use report::{Suite, Tally, Verdict};
 use ringer_cpu::CpuModel;
-use ringer_mmu::MemoryError;
-use ringer_monitor::MonitorError;
 use setting::{RunMode, Setting};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use thiserror::Error;
-
-/// Why captured tests could not be run. A failing test is not among these.
-#[derive(Debug, Error)]
-pub enum HwError {
-    /// A file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file is not as it should be.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong.
-        source: MooError,
-    },
-    /// The captures' description is not JSON.
-    #[error("{}: no JSON: {source}", path.display())]
-    Metadata {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// Nothing to run.
-    #[error("{}: no *.MOO or *.MOO.gz file of the wanted opcodes", .0.display())]
-    Nothing(PathBuf),
-    /// No memory for a machine.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// No machine.
-    #[error(transparent)]
-    Monitor(#[from] MonitorError),
-}
 
 /// Which engines run the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,17 +78,6 @@ pub struct Options {
     pub every: usize,
     /// Threads; `None`: as many as there are processors.
     pub jobs: Option<usize>,
-}
-
-/// What became of a case on one engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As captured.
-    Passed,
-    /// As a later processor must, see [`adapt`].
-    Adapted(Kind),
-    /// The differences.
-    Failed(String),
 }
 
 /// Runs the tests of a folder.

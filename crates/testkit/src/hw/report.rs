@@ -1,10 +1,20 @@
 //! Counting verdicts, and telling about them: a table by opcode, totals, JSON.
 
-use super::Verdict;
 use super::adapt::{Kind, REASONS};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+
+/// What became of a case on one engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As captured.
+    Passed,
+    /// As a later processor must, see [`super::adapt`].
+    Adapted(Kind),
+    /// The differences.
+    Failed(String),
+}
 
 /// One engine's verdicts.
 #[derive(Clone, Debug, Default, Serialize)]

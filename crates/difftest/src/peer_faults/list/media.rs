@@ -1,10 +1,8 @@
 //! The list: MMX, SSE and SSE2.
 
-use super::super::{
-    CONVERSIONS, Fault, MIN_MAX, hides_nan, ignore_accessed, ignore_fpu, is_mmx, is_sse, near_nan,
-    uses_mmx, uses_sse,
-};
-use crate::compare::{Diff, Place};
+use super::super::{CONVERSIONS, Fault, MIN_MAX, hides_nan, ignore_accessed, ignore_fpu, near_nan};
+use crate::compare::{Diff, Part};
+use crate::units::{is_mmx, is_sse, uses_mmx, uses_sse};
 use iced_x86::{Instruction, Mnemonic as M, OpKind};
 
 /// The entries.
@@ -15,7 +13,7 @@ pub const LIST: &[Fault] = &[
                  ones; TCG leaves them",
         explains: |look, list| {
             if uses_mmx(look.seq) {
-                list.retain(|d| !matches!(d.place, Place::Fpu(32..160)) || d.ours != 0xffff);
+                list.retain(|d| !matches!(d.place, Part::Fpu(32..160)) || d.ours != 0xffff);
             }
         },
     },
@@ -34,15 +32,14 @@ pub const LIST: &[Fault] = &[
         name: "DE in MXCSR",
         reason: "SDM volume 1, 11.5.2.2: a denormal operand sets DE; TCG does not",
         explains: |look, list| {
-            for d in list.iter_mut().filter(|d| d.place == Place::Fpu(24)) {
+            for d in list.iter_mut().filter(|d| d.place == Part::Fpu(24)) {
                 d.theirs |= d.ours & 2;
             }
             // STMXCSR may have stored it at any byte, and another instruction loaded it.
             let stored = look.has(&[M::Stmxcsr]);
             let one_bit = |d: &Diff| (0..4).any(|k| d.ours & !d.theirs == 2 << (8 * k));
-            let there = |d: &Diff| {
-                matches!(d.place, Place::Data(_) | Place::Word(0x04..=0x20)) && one_bit(d)
-            };
+            let there =
+                |d: &Diff| matches!(d.place, Part::Data(_) | Part::Word(0x04..=0x20)) && one_bit(d);
             list.retain(|d| d.ours != d.theirs && !(stored && there(d)));
         },
     },
@@ -56,7 +53,7 @@ pub const LIST: &[Fault] = &[
                 && matches!(look.ours.vector(), 8 | 12..=14)
                 && uses_mmx(look.seq);
             if unknown || look.at().is_some_and(is_mmx) {
-                list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
+                list.retain(|d| !matches!(d.place, Part::Fpu(0 | 4 | 32..160)));
             }
         },
     },
@@ -69,7 +66,7 @@ pub const LIST: &[Fault] = &[
                 matches!(i.mnemonic(), M::Cvtpi2pd | M::Cvtpi2ps) && i.op1_kind() == OpKind::Memory
             };
             if look.seq.items.iter().any(|i| memory(&i.instruction)) {
-                list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
+                list.retain(|d| !matches!(d.place, Part::Fpu(0 | 4 | 32..160)));
                 if look.x87() || uses_mmx(look.seq) {
                     list.clear();
                 }
@@ -106,7 +103,7 @@ pub const LIST: &[Fault] = &[
             let least =
                 |d: &Diff| d.theirs << 1 == 0 && matches!(d.ours << 1, 0x0100_0000 | 0x0020_0000);
             if look.mxcsr() & 0x8000 != 0 {
-                list.retain(|d| !(matches!(d.place, Place::Fpu(160..288)) && least(d)));
+                list.retain(|d| !(matches!(d.place, Part::Fpu(160..288)) && least(d)));
                 // And says that they underflow.
                 ignore_fpu(list, 24, 0x10);
             }
@@ -120,7 +117,7 @@ pub const LIST: &[Fault] = &[
                 let all = list.len();
                 list.retain(|d| {
                     let nan = near_nan(look, d.place) || hides_nan(look);
-                    !matches!(d.place, Place::Fpu(160..288)) || !nan
+                    !matches!(d.place, Part::Fpu(160..288)) || !nan
                 });
                 if list.len() < all {
                     // Of another width, a quiet one and a signalling one.
@@ -136,10 +133,10 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             let daz = look.seq.case.fpu[24] & 0x40 != 0 || look.has(&[M::Ldmxcsr]);
             if daz && look.has(MIN_MAX) {
-                list.retain(|d| !matches!(d.place, Place::Fpu(160..288)));
+                list.retain(|d| !matches!(d.place, Part::Fpu(160..288)));
                 // Stored: a zero, where theirs is a denormal.
                 let zero = |d: &Diff| d.ours << 1 == 0 && d.theirs & 0x7f80_0000 == 0;
-                list.retain(|d| !(matches!(d.place, Place::Data(_)) && zero(d)));
+                list.retain(|d| !(matches!(d.place, Part::Data(_)) && zero(d)));
                 // Of operations on what it returned.
                 ignore_fpu(list, 24, 0x3f);
             }

@@ -1,7 +1,8 @@
 //! The list: segments, pages, and what a fault in the middle of an access leaves.
 
-use super::super::{Fault, ignore_accessed, modifies_memory, writes_memory};
-use crate::compare::{Place, ignore};
+use super::super::{Fault, ignore_accessed};
+use crate::compare::{Part, ignore};
+use crate::units::{modifies_memory, writes_memory};
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
 /// CR2 in a result slot.
@@ -33,7 +34,7 @@ pub const LIST: &[Fault] = &[
                 if let Some(spot) = look.frame.and_then(|f| f.error) {
                     ignore(list, spot, if across { 3 } else { 2 });
                 }
-                list.retain(|d| d.place != Place::Word(0x3c) || d.ours & 0xfff < 0xff0);
+                list.retain(|d| d.place != Part::Word(0x3c) || d.ours & 0xfff < 0xff0);
                 ignore_accessed(list);
             }
         },
@@ -115,7 +116,7 @@ pub const LIST: &[Fault] = &[
                 |i: &Instruction| matches!(i.mnemonic(), M::Pusha | M::Pushad) || i.is_call_far();
             let at = look.at().is_some_and(pusha);
             if look.ours.vector() == 8 || (at && matches!(look.ours.vector(), 11..=14)) {
-                list.retain(|d| !matches!(d.place, Place::Data(_) | Place::Word(0x3c)));
+                list.retain(|d| !matches!(d.place, Part::Data(_) | Part::Word(0x3c)));
                 ignore_accessed(list);
                 if let Some(error) = look.frame.and_then(|f| f.error) {
                     ignore(list, error, 7);
@@ -130,7 +131,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             if matches!(look.ours.vector(), 8 | 14) {
                 list.retain(|d| {
-                    !(matches!(d.place, Place::Word(0xe0..=0xe8)) && d.ours ^ d.theirs == 0x20)
+                    !(matches!(d.place, Part::Word(0xe0..=0xe8)) && d.ours ^ d.theirs == 0x20)
                 });
             }
         },
@@ -141,7 +142,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             let cmps = |i: &Instruction| matches!(i.mnemonic(), M::Cmpsb | M::Cmpsw | M::Cmpsd);
             if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(cmps) {
-                list.retain(|d| d.place != Place::Word(0x3c));
+                list.retain(|d| d.place != Part::Word(0x3c));
                 if let Some(error) = look.frame.and_then(|f| f.error) {
                     ignore(list, error, 7);
                 }
@@ -198,7 +199,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             let wide = |i: &Instruction| writes_memory(i) && i.memory_size().size() > 4;
             if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(wide) {
-                list.retain(|d| !matches!(d.place, Place::Data(_) | Place::Word(0x3c)));
+                list.retain(|d| !matches!(d.place, Part::Data(_) | Part::Word(0x3c)));
                 if let Some(error) = look.frame.and_then(|f| f.error) {
                     ignore(list, error, 3);
                 }
@@ -212,7 +213,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             let popa = |i: &Instruction| matches!(i.mnemonic(), M::Popa | M::Popad);
             if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(popa) {
-                list.retain(|d| !matches!(d.place, Place::Word(0x04..=0x20 | 0x3c)));
+                list.retain(|d| !matches!(d.place, Part::Word(0x04..=0x20 | 0x3c)));
             }
         },
     },
@@ -222,7 +223,7 @@ pub const LIST: &[Fault] = &[
                  TCG stops at the opcode",
         explains: |look, list| {
             if matches!(look.ours.vector(), 6..=8 | 13) {
-                list.retain(|d| d.place != Place::Word(0xd4) || d.ours ^ d.theirs != 0x20);
+                list.retain(|d| d.place != Part::Word(0xd4) || d.ours ^ d.theirs != 0x20);
             }
         },
     },

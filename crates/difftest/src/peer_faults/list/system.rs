@@ -2,7 +2,7 @@
 
 use super::super::Fault;
 use crate::case::Outcome;
-use crate::compare::{Diff, Place, ignore};
+use crate::compare::{Diff, Part, ignore};
 use crate::layout::{CODE16, TSS_DF};
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 
@@ -16,7 +16,7 @@ pub const LIST: &[Fault] = &[
                 ignore(list, frame.flags, 0x1_0000);
             }
             // Where the stack pointer is not that of the case, or not a multiple of four.
-            let stored = |d: &Diff| matches!(d.place, Place::Data(_));
+            let stored = |d: &Diff| matches!(d.place, Part::Data(_));
             let bit =
                 |d: &Diff| (0..4).any(|k| d.ours ^ d.theirs == 1 << (8 * k) && d.theirs < d.ours);
             let alone = list.iter().filter(|d| stored(d)).count() == 1;
@@ -107,7 +107,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             const SEGMENTS: [usize; 4] = [0x24, 0x2c, 0x30, 0x34];
             let kept = |d: &Diff| {
-                let segment = SEGMENTS.iter().any(|at| d.place == Place::Word(*at));
+                let segment = SEGMENTS.iter().any(|at| d.place == Part::Word(*at));
                 segment && d.ours == 0 && d.theirs < 4
             };
             if look.seq.setting.cpl() == 3 {
@@ -135,7 +135,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 3, 6.8.3 and 17.3.1.4: STI holds back maskable interrupts for an instruction, MOV SS \
                  and POP SS debug exceptions too; TCG has one shadow for both",
         explains: |look, list| {
-            let sti = |i: &&crate::generate::Item| i.instruction.mnemonic() == M::Sti;
+            let sti = |i: &&crate::sequence::Item| i.instruction.mnemonic() == M::Sti;
             let eip = look.frame.map(|f| f.eip);
             let behind =
                 look.seq.items.iter().filter(sti).any(|i| Some(i.instruction.next_ip32()) == eip);
@@ -149,7 +149,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 3, 6.8.3: MOV SS and POP SS hold debug exceptions back for an instruction, LSS does not; \
                  TCG treats them alike",
         explains: |look, list| {
-            let lss = |i: &&crate::generate::Item| i.instruction.mnemonic() == M::Lss;
+            let lss = |i: &&crate::sequence::Item| i.instruction.mnemonic() == M::Lss;
             let eip = look.frame.map(|f| f.eip);
             let behind =
                 look.seq.items.iter().filter(lss).any(|i| Some(i.instruction.next_ip32()) == eip);

@@ -1,8 +1,9 @@
 //! The list: the x87 unit.
 
-use super::super::{Fault, ignore_fpu, is_x87, uses_mmx, widens, writes_memory};
+use super::super::{Fault, ignore_fpu, widens};
 use crate::case::Outcome;
-use crate::compare::{Place, ignore};
+use crate::compare::{Part, ignore};
+use crate::units::{is_x87, uses_mmx, writes_memory};
 use iced_x86::{Instruction, Mnemonic as M};
 
 /// The entries.
@@ -24,7 +25,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 1, 8.1.3.2: C1 tells whether the result was rounded up; TCG keeps what it was",
         explains: |look, list| {
             if look.x87() {
-                for d in list.iter_mut().filter(|d| d.place == Place::Fpu(0)) {
+                for d in list.iter_mut().filter(|d| d.place == Part::Fpu(0)) {
                     d.theirs = d.theirs & !0x200_0000 | d.ours & 0x200_0000;
                 }
                 list.retain(|d| d.ours != d.theirs);
@@ -80,7 +81,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 1, 8.1.7: a register that is written is not empty; TCG leaves it so",
         explains: |look, list| {
             if look.has(&[M::Fst, M::Fstp]) {
-                list.retain(|d| d.place != Place::Fpu(4));
+                list.retain(|d| d.place != Part::Fpu(4));
             }
         },
     },
@@ -102,7 +103,7 @@ pub const LIST: &[Fault] = &[
                  quiets a memory operand before it compares",
         explains: |look, list| {
             let at = |o: &Outcome<'_>, place| match place {
-                Place::Fpu(at @ 32..160) => o.word(0x200 + (at & !15) + 8) & 0x7fff == 0x7fff,
+                Part::Fpu(at @ 32..160) => o.word(0x200 + (at & !15) + 8) & 0x7fff == 0x7fff,
                 _ => false,
             };
             if look.seq.items.iter().any(|i| widens(&i.instruction)) {
@@ -164,7 +165,7 @@ pub const LIST: &[Fault] = &[
         explains: |look, list| {
             let fbld = |i: &Instruction| i.mnemonic() == M::Fbld;
             if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(fbld) {
-                list.retain(|d| d.place != Place::Word(0x3c));
+                list.retain(|d| d.place != Part::Word(0x3c));
                 if let Some(error) = look.frame.and_then(|f| f.error) {
                     ignore(list, error, 1);
                 }
@@ -186,7 +187,7 @@ pub const LIST: &[Fault] = &[
         reason: "SDM volume 3, table 13-2: EMMS sets TOP to 0; TCG leaves it",
         explains: |look, list| {
             if look.has(&[M::Emms]) {
-                list.retain(|d| !matches!(d.place, Place::Fpu(0 | 4 | 32..160)));
+                list.retain(|d| !matches!(d.place, Part::Fpu(0 | 4 | 32..160)));
                 if look.x87() {
                     list.clear();
                 }

@@ -1,11 +1,10 @@
 //! Operands with a purpose: addresses that meet the data pages, small counts, labels.
 
-use super::{Draft, ESP, Label, spot};
-use crate::special::wants_alignment;
+use super::{Composer, ESP, Label, spot};
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 use ringer_casegen::aim::aim;
 
-impl Draft<'_> {
+impl Composer<'_> {
     /// Gives a register a value: from the start if nothing has used it yet.
     pub fn want(&mut self, r: usize, value: u32) {
         let bit = 1 << r;
@@ -148,4 +147,9 @@ impl Draft<'_> {
         }
         Some(self.rng.pick(origins).wrapping_add(0x800 + self.rng.below(0x3000)))
     }
+}
+
+/// The instruction wants its operand on a 16-byte boundary.
+fn wants_alignment(i: &Instruction) -> bool {
+    i.memory_size().size() == 16 && !matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu)
 }

@@ -1,12 +1,12 @@
 //! What a sequence may contain where: at CPL 0 and in real mode nothing else keeps a case within its
 //! pages, and some instructions would stop the machine or change what the next case finds.
 
-use super::{Draft, is_relative};
+use super::{Composer, is_relative};
 use crate::case::Kind;
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 use ringer_casegen::rows::{Class, Row};
 
-impl Draft<'_> {
+impl Composer<'_> {
     pub(super) fn may(&mut self, row: Row) -> bool {
         let op = row.code.mnemonic();
         if matches!(op, M::Rdtsc | M::Rdrand) || op == M::Hlt && self.s.cpl() == 0 {

@@ -11,6 +11,7 @@ use syn::{Item, UseTree, Visibility};
 pub struct Import {
     /// The name it has here; `None` for `*`.
     pub name: Option<String>,
+    /// The path as written.
     pub path: Vec<String>,
     /// Whether others may see it: a re-export, which by itself uses nothing.
     pub public: bool,
@@ -19,25 +20,32 @@ pub struct Import {
 /// A word of a module's code, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
+    /// A name or a keyword.
     Name(String),
     /// `::`
     Colons,
+    /// Anything else: what ends a path.
     Other,
 }
 
+/// A module: a file, or a part of one.
 #[derive(Debug)]
 pub struct Module {
+    /// Its file.
     pub file: PathBuf,
     parent: Option<usize>,
     children: BTreeMap<String, usize>,
     items: BTreeSet<String>,
+    /// What its `use` items name.
     pub imports: Vec<Import>,
+    /// The words of its code.
     pub words: Vec<Word>,
 }
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
+    /// The module of this number.
     Module(usize),
     /// Something that this module's file defines.
     ItemOf(usize),
@@ -46,11 +54,13 @@ pub enum Named {
 /// The modules of one target: a library, or a binary. The first is its root.
 #[derive(Debug, Default)]
 pub struct Tree {
+    /// By number.
     pub modules: Vec<Module>,
 }
 
 impl Tree {
     /// Reads a target from its root file.
+    #[must_use]
     pub fn read(file: &Path) -> Self {
         let mut tree = Self::default();
         let folder = file.parent().expect("a file lies in a folder");
@@ -106,6 +116,7 @@ impl Tree {
     }
 
     /// What a path names that stands in `module`; `None` when it leads out of the crate.
+    #[must_use]
     pub fn resolve(&self, module: usize, path: &[String]) -> Option<Named> {
         self.follow(module, path, &mut Vec::new())
     }
@@ -173,6 +184,7 @@ impl Tree {
     }
 
     /// Whether a module defines or imports the name.
+    #[must_use]
     pub fn exports(&self, module: usize, name: &str) -> bool {
         let module = &self.modules[module];
         module.items.contains(name)

@@ -1,6 +1,6 @@
 //! The detector of circles finds those that are planted, and no others.
 
-use crate::circles;
+use ringer_layout::circles;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;

@@ -8,7 +8,9 @@ use syn::visit::Visit;
 /// A function and its lines, from its signature to its closing brace.
 #[derive(Debug)]
 pub struct Function {
+    /// Its name.
     pub name: String,
+    /// From the signature to the brace.
     pub lines: usize,
 }
 

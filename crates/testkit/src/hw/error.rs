@@ -1,0 +1,45 @@
+//! Why captured tests cannot be run.
+
+use super::moo::MooError;
+use ringer_mmu::MemoryError;
+use ringer_monitor::MonitorError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why captured tests could not be run. A failing test is not among these.
+#[derive(Debug, Error)]
+pub enum HwError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not as it should be.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        source: MooError,
+    },
+    /// The captures' description is not JSON.
+    #[error("{}: no JSON: {source}", path.display())]
+    Metadata {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Nothing to run.
+    #[error("{}: no *.MOO or *.MOO.gz file of the wanted opcodes", .0.display())]
+    Nothing(PathBuf),
+    /// No memory for a machine.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// No machine.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+}
