@@ -7,6 +7,7 @@
 //! `Windows::fault` for windows. The latter is called directly, so that the host's signal delivery
 //! (about 1.5 us) must be added to every fill.
 
+use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::{PagingChange, PagingRegs, Privilege};
 use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, PhysIo, WindowId, Windows};
 use std::hint::black_box;
@@ -20,15 +21,15 @@ const FLAGS: u32 = 0x67;
 struct Nothing;
 
 impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: u64, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
-    fn mmio_write(&mut self, _: u64, _: u8, _: u64) {}
-    fn code_write(&mut self, _: u64, _: u32) {}
+    fn mmio_write(&mut self, _: Pa, _: u8, _: u64) {}
+    fn code_write(&mut self, _: Pa, _: u32) {}
 }
 
 impl DropSink for Nothing {
-    fn dropped(&mut self, _: WindowId, _: u32, _: u32) {}
+    fn dropped(&mut self, _: WindowId, _: Page, _: u32) {}
     fn window_gone(&mut self, _: WindowId) {}
 }
 
@@ -77,7 +78,7 @@ fn machine() -> (Mmu, GuestMemory) {
 }
 
 fn put(memory: &mut GuestMemory, pa: u32, value: u32) {
-    assert!(memory.write(u64::from(pa), &value.to_le_bytes()));
+    assert!(memory.dma_write(Pa::from(pa), &value.to_le_bytes()));
 }
 
 fn load_cr3(mmu: &mut Mmu, memory: &GuestMemory, windows: &mut Windows, cr3: u32) -> u64 {
@@ -96,7 +97,14 @@ fn steady() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
     let base = windows.activate(mmu.paging(), &memory, false, &mut Nothing).base;
-    let fill = windows.fault(mmu.paging(), &mut memory, &mut Nothing, 16 * MIB, true, &mut Nothing);
+    let fill = windows.fault(
+        mmu.paging(),
+        &mut memory,
+        &mut Nothing,
+        Lin::from(16 * MIB),
+        true,
+        &mut Nothing,
+    );
     assert_eq!(fill, Fill::Mapped);
     let words = 4 * MIB / 4;
     let mut host = vec![0u32; words as usize];
@@ -123,7 +131,7 @@ fn steady() {
     let mut b = [0; 4];
     let api = time(1 << 20, |k| {
         let at = 16 * MIB + (k & 1023) * 4;
-        let _ = mmu.read(&mut memory, &mut Nothing, at, &mut b, Privilege::Supervisor);
+        let _ = mmu.read(&mut memory, &mut Nothing, Lin::from(at), &mut b, Privilege::Supervisor);
         black_box(b);
     });
     println!("| Mmu::read of 4 bytes that hits, ns | - | - | {api:.2} |");
@@ -132,7 +140,7 @@ fn steady() {
 /// Makes the host allocate all of guest RAM, so that no case pays for that.
 fn warm(memory: &mut GuestMemory) {
     for page in 0..256u64 << 8 {
-        memory.write(page << 12, &[0]);
+        memory.dma_write(Frame(page).start(), &[0]);
     }
 }
 
@@ -162,8 +170,15 @@ fn touch(
     let base = load_cr3(mmu, memory, windows, dir);
     for k in 0..pages {
         let lin = USER + (k << 12);
-        if !windows.maps(lin, true) {
-            let fill = windows.fault(mmu.paging(), memory, &mut Nothing, lin, true, &mut Nothing);
+        if !windows.maps(Lin::from(lin), true) {
+            let fill = windows.fault(
+                mmu.paging(),
+                memory,
+                &mut Nothing,
+                Lin::from(lin),
+                true,
+                &mut Nothing,
+            );
             assert_eq!(fill, Fill::Mapped);
         }
         for n in 0..times {
@@ -178,7 +193,8 @@ fn touch(
     for k in 0..pages {
         for n in 0..times {
             let lin = USER + (k << 12) + n % 1024 * 4;
-            mmu.read(memory, &mut nothing, lin, &mut b, Privilege::User).expect("mapped");
+            mmu.read(memory, &mut nothing, Lin::from(lin), &mut b, Privilege::User)
+                .expect("mapped");
             black_box(b);
         }
     }
@@ -227,7 +243,7 @@ fn flushes() {
             mmu.paging(),
             &mut memory,
             &mut Nothing,
-            USER + (k << 22),
+            Lin::from(USER + (k << 22)),
             true,
             &mut Nothing,
         );
@@ -248,9 +264,9 @@ fn protection() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
     windows.activate(mmu.paging(), &memory, false, &mut Nothing);
-    windows.fault(mmu.paging(), &mut memory, &mut Nothing, 16 * MIB, true, &mut Nothing);
+    windows.fault(mmu.paging(), &mut memory, &mut Nothing, Lin::from(16 * MIB), true, &mut Nothing);
     let start = Instant::now();
-    for frame in 0x1000..0x1800 {
+    for frame in (0x1000..0x1800).map(Frame) {
         mmu.set_code_page(&mut memory, frame, true);
         windows.protect_code(&memory, frame);
     }

@@ -1,14 +1,16 @@
 //! What windows tell: names, what came of a fault, what they no longer map, and counters.
 
+use ringer_cpu::addr::Page;
+
 /// Names a window. The name of a window that is gone is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WindowId(pub u32);
 
 /// Is told what a window no longer maps as it did, so that nobody enters code through it.
 pub trait DropSink {
-    /// `pages` pages of `window` from linear page `first_page` on. Only pages that
+    /// `pages` pages of `window` from linear page `first` on. Only pages that
     /// [`Windows::note_fetch`] named are certain to be reported.
-    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32);
+    fn dropped(&mut self, window: WindowId, first: Page, pages: u32);
 
     /// The window is given up; its name may come back for another address space.
     fn window_gone(&mut self, window: WindowId);

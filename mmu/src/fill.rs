@@ -11,11 +11,12 @@
 
 use crate::events::{Fill, Reason};
 use crate::format::{Format, bit};
-use crate::hostmap::{Run, WINDOW_PAGES};
+use crate::hostmap::{Run, WINDOW_PAGES, start_of, window_page};
 use crate::phys::PhysIo;
-use crate::ram::{GuestMemory, PAGE, Region};
+use crate::ram::{GuestMemory, Region};
 use crate::walk::{Paging, Path, Translation};
 use crate::window::{IN_A_ROW, Notes, View, Window};
+use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Privilege};
 
 /// Pages around a fault that are looked at in its page table.
@@ -45,7 +46,7 @@ impl Window {
         paging: &Paging,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         write: bool,
         notes: &mut Notes<'_>,
     ) -> Fill {
@@ -61,17 +62,17 @@ impl Window {
             }
             Region::Ram { .. } | Region::Rom { .. } => {}
         }
-        let mut job = Job { view: View { paging, memory }, notes, page: lin >> 12, write };
+        let mut job = Job { view: View { paging, memory }, notes, page: window_page(lin), write };
         let mapped = if self.key.paging() {
             self.fill_paged(&mut job, &t)
         } else {
-            self.fill_large(&mut job, &t, u64::from(lin))
+            self.fill_large(&mut job, &t, Pa(lin.get()))
         };
         if mapped { Fill::Mapped } else { Fill::Interpret(Reason::NoHostMapping) }
     }
 
     fn fill_paged(&mut self, job: &mut Job<'_, '_>, t: &Translation) -> bool {
-        let lin = job.page << 12;
+        let lin = start_of(job.page);
         let Some(path) = job.view.peek(lin) else { return false };
         if !self.track(job.view, &path, lin, job.notes) {
             return false;
@@ -79,19 +80,19 @@ impl Window {
         match path.pte {
             Some((pte_pa, _)) => self.fill_small(job, &path, pte_pa),
             None => {
-                let within = u64::from(lin) & (u64::from(self.chunk_pages()) * PAGE - 1);
-                self.fill_large(job, t, self.key.format.large_frame(path.pde) | within)
+                let within = lin.get() & (u64::from(self.chunk_pages()) * PAGE_SIZE - 1);
+                self.fill_large(job, t, self.key.format.large_frame(path.pde).plus(within))
             }
         }
     }
 
     /// Maps the page and its neighbours in the page table.
-    fn fill_small(&mut self, job: &mut Job<'_, '_>, path: &Path, pte_pa: u64) -> bool {
+    fn fill_small(&mut self, job: &mut Job<'_, '_>, path: &Path, pte_pa: Pa) -> bool {
         let alone = job.page / IN_A_ROW == self.short_lived;
         let first = if alone { job.page } else { job.page & !(AROUND - 1) };
         let mut runs = Vec::with_capacity(AROUND as usize);
         for page in first..first + if alone { 1 } else { AROUND } {
-            let pa = pte_pa - pte_pa % PAGE + self.key.format.pte_offset(page << 12);
+            let pa = pte_pa.frame().start().plus(self.key.format.pte_offset(start_of(page)));
             if let Some(run) = self.candidate(job.view, path.pde, pa, page) {
                 if page != job.page {
                     self.sync_neighbour(job, pa, page);
@@ -102,14 +103,14 @@ impl Window {
         self.map_around(job, &runs)
     }
 
-    fn sync_neighbour(&mut self, job: &mut Job<'_, '_>, pte_pa: u64, page: u32) {
-        self.sync_table(job.view, pte_pa, page << 12, job.notes);
+    fn sync_neighbour(&mut self, job: &mut Job<'_, '_>, pte_pa: Pa, page: u32) {
+        self.sync_table(job.view, pte_pa, start_of(page), job.notes);
     }
 
     /// What may be mapped at `page`, whose table entry lies at `pte_pa`.
-    fn candidate(&self, view: View<'_>, pde: u64, pte_pa: u64, page: u32) -> Option<Run> {
+    fn candidate(&self, view: View<'_>, pde: u64, pte_pa: Pa, page: u32) -> Option<Run> {
         let f = self.key.format;
-        let offset = view.memory.backing(pte_pa / PAGE)? + pte_pa % PAGE;
+        let offset = view.memory.backing(pte_pa.frame())? + pte_pa.in_frame();
         let pte = if f.wide() {
             view.memory.entry64(offset)
         } else {
@@ -125,13 +126,13 @@ impl Window {
             return None;
         }
         let granted = view.paging.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
-        match view.memory.region(f.frame(pte) & view.paging.a20_mask) {
+        match view.memory.region(f.frame(pte).masked(view.paging.a20_mask)) {
             Region::Ram { offset } => {
                 let writable = granted && !view.memory.is_code_offset(offset);
-                Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
+                Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable })
             }
             Region::Rom { offset } => {
-                Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable: false })
+                Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable: false })
             }
             Region::Io => None,
         }
@@ -164,18 +165,21 @@ impl Window {
 
     /// Maps around a page of a large page, or without paging. `pa` is what `page` translates to
     /// before the A20 gate.
-    fn fill_large(&mut self, job: &mut Job<'_, '_>, t: &Translation, pa: u64) -> bool {
+    fn fill_large(&mut self, job: &mut Job<'_, '_>, t: &Translation, pa: Pa) -> bool {
         let granted = t.writable && t.dirty;
         let per_chunk = self.chunk_pages();
         let chunk = job.page / per_chunk * per_chunk;
-        let chunk_pa = pa / PAGE - u64::from(job.page - chunk);
+        let chunk_frame = Frame(pa.frame().get() - u64::from(job.page - chunk));
         let own = self.records.get(job.page);
         let fresh = !own.mapped() && !self.records.leaf_mapped(job.page);
         if fresh || (granted && !self.records.any_writable(chunk, per_chunk)) {
-            let (first, pages) =
-                if fresh { self.extent(job, chunk, chunk_pa, granted) } else { (chunk, per_chunk) };
-            let first_pa = chunk_pa.wrapping_sub(u64::from(chunk - first));
-            if !self.map_span(job, first, pages, first_pa, granted) {
+            let (first, pages) = if fresh {
+                self.extent(job, chunk, chunk_frame, granted)
+            } else {
+                (chunk, per_chunk)
+            };
+            let first_frame = chunk_frame.minus(u64::from(chunk - first));
+            if !self.map_span(job, first, pages, first_frame, granted) {
                 return false;
             }
         }
@@ -183,12 +187,18 @@ impl Window {
         if rec.mapped() && (rec.writable() || !job.write) {
             return true;
         }
-        self.map_granule(job, chunk, chunk_pa, granted)
+        self.map_granule(job, chunk, chunk_frame, granted)
     }
 
     /// The chunks around `chunk` (first page, number of pages) that continue it: the same rights,
     /// consecutive frames, nothing mapped yet.
-    fn extent(&mut self, job: &mut Job<'_, '_>, chunk: u32, pa: u64, granted: bool) -> (u32, u32) {
+    fn extent(
+        &mut self,
+        job: &mut Job<'_, '_>,
+        chunk: u32,
+        frame: Frame,
+        granted: bool,
+    ) -> (u32, u32) {
         let per_chunk = self.chunk_pages();
         let around = if self.key.paging() { AROUND_LARGE } else { AROUND_IDENTITY } * per_chunk;
         let low = chunk / around * around;
@@ -196,14 +206,14 @@ impl Window {
         let mut first = chunk;
         while first > low {
             let next = first - per_chunk;
-            let want = pa.wrapping_sub(u64::from(chunk - next));
+            let want = frame.minus(u64::from(chunk - next));
             if !self.continues(job, next, want, granted) {
                 break;
             }
             first = next;
         }
         let mut end = chunk + per_chunk;
-        while end < high && self.continues(job, end, pa + u64::from(end - chunk), granted) {
+        while end < high && self.continues(job, end, frame.plus(u64::from(end - chunk)), granted) {
             end += per_chunk;
         }
         (first, end - first)
@@ -211,7 +221,7 @@ impl Window {
 
     /// Whether the chunk at page `first` is a large page at physical page `want` that may be mapped
     /// with the right to write exactly if `granted`.
-    fn continues(&mut self, job: &mut Job<'_, '_>, first: u32, want: u64, granted: bool) -> bool {
+    fn continues(&mut self, job: &mut Job<'_, '_>, first: u32, want: Frame, granted: bool) -> bool {
         let pages = self.chunk_pages();
         if (first..first + pages).step_by(512).any(|p| self.records.leaf_mapped(p)) {
             return false;
@@ -219,35 +229,35 @@ impl Window {
         if self.key.format == Format::Off {
             return true;
         }
-        let Some(path) = job.view.peek(first << 12) else { return false };
+        let Some(path) = job.view.peek(start_of(first)) else { return false };
         let who = self.key.privilege();
         let writable = job.view.paging.may_write(path.user, path.writable, who) && path.dirty();
         path.pte.is_none()
             && path.accessed()
             && (path.user || who == Privilege::Supervisor)
-            && self.key.format.large_frame(path.pde) / PAGE == want
+            && self.key.format.large_frame(path.pde).frame() == want
             && writable == granted
-            && self.sync_directory(job.view, path.pde_pa, first << 12, job.notes)
+            && self.sync_directory(job.view, path.pde_pa, start_of(first), job.notes)
     }
 
-    /// Maps whole chunks whose first page is physical page `pa` before the A20 gate.
+    /// Maps whole chunks whose first page is physical page `frame` before the A20 gate.
     fn map_span(
         &mut self,
         job: &mut Job<'_, '_>,
         first: u32,
         pages: u32,
-        pa: u64,
+        frame: Frame,
         granted: bool,
     ) -> bool {
         let memory = job.view.memory;
         let mut runs = Vec::new();
         for k in (0..pages).step_by(16) {
-            let at = ((pa + u64::from(k)) * PAGE) & job.view.paging.a20_mask;
+            let at = frame.plus(u64::from(k)).start().masked(job.view.paging.a20_mask);
             // Under 1 MiB a single page may be of another kind than its neighbours.
-            let low = at < LEGACY_END;
-            match (memory.region(at), memory.region(at + 15 * PAGE)) {
+            let low = at.get() < LEGACY_END;
+            match (memory.region(at), memory.region(at.plus(15 * PAGE_SIZE))) {
                 (Region::Ram { offset }, Region::Ram { .. }) if !low => {
-                    let frame = (offset / PAGE) as u32;
+                    let frame = (offset / PAGE_SIZE) as u32;
                     let writable = granted && !memory.granule_has_code(frame);
                     Run::push(&mut runs, Run { page: first + k, pages: 16, frame, writable });
                 }
@@ -263,7 +273,7 @@ impl Window {
         let span = job.view.paging.a20();
         if span {
             for k in (0..pages).step_by(512) {
-                self.records.set_span(first + k, (pa + u64::from(k)) as u32);
+                self.records.set_span(first + k, frame.plus(u64::from(k)).low());
             }
         }
         runs.iter().all(|run| self.map(job.view.memory, run, span, job.notes.stats).is_ok())
@@ -274,23 +284,29 @@ impl Window {
         &self,
         view: View<'_>,
         page: u32,
-        base: u64,
+        base: Pa,
         n: u32,
         granted: bool,
     ) -> Option<Run> {
-        let (offset, ram) = match view.memory.region(base + u64::from(n) * PAGE) {
+        let (offset, ram) = match view.memory.region(base.plus(u64::from(n) * PAGE_SIZE)) {
             Region::Ram { offset } => (offset, true),
             Region::Rom { offset } => (offset, false),
             Region::Io => return None,
         };
         let writable = granted && ram && !view.memory.is_code_offset(offset);
-        Some(Run { page, pages: 1, frame: (offset / PAGE) as u32, writable })
+        Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable })
     }
 
     /// Maps the run of alike pages around the faulting one in its granule.
-    fn map_granule(&mut self, job: &mut Job<'_, '_>, chunk: u32, pa: u64, granted: bool) -> bool {
+    fn map_granule(
+        &mut self,
+        job: &mut Job<'_, '_>,
+        chunk: u32,
+        frame: Frame,
+        granted: bool,
+    ) -> bool {
         let first = job.page & !15;
-        let base = ((pa + u64::from(first - chunk)) * PAGE) & job.view.paging.a20_mask;
+        let base = frame.plus(u64::from(first - chunk)).start().masked(job.view.paging.a20_mask);
         let mut runs = Vec::new();
         for n in 0..16 {
             if let Some(run) = self.large_page(job.view, first + n, base, n, granted) {

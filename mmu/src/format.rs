@@ -1,6 +1,7 @@
 //! Paging-structure entries: their bits, and how each paging format reads them (SDM volume 3A, 4.3, 4.4).
 
 use ringer_cpu::PagingRegs;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::state::{cr0, cr4};
 
 /// IA32_EFER.NXE.
@@ -71,6 +72,12 @@ impl Format {
         matches!(self, Self::Pae { .. })
     }
 
+    /// The bits that a linear address has: all formats that there are translate 32.
+    #[must_use]
+    pub(crate) fn linear_mask(self) -> u64 {
+        0xffff_ffff
+    }
+
     /// Whether a page-directory entry maps a large page.
     pub(crate) fn is_large(self, pde: u64) -> bool {
         match self {
@@ -98,22 +105,22 @@ impl Format {
     }
 
     /// The table or the 4 KiB frame that an entry names.
-    pub(crate) fn frame(self, entry: u64) -> u64 {
-        if self.wide() { entry & FRAME_PAE } else { entry & 0xffff_f000 }
+    pub(crate) fn frame(self, entry: u64) -> Pa {
+        Pa(if self.wide() { entry & FRAME_PAE } else { entry & 0xffff_f000 })
     }
 
     /// The large frame that a page-directory entry names.
-    pub(crate) fn large_frame(self, pde: u64) -> u64 {
-        if self.wide() { pde & FRAME_PAE & !0x1f_ffff } else { pde & 0xffc0_0000 }
+    pub(crate) fn large_frame(self, pde: u64) -> Pa {
+        Pa(if self.wide() { pde & FRAME_PAE & !0x1f_ffff } else { pde & 0xffc0_0000 })
     }
 
     /// Offset of the entry for `lin` in its page directory.
-    pub(crate) fn pde_offset(self, lin: u32) -> u64 {
-        if self.wide() { u64::from(lin >> 21 & 511) * 8 } else { u64::from(lin >> 22) * 4 }
+    pub(crate) fn pde_offset(self, lin: Lin) -> u64 {
+        if self.wide() { (lin.get() >> 21 & 511) * 8 } else { (lin.get() >> 22 & 1023) * 4 }
     }
 
     /// Offset of the entry for `lin` in its page table.
-    pub(crate) fn pte_offset(self, lin: u32) -> u64 {
-        if self.wide() { u64::from(lin >> 12 & 511) * 8 } else { u64::from(lin >> 12 & 1023) * 4 }
+    pub(crate) fn pte_offset(self, lin: Lin) -> u64 {
+        if self.wide() { (lin.page().get() & 511) * 8 } else { (lin.page().get() & 1023) * 4 }
     }
 }

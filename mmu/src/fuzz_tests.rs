@@ -8,12 +8,17 @@ use crate::testing::{Bench, Prober, TestIo, TestSink, get32, machine, put32, reg
 use crate::windows::Windows;
 
 use hashbrown::HashMap;
+use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::{Access, PagingChange, Privilege};
 
 const DIRS: [u32; 2] = [0x10_0000, 0x20_0000];
 /// Directory entries that the guest uses, and pages under each.
 const CHUNKS: u32 = 3;
 const PAGES: u32 = 24;
+
+fn lin(page: u32) -> Lin {
+    Page::from(page).start()
+}
 
 struct Guest {
     seed: u64,
@@ -23,7 +28,7 @@ struct Guest {
     user: bool,
     dir: u32,
     /// (window, page): physical page that code was entered for.
-    noted: HashMap<(u32, u32), u64>,
+    noted: HashMap<(u32, u32), Frame>,
     p: Prober,
 }
 
@@ -32,7 +37,7 @@ impl Guest {
         let mut mmu = machine();
         // Every page holds its own number.
         for page in 0..4096u32 {
-            if mmu.memory.region(u64::from(page) << 12) != Region::Io {
+            if mmu.memory.region(Frame::from(page).start()) != Region::Io {
                 put32(&mut mmu, u64::from(page) << 12, page);
             }
         }
@@ -118,10 +123,10 @@ impl Guest {
     fn access(&mut self) {
         let (page, write) = (self.page(), self.random(2) == 0);
         let mut sink = TestSink::default();
-        if self.windows.maps(page << 12, write) {
+        if self.windows.maps(lin(page), write) {
             return;
         }
-        let lin = page << 12;
+        let lin = lin(page);
         let fill = self.windows.fault(
             self.mmu.mmu.paging(),
             &mut self.mmu.memory,
@@ -144,7 +149,7 @@ impl Guest {
                 assert_eq!(self.mmu.memory.region(walked.unwrap().pa), Region::Io);
             }
             Fill::Interpret(Reason::CodeWrite) => {
-                assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa >> 12));
+                assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa.frame()));
             }
             Fill::Interpret(Reason::NoHostMapping) => panic!("nothing was in the way"),
         }
@@ -153,26 +158,31 @@ impl Guest {
     fn note(&mut self) {
         let page = self.page();
         let who = self.who();
-        if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), page << 12, who) {
+        if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), lin(page), who) {
             let mut sink = TestSink::default();
-            self.windows.note_fetch(self.mmu.paging(), &self.mmu.memory, page, &mut sink);
+            self.windows.note_fetch(
+                self.mmu.paging(),
+                &self.mmu.memory,
+                Page::from(page),
+                &mut sink,
+            );
             self.forget(&sink);
             // As the translator's table does: one target at a page, the newest.
-            self.noted.insert((self.active.id.0, page), pa >> 12);
+            self.noted.insert((self.active.id.0, page), pa.frame());
         }
     }
 
     fn flush_page(&mut self) {
         let page = self.page();
         let mut sink = TestSink::default();
-        self.mmu.mmu.invlpg(page << 12);
-        self.windows.on_invlpg(self.mmu.paging(), &self.mmu.memory, page << 12, &mut sink);
+        self.mmu.mmu.invlpg(lin(page));
+        self.windows.on_invlpg(self.mmu.paging(), &self.mmu.memory, lin(page), &mut sink);
         self.forget(&sink);
         self.check_against_walk(page);
     }
 
     fn code(&mut self) {
-        let frame = u64::from(0x400 + self.random(0x20));
+        let frame = Frame::from(0x400 + self.random(0x20));
         if self.mmu.memory.is_code_page(frame) {
             self.mmu.set_code_page(frame, false);
         } else {
@@ -201,15 +211,15 @@ impl Guest {
 
     /// Right after a flush: what is granted is what the entries say, flags included.
     fn check_against_walk(&mut self, page: u32) {
-        let lin = page << 12;
+        let lin = lin(page);
         let path = self.mmu.peek(lin);
         if let Some(frame) = self.noted.get(&(self.active.id.0, page)) {
             let path = path.expect("code at an absent page");
-            assert_eq!(path.pa >> 12, *frame, "code of another page at {lin:#x}");
+            assert_eq!(path.pa.frame(), *frame, "code of another page at {lin:#x}");
             assert!(path.user || !self.user);
         }
         if !self.windows.maps(lin, false) {
-            assert_eq!(self.p.read(self.active.base + u64::from(lin)), None);
+            assert_eq!(self.p.read(self.active.base + lin.get()), None);
             return;
         }
         let path = path.expect("an absent page is mapped");
@@ -221,13 +231,13 @@ impl Guest {
     }
 
     /// What the host grants at `page` is physical page `pa`, and writable only if the books say so.
-    fn check_page(&self, page: u32, pa: u64) {
+    fn check_page(&self, page: u32, pa: Pa) {
         let at = self.active.base + (u64::from(page) << 12);
         let value = self.p.read(at).expect("mapped by the books, not by the host");
-        assert_eq!(value, get32(&self.mmu, pa & !0xfff));
-        let writable = self.windows.maps(page << 12, true);
+        assert_eq!(value, get32(&self.mmu, pa.frame().start().get()));
+        let writable = self.windows.maps(lin(page), true);
         assert_eq!(self.p.write(at, value), writable);
-        assert!(!writable || !self.mmu.memory.is_code_page(pa >> 12), "code is writable");
+        assert!(!writable || !self.mmu.memory.is_code_page(pa.frame()), "code is writable");
     }
 }
 

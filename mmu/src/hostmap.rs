@@ -8,6 +8,7 @@
 //! returns `Ok`; when it returns an error the caller must [`HostWindow::reset`], which cannot fail
 //! to take all rights away.
 
+use ringer_cpu::addr::{Lin, Page};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::mm::{
@@ -15,12 +16,23 @@ use rustix::mm::{
 };
 use std::ffi::c_void;
 
-/// Pages in a window.
+/// Pages in a window: that a window covers 4 GiB of linear space is a fact of this scheme, in which a linear address is
+/// added to the window's base. A page of a window is its number in there, 32 bits wide.
 pub(crate) const WINDOW_PAGES: u32 = 1 << 20;
 const WINDOW_BYTES: usize = 1 << 32;
 /// Never mapped, before and behind a window: a wide operand at FFFFFFFFh ends here.
 const GUARD: usize = 1 << 20;
 const PAGE: usize = 4096;
+
+/// The window page of a linear address.
+pub(crate) fn window_page(lin: Lin) -> u32 {
+    lin.page().get() as u32 % WINDOW_PAGES
+}
+
+/// The linear address at which a window page begins.
+pub(crate) fn start_of(page: u32) -> Lin {
+    Page(u64::from(page)).start()
+}
 
 /// 4 GiB of reserved host address space.
 #[derive(Debug)]

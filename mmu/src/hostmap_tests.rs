@@ -1,6 +1,7 @@
 use super::*;
 use crate::ram::GuestMemory;
 use crate::testing::Prober;
+use ringer_cpu::addr::Pa;
 
 fn run(page: u32, pages: u32, frame: u32, writable: bool) -> Run {
     Run { page, pages, frame, writable }
@@ -40,7 +41,7 @@ fn the_last_page_ends_at_the_guard() {
 fn rights_are_what_was_asked_for() {
     let (mut w, p) = (HostWindow::reserve().unwrap(), Prober::new());
     let mut m = GuestMemory::new(1 << 20).unwrap();
-    assert!(m.write(0x3000, &7u32.to_le_bytes()));
+    assert!(m.dma_write(Pa(0x3000), &7u32.to_le_bytes()));
     w.map(m.fd(), &run(10, 2, 3, true), false).unwrap();
     w.map(m.fd(), &run(12, 1, 3, false), false).unwrap();
     let at = |page: u64| w.base() + page * 4096;

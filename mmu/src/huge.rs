@@ -8,7 +8,8 @@
 //! The guest cannot notice, and its memory file grows by no more than [`HOLES`] pages for each piece.
 
 use crate::hostmap::Gatherer;
-use crate::ram::{GuestMemory, PAGE};
+use crate::ram::GuestMemory;
+use ringer_cpu::addr::PAGE_SIZE;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
@@ -88,7 +89,7 @@ fn in_use(memory: BorrowedFd<'_>, start: u64) -> bool {
     while at < end {
         // No data up to the end of the file is an error, too.
         let data = seek(memory, SeekFrom::Data(at)).unwrap_or(end).min(end);
-        holes += (data - at) / PAGE;
+        holes += (data - at) / PAGE_SIZE;
         if holes > HOLES {
             return false;
         }
@@ -100,18 +101,19 @@ fn in_use(memory: BorrowedFd<'_>, start: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ringer_cpu::addr::Frame;
     use std::ops::Range;
 
     /// The first 8 bytes of every page in `pages` name the page.
     fn touch(memory: &mut GuestMemory, pages: Range<u64>) {
         for page in pages {
-            assert!(memory.write(page * PAGE, &(page ^ 0x5a5a_0000).to_le_bytes()));
+            assert!(memory.dma_write(Frame(page).start(), &(page ^ 0x5a5a_0000).to_le_bytes()));
         }
     }
 
     fn named(memory: &GuestMemory, page: u64) -> bool {
         let mut bytes = [0; 8];
-        memory.read(page * PAGE, &mut bytes) && bytes == (page ^ 0x5a5a_0000).to_le_bytes()
+        memory.read(Frame(page).start(), &mut bytes) && bytes == (page ^ 0x5a5a_0000).to_le_bytes()
     }
 
     #[test]
@@ -127,12 +129,12 @@ mod tests {
         // A host may refuse any of them, but is never asked for what has more holes.
         let gathered: Vec<usize> = (0..8).filter(|piece| huge.done[*piece]).collect();
         assert!(gathered.iter().all(|piece| [2, 3].contains(piece)), "{gathered:?}");
-        let holes = if huge.done[3] { HOLES * PAGE } else { 0 };
+        let holes = if huge.done[3] { HOLES * PAGE_SIZE } else { 0 };
         assert_eq!(memory.touched() - touched, holes);
         let mut used = (1024..1536).chain(1600..2048).chain(2048 + 65..2560);
         assert!(used.all(|page| named(&memory, page)));
         let mut rest = [1; 4096];
-        assert!(memory.read(1536 * PAGE, &mut rest) && rest.iter().all(|byte| *byte == 0));
+        assert!(memory.read(Frame(1536).start(), &mut rest) && rest.iter().all(|byte| *byte == 0));
         touch(&mut memory, 1536..1600);
         assert!((1536..1600).all(|page| named(&memory, page)), "it can be written");
     }
@@ -147,13 +149,15 @@ mod tests {
         while rounds < 3 || !gathering.is_finished() {
             rounds += 1;
             for page in 512..8192 {
-                assert!(memory.write(page * PAGE + 8, &(page * rounds).to_le_bytes()));
+                assert!(
+                    memory.dma_write(Frame(page).start().plus(8), &(page * rounds).to_le_bytes())
+                );
             }
         }
         gathering.join().unwrap();
         for page in 512..8192 {
             let mut bytes = [0; 8];
-            assert!(named(&memory, page) && memory.read(page * PAGE + 8, &mut bytes));
+            assert!(named(&memory, page) && memory.read(Frame(page).start().plus(8), &mut bytes));
             assert_eq!(u64::from_le_bytes(bytes), page * rounds);
         }
     }

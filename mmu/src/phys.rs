@@ -1,16 +1,18 @@
 //! What the processor meets outside plain memory: devices, and those who want to know of writes.
 
+use ringer_cpu::addr::Pa;
+
 /// What lies behind physical addresses that are not plain memory, and who wants to know of writes.
 pub trait PhysIo {
     /// A read of 1, 2, 4 or 8 bytes, aligned to its size, from no memory.
-    fn mmio_read(&mut self, pa: u64, size: u8) -> u64;
+    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64;
 
     /// A write of 1, 2, 4 or 8 bytes, aligned to its size, to no memory.
-    fn mmio_write(&mut self, pa: u64, size: u8, value: u64);
+    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64);
 
     /// Called before `len` bytes at `pa`, all in one page that translated code was made from, are
     /// written.
-    fn code_write(&mut self, pa: u64, len: u32);
+    fn code_write(&mut self, pa: Pa, len: u32);
 
     /// Called when a walk has set accessed or dirty flags in the entry at memfd offset `offset`.
     fn flags_set(&mut self, offset: u64) {

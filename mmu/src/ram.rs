@@ -11,13 +11,12 @@
 //!   reaches other host memory through here.
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
 use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Bytes in a page.
-pub const PAGE: u64 = 4096;
 /// Least RAM: what lies under 1 MiB.
 pub const MIN_RAM: u64 = 1 << 20;
 /// Most RAM: the physical space above is left to devices and the ROM.
@@ -47,7 +46,7 @@ pub enum MemoryError {
     #[error("{len} bytes at physical address {pa:#x} do not lie in guest memory")]
     NotMemory {
         /// First physical address.
-        pa: u64,
+        pa: Pa,
         /// How many bytes.
         len: usize,
     },
@@ -88,7 +87,7 @@ pub struct GuestMemory {
     /// One bit a memfd page: translated code was made from it.
     code: Vec<u64>,
     /// Writes to code pages that came from devices and loaders.
-    code_writes: Vec<(u64, u32)>,
+    code_writes: Vec<(Pa, u32)>,
 }
 
 impl GuestMemory {
@@ -97,7 +96,7 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError::BadSize`], or [`MemoryError::Host`] when the host has no memory for it.
     pub fn new(ram_size: u64) -> Result<Self, MemoryError> {
-        if !(MIN_RAM..=MAX_RAM).contains(&ram_size) || !ram_size.is_multiple_of(PAGE) {
+        if !(MIN_RAM..=MAX_RAM).contains(&ram_size) || !ram_size.is_multiple_of(PAGE_SIZE) {
             return Err(MemoryError::BadSize(ram_size));
         }
         let total = ram_size + MAX_ROM as u64;
@@ -106,7 +105,7 @@ impl GuestMemory {
         let file = File::from(fd);
         let map = MmapOptions::new().len(total as usize).no_reserve_swap().map_raw(&file)?;
         map.advise(Advice::DontDump)?;
-        let words = (total / PAGE).div_ceil(64) as usize;
+        let words = (total / PAGE_SIZE).div_ceil(64) as usize;
         Ok(Self {
             file,
             map,
@@ -157,7 +156,8 @@ impl GuestMemory {
     /// What stands behind physical address `pa`; the answer holds for its whole 4 KiB page.
     #[inline]
     #[must_use]
-    pub fn region(&self, pa: u64) -> Region {
+    pub fn region(&self, pa: Pa) -> Region {
+        let pa = pa.get();
         if pa < self.ram_size {
             if pa.wrapping_sub(VGA_START) < ONE_MIB - VGA_START {
                 return self.legacy_region(pa);
@@ -178,7 +178,7 @@ impl GuestMemory {
         if pa >= ONE_MIB - self.alias_len() {
             return Region::Rom { offset: self.rom_offset(pa + (FOUR_GIB - ONE_MIB)) };
         }
-        if self.shadow_rom >> ((pa - SHADOW_START) / PAGE) & 1 != 0 {
+        if self.shadow_rom >> ((pa - SHADOW_START) / PAGE_SIZE) & 1 != 0 {
             return Region::Rom { offset: pa };
         }
         Region::Ram { offset: pa }
@@ -194,7 +194,7 @@ impl GuestMemory {
     }
 
     /// Reads physical memory. False, with nothing read, when a byte of it is not memory.
-    pub fn read(&self, pa: u64, buf: &mut [u8]) -> bool {
+    pub fn read(&self, pa: Pa, buf: &mut [u8]) -> bool {
         if !self.is_backed(pa, buf.len(), false) {
             return false;
         }
@@ -209,7 +209,7 @@ impl GuestMemory {
 
     /// Writes physical memory on behalf of a device. False, with nothing written, when a byte of it
     /// is not RAM. Writes to code pages are noted, see [`GuestMemory::take_code_writes`].
-    pub fn write(&mut self, pa: u64, data: &[u8]) -> bool {
+    pub fn dma_write(&mut self, pa: Pa, data: &[u8]) -> bool {
         if !self.is_backed(pa, data.len(), true) {
             return false;
         }
@@ -221,7 +221,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// [`MemoryError::NotMemory`], with nothing written, when a byte of it is not memory.
-    pub fn load(&mut self, pa: u64, data: &[u8]) -> Result<(), MemoryError> {
+    pub fn load(&mut self, pa: Pa, data: &[u8]) -> Result<(), MemoryError> {
         if !self.is_backed(pa, data.len(), false) {
             return Err(MemoryError::NotMemory { pa, len: data.len() });
         }
@@ -229,7 +229,7 @@ impl GuestMemory {
         Ok(())
     }
 
-    fn store(&mut self, pa: u64, data: &[u8]) {
+    fn store(&mut self, pa: Pa, data: &[u8]) {
         for (at, range) in pieces(pa, data.len()) {
             if let Region::Ram { offset } | Region::Rom { offset } = self.region(at) {
                 if self.is_code_offset(offset) {
@@ -240,8 +240,8 @@ impl GuestMemory {
         }
     }
 
-    fn is_backed(&self, pa: u64, len: usize, ram_only: bool) -> bool {
-        pa.checked_add(len as u64).is_some()
+    fn is_backed(&self, pa: Pa, len: usize, ram_only: bool) -> bool {
+        pa.get().checked_add(len as u64).is_some()
             && pieces(pa, len).all(|(at, _)| match self.region(at) {
                 Region::Ram { .. } => true,
                 Region::Rom { .. } => !ram_only,
@@ -250,7 +250,7 @@ impl GuestMemory {
     }
 
     /// The device and loader writes to code pages since the last call: physical address, length.
-    pub fn take_code_writes(&mut self) -> Vec<(u64, u32)> {
+    pub fn take_code_writes(&mut self) -> Vec<(Pa, u32)> {
         std::mem::take(&mut self.code_writes)
     }
 
@@ -263,7 +263,7 @@ impl GuestMemory {
         if image.is_empty() || image.len() > MAX_ROM {
             return Err(MemoryError::BadRom(image.len()));
         }
-        let size = image.len().next_multiple_of(PAGE as usize);
+        let size = image.len().next_multiple_of(PAGE_SIZE as usize);
         let pad = vec![0xff; size - image.len()];
         self.rom_start = FOUR_GIB - size as u64;
         let at = self.ram_size;
@@ -274,21 +274,21 @@ impl GuestMemory {
 
     /// Write-protects (or opens) the pages of `pa..pa + len` that lie in the shadow RAM, C0000h to
     /// FFFFFh. Other pages are left as they are.
-    pub fn protect_shadow(&mut self, pa: u64, len: u64, read_only: bool) {
-        let end = pa.saturating_add(len).min(ONE_MIB);
-        let mut page = (pa & !(PAGE - 1)).max(SHADOW_START);
+    pub fn protect_shadow(&mut self, pa: Pa, len: u64, read_only: bool) {
+        let end = pa.get().saturating_add(len).min(ONE_MIB);
+        let mut page = pa.frame().start().get().max(SHADOW_START);
         while page < end {
-            let bit = 1 << ((page - SHADOW_START) / PAGE);
+            let bit = 1 << ((page - SHADOW_START) / PAGE_SIZE);
             self.shadow_rom =
                 if read_only { self.shadow_rom | bit } else { self.shadow_rom & !bit };
-            page += PAGE;
+            page += PAGE_SIZE;
         }
     }
 
-    /// The memfd offset of physical page `frame` (address / 4096), when it is memory.
+    /// The memfd offset of physical page `frame`, when it is memory.
     #[must_use]
-    pub(crate) fn backing(&self, frame: u64) -> Option<u64> {
-        match self.region(frame.checked_mul(PAGE)?) {
+    pub(crate) fn backing(&self, frame: Frame) -> Option<u64> {
+        match self.region(frame.start()) {
             Region::Ram { offset } | Region::Rom { offset } => Some(offset),
             Region::Io => None,
         }
@@ -296,13 +296,13 @@ impl GuestMemory {
 
     /// Whether translated code was made from physical page `frame`.
     #[must_use]
-    pub fn is_code_page(&self, frame: u64) -> bool {
+    pub fn is_code_page(&self, frame: Frame) -> bool {
         self.backing(frame).is_some_and(|offset| self.is_code_offset(offset))
     }
 
     /// Marks physical page `frame` as one that translated code was made from, or no more; true when that changed
     /// something. Software TLBs may hold a page that is marked as writable: [`Mmu::set_code_page`](crate::Mmu::set_code_page).
-    pub fn mark_code(&mut self, frame: u64, code: bool) -> bool {
+    pub fn mark_code(&mut self, frame: Frame, code: bool) -> bool {
         self.backing(frame).is_some_and(|offset| self.mark_code_offset(offset, code))
     }
 
@@ -310,7 +310,7 @@ impl GuestMemory {
     #[inline]
     #[must_use]
     pub fn is_code_offset(&self, offset: u64) -> bool {
-        let page = offset / PAGE;
+        let page = offset / PAGE_SIZE;
         self.code.get((page / 64) as usize).is_some_and(|w| w >> (page % 64) & 1 != 0)
     }
 
@@ -323,7 +323,7 @@ impl GuestMemory {
 
     /// Marks the memfd page of `offset`; true when that changed something.
     pub(crate) fn mark_code_offset(&mut self, offset: u64, code: bool) -> bool {
-        let page = offset / PAGE;
+        let page = offset / PAGE_SIZE;
         let Some(word) = self.code.get_mut((page / 64) as usize) else { return false };
         let bit = 1 << (page % 64);
         let before = *word;
@@ -393,7 +393,7 @@ impl GuestMemory {
 
     /// Whether the page at `offset` holds exactly `copy`.
     #[must_use]
-    pub(crate) fn page_is(&self, offset: u64, copy: &[u8; PAGE as usize]) -> bool {
+    pub(crate) fn page_is(&self, offset: u64, copy: &[u8; PAGE_SIZE as usize]) -> bool {
         if !self.in_bounds(offset, copy.len()) {
             return false;
         }
@@ -406,14 +406,14 @@ impl GuestMemory {
 }
 
 /// Splits `len` bytes at `pa` at page borders: address and range of each piece.
-fn pieces(pa: u64, len: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+fn pieces(pa: Pa, len: usize) -> impl Iterator<Item = (Pa, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         if done == len {
             return None;
         }
-        let at = pa.wrapping_add(done as u64);
-        let n = (len - done).min((PAGE - at % PAGE) as usize);
+        let at = pa.plus(done as u64);
+        let n = (len - done).min((PAGE_SIZE - at.in_frame()) as usize);
         let range = done..done + n;
         done += n;
         Some((at, range))

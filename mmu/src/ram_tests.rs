@@ -17,15 +17,15 @@ fn sizes_out_of_range_are_refused_by_name() {
 #[test]
 fn the_physical_map_without_a_rom() {
     let m = memory();
-    assert_eq!(m.region(0x9_ffff), Region::Ram { offset: 0x9_ffff });
-    assert_eq!(m.region(0xa_0000), Region::Io);
-    assert_eq!(m.region(0xb_ffff), Region::Io);
-    assert_eq!(m.region(0xc_0000), Region::Ram { offset: 0xc_0000 });
-    assert_eq!(m.region(0xf_ffff), Region::Ram { offset: 0xf_ffff });
-    assert_eq!(m.region(0x1f_ffff), Region::Ram { offset: 0x1f_ffff });
-    assert_eq!(m.region(0x20_0000), Region::Io);
-    assert_eq!(m.region(0xffff_fff0), Region::Io);
-    assert_eq!(m.region(u64::MAX), Region::Io);
+    assert_eq!(m.region(Pa(0x9_ffff)), Region::Ram { offset: 0x9_ffff });
+    assert_eq!(m.region(Pa(0xa_0000)), Region::Io);
+    assert_eq!(m.region(Pa(0xb_ffff)), Region::Io);
+    assert_eq!(m.region(Pa(0xc_0000)), Region::Ram { offset: 0xc_0000 });
+    assert_eq!(m.region(Pa(0xf_ffff)), Region::Ram { offset: 0xf_ffff });
+    assert_eq!(m.region(Pa(0x1f_ffff)), Region::Ram { offset: 0x1f_ffff });
+    assert_eq!(m.region(Pa(0x20_0000)), Region::Io);
+    assert_eq!(m.region(Pa(0xffff_fff0)), Region::Io);
+    assert_eq!(m.region(Pa(u64::MAX)), Region::Io);
 }
 
 #[test]
@@ -34,14 +34,14 @@ fn a_rom_ends_at_4_gib_and_its_tail_shows_under_1_mib() {
     let image: Vec<u8> = (0..256u32 << 10).map(|k| (k >> 10) as u8).collect();
     m.install_rom(&image).unwrap();
     let mut b = [0; 1];
-    assert!(m.read(0xffff_ffff, &mut b));
+    assert!(m.read(Pa(0xffff_ffff), &mut b));
     assert_eq!(b, [255]);
-    assert!(m.read(0xfffc_0000, &mut b));
+    assert!(m.read(Pa(0xfffc_0000), &mut b));
     assert_eq!(b, [0]);
-    assert!(m.read(0xe_0000, &mut b));
+    assert!(m.read(Pa(0xe_0000), &mut b));
     assert_eq!(b, [128]);
-    assert!(!m.write(0xe_0000, &[1]), "a device cannot write ROM");
-    assert_eq!(m.region(0xfffb_ffff), Region::Io);
+    assert!(!m.dma_write(Pa(0xe_0000), &[1]), "a device cannot write ROM");
+    assert_eq!(m.region(Pa(0xfffb_ffff)), Region::Io);
 }
 
 #[test]
@@ -49,11 +49,14 @@ fn a_rom_of_odd_size_is_padded_in_front() {
     let mut m = memory();
     m.install_rom(&[1, 2, 3, 4, 5]).unwrap();
     let mut b = [0; 6];
-    assert!(m.read(0xffff_fffa, &mut b));
+    assert!(m.read(Pa(0xffff_fffa), &mut b));
     assert_eq!(b, [0xff, 1, 2, 3, 4, 5]);
-    assert!(m.read(0xf_fffb, &mut b[..5]));
+    assert!(m.read(Pa(0xf_fffb), &mut b[..5]));
     assert_eq!(b[..5], [1, 2, 3, 4, 5]);
-    assert!(matches!(m.region(0xf_e000), Region::Ram { .. }), "only what the image has is aliased");
+    assert!(
+        matches!(m.region(Pa(0xf_e000)), Region::Ram { .. }),
+        "only what the image has is aliased"
+    );
     assert!(m.install_rom(&[]).is_err());
     assert!(m.install_rom(&vec![0; MAX_ROM + 1]).is_err());
 }
@@ -61,28 +64,28 @@ fn a_rom_of_odd_size_is_padded_in_front() {
 #[test]
 fn shadow_ram_can_be_write_protected() {
     let mut m = memory();
-    assert!(m.write(0xc_8000, &[7]));
-    m.protect_shadow(0xc_8000, 0x1000, true);
-    assert!(!m.write(0xc_8000, &[8]));
-    assert!(m.load(0xc_8000, &[9]).is_ok(), "loaders may");
+    assert!(m.dma_write(Pa(0xc_8000), &[7]));
+    m.protect_shadow(Pa(0xc_8000), 0x1000, true);
+    assert!(!m.dma_write(Pa(0xc_8000), &[8]));
+    assert!(m.load(Pa(0xc_8000), &[9]).is_ok(), "loaders may");
     let mut b = [0; 1];
-    assert!(m.read(0xc_8000, &mut b));
+    assert!(m.read(Pa(0xc_8000), &mut b));
     assert_eq!(b, [9]);
-    assert!(m.write(0xc_9000, &[1]));
-    m.protect_shadow(0, u64::MAX, false);
-    assert!(m.write(0xc_8000, &[8]));
+    assert!(m.dma_write(Pa(0xc_9000), &[1]));
+    m.protect_shadow(Pa(0), u64::MAX, false);
+    assert!(m.dma_write(Pa(0xc_8000), &[8]));
 }
 
 #[test]
 fn writes_that_leave_memory_write_nothing() {
     let mut m = memory();
-    assert!(!m.write(0x9_fffe, &[1; 4]));
-    assert!(m.load(0x1f_fffe, &[1; 4]).is_err());
-    assert!(!m.write(u64::MAX - 1, &[1; 4]));
+    assert!(!m.dma_write(Pa(0x9_fffe), &[1; 4]));
+    assert!(m.load(Pa(0x1f_fffe), &[1; 4]).is_err());
+    assert!(!m.dma_write(Pa(u64::MAX - 1), &[1; 4]));
     let mut b = [0; 2];
-    assert!(m.read(0x9_fffe, &mut b));
+    assert!(m.read(Pa(0x9_fffe), &mut b));
     assert_eq!(b, [0, 0]);
-    assert!(m.read(0x1f_fffe, &mut b));
+    assert!(m.read(Pa(0x1f_fffe), &mut b));
     assert_eq!(b, [0, 0]);
 }
 
@@ -102,17 +105,17 @@ fn offsets_out_of_bounds_reach_nothing() {
 fn device_writes_to_code_pages_are_noted() {
     let mut m = memory();
     m.mark_code_offset(0x3000, true);
-    assert!(m.write(0x2ffe, &[1; 4]));
-    assert!(m.write(0x5000, &[1; 4]));
-    assert_eq!(m.take_code_writes(), vec![(0x3000, 2)]);
+    assert!(m.dma_write(Pa(0x2ffe), &[1; 4]));
+    assert!(m.dma_write(Pa(0x5000), &[1; 4]));
+    assert_eq!(m.take_code_writes(), vec![(Pa(0x3000), 2)]);
     assert!(m.take_code_writes().is_empty());
 }
 
 #[test]
 fn memory_without_the_hole_is_ram_up_to_its_end() {
     let mut memory = GuestMemory::without_hole(2 << 20).unwrap();
-    assert!(memory.write(VGA_START - 2, &[1, 2, 3, 4]));
-    assert_eq!(memory.region(VGA_START), Region::Ram { offset: VGA_START });
-    assert_eq!(memory.region(2 << 20), Region::Io);
-    assert_eq!(GuestMemory::new(2 << 20).unwrap().region(VGA_START), Region::Io);
+    assert!(memory.dma_write(Pa(VGA_START - 2), &[1, 2, 3, 4]));
+    assert_eq!(memory.region(Pa(VGA_START)), Region::Ram { offset: VGA_START });
+    assert_eq!(memory.region(Pa(2 << 20)), Region::Io);
+    assert_eq!(GuestMemory::new(2 << 20).unwrap().region(Pa(VGA_START)), Region::Io);
 }

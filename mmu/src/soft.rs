@@ -8,9 +8,10 @@
 //! MMIO, ROM, code pages, the journal) is in the cold half of this file.
 
 use crate::phys::PhysIo;
-use crate::ram::{GuestMemory, PAGE, Region};
+use crate::ram::{GuestMemory, Region};
 use crate::tlb::{Rights, Tlb};
 use crate::walk::{Paging, Translation};
+use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
 /// Address translation of one processor: its paging registers and its software TLB. Memory is the machine's; every method
@@ -25,9 +26,9 @@ pub struct Mmu {
 /// Where a piece of an access, all in one page, ends up.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Ram { offset: u64, pa: u64 },
+    Ram { offset: u64, pa: Pa },
     Rom { offset: u64 },
-    Io { pa: u64 },
+    Io { pa: Pa },
 }
 
 impl Mmu {
@@ -57,7 +58,7 @@ impl Mmu {
     }
 
     /// INVLPG.
-    pub fn invlpg(&mut self, lin: u32) {
+    pub fn invlpg(&mut self, lin: Lin) {
         self.tlb.invalidate(lin);
     }
 
@@ -73,7 +74,7 @@ impl Mmu {
     }
 
     /// Marks physical page `frame` as one that translated code was made from, or no more.
-    pub fn set_code_page(&mut self, memory: &mut GuestMemory, frame: u64, code: bool) {
+    pub fn set_code_page(&mut self, memory: &mut GuestMemory, frame: Frame, code: bool) {
         if memory.mark_code(frame, code) && code {
             // The TLB may hold it as writable, under any number of linear addresses.
             self.flush_tlb();
@@ -102,7 +103,7 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         buf: &mut [u8],
         who: Privilege,
     ) -> Result<(), Exception> {
@@ -122,7 +123,7 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         data: &[u8],
         who: Privilege,
     ) -> Result<(), Exception> {
@@ -144,7 +145,7 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
@@ -158,7 +159,7 @@ impl Mmu {
         if hit.is_some() {
             return Ok(());
         }
-        for (at, _) in pages(lin, bytes) {
+        for (at, _) in pages(lin, bytes, self.paging.linear_mask()) {
             self.place(memory, io, at, access, who)?;
         }
         Ok(())
@@ -173,11 +174,11 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         buf: &mut [u8; 16],
         who: Privilege,
     ) -> Result<usize, Exception> {
-        let left = (PAGE as u32 - lin % PAGE as u32).min(16) as usize;
+        let left = (PAGE_SIZE - lin.in_page()).min(16) as usize;
         if left == 16
             && let Some(offset) = self.tlb.fetch(lin, 16, who)
         {
@@ -195,12 +196,14 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         buf: &mut [u8],
         who: Privilege,
     ) -> Result<(), Exception> {
         let mut places = [None; 2];
-        for (slot, (at, range)) in places.iter_mut().zip(pages(lin, buf.len())) {
+        for (slot, (at, range)) in
+            places.iter_mut().zip(pages(lin, buf.len(), self.paging.linear_mask()))
+        {
             *slot = Some((self.place(memory, io, at, Access::Read, who)?, range));
         }
         for (place, range) in places.into_iter().flatten() {
@@ -215,12 +218,14 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         data: &[u8],
         who: Privilege,
     ) -> Result<(), Exception> {
         let mut places = [None; 2];
-        for (slot, (at, range)) in places.iter_mut().zip(pages(lin, data.len())) {
+        for (slot, (at, range)) in
+            places.iter_mut().zip(pages(lin, data.len(), self.paging.linear_mask()))
+        {
             *slot = Some((self.place(memory, io, at, Access::Write, who)?, range));
         }
         for (place, range) in places.into_iter().flatten() {
@@ -234,7 +239,7 @@ impl Mmu {
         &mut self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         access: Access,
         who: Privilege,
     ) -> Result<Place, Exception> {
@@ -253,9 +258,9 @@ impl Mmu {
         })
     }
 
-    fn remember(&mut self, lin: u32, who: Privilege, offset: u64, t: &Translation, write: bool) {
+    fn remember(&mut self, lin: Lin, who: Privilege, offset: u64, t: &Translation, write: bool) {
         let rights = Rights { write, fetch: !t.nx, large: t.large };
-        self.tlb.insert(lin, who, (offset / PAGE) as u32, rights);
+        self.tlb.insert(lin, who, (offset / PAGE_SIZE) as u32, rights);
     }
 
     fn write_place(
@@ -307,30 +312,30 @@ fn read_place(memory: &GuestMemory, io: &mut dyn PhysIo, place: Place, buf: &mut
 }
 
 /// Splits `len` bytes at `lin` (at most two pages' worth) at page borders: address, and begin and
-/// end of the piece.
-fn pages(lin: u32, len: usize) -> impl Iterator<Item = (u32, (usize, usize))> {
+/// end of the piece. `mask` cuts linear addresses.
+fn pages(lin: Lin, len: usize, mask: u64) -> impl Iterator<Item = (Lin, (usize, usize))> {
     let mut done = 0;
     std::iter::from_fn(move || {
         if done >= len {
             return None;
         }
-        let at = lin.wrapping_add(done as u32);
-        let n = (len - done).min((PAGE as u32 - at % PAGE as u32) as usize);
+        let at = lin.plus(done as u64).masked(mask);
+        let n = (len - done).min((PAGE_SIZE - at.in_page()) as usize);
         done += n;
         Some((at, (done - n, done)))
     })
 }
 
 /// Splits `len` bytes at `pa` into naturally aligned accesses of 1, 2, 4 or 8 bytes.
-fn bus_cycles(pa: u64, len: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+fn bus_cycles(pa: Pa, len: usize) -> impl Iterator<Item = (Pa, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         if done >= len {
             return None;
         }
-        let at = pa.wrapping_add(done as u64);
+        let at = pa.plus(done as u64);
         let mut size = 8;
-        while size > len - done || !at.is_multiple_of(size as u64) {
+        while size > len - done || !at.get().is_multiple_of(size as u64) {
             size /= 2;
         }
         done += size;

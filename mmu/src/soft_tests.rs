@@ -7,12 +7,12 @@ use ringer_cpu::Privilege::{Supervisor, User};
 
 fn read32(mmu: &mut Bench, lin: u32) -> Result<u32, u32> {
     let mut b = [0; 4];
-    mmu.read(&mut TestIo::default(), lin, &mut b, User).map_err(|e| e.error.unwrap())?;
+    mmu.read(&mut TestIo::default(), Lin::from(lin), &mut b, User).map_err(|e| e.error.unwrap())?;
     Ok(u32::from_le_bytes(b))
 }
 
 fn write(mmu: &mut Bench, lin: u32, data: &[u8]) -> Result<(), (u32, u32)> {
-    let result = mmu.write(&mut TestIo::default(), lin, data, User);
+    let result = mmu.write(&mut TestIo::default(), Lin::from(lin), data, User);
     result.map_err(|e| (e.error.unwrap(), e.address))
 }
 
@@ -28,7 +28,7 @@ fn t44_a_write_across_pages_writes_all_or_nothing() {
     assert_eq!((get32(&mmu, 0x5ffc), get32(&mmu, 0x7000)), (0x0201_0000, 0x0403));
     assert_eq!(read32(&mut mmu, 0x1ffe), Ok(0x0403_0201));
     map(&mut mmu, 0x2000, 0, 0);
-    mmu.mmu.invlpg(0x2000);
+    mmu.mmu.invlpg(Lin(0x2000));
     assert_eq!(read32(&mut mmu, 0x1ffe), Err(4));
 }
 
@@ -55,7 +55,7 @@ fn stale_until_flushed() {
     assert_eq!(read32(&mut mmu, 0x1000), Ok(55));
     map(&mut mmu, 0x1000, 0x7000, PWU);
     assert_eq!(read32(&mut mmu, 0x1000), Ok(55), "the old translation may live on");
-    mmu.mmu.invlpg(0x1fff);
+    mmu.mmu.invlpg(Lin(0x1fff));
     assert_eq!(read32(&mut mmu, 0x1000), Ok(77));
     map(&mut mmu, 0x1000, 0x5000, PWU);
     mmu.paging_changed(&regs(DIR), PagingChange::Cr3);
@@ -91,7 +91,7 @@ fn users_and_supervisors_do_not_share_entries() {
     let mut mmu = guest();
     map(&mut mmu, 0x1000, 0x5000, PWU & !(bit::US as u32));
     let mut b = [0; 4];
-    mmu.read(&mut TestIo::default(), 0x1000, &mut b, Supervisor).unwrap();
+    mmu.read(&mut TestIo::default(), Lin(0x1000), &mut b, Supervisor).unwrap();
     assert_eq!(read32(&mut mmu, 0x1000), Err(5));
 }
 
@@ -100,16 +100,16 @@ fn mmio_is_split_into_aligned_cycles_after_all_checks() {
     let mut mmu = guest();
     map(&mut mmu, 0x1000, 0xa_0000, PWU);
     let mut io = TestIo::default();
-    mmu.write(&mut io, 0x1001, &[1, 2, 3, 4, 5, 6, 7, 8], User).unwrap();
+    mmu.write(&mut io, Lin(0x1001), &[1, 2, 3, 4, 5, 6, 7, 8], User).unwrap();
     let expected =
         [(0xa_0001, 1, 1), (0xa_0002, 2, 0x0302), (0xa_0004, 4, 0x0706_0504), (0xa_0008, 1, 8)];
     assert_eq!(io.writes, expected);
     let mut b = [0; 2];
-    mmu.read(&mut io, 0x1004, &mut b, User).unwrap();
+    mmu.read(&mut io, Lin(0x1004), &mut b, User).unwrap();
     assert_eq!((io.reads, u16::from_le_bytes(b)), (vec![(0xa_0004, 2)], 4));
     // The second page is absent: the device is not asked.
     let mut io = TestIo::default();
-    assert!(mmu.read(&mut io, 0x1ffe, &mut [0; 4], User).is_err());
+    assert!(mmu.read(&mut io, Lin(0x1ffe), &mut [0; 4], User).is_err());
     assert!(io.reads.is_empty());
 }
 
@@ -118,7 +118,7 @@ fn writes_to_rom_do_nothing() {
     let mut mmu = machine();
     mmu.memory.install_rom(&[0x5a; 8192]).unwrap();
     let mut io = TestIo::default();
-    mmu.write(&mut io, 0xffff_fff0, &[1; 4], Supervisor).unwrap();
+    mmu.write(&mut io, Lin(0xffff_fff0), &[1; 4], Supervisor).unwrap();
     assert_eq!(get32(&mmu, 0xffff_fff0), 0x5a5a_5a5a);
     assert_eq!(get32(&mmu, 0xf_fff0), 0x5a5a_5a5a);
     assert!(io.writes.is_empty());
@@ -128,19 +128,19 @@ fn writes_to_rom_do_nothing() {
 fn every_write_to_a_code_page_is_announced_first() {
     let mut mmu = machine();
     let mut io = TestIo::default();
-    mmu.write(&mut io, 0x5000, &[1], Supervisor).unwrap();
-    mmu.set_code_page(5, true);
+    mmu.write(&mut io, Lin(0x5000), &[1], Supervisor).unwrap();
+    mmu.set_code_page(Frame(5), true);
     assert!(
-        mmu.memory.is_code_page(5)
-            && !mmu.memory.is_code_page(6)
-            && !mmu.memory.is_code_page(u64::MAX)
+        mmu.memory.is_code_page(Frame(5))
+            && !mmu.memory.is_code_page(Frame(6))
+            && !mmu.memory.is_code_page(Frame(u64::MAX))
     );
     for _ in 0..2 {
-        mmu.write(&mut io, 0x5ffe, &[1; 4], Supervisor).unwrap();
+        mmu.write(&mut io, Lin(0x5ffe), &[1; 4], Supervisor).unwrap();
     }
     assert_eq!(io.code, vec![(0x5ffe, 2), (0x5ffe, 2)]);
-    mmu.set_code_page(5, false);
-    mmu.write(&mut io, 0x5000, &[1], Supervisor).unwrap();
+    mmu.set_code_page(Frame(5), false);
+    mmu.write(&mut io, Lin(0x5000), &[1], Supervisor).unwrap();
     assert_eq!(io.code.len(), 2);
 }
 
@@ -148,12 +148,12 @@ fn every_write_to_a_code_page_is_announced_first() {
 fn the_journal_reports_old_bytes_even_where_the_tlb_hits() {
     let mut mmu = machine();
     let mut io = TestIo::default();
-    mmu.write(&mut io, 0x5000, &[1, 2], Supervisor).unwrap();
+    mmu.write(&mut io, Lin(0x5000), &[1, 2], Supervisor).unwrap();
     mmu.mmu.set_journal(true);
-    mmu.write(&mut io, 0x5000, &[3, 4], Supervisor).unwrap();
-    mmu.write(&mut io, 0x5fff, &[5, 6], Supervisor).unwrap();
+    mmu.write(&mut io, Lin(0x5000), &[3, 4], Supervisor).unwrap();
+    mmu.write(&mut io, Lin(0x5fff), &[5, 6], Supervisor).unwrap();
     mmu.mmu.set_journal(false);
-    mmu.write(&mut io, 0x5000, &[7], Supervisor).unwrap();
+    mmu.write(&mut io, Lin(0x5000), &[7], Supervisor).unwrap();
     assert_eq!(io.journal, vec![(0x5000, vec![1, 2]), (0x5fff, vec![0]), (0x6000, vec![0])]);
     for (offset, old) in io.journal.iter().rev() {
         mmu.memory.write_offset(*offset, old);
@@ -168,14 +168,14 @@ fn fetches_stop_at_the_end_of_the_page() {
     put32(&mut mmu, 0x5ffc, 0x4433_2211);
     let mut io = TestIo::default();
     let mut b = [0; 16];
-    assert_eq!(mmu.fetch(&mut io, 0x1ffc, &mut b, User), Ok(4));
+    assert_eq!(mmu.fetch(&mut io, Lin(0x1ffc), &mut b, User), Ok(4));
     assert_eq!(b[..4], [0x11, 0x22, 0x33, 0x44]);
     for _ in 0..2 {
-        assert_eq!(mmu.fetch(&mut io, 0x1ff0, &mut b, User), Ok(16));
+        assert_eq!(mmu.fetch(&mut io, Lin(0x1ff0), &mut b, User), Ok(16));
         assert_eq!(b[12..], [0x11, 0x22, 0x33, 0x44]);
     }
-    assert_eq!(mmu.fetch(&mut io, 0x2000, &mut b, User).unwrap_err().error, Some(4));
-    assert_eq!(mmu.fetch_pa(&mut io, 0x1ffc, User), Ok(0x5ffc));
+    assert_eq!(mmu.fetch(&mut io, Lin(0x2000), &mut b, User).unwrap_err().error, Some(4));
+    assert_eq!(mmu.fetch_pa(&mut io, Lin(0x1ffc), User), Ok(Pa(0x5ffc)));
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn fetch_pa_sees_changes_at_once() {
     let mut mmu = guest();
     map(&mut mmu, 0x1000, 0x5000, ALL);
     let mut io = TestIo::default();
-    mmu.fetch(&mut io, 0x1000, &mut [0; 16], User).unwrap();
+    mmu.fetch(&mut io, Lin(0x1000), &mut [0; 16], User).unwrap();
     map(&mut mmu, 0x1000, 0x7000, ALL);
-    assert_eq!(mmu.fetch_pa(&mut io, 0x1000, User), Ok(0x7000));
+    assert_eq!(mmu.fetch_pa(&mut io, Lin(0x1000), User), Ok(Pa(0x7000)));
 }
 
 #[test]
@@ -193,9 +193,9 @@ fn probes_set_flags_and_report_the_page_that_fails() {
     let mut mmu = guest();
     map(&mut mmu, 0x1000, 0x5000, PWU);
     let mut io = TestIo::default();
-    mmu.probe(&mut io, 0x1ffe, 2, Access::Write, User).unwrap();
+    mmu.probe(&mut io, Lin(0x1ffe), 2, Access::Write, User).unwrap();
     assert_ne!(get32(&mmu, pte_at(DIR, 0x1000)) & bit::D as u32, 0);
-    let error = mmu.probe(&mut io, 0x1ffe, 3, Access::Write, User).unwrap_err();
+    let error = mmu.probe(&mut io, Lin(0x1ffe), 3, Access::Write, User).unwrap_err();
     assert_eq!((error.address, error.error), (0x2000, Some(6)));
 }
 
@@ -209,7 +209,7 @@ fn a_large_page_can_be_invalidated_through_any_of_its_addresses() {
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
     put32(&mut mmu, DIR + 4, 0x80_0000 | large);
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(1));
-    mmu.mmu.invlpg(0x7f_f000);
+    mmu.mmu.invlpg(Lin(0x7f_f000));
     assert_eq!(read32(&mut mmu, 0x40_3000), Ok(2));
 }
 

@@ -7,6 +7,7 @@ use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::soft::Mmu;
 use crate::walk::{Paging, Path, Translation};
+use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
@@ -22,17 +23,17 @@ pub(crate) struct TestIo {
 }
 
 impl PhysIo for TestIo {
-    fn mmio_read(&mut self, pa: u64, size: u8) -> u64 {
-        self.reads.push((pa, size));
-        self.answer.unwrap_or(pa)
+    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64 {
+        self.reads.push((pa.get(), size));
+        self.answer.unwrap_or(pa.get())
     }
 
-    fn mmio_write(&mut self, pa: u64, size: u8, value: u64) {
-        self.writes.push((pa, size, value));
+    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64) {
+        self.writes.push((pa.get(), size, value));
     }
 
-    fn code_write(&mut self, pa: u64, len: u32) {
-        self.code.push((pa, len));
+    fn code_write(&mut self, pa: Pa, len: u32) {
+        self.code.push((pa.get(), len));
     }
 
     fn ram_write(&mut self, offset: u64, old: &[u8]) {
@@ -48,8 +49,8 @@ pub(crate) struct TestSink {
 }
 
 impl DropSink for TestSink {
-    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32) {
-        self.dropped.push((window.0, first_page, pages));
+    fn dropped(&mut self, window: WindowId, first: Page, pages: u32) {
+        self.dropped.push((window.0, first.low(), pages));
     }
 
     fn window_gone(&mut self, window: WindowId) {
@@ -81,30 +82,25 @@ impl Bench {
     pub fn walk(
         &mut self,
         io: &mut TestIo,
-        lin: u32,
+        lin: Lin,
         access: Access,
         who: Privilege,
     ) -> Result<Translation, Exception> {
         self.mmu.paging().walk(&mut self.memory, io, lin, access, who)
     }
 
-    pub fn peek(&self, lin: u32) -> Option<Path> {
+    pub fn peek(&self, lin: Lin) -> Option<Path> {
         self.mmu.paging().peek(&self.memory, lin)
     }
 
-    pub fn fetch_pa(
-        &mut self,
-        io: &mut TestIo,
-        lin: u32,
-        who: Privilege,
-    ) -> Result<u64, Exception> {
+    pub fn fetch_pa(&mut self, io: &mut TestIo, lin: Lin, who: Privilege) -> Result<Pa, Exception> {
         self.mmu.paging().fetch_pa(&mut self.memory, io, lin, who)
     }
 
     pub fn read(
         &mut self,
         io: &mut TestIo,
-        lin: u32,
+        lin: Lin,
         buf: &mut [u8],
         who: Privilege,
     ) -> Result<(), Exception> {
@@ -114,7 +110,7 @@ impl Bench {
     pub fn write(
         &mut self,
         io: &mut TestIo,
-        lin: u32,
+        lin: Lin,
         data: &[u8],
         who: Privilege,
     ) -> Result<(), Exception> {
@@ -124,7 +120,7 @@ impl Bench {
     pub fn probe(
         &mut self,
         io: &mut TestIo,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
@@ -135,7 +131,7 @@ impl Bench {
     pub fn fetch(
         &mut self,
         io: &mut TestIo,
-        lin: u32,
+        lin: Lin,
         buf: &mut [u8; 16],
         who: Privilege,
     ) -> Result<usize, Exception> {
@@ -146,7 +142,7 @@ impl Bench {
         self.mmu.load_pdptes(&self.memory, io, regs)
     }
 
-    pub fn set_code_page(&mut self, frame: u64, code: bool) {
+    pub fn set_code_page(&mut self, frame: Frame, code: bool) {
         self.mmu.set_code_page(&mut self.memory, frame, code);
     }
 
@@ -173,16 +169,16 @@ pub(crate) fn guest() -> Bench {
 }
 
 pub(crate) fn put32(guest: &mut Bench, pa: u64, value: u32) {
-    assert!(guest.memory.write(pa, &value.to_le_bytes()));
+    assert!(guest.memory.dma_write(Pa(pa), &value.to_le_bytes()));
 }
 
 pub(crate) fn put64(guest: &mut Bench, pa: u64, value: u64) {
-    assert!(guest.memory.write(pa, &value.to_le_bytes()));
+    assert!(guest.memory.dma_write(Pa(pa), &value.to_le_bytes()));
 }
 
 pub(crate) fn get32(guest: &Bench, pa: u64) -> u32 {
     let mut b = [0; 4];
-    assert!(guest.memory.read(pa, &mut b));
+    assert!(guest.memory.read(Pa(pa), &mut b));
     u32::from_le_bytes(b)
 }
 
@@ -205,7 +201,7 @@ pub(crate) fn map(guest: &mut Bench, lin: u32, pa: u32, flags: u32) {
 
 /// The memfd offset of an address that is memory.
 pub(crate) fn offset(guest: &Bench, pa: u64) -> u64 {
-    match guest.memory.region(pa) {
+    match guest.memory.region(Pa(pa)) {
         Region::Ram { offset } | Region::Rom { offset } => offset,
         Region::Io => panic!("{pa:#x} is no memory"),
     }

@@ -1,29 +1,37 @@
 //! The software TLB of the interpreter and the soft paths.
 //!
-//! Direct-mapped, one half a privilege. An entry names a memfd page and has one tag for each kind of
-//! access that needs no further thought: reading, writing (the page is RAM, dirty, writable, and no
-//! code page), fetching. A tag is the page number and the flush generation, so that a flush is one
-//! addition. Whatever does not hit is walked again: the TLB never raises a fault by itself, hence a
+//! Direct-mapped, one half a privilege. An entry names a memfd page and says which accesses to it need
+//! further thought: writing (unless the page is RAM, dirty, writable, and no code page) and fetching.
+//! Its tag is the page number and the flush generation, so that a flush is one addition. Whatever does not hit is walked again: the TLB never raises a fault by itself, hence a
 //! right that the guest grants is seen at once, one that it takes away after the flush.
 
 use ringer_cpu::Privilege;
+use ringer_cpu::addr::{Lin, PAGE_SHIFT, PAGE_SIZE, Page};
 
 /// Entries a privilege; a power of two.
 const SIZE: usize = 4096;
 /// Generations before the table must be cleared.
-const GENERATIONS: u32 = 1 << 12;
+const GENERATIONS: u64 = 1 << 12;
+/// Where a tag has its generation, above a page number of 52 bits.
+const GENERATION: u32 = 52;
 /// No generation and page have this tag: generation 4095 is never used.
-const NONE: u32 = u32::MAX;
+const NONE: u64 = u64::MAX;
+
+/// What an entry does not permit.
+mod lacks {
+    pub const WRITE: u32 = 1;
+    pub const FETCH: u32 = 2;
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    read: u32,
-    write: u32,
-    fetch: u32,
+    tag: u64,
     frame: u32,
+    /// Of [`lacks`].
+    lacks: u32,
 }
 
-const EMPTY: Entry = Entry { read: NONE, write: NONE, fetch: NONE, frame: 0 };
+const EMPTY: Entry = Entry { tag: NONE, frame: 0, lacks: 0 };
 
 /// What a translation permits without another walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +46,8 @@ pub(crate) struct Rights {
 pub(crate) struct Tlb {
     entries: Box<[Entry]>,
     /// Generation, shifted to its place above the page number.
-    generation: u32,
-    /// One bit for each 4 MiB of linear space that has fragments of large pages here.
+    generation: u64,
+    /// One bit for each 4 MiB of linear space that has fragments of large pages here, modulo 4 GiB.
     large: [u64; 16],
 }
 
@@ -49,69 +57,75 @@ impl Tlb {
     }
 
     #[inline]
-    fn slot(page: u32, who: Privilege) -> usize {
-        page as usize % SIZE + if who == Privilege::User { SIZE } else { 0 }
+    fn slot(page: Page, who: Privilege) -> usize {
+        page.get() as usize % SIZE + if who == Privilege::User { SIZE } else { 0 }
     }
 
-    /// The memfd offset of `len` bytes at `lin`, when `tag` picks a tag that matches.
+    /// The memfd offset of `len` bytes at `lin`, when an entry permits all of `need`.
     #[inline]
-    fn hit(&self, lin: u32, len: usize, who: Privilege, tag: fn(&Entry) -> u32) -> Option<u64> {
-        let page = lin >> 12;
-        let within = (lin & 0xfff) as usize;
+    fn hit(&self, lin: Lin, len: usize, who: Privilege, need: u32) -> Option<u64> {
+        let page = lin.page();
+        let within = lin.in_page();
         let entry = self.entries.get(Self::slot(page, who))?;
-        if tag(entry) == self.generation | page && within + len <= 4096 {
-            Some((u64::from(entry.frame) << 12) + within as u64)
+        // One comparison for the page, the generation and the right.
+        let differs = entry.tag ^ (self.generation | page.get());
+        if differs | u64::from(entry.lacks & need) == 0 && within + len as u64 <= PAGE_SIZE {
+            Some((u64::from(entry.frame) << PAGE_SHIFT) + within)
         } else {
             None
         }
     }
 
     #[inline]
-    pub fn read(&self, lin: u32, len: usize, who: Privilege) -> Option<u64> {
-        self.hit(lin, len, who, |e| e.read)
+    pub fn read(&self, lin: Lin, len: usize, who: Privilege) -> Option<u64> {
+        self.hit(lin, len, who, 0)
     }
 
     #[inline]
-    pub fn write(&self, lin: u32, len: usize, who: Privilege) -> Option<u64> {
-        self.hit(lin, len, who, |e| e.write)
+    pub fn write(&self, lin: Lin, len: usize, who: Privilege) -> Option<u64> {
+        self.hit(lin, len, who, lacks::WRITE)
     }
 
     #[inline]
-    pub fn fetch(&self, lin: u32, len: usize, who: Privilege) -> Option<u64> {
-        self.hit(lin, len, who, |e| e.fetch)
+    pub fn fetch(&self, lin: Lin, len: usize, who: Privilege) -> Option<u64> {
+        self.hit(lin, len, who, lacks::FETCH)
     }
 
     /// Remembers that the page of `lin` is memfd page `frame`.
-    pub fn insert(&mut self, lin: u32, who: Privilege, frame: u32, rights: Rights) {
-        let page = lin >> 12;
-        let tag = self.generation | page;
+    pub fn insert(&mut self, lin: Lin, who: Privilege, frame: u32, rights: Rights) {
+        let page = lin.page();
         if rights.large {
-            self.large[(page >> 16) as usize] |= 1 << (page >> 10 & 63);
+            let (word, bit) = Self::large_bit(page);
+            self.large[word] |= bit;
         }
-        self.entries[Self::slot(page, who)] = Entry {
-            read: tag,
-            write: if rights.write { tag } else { NONE },
-            fetch: if rights.fetch { tag } else { NONE },
-            frame,
-        };
+        let write = if rights.write { 0 } else { lacks::WRITE };
+        let fetch = if rights.fetch { 0 } else { lacks::FETCH };
+        self.entries[Self::slot(page, who)] =
+            Entry { tag: self.generation | page.get(), frame, lacks: write | fetch };
+    }
+
+    fn large_bit(page: Page) -> (usize, u64) {
+        let chunk = page.get() >> 10;
+        ((chunk >> 6 & 15) as usize, 1 << (chunk & 63))
     }
 
     /// Forgets everything.
     pub fn flush(&mut self) {
         self.large = [0; 16];
-        let next = (self.generation >> 20) + 1;
+        let next = (self.generation >> GENERATION) + 1;
         if next >= GENERATIONS - 1 {
             self.entries.fill(EMPTY);
             self.generation = 0;
         } else {
-            self.generation = next << 20;
+            self.generation = next << GENERATION;
         }
     }
 
     /// Forgets the page of `lin`, of whatever size.
-    pub fn invalidate(&mut self, lin: u32) {
-        let page = lin >> 12;
-        if self.large[(page >> 16) as usize] >> (page >> 10 & 63) & 1 != 0 {
+    pub fn invalidate(&mut self, lin: Lin) {
+        let page = lin.page();
+        let (word, bit) = Self::large_bit(page);
+        if self.large[word] & bit != 0 {
             self.flush();
             return;
         }
@@ -131,36 +145,36 @@ mod tests {
     #[test]
     fn generations_wrap_without_reviving_entries() {
         let mut tlb = Tlb::new();
-        tlb.insert(0x5000, Privilege::User, 9, ALL);
+        tlb.insert(Lin(0x5000), Privilege::User, 9, ALL);
         for _ in 0..3 * GENERATIONS {
             tlb.flush();
-            assert_eq!(tlb.read(0x5000, 4, Privilege::User), None);
+            assert_eq!(tlb.read(Lin(0x5000), 4, Privilege::User), None);
         }
-        tlb.insert(0x5000, Privilege::User, 9, ALL);
-        assert_eq!(tlb.read(0x5004, 4, Privilege::User), Some(0x9004));
+        tlb.insert(Lin(0x5000), Privilege::User, 9, ALL);
+        assert_eq!(tlb.read(Lin(0x5004), 4, Privilege::User), Some(0x9004));
     }
 
     #[test]
     fn an_access_that_leaves_the_page_misses() {
         let mut tlb = Tlb::new();
-        tlb.insert(0x5000, Privilege::Supervisor, 9, ALL);
-        assert_eq!(tlb.write(0x5ffc, 4, Privilege::Supervisor), Some(0x9ffc));
-        assert_eq!(tlb.write(0x5ffd, 4, Privilege::Supervisor), None);
-        assert_eq!(tlb.write(0x5ffc, 4, Privilege::User), None);
+        tlb.insert(Lin(0x5000), Privilege::Supervisor, 9, ALL);
+        assert_eq!(tlb.write(Lin(0x5ffc), 4, Privilege::Supervisor), Some(0x9ffc));
+        assert_eq!(tlb.write(Lin(0x5ffd), 4, Privilege::Supervisor), None);
+        assert_eq!(tlb.write(Lin(0x5ffc), 4, Privilege::User), None);
     }
 
     #[test]
     fn the_last_page_of_the_address_space_is_no_empty_tag() {
         let tlb = Tlb::new();
-        assert_eq!(tlb.fetch(0xffff_f000, 1, Privilege::Supervisor), None);
+        assert_eq!(tlb.fetch(Lin(0xffff_f000), 1, Privilege::Supervisor), None);
     }
 
     #[test]
     fn invalidating_a_fragment_takes_its_large_page_along() {
         let mut tlb = Tlb::new();
-        tlb.insert(0x40_0000, Privilege::User, 1, Rights { large: true, ..ALL });
-        tlb.insert(0x41_0000, Privilege::User, 2, Rights { large: true, ..ALL });
-        tlb.invalidate(0x41_0fff);
-        assert_eq!(tlb.read(0x40_0000, 1, Privilege::User), None);
+        tlb.insert(Lin(0x40_0000), Privilege::User, 1, Rights { large: true, ..ALL });
+        tlb.insert(Lin(0x41_0000), Privilege::User, 2, Rights { large: true, ..ALL });
+        tlb.invalidate(Lin(0x41_0fff));
+        assert_eq!(tlb.read(Lin(0x40_0000), 1, Privilege::User), None);
     }
 }

@@ -10,6 +10,7 @@
 use crate::format::{FRAME_PAE, Format, RESERVED_PDPTE, bit};
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::exception::pf;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{Access, Exception, PagingRegs, Privilege};
@@ -32,7 +33,7 @@ pub struct Paging {
 #[allow(clippy::struct_excessive_bools)] // one a flag of the entry
 pub struct Translation {
     /// Physical address, A20 gate applied.
-    pub pa: u64,
+    pub pa: Pa,
     /// The same privilege may write here now (CR0.WP considered).
     pub writable: bool,
     /// User code may access the page.
@@ -51,13 +52,13 @@ pub struct Translation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
     /// Physical address of the page-directory entry.
-    pub pde_pa: u64,
+    pub pde_pa: Pa,
     /// The page-directory entry.
     pub pde: u64,
     /// Physical address and value of the page-table entry; none for a large page.
-    pub pte: Option<(u64, u64)>,
+    pub pte: Option<(Pa, u64)>,
     /// Physical address that the linear address translates to.
-    pub pa: u64,
+    pub pa: Pa,
     /// User code may access the page: U/S is set at every level.
     pub user: bool,
     /// R/W is set at every level.
@@ -87,7 +88,7 @@ impl Path {
 }
 
 /// Asks a device for an entry of so many bytes; `None` when devices are not to be asked.
-type Device<'a> = dyn FnMut(u64, u8) -> Option<u64> + 'a;
+type Device<'a> = dyn FnMut(Pa, u8) -> Option<u64> + 'a;
 
 /// Why an address does not translate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,11 @@ impl Paging {
         self.a20_mask == u64::MAX
     }
 
+    /// The bits that a linear address has in the running mode.
+    pub(crate) fn linear_mask(&self) -> u64 {
+        self.format.linear_mask()
+    }
+
     /// Takes changed paging registers over; what was remembered of translations is stale then.
     pub(crate) fn set_regs(&mut self, regs: &PagingRegs) {
         self.regs = *regs;
@@ -144,7 +150,7 @@ impl Paging {
         &self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         access: Access,
         who: Privilege,
     ) -> Result<Translation, Exception> {
@@ -184,7 +190,7 @@ impl Paging {
     /// The entries that translate `lin` now, or `None`; sets nothing and asks no device. Without
     /// paging there are none.
     #[must_use]
-    pub fn peek(&self, memory: &GuestMemory, lin: u32) -> Option<Path> {
+    pub fn peek(&self, memory: &GuestMemory, lin: Lin) -> Option<Path> {
         if self.format == Format::Off {
             return None;
         }
@@ -197,7 +203,7 @@ impl Paging {
     pub fn permits_as_it_is(
         &self,
         memory: &GuestMemory,
-        lin: u32,
+        lin: Lin,
         write: bool,
         user: bool,
     ) -> bool {
@@ -209,9 +215,9 @@ impl Paging {
         })
     }
 
-    fn identity(&self, lin: u32) -> Translation {
+    fn identity(&self, lin: Lin) -> Translation {
         Translation {
-            pa: u64::from(lin) & self.a20_mask,
+            pa: Pa(lin.get()).masked(self.a20_mask),
             writable: true,
             user: true,
             global: false,
@@ -230,12 +236,12 @@ impl Paging {
     }
 
     /// The physical address of the page directory for `lin`, when there is one.
-    pub(crate) fn directory(&self, lin: u32) -> Result<u64, Miss> {
+    pub(crate) fn directory(&self, lin: Lin) -> Result<Pa, Miss> {
         if !self.format.wide() {
-            return Ok(u64::from(self.regs.cr3 & 0xffff_f000));
+            return Ok(Pa(u64::from(self.regs.cr3) & 0xffff_f000));
         }
-        let pdpte = self.pdptes[(lin >> 30) as usize];
-        if pdpte & bit::P == 0 { Err(Miss::NotPresent) } else { Ok(pdpte & FRAME_PAE) }
+        let pdpte = self.pdptes[(lin.get() >> 30) as usize & 3];
+        if pdpte & bit::P == 0 { Err(Miss::NotPresent) } else { Ok(Pa(pdpte & FRAME_PAE)) }
     }
 
     /// The physical address that an instruction fetch at `lin` comes from, walked afresh, so that it agrees with the
@@ -247,15 +253,15 @@ impl Paging {
         &self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         who: Privilege,
-    ) -> Result<u64, Exception> {
+    ) -> Result<Pa, Exception> {
         Ok(self.walk(memory, io, lin, Access::Fetch, who)?.pa)
     }
 
-    fn trace(&self, memory: &GuestMemory, lin: u32, device: &mut Device<'_>) -> Result<Path, Miss> {
+    fn trace(&self, memory: &GuestMemory, lin: Lin, device: &mut Device<'_>) -> Result<Path, Miss> {
         let f = self.format;
-        let pde_pa = (self.directory(lin)? + f.pde_offset(lin)) & self.a20_mask;
+        let pde_pa = self.directory(lin)?.plus(f.pde_offset(lin)).masked(self.a20_mask);
         let pde = self.entry(memory, pde_pa, device)?;
         if pde & bit::P == 0 {
             return Err(Miss::NotPresent);
@@ -265,10 +271,10 @@ impl Paging {
         }
         if f.is_large(pde) {
             let mask = (1u64 << f.chunk_shift()) - 1;
-            let pa = (f.large_frame(pde) | u64::from(lin) & mask) & self.a20_mask;
+            let pa = f.large_frame(pde).plus(lin.get() & mask).masked(self.a20_mask);
             return Ok(path(pde_pa, pde, None, pa));
         }
-        let pte_pa = (f.frame(pde) + f.pte_offset(lin)) & self.a20_mask;
+        let pte_pa = f.frame(pde).plus(f.pte_offset(lin)).masked(self.a20_mask);
         let pte = self.entry(memory, pte_pa, device)?;
         if pte & bit::P == 0 {
             return Err(Miss::NotPresent);
@@ -276,12 +282,12 @@ impl Paging {
         if f.bad_pte(pte) {
             return Err(Miss::Reserved);
         }
-        let pa = (f.frame(pte) | u64::from(lin & 0xfff)) & self.a20_mask;
+        let pa = f.frame(pte).plus(lin.in_page()).masked(self.a20_mask);
         Ok(path(pde_pa, pde, Some((pte_pa, pte)), pa))
     }
 
     /// Reads the entry at `pa`.
-    fn entry(&self, memory: &GuestMemory, pa: u64, device: &mut Device<'_>) -> Result<u64, Miss> {
+    fn entry(&self, memory: &GuestMemory, pa: Pa, device: &mut Device<'_>) -> Result<u64, Miss> {
         let wide = self.format.wide();
         match memory.region(pa) {
             Region::Ram { offset } | Region::Rom { offset } if wide => Ok(memory.entry64(offset)),
@@ -311,7 +317,7 @@ impl Paging {
         write || path.dirty()
     }
 
-    fn page_fault(&self, lin: u32, access: Access, who: Privilege, cause: u32) -> Exception {
+    fn page_fault(&self, lin: Lin, access: Access, who: Privilege, cause: u32) -> Exception {
         let mut code = cause;
         if access == Access::Write {
             code |= pf::WRITE;
@@ -322,7 +328,7 @@ impl Paging {
         if access == Access::Fetch && self.format == (Format::Pae { nx: true }) {
             code |= pf::FETCH;
         }
-        Exception::page_fault(lin, code)
+        Exception::page_fault(lin.low(), code)
     }
 
     /// Loads the four PDPTEs for `regs`, if they select PAE paging (SDM volume 3A, 4.4.1).
@@ -340,7 +346,7 @@ impl Paging {
         }
         let mut loaded = [0; 4];
         for (k, slot) in (0u64..).zip(&mut loaded) {
-            let pa = (u64::from(regs.cr3 & 0xffff_ffe0) + k * 8) & self.a20_mask;
+            let pa = Pa(u64::from(regs.cr3) & 0xffff_ffe0).plus(k * 8).masked(self.a20_mask);
             let pdpte = match memory.region(pa) {
                 Region::Ram { offset } | Region::Rom { offset } => memory.entry64(offset),
                 Region::Io => io.mmio_read(pa, 8),
@@ -355,7 +361,7 @@ impl Paging {
     }
 }
 
-fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: u64, entry: u64, bits: u64) {
+fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: Pa, entry: u64, bits: u64) {
     if entry & bits == bits {
         return;
     }
@@ -368,7 +374,7 @@ fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: u64, entry:
     }
 }
 
-fn path(pde_pa: u64, pde: u64, pte: Option<(u64, u64)>, pa: u64) -> Path {
+fn path(pde_pa: Pa, pde: u64, pte: Option<(Pa, u64)>, pa: Pa) -> Path {
     let leaf = pte.map_or(pde, |(_, pte)| pte);
     Path {
         pde_pa,

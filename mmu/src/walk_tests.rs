@@ -14,7 +14,7 @@ const P: u32 = bit::P as u32;
 const PWUS: u32 = (bit::P | bit::RW) as u32;
 
 fn walk(mmu: &mut Bench, lin: u32, access: Access, who: Privilege) -> Result<u64, u32> {
-    mmu.walk(&mut TestIo::default(), lin, access, who).map(|t| t.pa).map_err(|e| {
+    mmu.walk(&mut TestIo::default(), Lin::from(lin), access, who).map(|t| t.pa.get()).map_err(|e| {
         assert_eq!((e.vector, e.address), (ringer_cpu::Vector::Pf, lin));
         e.error.unwrap()
     })
@@ -81,7 +81,7 @@ fn accessed_and_dirty_flags_are_set_only_by_permitted_accesses() {
     walk(&mut mmu, 0, Write, User).unwrap();
     assert_eq!((get32(&mmu, DIR) & (A | D), get32(&mmu, TABLES) & (A | D)), (A, A | D));
     put32(&mut mmu, TABLES, 0x5000 | PWU);
-    mmu.peek(0).unwrap();
+    mmu.peek(Lin(0)).unwrap();
     assert_eq!(get32(&mmu, TABLES) & (A | D), 0, "peek sets nothing");
 }
 
@@ -89,8 +89,8 @@ fn accessed_and_dirty_flags_are_set_only_by_permitted_accesses() {
 fn four_mib_pages_and_their_reserved_bits() {
     let mut mmu = guest();
     put32(&mut mmu, DIR + 4, 0x80_0000 | PWU | bit::PS as u32 | bit::G as u32);
-    let t = mmu.walk(&mut TestIo::default(), 0x7f_f123, Write, User).unwrap();
-    assert_eq!((t.pa, t.large, t.global, t.dirty), (0xbf_f123, true, true, true));
+    let t = mmu.walk(&mut TestIo::default(), Lin(0x7f_f123), Write, User).unwrap();
+    assert_eq!((t.pa.get(), t.large, t.global, t.dirty), (0xbf_f123, true, true, true));
     assert_eq!(get32(&mmu, DIR + 4) & (A | D), A | D);
     put32(&mut mmu, DIR + 4, 0x80_2000 | PWU | bit::PS as u32);
     assert_eq!(walk(&mut mmu, 0x40_0000, Write, User), Err(0xf));
@@ -182,9 +182,9 @@ fn t42_tables_in_mmio_in_rom_in_nothing_and_in_themselves() {
     // MMIO: the device answers the entry; nothing is written back.
     put32(&mut mmu, DIR, 0xa_0000 | PWU);
     let mut io = TestIo { answer: Some(0x5000 | u64::from(PWU)), ..TestIo::default() };
-    assert_eq!(mmu.walk(&mut io, 0x2044, Write, User).unwrap().pa, 0x5044);
+    assert_eq!(mmu.walk(&mut io, Lin(0x2044), Write, User).unwrap().pa, Pa(0x5044));
     assert_eq!((io.reads, io.writes), (vec![(0xa_0008, 4)], vec![]));
-    assert!(mmu.peek(0x2044).is_none());
+    assert!(mmu.peek(Lin(0x2044)).is_none());
     // ROM: flags cannot be set.
     mmu.memory.install_rom(&[0x67; 4096]).unwrap();
     put32(&mut mmu, DIR, 0xffff_f000 | PWU);
@@ -196,7 +196,7 @@ fn t42_tables_in_mmio_in_rom_in_nothing_and_in_themselves() {
     // CR3 beyond memory: nothing answers with all ones, whose reserved bits are set.
     mmu.paging_changed(&regs(0xf000_0000), PagingChange::Mode);
     let mut io = TestIo { answer: Some(u64::MAX), ..TestIo::default() };
-    let error = mmu.walk(&mut io, 0, Read, Supervisor).unwrap_err();
+    let error = mmu.walk(&mut io, Lin(0), Read, Supervisor).unwrap_err();
     assert_eq!(error.error, Some(9));
 }
 
@@ -204,8 +204,8 @@ fn t42_tables_in_mmio_in_rom_in_nothing_and_in_themselves() {
 fn accessed_flags_in_a_page_of_code_are_reported() {
     let mut mmu = guest();
     map(&mut mmu, 0, 0x5000, PWU);
-    mmu.set_code_page(TABLES >> 12, true);
+    mmu.set_code_page(Pa(TABLES).frame(), true);
     let mut io = TestIo::default();
-    mmu.walk(&mut io, 0, Read, User).unwrap();
+    mmu.walk(&mut io, Lin(0), Read, User).unwrap();
     assert_eq!(io.code, vec![(TABLES, 4)]);
 }

@@ -7,13 +7,14 @@
 //! - No page with translated code is mapped writable.
 
 use crate::events::{DropSink, WindowId, WindowStats};
-use crate::hostmap::{HostWindow, Run, WINDOW_PAGES};
+use crate::hostmap::{HostWindow, Run, WINDOW_PAGES, start_of, window_page};
 use crate::key::Key;
-use crate::ram::{GuestMemory, PAGE};
+use crate::ram::GuestMemory;
 use crate::records::Records;
 use crate::snapshot::{Change, Table};
 use crate::walk::{Paging, Path};
 use hashbrown::HashMap;
+use ringer_cpu::addr::{Lin, Pa, Page};
 use rustix::io::Errno;
 
 /// A guest that flushes page after page will go on: the second in a row takes the rest of this many along.
@@ -28,7 +29,7 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// The entries that translate `lin` now.
-    pub fn peek(self, lin: u32) -> Option<Path> {
+    pub fn peek(self, lin: Lin) -> Option<Path> {
         self.paging.peek(self.memory, lin)
     }
 }
@@ -142,7 +143,7 @@ impl Window {
             }
         }
         for (page, count) in taken.noted {
-            notes.sink.dropped(self.id, page, count);
+            notes.sink.dropped(self.id, Page(u64::from(page)), count);
         }
     }
 
@@ -172,13 +173,13 @@ impl Window {
     }
 
     /// The number of the directory entry for `lin` in linear space.
-    fn chunk(&self, lin: u32) -> u32 {
-        lin >> self.key.format.chunk_shift()
+    fn chunk(&self, lin: Lin) -> u32 {
+        window_page(lin) >> (self.key.format.chunk_shift() - 12)
     }
 
     /// Copies the entries of `path`, which translates `lin` now, or brings their copies up to date.
     /// False when they lie in no memory.
-    pub fn track(&mut self, view: View<'_>, path: &Path, lin: u32, notes: &mut Notes<'_>) -> bool {
+    pub fn track(&mut self, view: View<'_>, path: &Path, lin: Lin, notes: &mut Notes<'_>) -> bool {
         self.sync_directory(view, path.pde_pa, lin, notes)
             && path.pte.is_none_or(|(pte_pa, _)| self.sync_table(view, pte_pa, lin, notes))
     }
@@ -187,18 +188,18 @@ impl Window {
     pub fn sync_directory(
         &mut self,
         view: View<'_>,
-        pde_pa: u64,
-        lin: u32,
+        pde_pa: Pa,
+        lin: Lin,
         notes: &mut Notes<'_>,
     ) -> bool {
-        let Some(offset) = view.memory.backing(pde_pa / PAGE) else { return false };
+        let Some(offset) = view.memory.backing(pde_pa.frame()) else { return false };
         let slot = self.root_slot(lin);
         if self.roots[slot].as_ref().is_some_and(|t| t.offset != offset) {
             self.drop_root(slot, notes);
         }
         let wide = self.key.format.wide();
         let root = self.roots[slot].get_or_insert_with(|| Table::copy(view.memory, offset));
-        let change = root.sync(view.memory, pde_pa % PAGE, wide);
+        let change = root.sync(view.memory, pde_pa.in_frame(), wide);
         self.apply_chunk(change, self.chunk(lin), notes);
         true
     }
@@ -207,24 +208,24 @@ impl Window {
     pub fn sync_table(
         &mut self,
         view: View<'_>,
-        pte_pa: u64,
-        lin: u32,
+        pte_pa: Pa,
+        lin: Lin,
         notes: &mut Notes<'_>,
     ) -> bool {
-        let Some(offset) = view.memory.backing(pte_pa / PAGE) else { return false };
+        let Some(offset) = view.memory.backing(pte_pa.frame()) else { return false };
         let chunk = self.chunk(lin);
         if self.tables.get(&chunk).is_some_and(|t| t.offset != offset) {
             self.apply_chunk(Change::Drop, chunk, notes);
         }
         let wide = self.key.format.wide();
         let table = self.tables.entry(chunk).or_insert_with(|| Table::copy(view.memory, offset));
-        let change = table.sync(view.memory, pte_pa % PAGE, wide);
-        self.apply(change, lin >> 12, 1, notes);
+        let change = table.sync(view.memory, pte_pa.in_frame(), wide);
+        self.apply(change, window_page(lin), 1, notes);
         true
     }
 
-    fn root_slot(&self, lin: u32) -> usize {
-        if self.key.format.wide() { (lin >> 30) as usize } else { 0 }
+    fn root_slot(&self, lin: Lin) -> usize {
+        if self.key.format.wide() { (window_page(lin) >> 18) as usize } else { 0 }
     }
 
     /// Drops everything under a page directory.
@@ -247,7 +248,7 @@ impl Window {
 
     /// Records that translated code was entered for `page`.
     pub fn note_fetch(&mut self, view: View<'_>, page: u32, notes: &mut Notes<'_>) {
-        let lin = page << 12;
+        let lin = start_of(page);
         if self.key.paging() {
             let tracked = view.peek(lin).is_some_and(|p| self.track(view, &p, lin, notes));
             self.unverifiable |= !tracked;
@@ -256,7 +257,7 @@ impl Window {
     }
 
     /// Brings the copies of the entries for `lin` up to date after INVLPG.
-    pub fn invalidate(&mut self, view: View<'_>, lin: u32, notes: &mut Notes<'_>) {
+    pub fn invalidate(&mut self, view: View<'_>, lin: Lin, notes: &mut Notes<'_>) {
         if !self.key.paging() {
             return;
         }
@@ -273,8 +274,8 @@ impl Window {
         }
         if let Some(table) = self.tables.get_mut(&chunk) {
             let change = table.sync(view.memory, self.key.format.pte_offset(lin), wide);
-            let pages = if change == Change::Drop { self.flushed(lin >> 12) } else { 1 };
-            self.apply(change, lin >> 12, pages, notes);
+            let pages = if change == Change::Drop { self.flushed(window_page(lin)) } else { 1 };
+            self.apply(change, window_page(lin), pages, notes);
         }
     }
 
@@ -327,8 +328,8 @@ impl Window {
     fn validate_root(&mut self, view: View<'_>, slot: usize, notes: &mut Notes<'_>) {
         let Some(mut root) = self.roots[slot].take() else { return };
         let wide = self.key.format.wide();
-        let now = view.paging.directory((slot as u32) << 30).ok();
-        let now = now.and_then(|pa| view.memory.backing((pa & view.paging.a20_mask) / PAGE));
+        let now = view.paging.directory(start_of((slot as u32) << 18)).ok();
+        let now = now.and_then(|pa| view.memory.backing(pa.masked(view.paging.a20_mask).frame()));
         if now != Some(root.offset) {
             self.drop_root(slot, notes);
             return;

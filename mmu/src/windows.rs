@@ -15,13 +15,14 @@
 //! recently used first. When nothing helps, the fill says so and the access is interpreted.
 
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
-use crate::hostmap::WINDOW_PAGES;
+use crate::hostmap::window_page;
 use crate::key::Key;
 use crate::phys::PhysIo;
 use crate::ram::GuestMemory;
 use crate::walk::Paging;
 use crate::window::{Notes, View, Window};
 use hashbrown::HashMap;
+use ringer_cpu::addr::{Frame, Lin, Page};
 
 /// The host had no address space for a window.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -90,7 +91,7 @@ impl Windows {
         &mut self,
         paging: &Paging,
         memory: &GuestMemory,
-        lin: u32,
+        lin: Lin,
         sink: &mut dyn DropSink,
     ) {
         for user in [false, true] {
@@ -182,7 +183,7 @@ impl Windows {
         paging: &Paging,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: u32,
+        lin: Lin,
         write: bool,
         sink: &mut dyn DropSink,
     ) -> Fill {
@@ -262,7 +263,7 @@ impl Windows {
     /// Takes the right to write to physical page `frame` away from every window: translated code
     /// was made from it. (Pages around it in a large page may lose it too; they get it back when
     /// they are written.)
-    pub fn protect_code(&mut self, memory: &GuestMemory, frame: u64) {
+    pub fn protect_code(&mut self, memory: &GuestMemory, frame: Frame) {
         let Some(offset) = memory.backing(frame) else { return };
         let frame = (offset >> 12) as u32;
         for window in &mut self.slots {
@@ -277,8 +278,8 @@ impl Windows {
 
     /// Whether linear address `lin` can be accessed through the running window without a fault.
     #[must_use]
-    pub fn maps(&self, lin: u32, write: bool) -> bool {
-        let rec = self.slots[self.current].records.get(lin >> 12);
+    pub fn maps(&self, lin: Lin, write: bool) -> bool {
+        let rec = self.slots[self.current].records.get(window_page(lin));
         rec.mapped() && (rec.writable() || !write)
     }
 
@@ -288,10 +289,10 @@ impl Windows {
         &mut self,
         paging: &Paging,
         memory: &GuestMemory,
-        page: u32,
+        page: Page,
         sink: &mut dyn DropSink,
     ) {
-        let page = page % WINDOW_PAGES;
+        let page = window_page(page.start());
         let notes = &mut Notes { sink, stats: &mut self.stats };
         self.slots[self.current].note_fetch(View { paging, memory }, page, notes);
     }

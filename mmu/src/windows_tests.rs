@@ -4,6 +4,7 @@ use crate::testing::{
     ALL, Bench, DIR, PWU, Prober, TestIo, TestSink, get32, guest, machine, map, map_in, pte_at,
     put32, put64, regs,
 };
+use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr4;
 use ringer_cpu::{PagingChange, PagingRegs, Privilege};
 
@@ -53,7 +54,7 @@ impl Rig {
             self.mmu.mmu.paging(),
             &mut self.mmu.memory,
             &mut self.io,
-            lin,
+            Lin::from(lin),
             write,
             &mut self.sink,
         )
@@ -61,7 +62,7 @@ impl Rig {
 
     /// Reads as translated code does: a fault is filled once.
     fn read(&mut self, lin: u32) -> Result<u32, Reason> {
-        assert_eq!(self.windows.maps(lin, false), self.direct(lin).is_some());
+        assert_eq!(self.windows.maps(Lin::from(lin), false), self.direct(lin).is_some());
         if let Some(v) = self.direct(lin) {
             return Ok(v);
         }
@@ -90,6 +91,7 @@ impl Rig {
     }
 
     fn protect(&mut self, frame: u64) {
+        let frame = Frame(frame);
         self.mmu.set_code_page(frame, true);
         self.windows.protect_code(&self.mmu.memory, frame);
     }
@@ -209,8 +211,8 @@ fn invlpg_drops_one_page_in_both_windows_of_the_address_space() {
     map(&mut rig.mmu, 0x1000, 0x7000, ALL);
     map(&mut rig.mmu, 0x2000, 0x7000, ALL);
     put32(&mut rig.mmu, 0x7000, 77);
-    rig.mmu.mmu.invlpg(0x1abc);
-    rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, 0x1abc, &mut rig.sink);
+    rig.mmu.mmu.invlpg(Lin(0x1abc));
+    rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, Lin(0x1abc), &mut rig.sink);
     assert_eq!((rig.direct(0x1000), rig.p.read(user + 0x1000)), (None, None));
     assert_eq!((rig.direct(0x2000), rig.p.read(user + 0x2000)), (Some(0), Some(0)));
     assert_eq!(rig.read(0x1000), Ok(77));
@@ -227,8 +229,13 @@ fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
     assert!(pages.clone().all(|page| rig.direct(page << 12).is_some()));
     let flush = |rig: &mut Rig, page: u32| {
         put32(&mut rig.mmu, pte_at(DIR, page << 12), 0);
-        rig.mmu.mmu.invlpg(page << 12);
-        rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, page << 12, &mut rig.sink);
+        rig.mmu.mmu.invlpg(Lin::from(page << 12));
+        rig.windows.on_invlpg(
+            rig.mmu.paging(),
+            &rig.mmu.memory,
+            Lin::from(page << 12),
+            &mut rig.sink,
+        );
     };
     flush(&mut rig, 0x14);
     assert_eq!(rig.windows.stats().pages_dropped, 1, "one alone says nothing");
@@ -305,7 +312,7 @@ fn a_directory_entry_that_names_another_table_takes_everything_below_along() {
     put32(&mut rig.mmu, 0x8000, 88);
     rig.read(0x40_2000).unwrap();
     rig.read(0x80_1000).unwrap();
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 0x401, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(0x401), &mut rig.sink);
     put32(&mut rig.mmu, DIR + 4, 0x30_0000 | ALL);
     rig.load_cr3(DIR);
     assert_eq!(rig.direct(0x40_2000), None);
@@ -322,8 +329,8 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     map(&mut rig.mmu, 0x2000, 0x6000, PWU);
     let id = rig.activate(true).0;
     for page in [1, 2] {
-        rig.mmu.fetch_pa(&mut rig.io, page << 12, Privilege::User).unwrap();
-        rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, page, &mut rig.sink);
+        rig.mmu.fetch_pa(&mut rig.io, Lin::from(page << 12), Privilege::User).unwrap();
+        rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page::from(page), &mut rig.sink);
     }
     rig.load_cr3(DIR);
     assert_eq!(rig.sink, TestSink::default());
@@ -333,9 +340,9 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped.len(), 1, "reported once");
     // Entered again through a fresh entry before any flush: the change is reported at once.
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
     map(&mut rig.mmu, 0x1000, 0x7000, PWU);
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
     assert_eq!(rig.sink.dropped[1..], [(id, 1, 1)]);
 }
 
@@ -345,7 +352,7 @@ fn code_under_tables_that_cannot_be_copied_lives_until_the_flush() {
     put32(&mut rig.mmu, DIR, 0xa_0000 | PWU);
     rig.io.answer = Some(0x5000 | u64::from(ALL));
     assert_eq!(rig.read(0x1000), Err(Reason::NoHostMapping));
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 1, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped, [(1, 1, 1)]);
 }
@@ -369,14 +376,14 @@ fn protected_code_loses_the_right_to_write_under_every_alias() {
         assert_eq!(rig.p.read(user + lin), Some(2));
     }
     assert!(rig.p.write(user + 0x40_a000, 3));
-    rig.mmu.set_code_page(5, false);
+    rig.mmu.set_code_page(Frame(5), false);
     assert_eq!(rig.write(0x1000, 4), Ok(()));
 }
 
 #[test]
 fn without_paging_all_of_ram_is_mapped_at_once_around_holes_and_code() {
     let mut rig = Rig::new(machine());
-    rig.mmu.memory.protect_shadow(0xc_8000, 0x1000, true);
+    rig.mmu.memory.protect_shadow(Pa(0xc_8000), 0x1000, true);
     rig.protect(0x123);
     assert_eq!(rig.write(0x50_0000, 1), Ok(()));
     for lin in [0u32, 0x9_fffc, 0xc_0000, 0xc_9000, 0xff_fffc, 0x10_0000] {
@@ -539,7 +546,7 @@ fn a_guest_that_maps_for_fragmentation_stays_under_the_budget() {
 fn giving_mappings_up_keeps_what_is_known_of_code() {
     let mut rig = Rig::with(guest(), Windows::new(4, 64).unwrap());
     map(&mut rig.mmu, 0x80_0000, 0x5000, ALL);
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, 0x800, &mut rig.sink);
+    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(0x800), &mut rig.sink);
     for k in 0..200u32 {
         map(&mut rig.mmu, k << 12, (0x900 - k * 2) << 12, ALL);
         rig.read(k << 12).unwrap();

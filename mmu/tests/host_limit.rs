@@ -1,21 +1,22 @@
 //! The host's limit of mappings, really reached. In a process of its own, since at the limit every
 //! other mapping of the process fails too.
 
+use ringer_cpu::addr::{Pa, Page};
 use ringer_cpu::{PagingChange, PagingRegs};
 use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, PhysIo, Reason, WindowId, Windows};
 
 struct Nothing;
 
 impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: u64, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
-    fn mmio_write(&mut self, _: u64, _: u8, _: u64) {}
-    fn code_write(&mut self, _: u64, _: u32) {}
+    fn mmio_write(&mut self, _: Pa, _: u8, _: u64) {}
+    fn code_write(&mut self, _: Pa, _: u32) {}
 }
 
 impl DropSink for Nothing {
-    fn dropped(&mut self, _: WindowId, _: u32, _: u32) {}
+    fn dropped(&mut self, _: WindowId, _: Page, _: u32) {}
     fn window_gone(&mut self, _: WindowId) {}
 }
 
@@ -25,7 +26,7 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
     const PAGES: u32 = 40_000;
     let (mut mmu, mut memory) = (Mmu::new(), GuestMemory::new(512 << 20).unwrap());
     let mut put = |pa: u32, value: u32| {
-        assert!(memory.write(u64::from(pa), &value.to_le_bytes()));
+        assert!(memory.dma_write(Pa::from(pa), &value.to_le_bytes()));
     };
     for k in 0..PAGES {
         let table = 0x20_0000 + (k >> 10) * 0x1000;
@@ -46,7 +47,7 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
                 mmu.paging(),
                 &mut memory,
                 &mut Nothing,
-                k << 12,
+                Page::from(k).start(),
                 false,
                 &mut Nothing,
             ) {

@@ -2,6 +2,7 @@
 
 use crate::layout::RAM;
 use crate::peer::{Peer, PeerError, Stop, TOO_LONG, install};
+use ringer_cpu::addr::Pa;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_machine::boot::Image;
 use ringer_machine::{BootSource, ClockKind, CpuModel, Engine, MachineError, TranslatorOptions};
@@ -98,7 +99,7 @@ impl Peer for Ringer {
 
     fn write(&mut self, pa: u32, bytes: &[u8]) -> Result<(), PeerError> {
         let memory = self.monitor.memory_mut();
-        memory.load(u64::from(pa), bytes).map_err(MachineError::from)?;
+        memory.load(Pa::from(pa), bytes).map_err(MachineError::from)?;
         if !memory.take_code_writes().is_empty() {
             self.monitor.flush_cache();
         }
@@ -106,7 +107,7 @@ impl Peer for Ringer {
     }
 
     fn read(&mut self, pa: u32, bytes: &mut [u8]) -> Result<(), PeerError> {
-        self.monitor.memory().read(u64::from(pa), bytes);
+        self.monitor.memory().read(Pa::from(pa), bytes);
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 //! | 9FC00h | extended BIOS data area, empty |
 //! | E0000h | the ACPI root pointer; the other tables from E1000h |
 
+use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{CpuState, Eflags, SegAttr, SegReg, Segment, TableReg};
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -70,8 +71,8 @@ pub fn memory_map(ram: u64) -> Vec<MemoryRange> {
 /// When memory has no place for them.
 pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
     let acpi = ringer_devices::acpi::tables(ACPI + 0x1000);
-    memory.load(u64::from(ACPI), &acpi.rsdp)?;
-    memory.load(u64::from(acpi.base), &acpi.tables)?;
+    memory.load(Pa::from(ACPI), &acpi.rsdp)?;
+    memory.load(Pa::from(acpi.base), &acpi.tables)?;
     Ok(ACPI)
 }
 
@@ -115,7 +116,7 @@ pub fn enter_flat(
         let at = usize::from(selector);
         table[at..at + 8].copy_from_slice(&descriptor.to_le_bytes());
     }
-    memory.load(u64::from(entry.gdt), &table)?;
+    memory.load(Pa::from(entry.gdt), &table)?;
     let present = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
     let attr = present | SegAttr::DB | SegAttr::G;
     cpu.seg = [Segment { selector: data, attr, base: 0, limit: u32::MAX }; 6];
@@ -158,7 +159,7 @@ mod tests {
         assert!(cpu.seg.iter().all(|s| s.is_flat() && s.is_32()));
         assert_eq!((cpu.cs().selector, cpu.ss().selector), (0x10, 0x18));
         let mut table = [0; 32];
-        assert!(memory.read(u64::from(GDT), &mut table));
+        assert!(memory.read(Pa::from(GDT), &mut table));
         assert_eq!(table[16..24], CODE_DESCRIPTOR.to_le_bytes());
         assert_eq!(table[24..32], DATA_DESCRIPTOR.to_le_bytes());
         assert_eq!(cpu.gdtr.limit, 31);

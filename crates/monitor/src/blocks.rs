@@ -7,6 +7,7 @@ use crate::config::MonitorError;
 use crate::jitdump;
 use crate::profile::Row;
 use crate::run::Monitor;
+use ringer_cpu::addr::{Frame, Pa};
 use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
@@ -37,7 +38,7 @@ fn known_thunk(
     let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
     let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
     let mut bytes = [0; THUNK_LEN as usize];
-    if !whole || !memory.read(block.key.pa, &mut bytes) {
+    if !whole || !memory.read(Pa(block.key.pa), &mut bytes) {
         return None;
     }
     Thunk::register(bytes).map(|register| Thunk { register, offset })
@@ -65,12 +66,12 @@ impl Monitor {
     ) -> Option<BlockId> {
         let page_left = 0x1000 - (key.pa & 0xfff) as u32;
         let mut bytes = [0u8; 0x1000 + 16];
-        if !self.bus.memory.read(key.pa, &mut bytes[..page_left as usize]) {
+        if !self.bus.memory.read(Pa(key.pa), &mut bytes[..page_left as usize]) {
             return None;
         }
         let mut len = page_left as usize;
         if let Some(frame) = second
-            && self.bus.memory.read(frame << 12, &mut bytes[len..len + 16])
+            && self.bus.memory.read(Frame(frame).start(), &mut bytes[len..len + 16])
         {
             len += 16;
         }
@@ -136,11 +137,11 @@ impl Monitor {
 
     /// From now on a write to `frame` is noticed.
     fn protect(&mut self, frame: u64) {
-        if self.bus.memory.is_code_page(frame) {
+        if self.bus.memory.is_code_page(Frame(frame)) {
             return;
         }
-        self.bus.mmu.set_code_page(&mut self.bus.memory, frame, true);
-        self.bt.windows.protect_code(&self.bus.memory, frame);
+        self.bus.mmu.set_code_page(&mut self.bus.memory, Frame(frame), true);
+        self.bt.windows.protect_code(&self.bus.memory, Frame(frame));
     }
 
     /// Evicts the whole translation cache.
@@ -148,7 +149,7 @@ impl Monitor {
         self.bt.pending_link = None;
         self.bt.verification.flushed();
         for frame in self.bt.cache.flush(&mut self.bt.targets) {
-            self.bus.mmu.set_code_page(&mut self.bus.memory, frame, false);
+            self.bus.mmu.set_code_page(&mut self.bus.memory, Frame(frame), false);
         }
     }
 
@@ -183,7 +184,7 @@ impl Monitor {
         }
         if !self.bt.cache.has_code(frame) {
             self.bt.retranslation.forget(frame);
-            self.bus.mmu.set_code_page(&mut self.bus.memory, frame, false);
+            self.bus.mmu.set_code_page(&mut self.bus.memory, Frame(frame), false);
         }
     }
 }

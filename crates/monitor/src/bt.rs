@@ -19,6 +19,7 @@ use crate::transfer_memo::TransferMemo;
 use crate::verification::Verification;
 use hashbrown::HashMap;
 use iced_x86::Code;
+use ringer_cpu::addr::{Lin, Page};
 use ringer_cpu::state::cr0;
 use ringer_cpu::{Outcome, Privilege, interp::fpu};
 use ringer_mmu::{DropSink, WindowId, Windows};
@@ -83,8 +84,8 @@ pub(crate) struct Sink<'a> {
 }
 
 impl DropSink for Sink<'_> {
-    fn dropped(&mut self, window: WindowId, first_page: u32, pages: u32) {
-        self.targets.drop_pages(window, first_page, pages);
+    fn dropped(&mut self, window: WindowId, first: Page, pages: u32) {
+        self.targets.drop_pages(window, first.low(), pages);
     }
 
     fn window_gone(&mut self, window: WindowId) {
@@ -302,9 +303,12 @@ impl Monitor {
             match event {
                 PagingEvent::Cr3 => windows.on_cr3_load(),
                 PagingEvent::Mode => windows.on_mode_change(),
-                PagingEvent::Page(lin) => {
-                    windows.on_invlpg(self.bus.mmu.paging(), &self.bus.memory, lin, &mut sink)
-                }
+                PagingEvent::Page(lin) => windows.on_invlpg(
+                    self.bus.mmu.paging(),
+                    &self.bus.memory,
+                    Lin::from(lin),
+                    &mut sink,
+                ),
             }
         }
     }
@@ -324,11 +328,15 @@ impl Monitor {
             return Ok(Found::Block(self.bt.cache.base() + u64::from(off)));
         }
         let who = privilege(&self.context);
-        let Ok(pa) =
-            self.bus.mmu.paging().fetch_pa(&mut self.bus.memory, &mut self.bus.io, linear, who)
-        else {
+        let Ok(pa) = self.bus.mmu.paging().fetch_pa(
+            &mut self.bus.memory,
+            &mut self.bus.io,
+            Lin::from(linear),
+            who,
+        ) else {
             return Ok(Found::Cold);
         };
+        let pa = pa.get();
         let second = self.second_frame(linear, who);
         let cache = &self.bt.cache;
         let whole = BlockKey { pa, eip, mode, second: None };
@@ -368,7 +376,7 @@ impl Monitor {
         if linear & 0xfff < 0xff1 {
             return None;
         }
-        let next = (linear | 0xfff).checked_add(1)?;
+        let next = Lin::from((linear | 0xfff).checked_add(1)?);
         let paging = self.context.cpu.cr0 & cr0::PG != 0;
         if paging
             && !self
@@ -385,7 +393,7 @@ impl Monitor {
             .paging()
             .fetch_pa(&mut self.bus.memory, &mut self.bus.io, next, who)
             .ok()
-            .map(|pa| pa >> 12)
+            .map(|pa| pa.frame().get())
     }
 
     /// Enters a block into the running window's target table.
@@ -394,12 +402,12 @@ impl Monitor {
         let (key, off) = (block.key, block.host_off);
         let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
         let (windows, mut sink) = self.bt.windows_and_sink();
-        windows.note_fetch(self.bus.mmu.paging(), &self.bus.memory, page, &mut sink);
+        windows.note_fetch(self.bus.mmu.paging(), &self.bus.memory, Page::from(page), &mut sink);
         if key.second.is_some() {
             windows.note_fetch(
                 self.bus.mmu.paging(),
                 &self.bus.memory,
-                page.wrapping_add(1),
+                Page::from(page.wrapping_add(1)),
                 &mut sink,
             );
         }

@@ -9,6 +9,7 @@
 use crate::profile::Row;
 use crate::run::Monitor;
 use iced_x86::{Code, Decoder};
+use ringer_cpu::addr::Lin;
 use ringer_cpu::{Eflags, Gpr, Outcome, SegReg};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::X87;
@@ -96,7 +97,7 @@ impl Monitor {
             self.bus.mmu.paging(),
             &mut self.bus.memory,
             &mut self.bus.io,
-            lin,
+            Lin::from(lin),
             write,
             &mut sink,
         );

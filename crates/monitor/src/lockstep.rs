@@ -12,6 +12,7 @@ use crate::bt::Found;
 use crate::config::{MonitorError, RunEnd};
 use crate::journal::{Bytes, Entry, Journal};
 use crate::run::Monitor;
+use ringer_cpu::addr::Pa;
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{CpuState, Eflags, Gpr, Outcome};
 use ringer_translator::context::{ExitReason, TRAP_KICK};
@@ -333,7 +334,7 @@ impl Monitor {
     fn report(&self, id: BlockId, before: &CpuState, dry: &DryRun, what: &str) -> String {
         let block = self.bt.cache.block(id);
         let mut bytes = vec![0; block.guest_len as usize];
-        self.bus.memory.read(block.key.pa, &mut bytes);
+        self.bus.memory.read(Pa(block.key.pa), &mut bytes);
         let mut out = format!("engines differ after {} instructions: {what}\n", dry.ran);
         let _ = writeln!(out, "guest block at {:08x}:", block.key.eip);
         out += &ringer_translator::disasm_guest(

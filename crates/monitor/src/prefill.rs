@@ -7,6 +7,7 @@
 use crate::profile::Row;
 use crate::run::Monitor;
 use ringer_cpu::Outcome;
+use ringer_cpu::addr::Lin;
 use ringer_mmu::Fill;
 
 /// The access that faulted.
@@ -49,7 +50,7 @@ impl Monitor {
         self.bt.prefill = None;
         if !self.bus.mmu.paging().permits_as_it_is(
             &self.bus.memory,
-            prefill.lin,
+            Lin::from(prefill.lin),
             prefill.write,
             prefill.cpl == 3,
         ) {
@@ -58,7 +59,7 @@ impl Monitor {
         let row = self.bus.io.ledger.switch(Row::HiddenFaults);
         let selected = self.bt.selections.current();
         let (windows, mut sink) = self.bt.windows_and_sink();
-        let (lin, write) = (prefill.lin, prefill.write);
+        let (lin, write) = (Lin::from(prefill.lin), prefill.write);
         if !windows.maps(lin, write) {
             let fill = windows.fault(
                 self.bus.mmu.paging(),

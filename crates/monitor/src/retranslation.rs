@@ -6,6 +6,7 @@
 
 use crate::run::Monitor;
 use hashbrown::HashMap;
+use ringer_cpu::addr::Pa;
 use ringer_translator::runtime::blocks::BlockId;
 use std::collections::BTreeMap;
 
@@ -132,7 +133,7 @@ impl Monitor {
         self.bt.pending_link = None;
         self.bt.cache.invalidate(pa, 1, &mut self.bt.targets);
         if !self.bt.cache.has_code(pa >> 12) {
-            self.bus.mmu.set_code_page(&mut self.bus.memory, pa >> 12, false);
+            self.bus.mmu.set_code_page(&mut self.bus.memory, Pa(pa).frame(), false);
         }
     }
 }

@@ -438,7 +438,7 @@ impl Monitor {
         let memory = &mut self.bus.memory;
         (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);
         let writes = self.bus.memory.take_code_writes();
-        self.bus.io.code_writes.extend(writes);
+        self.bus.io.code_writes.extend(writes.into_iter().map(|(pa, len)| (pa.get(), len)));
     }
 
     /// What the run cost and where its time went.

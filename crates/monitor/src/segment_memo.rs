@@ -4,6 +4,7 @@
 //! in the same way.
 
 use crate::run::Monitor;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::segment::Selector;
 use ringer_cpu::state::{TableReg, cr0};
 use ringer_cpu::{SegAttr, SegReg, Segment};
@@ -82,9 +83,9 @@ impl Monitor {
         }
         let linear = gdtr.base.wrapping_add(sel.offset());
         // Wherever these bytes come from: what counts is that they make this segment.
-        let pa = match self.bus.mmu.paging().peek(&self.bus.memory, linear) {
+        let pa = match self.bus.mmu.paging().peek(&self.bus.memory, Lin::from(linear)) {
             Some(path) => path.pa,
-            None if cpu.cr0 & cr0::PG == 0 => u64::from(linear),
+            None if cpu.cr0 & cr0::PG == 0 => Pa::from(linear),
             None => return None,
         };
         let mut raw = [0; 8];

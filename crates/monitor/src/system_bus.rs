@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{Access, Bus, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::Board;
 use ringer_mmu::{GuestMemory, Mmu, PhysIo};
@@ -82,27 +83,27 @@ impl Io {
 }
 
 impl PhysIo for Io {
-    fn mmio_read(&mut self, pa: u64, size: u8) -> u64 {
+    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64 {
         if let Some(journal) = &mut self.journal {
             journal.device = true;
             return u64::MAX;
         }
         self.counters.mmio += 1;
-        self.device(|board, now| board.mmio_read(now, pa, size))
+        self.device(|board, now| board.mmio_read(now, pa.get(), size))
     }
 
-    fn mmio_write(&mut self, pa: u64, size: u8, value: u64) {
+    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64) {
         if let Some(journal) = &mut self.journal {
             journal.device = true;
             return;
         }
         self.counters.mmio += 1;
-        self.device(|board, now| board.mmio_write(now, pa, size, value));
+        self.device(|board, now| board.mmio_write(now, pa.get(), size, value));
     }
 
-    fn code_write(&mut self, pa: u64, len: u32) {
+    fn code_write(&mut self, pa: Pa, len: u32) {
         if self.journal.is_none() {
-            self.code_writes.push((pa, len));
+            self.code_writes.push((pa.get(), len));
         }
     }
 
@@ -135,12 +136,12 @@ pub struct SystemBus {
 impl Bus for SystemBus {
     #[inline]
     fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
+        self.mmu.read(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
     }
 
     #[inline]
     fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
+        self.mmu.write(&mut self.memory, &mut self.io, Lin::from(lin), data, who)
     }
 
     fn probe(
@@ -150,12 +151,12 @@ impl Bus for SystemBus {
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, Lin::from(lin), len, access, who)
     }
 
     #[inline]
     fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
+        self.mmu.fetch(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
     }
 
     fn port_in(&mut self, port: u16, size: u8) -> u32 {
@@ -190,7 +191,7 @@ impl Bus for SystemBus {
     }
 
     fn invlpg(&mut self, lin: u32) {
-        self.mmu.invlpg(lin);
+        self.mmu.invlpg(Lin::from(lin));
         self.paging.push(PagingEvent::Page(lin));
     }
 

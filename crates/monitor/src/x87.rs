@@ -6,6 +6,7 @@
 
 use crate::run::Monitor;
 use iced_x86::{Decoder, DecoderOptions, OpKind};
+use ringer_cpu::addr::{Frame, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::state::SegReg;
 use ringer_translator::context::NO_X87;
@@ -48,9 +49,9 @@ impl Monitor {
         let here = (0x1000 - (at & 0xfff) as usize).min(LONGEST);
         let mut bytes = [0; LONGEST];
         let memory = &self.bus.memory;
-        memory.read(at, &mut bytes[..here]);
+        memory.read(Pa(at), &mut bytes[..here]);
         if let (Some(frame), true) = (key.second, here < LONGEST) {
-            memory.read(frame << 12, &mut bytes[here..]);
+            memory.read(Frame(frame).start(), &mut bytes[here..]);
         }
         bytes
     }

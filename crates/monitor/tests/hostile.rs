@@ -4,6 +4,7 @@
 mod common;
 
 use ringer_cpu::CpuState;
+use ringer_cpu::addr::Pa;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::{BiosHook, Engine, RunEnd};
 
@@ -45,7 +46,7 @@ fn t04_dma_into_hot_code() {
                             _: &mut dyn FnMut(u8),
                             _: &mut dyn FnMut() -> Option<u8>| {
             round += 1;
-            assert!(memory.write(u64::from(FUNCTION) + 1, &round.to_le_bytes()));
+            assert!(memory.dma_write(Pa(u64::from(FUNCTION) + 1), &round.to_le_bytes()));
         };
         monitor.set_bios(BiosHook { port: PORT, handler: Box::new(handler) });
         assert_eq!(monitor.run().unwrap(), RunEnd::DebugExit(0), "{engine}: 1: old code ran");

@@ -2,6 +2,7 @@
 //! results, flags, memory and faults must agree. The seed is printed; `RINGER_SEED` repeats a run,
 //! `RINGER_CASES` sets its length.
 
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
@@ -260,10 +261,10 @@ fn random_integer_instructions_agree_between_the_engines() {
         let programs: Vec<Vec<u8>> = (0..SLOTS).map(|_| generate(&mut rng)).collect();
         monitor.flush_cache();
         for (k, program) in programs.iter().enumerate() {
-            assert!(monitor.memory_mut().write(u64::from(CODE + SLOT * k as u32), program));
+            assert!(monitor.memory_mut().dma_write(Pa::from(CODE + SLOT * k as u32), program));
         }
         let noise: Vec<u8> = (0..DATA_LEN).map(|_| rng.byte()).collect();
-        assert!(monitor.memory_mut().write(u64::from(DATA), &noise));
+        assert!(monitor.memory_mut().dma_write(Pa::from(DATA), &noise));
         let failure = monitor.as_vcpu(|m| {
             for (k, program) in programs.iter().enumerate() {
                 let state = m.state_mut();

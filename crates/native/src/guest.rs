@@ -6,6 +6,7 @@ use crate::layout::{
     code_pages, is_low,
 };
 use crate::wire::{COMPLETED, Input, Output};
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Bus, CpuModel, CpuState, Eflags, Exception, FpuImage, Interp, Outcome};
 use ringer_cpu::{PagingChange, PagingRegs, Privilege, SegAttr, Segment, Vector};
@@ -43,11 +44,11 @@ pub enum GuestError {
 struct NoIo;
 
 impl PhysIo for NoIo {
-    fn mmio_read(&mut self, _: u64, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
-    fn mmio_write(&mut self, _: u64, _: u8, _: u64) {}
-    fn code_write(&mut self, _: u64, _: u32) {}
+    fn mmio_write(&mut self, _: Pa, _: u8, _: u64) {}
+    fn code_write(&mut self, _: Pa, _: u32) {}
 }
 
 /// The interpreter's machine.
@@ -60,11 +61,11 @@ struct Ram {
 
 impl Bus for Ram {
     fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
+        self.mmu.read(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
     }
 
     fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
+        self.mmu.write(&mut self.memory, &mut self.io, Lin::from(lin), data, who)
     }
 
     fn probe(
@@ -74,11 +75,11 @@ impl Bus for Ram {
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, Lin::from(lin), len, access, who)
     }
 
     fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
+        self.mmu.fetch(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
     }
 
     fn port_in(&mut self, _: u16, _: u8) -> u32 {
@@ -92,7 +93,7 @@ impl Bus for Ram {
     }
 
     fn invlpg(&mut self, lin: u32) {
-        self.mmu.invlpg(lin);
+        self.mmu.invlpg(Lin::from(lin));
     }
 
     fn load_pdptes(&mut self, _: &PagingRegs) -> Result<(), Exception> {
@@ -152,7 +153,7 @@ impl Guests {
         for (byte, at) in bytes.iter().zip(at..) {
             if known(at & !(PAGE - 1)) {
                 for memory in [&mut self.ram.memory, self.monitor.memory_mut()] {
-                    memory.write(u64::from(at), &[*byte]);
+                    memory.dma_write(Pa::from(at), &[*byte]);
                 }
             }
         }
@@ -254,13 +255,13 @@ impl Running<'_> {
 
 fn fill(memory: &mut GuestMemory, contents: &[u8]) {
     for (page, bytes) in WRITABLE.into_iter().zip(contents.chunks(PAGE as usize)) {
-        memory.write(u64::from(page), bytes);
+        memory.dma_write(Pa::from(page), bytes);
     }
 }
 
 fn writable(memory: &GuestMemory, out: &mut [u8; WRITABLE_LEN]) {
     for (page, bytes) in WRITABLE.into_iter().zip(out.chunks_mut(PAGE as usize)) {
-        memory.read(u64::from(page), bytes);
+        memory.read(Pa::from(page), bytes);
     }
 }
 
@@ -292,7 +293,7 @@ fn output(s: &CpuState, raised: Option<Exception>) -> Output {
 
 /// Page tables that map the layout's pages to themselves, at CPL 3.
 fn tables(mut memory: GuestMemory, low: bool) -> Result<GuestMemory, MemoryError> {
-    let mut put = |at: u32, entry: u32| memory.load(u64::from(at), &entry.to_le_bytes());
+    let mut put = |at: u32, entry: u32| memory.load(Pa::from(at), &entry.to_le_bytes());
     put(DIRECTORY, TABLE | PRESENT | WRITE | USER)?;
     put(DIRECTORY + 4, (TABLE + PAGE) | PRESENT | WRITE | USER)?;
     let mut page =

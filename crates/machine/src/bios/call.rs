@@ -1,5 +1,6 @@
 //! One firmware call: the caller's registers, the flags that IRET will restore, its memory.
 
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Eflags, Gpr, SegReg};
 use ringer_mmu::GuestMemory;
 
@@ -82,13 +83,13 @@ impl<'a> Call<'a> {
         let at = self.pointer(SegReg::Ss, self.word(Gpr::Esp).wrapping_add(4));
         let mut image = [0; 2];
         // Where nothing is mapped there is no flag to change, as on a PC.
-        if !self.memory.read(at, &mut image) {
+        if !self.memory.read(Pa(at), &mut image) {
             return;
         }
         let bits = u16::from_le_bytes(image);
         let mask = flag.bits() as u16;
         let new = if on { bits | mask } else { bits & !mask };
-        self.memory.write(at, &new.to_le_bytes());
+        self.memory.dma_write(Pa(at), &new.to_le_bytes());
     }
 
     pub fn set_carry(&mut self, on: bool) {

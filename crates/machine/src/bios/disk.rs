@@ -1,6 +1,7 @@
 //! INT 13h: the disk image, read-only, by cylinder/head/sector and by the packet services.
 
 use super::call::Call;
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg};
 use std::fs::File;
 use std::io;
@@ -157,7 +158,7 @@ fn read_chs(call: &mut Call<'_>, disk: &Disk, transfer: bool) -> Result<(), u8> 
         return Ok(());
     }
     let at = call.pointer(SegReg::Es, call.word(Gpr::Ebx));
-    if call.memory.write(at, &bytes) { Ok(()) } else { Err(error::DMA_OVERRUN) }
+    if call.memory.dma_write(Pa(at), &bytes) { Ok(()) } else { Err(error::DMA_OVERRUN) }
 }
 
 fn parameters(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
@@ -175,7 +176,7 @@ fn parameters(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
 fn read_packet(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
     let mut packet = [0; 16];
     let at = call.pointer(SegReg::Ds, call.word(Gpr::Esi));
-    if !call.memory.read(at, &mut packet) || packet[0] < 16 {
+    if !call.memory.read(Pa(at), &mut packet) || packet[0] < 16 {
         return Err(error::BAD_COMMAND);
     }
     let half = |i: usize| u16::from_le_bytes([packet[i], packet[i + 1]]);
@@ -186,7 +187,7 @@ fn read_packet(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
     }
     let bytes = disk.read(first, count)?;
     let buffer = (u64::from(half(6)) << 4) + u64::from(half(4));
-    if call.memory.write(buffer, &bytes) { Ok(()) } else { Err(error::DMA_OVERRUN) }
+    if call.memory.dma_write(Pa(buffer), &bytes) { Ok(()) } else { Err(error::DMA_OVERRUN) }
 }
 
 /// AH=48h: fills the table at DS:SI (26 bytes of it).
@@ -200,5 +201,5 @@ fn extended_parameters(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
     table.extend(disk.sectors.to_le_bytes());
     table.extend((SECTOR as u16).to_le_bytes());
     let at = call.pointer(SegReg::Ds, call.word(Gpr::Esi));
-    if call.memory.write(at, &table) { Ok(()) } else { Err(error::BAD_COMMAND) }
+    if call.memory.dma_write(Pa(at), &table) { Ok(()) } else { Err(error::BAD_COMMAND) }
 }

@@ -18,6 +18,7 @@ use call::Call;
 pub use disk::{Disk, DiskError, SECTOR};
 use keyboard::Keyboard;
 use ringer_cpu::CpuState;
+use ringer_cpu::addr::Pa;
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::BiosHook;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ pub fn install(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, M
     memory.install_rom(&rom::image())?;
     rom::install_vectors(memory)?;
     system::install_data_area(memory)?;
-    memory.load(u64::from(BOOT_ADDRESS), disk.boot_sector())?;
+    memory.load(Pa::from(BOOT_ADDRESS), disk.boot_sector())?;
     let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::default() };
     let handler = move |cpu: &mut CpuState,
                         memory: &mut GuestMemory,

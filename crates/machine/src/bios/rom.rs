@@ -3,6 +3,7 @@
 
 use super::PORT;
 use ringer_cpu::CpuState;
+use ringer_cpu::addr::Pa;
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// The ROM's real-mode segment.
@@ -173,7 +174,7 @@ pub fn install_vectors(memory: &mut GuestMemory) -> Result<(), MemoryError> {
         let far = (u32::from(SEGMENT) << 16) | u32::from(handler(v));
         far.to_le_bytes()
     });
-    memory.load(0, &vectors.collect::<Vec<_>>())
+    memory.load(Pa(0), &vectors.collect::<Vec<_>>())
 }
 
 /// The vector whose stub the processor is in, just after its OUT.

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::disk::Disk;
 use super::{BOOT_ADDRESS, rom};
 use crate::firmware;
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg, Segment};
 use ringer_mmu::{GuestMemory, MemoryError};
 
@@ -44,7 +45,7 @@ pub fn install_data_area(memory: &mut GuestMemory) -> Result<(), MemoryError> {
         (data::DISKS, 1),
     ];
     for (address, value) in words {
-        memory.load(address, &u16::to_le_bytes(value))?;
+        memory.load(Pa(address), &u16::to_le_bytes(value))?;
     }
     Ok(())
 }
@@ -99,7 +100,7 @@ fn memory_map(call: &mut Call<'_>, ram: u64) -> bool {
     row.extend(range.size.to_le_bytes());
     row.extend((range.kind as u32).to_le_bytes());
     let at = call.pointer(SegReg::Es, call.word(Gpr::Edi));
-    if !call.memory.write(at, &row) {
+    if !call.memory.dma_write(Pa(at), &row) {
         return false;
     }
     let next = if index + 1 < map.len() { index as u32 + 1 } else { 0 };
@@ -119,7 +120,7 @@ pub fn no_boot(call: &mut Call<'_>) {
 
 /// INT 19h: boots from the disk again.
 pub fn boot(call: &mut Call<'_>, disk: &Disk) {
-    call.memory.write(u64::from(BOOT_ADDRESS), disk.boot_sector());
+    call.memory.dma_write(Pa::from(BOOT_ADDRESS), disk.boot_sector());
     call.cpu.seg[SegReg::Cs as usize] = Segment::real(0, 0);
     call.cpu.eip = BOOT_ADDRESS;
     call.set_word(Gpr::Edx, 0x80);
@@ -130,19 +131,19 @@ pub fn time(call: &mut Call<'_>) {
     match call.high(Gpr::Eax) {
         0x00 => {
             let mut ticks = [0; 4];
-            call.memory.read(data::TICKS, &mut ticks);
+            call.memory.read(Pa(data::TICKS), &mut ticks);
             let ticks = u32::from_le_bytes(ticks);
             call.set_word(Gpr::Ecx, (ticks >> 16) as u16);
             call.set_word(Gpr::Edx, ticks as u16);
             let mut midnight = [0];
-            call.memory.read(data::MIDNIGHT, &mut midnight);
-            call.memory.write(data::MIDNIGHT, &[0]);
+            call.memory.read(Pa(data::MIDNIGHT), &mut midnight);
+            call.memory.dma_write(Pa(data::MIDNIGHT), &[0]);
             call.set_low(Gpr::Eax, midnight[0]);
             call.set_carry(false);
         }
         0x01 => {
             let ticks = (call.reg(Gpr::Ecx) << 16) | u32::from(call.word(Gpr::Edx));
-            call.memory.write(data::TICKS, &ticks.to_le_bytes());
+            call.memory.dma_write(Pa(data::TICKS), &ticks.to_le_bytes());
             call.set_carry(false);
         }
         _ => call.set_carry(true),

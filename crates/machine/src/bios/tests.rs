@@ -1,6 +1,7 @@
 //! The firmware's services, called as its ROM stubs call them.
 
 use super::*;
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{Eflags, Gpr, SegReg, Segment};
 use std::cell::RefCell;
 use std::io::Write;
@@ -38,10 +39,10 @@ impl Bench {
     /// INT `vector` as far as the host call; returns the FLAGS that IRET will load.
     fn int(&mut self, vector: u8) -> u16 {
         let mut far = [0; 4];
-        assert!(self.memory.read(u64::from(vector) * 4, &mut far));
+        assert!(self.memory.read(Pa(u64::from(vector) * 4), &mut far));
         let (offset, segment) = (u16::from_le_bytes([far[0], far[1]]), [far[2], far[3]]);
         self.cpu.gpr[Gpr::Esp as usize] = 0x7000;
-        assert!(self.memory.write(0x7004, &0x0202u16.to_le_bytes()));
+        assert!(self.memory.dma_write(Pa(0x7004), &0x0202u16.to_le_bytes()));
         self.cpu.seg[SegReg::Cs as usize] = Segment::real(u16::from_le_bytes(segment), 0);
         self.cpu.eip = u32::from(offset) + 2;
         let printed = Rc::clone(&self.printed);
@@ -50,7 +51,7 @@ impl Bench {
         let mut get = || (!typed.is_empty()).then(|| typed.remove(0));
         (self.hook.handler)(&mut self.cpu, &mut self.memory, &mut put, &mut get);
         let mut flags = [0; 2];
-        assert!(self.memory.read(0x7004, &mut flags));
+        assert!(self.memory.read(Pa(0x7004), &mut flags));
         u16::from_le_bytes(flags)
     }
 
@@ -64,7 +65,7 @@ impl Bench {
 
     fn bytes<const N: usize>(&self, address: u64) -> [u8; N] {
         let mut bytes = [0; N];
-        assert!(self.memory.read(address, &mut bytes));
+        assert!(self.memory.read(Pa(address), &mut bytes));
         bytes
     }
 }
@@ -86,7 +87,7 @@ fn teletype_and_strings_reach_the_console() {
     let mut bench = Bench::new(1);
     bench.set(Gpr::Eax, 0x0e41);
     bench.int(0x10);
-    assert!(bench.memory.write(0x6000, b"bc"));
+    assert!(bench.memory.dma_write(Pa(0x6000), b"bc"));
     bench.set(Gpr::Eax, 0x1300);
     bench.set(Gpr::Ebp, 0x6000);
     bench.set(Gpr::Ecx, 2);
@@ -109,7 +110,7 @@ fn sectors_are_read_by_geometry_and_by_packet() {
 
     let mut packet = vec![16, 0, 1, 0, 0x00, 0x90, 0, 0];
     packet.extend(1999u64.to_le_bytes());
-    assert!(bench.memory.write(0x6000, &packet));
+    assert!(bench.memory.dma_write(Pa(0x6000), &packet));
     bench.set(Gpr::Eax, 0x4200);
     bench.set(Gpr::Esi, 0x6000);
     assert!(!carry(bench.int(0x13)));
@@ -204,7 +205,7 @@ fn a_key_is_awaited_seen_and_taken_once() {
 #[test]
 fn rebooting_enters_the_boot_sector_again() {
     let mut bench = Bench::new(1);
-    assert!(bench.memory.write(0x7c00, &[0xff; 512]));
+    assert!(bench.memory.dma_write(Pa(0x7c00), &[0xff; 512]));
     bench.int(0x19);
     assert_eq!((bench.cpu.cs().base, bench.cpu.eip), (0, 0x7c00));
     assert_eq!(bench.bytes::<2>(0x7c00 + 510), [0x55, 0xaa]);

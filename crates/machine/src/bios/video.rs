@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::system::data;
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg};
 
 const COLUMNS: u8 = 80;
@@ -14,11 +15,11 @@ pub fn call(call: &mut Call<'_>) {
         0x00 => {}
         0x02 => {
             let position = call.word(Gpr::Edx);
-            call.memory.write(data::CURSOR, &position.to_le_bytes());
+            call.memory.dma_write(Pa(data::CURSOR), &position.to_le_bytes());
         }
         0x03 => {
             let mut position = [0; 2];
-            call.memory.read(data::CURSOR, &mut position);
+            call.memory.read(Pa(data::CURSOR), &mut position);
             call.set_word(Gpr::Edx, u16::from_le_bytes(position));
             call.set_word(Gpr::Ecx, 0x0607);
         }
@@ -45,7 +46,7 @@ fn write_string(call: &mut Call<'_>) {
     for _ in 0..call.word(Gpr::Ecx) {
         let mut byte = [0];
         let at = call.pointer(SegReg::Es, offset);
-        if call.memory.read(at, &mut byte) {
+        if call.memory.read(Pa(at), &mut byte) {
             call.put(byte[0]);
         }
         offset = offset.wrapping_add(step);

@@ -11,6 +11,7 @@ use crate::firmware::{self, FlatEntry, HIGH_MEMORY, MemoryRange};
 use linux_loader::loader::bootparam::{
     CAN_USE_HEAP, LOADED_HIGH, XLF_KERNEL_64, boot_e820_entry, boot_params, setup_header,
 };
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Gpr};
 use ringer_mmu::GuestMemory;
 use thiserror::Error;
@@ -210,12 +211,12 @@ impl LinuxImage {
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
         let rsdp = firmware::install_acpi(memory)?;
-        memory.load(u64::from(HIGH_MEMORY), &self.kernel)?;
+        memory.load(Pa::from(HIGH_MEMORY), &self.kernel)?;
         if let Some((address, payload)) = &self.initrd {
             payload.install(memory, u64::from(*address))?;
         }
-        memory.load(u64::from(CMDLINE), &self.cmdline)?;
-        memory.load(u64::from(ZERO_PAGE), self.zero_page(rsdp).as_slice())?;
+        memory.load(Pa::from(CMDLINE), &self.cmdline)?;
+        memory.load(Pa::from(ZERO_PAGE), self.zero_page(rsdp).as_slice())?;
         let entry = FlatEntry { gdt: firmware::GDT, code: CODE, eip: HIGH_MEMORY, esp: STACK };
         firmware::enter_flat(memory, cpu, entry)?;
         cpu.gpr[Gpr::Esi as usize] = ZERO_PAGE;

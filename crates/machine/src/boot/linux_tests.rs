@@ -1,6 +1,7 @@
 //! The Linux loader against synthetic kernels.
 
 use super::*;
+use ringer_cpu::addr::Pa;
 
 const RAM: u64 = 64 << 20;
 /// Protected-mode bytes of the synthetic kernel.
@@ -48,19 +49,19 @@ fn a_kernel_is_entered_as_the_protocol_says() {
     assert_eq!(cpu.gpr[Gpr::Esi as usize], ZERO_PAGE);
     assert_eq!((cpu.cs().selector, cpu.ss().selector), (0x10, 0x18));
     let mut code = [0; 4];
-    assert!(memory.read(0x10_0000, &mut code));
+    assert!(memory.read(Pa(0x10_0000), &mut code));
     assert_eq!(code, [0, 1, 2, 3]);
 
     let mut page = boot_params::default();
-    assert!(memory.read(u64::from(ZERO_PAGE), page.as_mut_slice()));
+    assert!(memory.read(Pa::from(ZERO_PAGE), page.as_mut_slice()));
     let header = page.hdr;
     let (address, size) = (header.ramdisk_image, header.ramdisk_size);
     assert_eq!((u64::from(address), size), ((RAM - 5000) & !4095, 5000));
     let mut byte = [0];
-    assert!(memory.read(u64::from(address) + 4999, &mut byte));
+    assert!(memory.read(Pa(u64::from(address) + 4999), &mut byte));
     assert_eq!(byte, [0xa5]);
     let mut text = [0; 14];
-    assert!(memory.read(u64::from(header.cmd_line_ptr), &mut text));
+    assert!(memory.read(Pa::from(header.cmd_line_ptr), &mut text));
     assert_eq!(&text, b"console=ttyS0\0");
 
     let rows = usize::from(page.e820_entries);
@@ -68,7 +69,7 @@ fn a_kernel_is_entered_as_the_protocol_says() {
     let usable: u64 = table[..rows].iter().filter(|e| e.r#type == 1).map(|e| e.size).sum();
     assert_eq!(usable, RAM - 0x6_0400);
     let mut rsdp = [0; 8];
-    assert!(memory.read(page.acpi_rsdp_addr, &mut rsdp));
+    assert!(memory.read(Pa(page.acpi_rsdp_addr), &mut rsdp));
     assert_eq!(&rsdp, b"RSD PTR ");
 }
 

@@ -7,6 +7,7 @@
 use super::LoadError;
 use super::elf::{self, ElfError, Piece};
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, LOW_MEMORY_END};
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Gpr};
 use ringer_mmu::GuestMemory;
 use thiserror::Error;
@@ -189,7 +190,7 @@ impl MultibootImage {
         firmware::install_acpi(memory)?;
         // Fresh memory is zero, so the part of a piece beyond its bytes needs no writing.
         for piece in &self.pieces {
-            memory.load(u64::from(piece.address), &piece.bytes)?;
+            memory.load(Pa::from(piece.address), &piece.bytes)?;
         }
         let esp = LOW_MEMORY_END;
         firmware::enter_flat(

@@ -1,6 +1,7 @@
 //! The Multiboot loader against synthetic images.
 
 use super::*;
+use ringer_cpu::addr::Pa;
 
 const RAM: u64 = 8 << 20;
 
@@ -43,7 +44,7 @@ fn boot(image: &MultibootImage) -> (GuestMemory, CpuState) {
 
 fn peek(memory: &GuestMemory, address: u32) -> u32 {
     let mut bytes = [0; 4];
-    assert!(memory.read(u64::from(address), &mut bytes));
+    assert!(memory.read(Pa::from(address), &mut bytes));
     u32::from_le_bytes(bytes)
 }
 

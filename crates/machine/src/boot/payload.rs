@@ -5,6 +5,7 @@
 //! pipe) is kept.
 
 use super::{LoadError, read_file};
+use ringer_cpu::addr::Pa;
 use ringer_mmu::GuestMemory;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -72,14 +73,14 @@ impl Payload {
     /// When they do not lie in memory, or the file cannot be read any more or is shorter than it was.
     pub(super) fn install(&self, memory: &mut GuestMemory, pa: u64) -> Result<(), LoadError> {
         match self {
-            Self::Bytes(bytes) => memory.load(pa, bytes)?,
+            Self::Bytes(bytes) => memory.load(Pa(pa), bytes)?,
             Self::File { file, path, len } => {
                 let mut chunk = vec![0; CHUNK.min(*len) as usize];
                 for at in (0..*len).step_by(CHUNK as usize) {
                     let part = &mut chunk[..CHUNK.min(len - at) as usize];
                     file.read_exact_at(part, at)
                         .map_err(|source| LoadError::Read { path: path.clone(), source })?;
-                    memory.load(pa + at, part)?;
+                    memory.load(Pa(pa + at), part)?;
                 }
             }
         }
@@ -103,7 +104,7 @@ mod tests {
             let mut memory = GuestMemory::new(4 << 20).unwrap();
             payload.install(&mut memory, 0x10_0000).unwrap();
             let mut back = vec![0; bytes.len()];
-            assert!(memory.read(0x10_0000, &mut back));
+            assert!(memory.read(Pa(0x10_0000), &mut back));
             assert!(back == bytes);
         }
         std::fs::write(&path, &bytes[..100]).unwrap();

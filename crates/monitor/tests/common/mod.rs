@@ -1,5 +1,6 @@
 //! A flat 32-bit guest at CPL 0 with paging off, a stack, and nothing else.
 
+use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuModel, SegAttr, Segment};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
@@ -29,7 +30,7 @@ pub fn flat_machine_under(
 ) -> Monitor {
     let mut memory = GuestMemory::new(4 << 20).unwrap();
     for (address, bytes) in pieces {
-        assert!(memory.write(u64::from(*address), bytes));
+        assert!(memory.dma_write(Pa::from(*address), bytes));
     }
     let config =
         BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };

@@ -5,6 +5,7 @@
 
 use super::Form::{self, Ext, ExtImm, ExtImm8, Imm, Imm8, Plain, Rm, RmImm, RmImm8, String as Str};
 use super::{Rng, TABLE, immediate, machine};
+use ringer_cpu::addr::Pa;
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{CpuState, Eflags, PagingRegs, SegAttr, Segment};
 use ringer_monitor::Monitor;
@@ -343,14 +344,14 @@ impl Batch {
     fn load(&self, rng: &mut Rng, monitor: &mut Monitor) {
         monitor.flush_cache();
         let noise: Vec<u8> = (0..CODE).map(|_| rng.byte()).collect();
-        assert!(monitor.memory_mut().write(0, &noise));
+        assert!(monitor.memory_mut().dma_write(Pa(0), &noise));
         for (k, (_, program)) in self.programs.iter().enumerate() {
             let at = u64::from(CODE + SLOT * k as u32);
-            assert!(monitor.memory_mut().write(at, &program.bytes));
+            assert!(monitor.memory_mut().dma_write(Pa(at), &program.bytes));
         }
         // The first 4 MiB as they are; among the data, absent and read-only pages.
         let directory = (TABLES + 0x1000) | 7;
-        assert!(monitor.memory_mut().write(u64::from(TABLES), &directory.to_le_bytes()));
+        assert!(monitor.memory_mut().dma_write(Pa::from(TABLES), &directory.to_le_bytes()));
         for page in 0..1024u32 {
             let data = (DATA..CODE).contains(&(page << 12));
             let flags = match rng.below(12) {
@@ -359,7 +360,7 @@ impl Batch {
                 _ => 7,
             };
             let at = u64::from(TABLES + 0x1000 + 4 * page);
-            assert!(monitor.memory_mut().write(at, &(page << 12 | flags).to_le_bytes()));
+            assert!(monitor.memory_mut().dma_write(Pa(at), &(page << 12 | flags).to_le_bytes()));
         }
     }
 }
@@ -387,7 +388,7 @@ fn run(m: &mut Monitor, rng: &mut Rng, template: &CpuState, batch: &Batch) -> Op
             let mask = if ss.is_32() { u32::MAX } else { 0xffff };
             let at = ss.base.wrapping_add(start.gpr[4] & mask);
             if at < CODE {
-                assert!(m.memory_mut().write(u64::from(at), &image.to_le_bytes()));
+                assert!(m.memory_mut().dma_write(Pa::from(at), &image.to_le_bytes()));
             }
         }
         if let Some(report) = m.compare_here().unwrap() {

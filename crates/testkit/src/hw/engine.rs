@@ -4,6 +4,7 @@
 use super::error::HwError;
 use super::moo::{Case, Family, Regs, reg};
 use super::setting::{RunMode, Setting};
+use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{Activity, CpuModel, CpuState, Gpr, Interp, Outcome, SegReg, Segment};
@@ -271,7 +272,7 @@ impl Machine for Translating<'_> {
     fn run(&mut self, case: &Case, setting: Setting) -> Result<End, HwError> {
         for &(at, value) in &case.before.ram {
             // (Bytes beyond the RAM are lost, as on the other machine.)
-            self.monitor.memory_mut().write(u64::from(at), &[value]);
+            self.monitor.memory_mut().dma_write(Pa::from(at), &[value]);
         }
         *self.monitor.state_mut() = initial(self.template, case, setting);
         let run = self.monitor.run_to_halt(setting.limit())?;
@@ -284,25 +285,25 @@ impl Machine for Translating<'_> {
 
     fn peek(&self, at: u32) -> u8 {
         let mut byte = [0xff];
-        self.monitor.memory().read(u64::from(at), &mut byte);
+        self.monitor.memory().read(Pa::from(at), &mut byte);
         byte[0]
     }
 
     fn wipe(&mut self, case: &Case, writes: &[(u32, usize)]) {
         self.monitor.flush_cache();
         for (at, len) in touched(case, writes) {
-            self.monitor.memory_mut().write(u64::from(at), &vec![0; len]);
+            self.monitor.memory_mut().dma_write(Pa::from(at), &vec![0; len]);
         }
     }
 
     fn stray(&mut self) -> Option<u32> {
         let mut page = [0; 4096];
         let found = (0..RAM).step_by(page.len()).find_map(|first| {
-            self.monitor.memory().read(u64::from(first), &mut page);
+            self.monitor.memory().read(Pa::from(first), &mut page);
             page.iter().position(|b| *b != 0).map(|at| first + at as u32)
         });
         if let Some(at) = found {
-            self.monitor.memory_mut().write(u64::from(at), &[0]);
+            self.monitor.memory_mut().dma_write(Pa::from(at), &[0]);
         }
         found
     }
