@@ -85,6 +85,13 @@ impl FpuImage {
     pub fn mxcsr(&self) -> u32 {
         u32::from_le_bytes([self.0[24], self.0[25], self.0[26], self.0[27]])
     }
+
+    /// Clears the bits of MXCSR that no model has (SDM volume 1, 10.2.3): LDMXCSR and FXRSTOR refuse
+    /// them. A guest cannot set them; a state from elsewhere may have them.
+    #[inline]
+    pub fn drop_reserved_mxcsr(&mut self) {
+        self.0[26..28].fill(0);
+    }
 }
 
 /// What the processor is doing between instructions.
@@ -123,12 +130,13 @@ pub struct Msrs {
 
 /// The whole architectural state. `repr(C)`: translated code addresses fields by `offset_of!`.
 ///
-/// Conventions: EFLAGS is kept whole in `eflags` whenever Rust code sees the state; FPU/SSE state
-/// is in `fpu` unless `fpu_in_host` says that the host's own registers hold it.
+/// Conventions: EFLAGS is kept whole in `eflags` whenever Rust code sees the state; XMM registers and
+/// MXCSR are in `fpu` then, and x87 and MMX unless `fpu_in_host` says that the host's own unit holds
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(16))]
 pub struct CpuState {
-    /// x87, MMX and SSE state; stale while `fpu_in_host` is set.
+    /// x87, MMX and SSE state; what is x87's and MMX's is stale while `fpu_in_host` is set.
     pub fpu: FpuImage,
     /// EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI.
     pub gpr: [u32; 8],
@@ -166,7 +174,7 @@ pub struct CpuState {
     pub shadow_irq: bool,
     /// Debug traps too are held back until after the next instruction (MOV SS, POP SS).
     pub shadow_debug: bool,
-    /// The host's own FPU registers hold the guest's FPU/SSE state.
+    /// The host's own x87 unit holds the guest's x87 and MMX state.
     pub fpu_in_host: bool,
     /// An NMI is being handled: further ones wait for IRET.
     pub nmi_blocked: bool,

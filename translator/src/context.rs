@@ -14,11 +14,19 @@
 //! | RFLAGS | the guest's CF PF AF ZF SF OF and DF; IF=1, TF, NT and AC never the guest's |
 //! | x87, MMX, xmm0-7, MXCSR | the guest's |
 //!
+//! # Outside translated code
+//! The stubs change RFLAGS.DF, xmm0-7 and MXCSR over at every entry and exit: Rust code, and whoever
+//! it calls, finds DF clear and [`ExecContext::host_mxcsr`] in MXCSR. GS base stays the window, and the
+//! x87 unit stays the guest's until `fpu::claim`; code that may use it is called by
+//! `fpu::with_host_x87`.
+//!
 //! At every guest instruction boundary all guest registers and all guest flags are architecturally
 //! right: no sequence clobbers a flag that the guest instruction does not change, and a sequence
 //! commits only after its last access that can fault.
 
 use ringer_cpu::{CpuState, Eflags, Segment};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 /// Why translated code came back, in [`ExecContext::exit_reason`].
@@ -52,14 +60,12 @@ pub struct ExecContext {
     /// Guest EFLAGS without ARITH, DF and IF, minus 202h (wrapping): PUSHF adds this and `if_flag`
     /// to the host's flags with LEA. (202h: IF and bit 1, which the host's flags always have.)
     pub sys_flags: u32,
-    /// Non-zero: leave translated code at the next check. Set by the signal handler.
-    pub irq_pending: AtomicU32,
     /// An [`ExitReason`].
     pub exit_reason: u32,
     /// Argument of the exit (link site).
     pub exit_arg: u32,
-    /// Non-zero: do not enter translated code, service the machine first. Set by the signal handler.
-    pub kick: AtomicU32,
+    /// MXCSR of the code around: what it holds outside translated code.
+    pub host_mxcsr: u32,
     /// Single-step traps to let pass before leaving (the first one comes before any step).
     pub step_skip: u32,
     /// GS base: host address of guest linear 0; 4 GiB aligned.
@@ -248,10 +254,9 @@ impl ExecContext {
             host_flags: 0x202,
             if_flag: 0,
             sys_flags: 0,
-            irq_pending: AtomicU32::new(0),
             exit_reason: 0,
             exit_arg: 0,
-            kick: AtomicU32::new(0),
+            host_mxcsr: MXCSR_RESET,
             step_skip: 0,
             window_base: 0,
             x87_eip: NO_X87,
@@ -310,6 +315,100 @@ impl ExecContext {
         let native = HOST_FLAGS;
         let system = self.cpu.eflags & !native & !Eflags::IF.bits();
         self.cpu.eflags = system | (self.host_flags as u32 & native) | self.if_flag;
+    }
+}
+
+/// MXCSR as a thread starts: all exceptions masked, round to nearest.
+const MXCSR_RESET: u32 = 0x1f80;
+
+/// What the signal handler, and translated code, read and write while the rest of the context is
+/// somebody's `&mut`.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Doorbell {
+    /// Non-zero: leave translated code at the next check. Set by the signal handler.
+    pub irq_pending: AtomicU32,
+    /// Non-zero: do not enter translated code, service the machine first. Set by the signal handler.
+    pub kick: AtomicU32,
+}
+
+/// What r15 points to.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct ContextBlock {
+    pub context: ExecContext,
+    pub doorbell: Doorbell,
+}
+
+/// The owner of a context and its doorbell, which stay in place as long as it lives.
+///
+/// Invariant: no reference to the whole block is ever made. `&mut ExecContext` covers the context
+/// alone and comes from this value's own borrow; the doorbell is only ever `&`. Translated code and the
+/// signal handler go through the raw pointer: the handler touches the doorbell at any time, the context
+/// only while the thread is in translated code, where no reference to it is in use.
+#[derive(Debug)]
+pub struct SharedContext(NonNull<ContextBlock>);
+
+// SAFETY: the value owns its block, of which nothing belongs to a thread.
+unsafe impl Send for SharedContext {}
+// SAFETY: through `&` there are only shared references, to plain data and atomics.
+unsafe impl Sync for SharedContext {}
+
+impl SharedContext {
+    /// A place of its own for `context`; nobody rang yet.
+    #[must_use]
+    pub fn new(context: ExecContext) -> Self {
+        let block = Box::new(ContextBlock { context, doorbell: Doorbell::default() });
+        Self(NonNull::from(Box::leak(block)))
+    }
+
+    /// What a signal handler may write.
+    #[must_use]
+    pub fn doorbell(&self) -> &Doorbell {
+        // SAFETY: the block lives as long as `self`, and the doorbell is never borrowed mutably.
+        unsafe { &*self.doorbell_ptr() }
+    }
+
+    /// The doorbell, for a signal handler: valid as long as this value lives.
+    #[must_use]
+    pub fn doorbell_ptr(&self) -> *const Doorbell {
+        // SAFETY: a place within the block, of which no reference is made.
+        unsafe { &raw const (*self.0.as_ptr()).doorbell }
+    }
+
+    /// The context, for a signal handler: see the type's invariant.
+    #[must_use]
+    pub fn context_ptr(&self) -> *mut ExecContext {
+        // SAFETY: as in `doorbell_ptr`.
+        unsafe { &raw mut (*self.0.as_ptr()).context }
+    }
+
+    /// For r15.
+    pub(crate) fn block_ptr(&mut self) -> *mut ContextBlock {
+        self.0.as_ptr()
+    }
+}
+
+impl Deref for SharedContext {
+    type Target = ExecContext;
+
+    fn deref(&self) -> &ExecContext {
+        // SAFETY: the block lives as long as `self`, whose borrow this is.
+        unsafe { &*self.context_ptr() }
+    }
+}
+
+impl DerefMut for SharedContext {
+    fn deref_mut(&mut self) -> &mut ExecContext {
+        // SAFETY: as in `deref`; `&mut self` makes it the only one.
+        unsafe { &mut *self.context_ptr() }
+    }
+}
+
+impl Drop for SharedContext {
+    fn drop(&mut self) {
+        // SAFETY: made by Box::leak in `new`, freed once.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 

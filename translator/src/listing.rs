@@ -1,7 +1,7 @@
 //! Listings of guest and host code, for reports and golden tests.
 
 use crate::Mode;
-use crate::context::ExecContext;
+use crate::context::{ContextBlock, ExecContext};
 use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
     SymbolResult,
@@ -137,7 +137,7 @@ fn context_field(offset: usize) -> Option<String> {
         (offset_of!(ExecContext, if_flag), "if_flag"),
         (cpu + offset_of!(CpuState, shadow_irq), "cpu.shadow_irq"),
         (offset_of!(ExecContext, sys_flags), "sys_flags"),
-        (offset_of!(ExecContext, irq_pending), "irq_pending"),
+        (offset_of!(ContextBlock, doorbell.irq_pending), "irq_pending"),
         (offset_of!(ExecContext, exit_arg), "exit_arg"),
         (offset_of!(ExecContext, x87_eip), "x87_eip"),
         (offset_of!(ExecContext, x87_fldcw), "x87_fldcw"),

@@ -2,12 +2,12 @@
 //! at a callout, with the state they leave compared with what the instruction is defined to do.
 
 use ringer_cpu::{CpuState, Eflags, Features, Segment};
-use ringer_translator::context::{ExecContext, ExitReason};
+use ringer_translator::context::{ExecContext, ExitReason, SharedContext};
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
 use ringer_translator::{GoesOn, Mode, Source, Target, Thunks, Translator, TranslatorOptions};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 const WINDOW: usize = 4 << 30;
 const EIP: u32 = 0x40_1000;
@@ -31,7 +31,7 @@ struct Guest {
     reserve: *mut std::ffi::c_void,
     base: u64,
     cache: CodeCache,
-    context: Box<ExecContext>,
+    context: SharedContext,
     mode: Mode,
     options: TranslatorOptions,
 }
@@ -58,7 +58,7 @@ impl Guest {
         let mut guest = Self {
             reserve,
             base,
-            context: Box::new(context(base, cache.base())),
+            context: SharedContext::new(context(base, cache.base())),
             cache,
             mode: Mode::CPL0 | Mode::IOPL_OK,
             options: TranslatorOptions::default(),
@@ -240,7 +240,7 @@ fn popfd_below_iopl_leaves_if_alone() {
     g.mode = Mode::USER;
     g.context.cpu.gpr[ESP] = STACK - 4;
     g.context.if_flag = 0x200;
-    g.context.irq_pending = AtomicU32::new(1);
+    g.context.doorbell().irq_pending.store(1, Ordering::Relaxed);
     g.poke(STACK - 4, 0x41 | 2);
     g.run_through(&[0x9d]);
     assert_eq!((g.flags(), g.context.if_flag), (0x41, 0x200));
@@ -250,17 +250,17 @@ fn popfd_below_iopl_leaves_if_alone() {
 fn enabling_interrupts_sees_a_pending_one_behind_the_shadow() {
     let mut g = Guest::new();
     let sti_inc_inc = [0xfb, 0x40, 0x41];
-    g.context.irq_pending.store(1, Ordering::Relaxed);
+    g.context.doorbell().irq_pending.store(1, Ordering::Relaxed);
     g.set_flags(0x8d5);
     assert_eq!(g.run(&sti_inc_inc), 2, "after the instruction behind STI");
     assert_eq!(g.context.exit_reason, ExitReason::Check as u32);
     assert_eq!((g.gpr()[EAX], g.gpr()[ECX], g.context.if_flag), (2, 2, 0x200));
-    g.context.irq_pending.store(0, Ordering::Relaxed);
+    g.context.doorbell().irq_pending.store(0, Ordering::Relaxed);
     assert_eq!(g.run(&sti_inc_inc), 2);
     assert_eq!(g.context.exit_reason, ExitReason::Link as u32, "nothing pending: goes on");
     assert_eq!((g.gpr()[EAX], g.gpr()[ECX]), (3, 2));
     // POPFD has no shadow.
-    g.context.irq_pending.store(1, Ordering::Relaxed);
+    g.context.doorbell().irq_pending.store(1, Ordering::Relaxed);
     g.context.cpu.gpr[ESP] = STACK - 4;
     g.poke(STACK - 4, 0x202 | 0x81);
     assert_eq!(g.run(&[0x9d, 0x40]), 1);
@@ -451,4 +451,43 @@ fn a_segment_load_in_real_mode_changes_selector_and_base() {
     assert_eq!(seg[0], Segment { selector: 0x1203, base: 0x1_2030, ..old });
     assert_eq!(seg[4], Segment { selector: 0xfedc, base: 0xf_edc0, ..old });
     assert_eq!(g.gpr()[ESI], 7);
+}
+
+/// MXCSR as it is, but for the exception flags.
+fn mxcsr() -> u32 {
+    let mut value = 0_u32;
+    // SAFETY: STMXCSR writes the four bytes of `value`.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack)) };
+    value & !0x3f
+}
+
+fn direction_flag() -> bool {
+    let flags: u64;
+    // SAFETY: reads RFLAGS by way of the stack.
+    unsafe { std::arch::asm!("pushfq", "pop {}", out(reg) flags) };
+    flags & 0x400 != 0
+}
+
+#[test]
+fn the_guests_mxcsr_and_direction_flag_hold_in_translated_code_only() {
+    let mut g = Guest::new();
+    let (round_up, flags) = (0x5f80_u32, 0x3f);
+    g.context.cpu.fpu.0[24..28].copy_from_slice(&round_up.to_le_bytes());
+    g.context.cpu.fpu.0[160..164].copy_from_slice(&1.0f32.to_le_bytes());
+    g.context.cpu.fpu.0[176..180].copy_from_slice(&3.0f32.to_le_bytes());
+    g.run_through(&[0xfd, 0xf3, 0x0f, 0x5e, 0xc1]); // std; divss xmm0, xmm1
+    assert_eq!((mxcsr(), direction_flag()), (0x1f80, false));
+    assert_eq!(g.context.cpu.fpu.mxcsr() & !flags, round_up);
+    assert_eq!(g.context.cpu.fpu.mxcsr() & flags, 0x20, "inexact");
+    let quotient = u32::from_le_bytes(g.context.cpu.fpu.0[160..164].try_into().unwrap());
+    assert_eq!(quotient, 0x3eaa_aaab);
+    assert_ne!(g.flags() & 0x400, 0);
+    // Another one than the default is there again, too; a reserved bit harms nobody.
+    g.context.host_mxcsr = 0x3f80;
+    g.context.cpu.fpu.0[26] = 0xff;
+    g.run_through(&[0x90]);
+    let around = mxcsr();
+    // SAFETY: LDMXCSR reads a constant without reserved bits.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &0x1f80_u32, options(nostack)) };
+    assert_eq!((around, g.context.cpu.fpu.mxcsr() & !flags), (0x3f80, round_up));
 }

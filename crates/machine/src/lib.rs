@@ -15,6 +15,7 @@ mod exit;
 pub mod firmware;
 mod machine;
 mod remote;
+mod shield;
 mod size;
 mod symbols;
 

@@ -3,6 +3,7 @@
 use crate::boot::{BootSource, Image, LoadError};
 use crate::exit::{Exit, status};
 use crate::remote::Remote;
+use crate::shield::Shielded;
 use ringer_cpu::CpuModel;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -208,7 +209,11 @@ impl Machine {
             profile: cfg.profile,
             options: cfg.options,
         };
-        let mut monitor = Monitor::new(monitor, memory, Board::new(board, serial, debugcon))?;
+        let mut monitor = Monitor::new(
+            monitor,
+            memory,
+            Board::new(board, Shielded::sink(serial), Shielded::sink(debugcon)),
+        )?;
         let mut cpu = *monitor.state();
         let bios = self.image.install(monitor.memory_mut(), &mut cpu)?;
         *monitor.state_mut() = cpu;

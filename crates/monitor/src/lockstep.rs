@@ -226,7 +226,7 @@ impl Monitor {
     /// Runs the host code for real.
     pub(crate) fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
         // A kick from before must not keep the block from running; it is served after it.
-        let mut kicked = self.context.kick.swap(0, Ordering::Relaxed);
+        let mut kicked = self.context.doorbell().kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         // Loading and saving the FPU's state takes longer than most blocks.
         self.prepare_entry(!self.bt.verification.is_integer(id));
@@ -245,17 +245,17 @@ impl Monitor {
                 let index = at.and_then(|(_, off)| self.bt.cache.block(id).entry_at(off));
                 self.settle();
                 fpu::claim(&mut self.context.cpu);
-                self.context.kick.fetch_or(kicked, Ordering::Relaxed);
+                self.context.doorbell().kick.fetch_or(kicked, Ordering::Relaxed);
                 return Stop::Trap(index.map_or(0, |(i, _)| i as u32));
             }
-            kicked |= self.context.kick.swap(0, Ordering::Relaxed);
+            kicked |= self.context.doorbell().kick.swap(0, Ordering::Relaxed);
             self.note_stack();
             let table = self.context.target_table;
             // SAFETY: the block at `fault_rip` is still valid: a filled window changes no code.
             unsafe { entry.resume(&mut self.context) };
             self.follow_transfers(table);
         }
-        self.context.kick.fetch_or(kicked, Ordering::Relaxed);
+        self.context.doorbell().kick.fetch_or(kicked, Ordering::Relaxed);
         if self.context.exit_reason == ExitReason::Miss as u32 {
             self.bus.io.counters.miss_exits += 1;
         }

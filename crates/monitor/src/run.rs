@@ -12,10 +12,11 @@ use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
 use crate::random::Random;
 use crate::signals::Registration;
 use crate::system_bus::{Io, Seen, SystemBus};
+use ringer_cpu::interp::fpu;
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
 use ringer_devices::{Board, BoardEvent};
 use ringer_mmu::{GuestMemory, Mmu};
-use ringer_translator::context::ExecContext;
+use ringer_translator::context::{ExecContext, SharedContext};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -30,7 +31,7 @@ const INTERP_SLICE: u32 = 4096;
 #[derive(Debug)]
 pub struct Monitor {
     pub(crate) cfg: MonitorConfig,
-    pub(crate) context: Box<ExecContext>,
+    pub(crate) context: SharedContext,
     pub(crate) interp: Interp<SystemBus>,
     pub(crate) bus: SystemBus,
     pub(crate) bt: Bt,
@@ -68,7 +69,7 @@ impl Monitor {
         let interp = Interp::new(cfg.model);
         let state = interp.state();
         let bt = Bt::new(&cfg)?;
-        let context = Box::new(ExecContext::new(state, bt.cache_base()));
+        let context = SharedContext::new(ExecContext::new(state, bt.cache_base()));
         let io = Io {
             board,
             clock: Clock::new(cfg.clock),
@@ -182,16 +183,17 @@ impl Monitor {
         // SAFETY: the context is boxed and stays in place as long as `self`; the registration is
         // dropped below, on this thread, before `as_vcpu` returns.
         let registration =
-            unsafe { Registration::new(&raw mut *self.context, cache, stubs_end, exit, switches) };
+            unsafe { Registration::new(&self.context, cache, stubs_end, exit, switches) };
         let registration = registration
             .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
+        self.context.host_mxcsr = fpu::mxcsr();
         self.inbox.attach(Some(registration.target()));
         self.signals = Some(registration);
         let result = work(self);
         self.inbox.attach(None);
         self.signals = None;
         self.bt.left_thread();
-        ringer_cpu::interp::fpu::claim(&mut self.context.cpu);
+        fpu::claim(&mut self.context.cpu);
         Ok(result)
     }
 
@@ -216,7 +218,7 @@ impl Monitor {
     /// Brings devices up to date, takes mail, and delivers an interrupt when one can be.
     fn service(&mut self) -> Result<(), MonitorError> {
         let row = self.bus.io.ledger.switch(Row::Devices);
-        self.context.kick.store(0, Ordering::Relaxed);
+        self.context.doorbell().kick.store(0, Ordering::Relaxed);
         self.bus.io.touched = false;
         self.tell_progress();
         self.mind_footprint(false);
@@ -239,7 +241,7 @@ impl Monitor {
         self.check_limits();
         self.bus.io.ledger.switch(Row::Interrupts);
         self.deliver_interrupt();
-        self.context.irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
+        self.context.doorbell().irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
         self.bus.io.seen = self.bus.io.look(self.serial_full || more);
         self.deadline = self.bus.io.seen.deadline;
         self.arm_timer();
@@ -362,7 +364,7 @@ impl Monitor {
     /// True when the run loop wants the floor back before more guest code runs.
     pub(crate) fn must_service(&self) -> bool {
         self.bus.io.touched
-            || self.context.kick.load(Ordering::Relaxed) != 0
+            || self.context.doorbell().kick.load(Ordering::Relaxed) != 0
             || self.end.is_some()
             || (self.intr && self.interruptible())
             || self.context.cpu.activity != Activity::Running
@@ -427,6 +429,8 @@ impl Monitor {
             return;
         }
         let Some(hook) = &mut self.bios else { return };
+        // The hook sees the whole state, and may be anybody's code.
+        fpu::claim(&mut self.context.cpu);
         let now = self.bus.io.clock.now();
         let board = std::cell::RefCell::new(&mut self.bus.io.board);
         let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1, 1, u32::from(byte));

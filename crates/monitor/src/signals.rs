@@ -14,7 +14,7 @@
 //! [`Registration`]'s drop, on the same thread. The thread-local is const-initialised and needs no
 //! destructor, so that reading it in a handler is async-signal-safe.
 
-use ringer_translator::context::{ExecContext, TRAP_KICK};
+use ringer_translator::context::{Doorbell, ExecContext, SharedContext, TRAP_KICK};
 use ringer_translator::runtime::switch::Switches;
 use std::cell::Cell;
 use std::ops::Range;
@@ -31,6 +31,7 @@ const ALT_GUARD: usize = 4 << 10;
 #[derive(Debug)]
 struct Vcpu {
     context: *mut ExecContext,
+    doorbell: *const Doorbell,
     cache: Range<u64>,
     stubs_end: u64,
     exit_signal: u64,
@@ -76,7 +77,7 @@ impl Registration {
     /// # Errors
     /// When the host refuses a timer or the alternate stack.
     pub unsafe fn new(
-        context: *mut ExecContext,
+        context: &SharedContext,
         cache: Range<u64>,
         stubs_end: u64,
         exit_signal: u64,
@@ -85,7 +86,8 @@ impl Registration {
         install_handlers()?;
         let stack = AltStack::new()?;
         let (reads, declined) = (switches.reads.clone(), switches.declined);
-        let vcpu = Vcpu { context, cache, stubs_end, exit_signal, reads, declined };
+        let (context, doorbell) = (context.context_ptr(), context.doorbell_ptr());
+        let vcpu = Vcpu { context, doorbell, cache, stubs_end, exit_signal, reads, declined };
         let vcpu = Box::into_raw(Box::new(vcpu));
         VCPU.set(vcpu);
         Ok(Self { vcpu, timer: new_timer()?, _stack: stack, armed: None })
@@ -301,11 +303,10 @@ fn redirect(vcpu: &Vcpu, regs: &mut Gregs, trap: u64) {
 }
 
 fn on_kick(vcpu: &Vcpu, place: Place, regs: &mut Gregs) {
-    // SAFETY: only the two atomic fields are touched, through a shared path.
-    unsafe {
-        (*vcpu.context).kick.store(1, Ordering::Relaxed);
-        (*vcpu.context).irq_pending.store(1, Ordering::Relaxed);
-    }
+    // SAFETY: the doorbell outlives the registration; it is atomics, and shared with everybody.
+    let doorbell = unsafe { &*vcpu.doorbell };
+    doorbell.kick.store(1, Ordering::Relaxed);
+    doorbell.irq_pending.store(1, Ordering::Relaxed);
     match place {
         Place::Block => redirect(vcpu, regs, TRAP_KICK),
         Place::Stub => regs[libc::REG_EFL as usize] |= TF,

@@ -10,7 +10,7 @@
 #![allow(clippy::useless_conversion)]
 
 use crate::classify::Rewrite;
-use crate::context::{ExecContext, Reload, SwitchKind};
+use crate::context::{ContextBlock, ExecContext, Reload, SwitchKind};
 use crate::relocate::{Fixup, FixupKind};
 use crate::thunk::Thunk;
 use crate::translate::Step;
@@ -45,13 +45,13 @@ pub(crate) struct Refused;
 
 /// Offsets from r15.
 pub(crate) mod at {
-    use super::{CpuState, ExecContext, Reload, Segment, offset_of};
+    use super::{ContextBlock, CpuState, ExecContext, Reload, Segment, offset_of};
 
     pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32;
     pub const SEG: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, seg)) as i32;
     pub const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
     pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;
-    pub const IRQ_PENDING: i32 = offset_of!(ExecContext, irq_pending) as i32;
+    pub const IRQ_PENDING: i32 = offset_of!(ContextBlock, doorbell.irq_pending) as i32;
     pub const SHADOW_IRQ: i32 =
         (offset_of!(ExecContext, cpu) + offset_of!(CpuState, shadow_irq)) as i32;
     pub const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;

@@ -3,9 +3,10 @@
 //! Safety argument of this module: the stubs follow the sysv64 convention (they save every
 //! callee-saved register and return with the stack as it was), and blocks are made of the
 //! translator's output only, which reaches guest memory through GS alone and the context through r15
-//! alone. So a call is sound as long as the context is valid, which the `&mut` proves.
+//! alone. So a call is sound as long as the context is valid, which the `&mut` of its owner proves, and
+//! its MXCSR has no reserved bit, which LDMXCSR would refuse.
 
-use crate::context::ExecContext;
+use crate::context::{ContextBlock, SharedContext};
 use std::sync::OnceLock;
 
 /// Addresses of the two entry stubs in a live cache.
@@ -21,12 +22,13 @@ impl Entry {
     /// # Safety
     /// `pc` is the entry of a valid block of the cache these stubs belong to, and GS base, r13's
     /// table and the cache base in `context` belong together.
-    pub unsafe fn enter(self, context: &mut ExecContext, pc: u64) {
+    pub unsafe fn enter(self, context: &mut SharedContext, pc: u64) {
+        context.cpu.fpu.drop_reserved_mxcsr();
         // SAFETY: see the module's argument; the caller vouches for `pc`.
         unsafe {
-            let stub: extern "sysv64" fn(*mut ExecContext, u64) =
+            let stub: extern "sysv64" fn(*mut ContextBlock, u64) =
                 std::mem::transmute(self.enter as usize);
-            stub(context, pc);
+            stub(context.block_ptr(), pc);
         }
     }
 
@@ -34,12 +36,13 @@ impl Entry {
     ///
     /// # Safety
     /// As [`Entry::enter`]; nothing was invalidated since that exit.
-    pub unsafe fn resume(self, context: &mut ExecContext) {
+    pub unsafe fn resume(self, context: &mut SharedContext) {
+        context.cpu.fpu.drop_reserved_mxcsr();
         // SAFETY: see the module's argument.
         unsafe {
-            let stub: extern "sysv64" fn(*mut ExecContext) =
+            let stub: extern "sysv64" fn(*mut ContextBlock) =
                 std::mem::transmute(self.resume as usize);
-            stub(context);
+            stub(context.block_ptr());
         }
     }
 }

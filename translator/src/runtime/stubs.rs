@@ -3,13 +3,17 @@
 //! They sit at the start of the cache and survive every flush. The miss stub is first of all, at
 //! offset 0, because 0 is what an empty target-table entry says.
 //!
+//! Invariant: from the first instruction of a block to PUSHFQ in the exit stubs DF and MXCSR are the
+//! guest's; before and behind, they are those of the code around. MXCSR in the image is the guest's
+//! whenever Rust code runs.
+//!
 //! Invariant: between the check of `kick` in the entry stubs and the first instruction of a block
 //! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
 //! step on to a place where it can be stopped.
 
 use super::switch::{self, Switches};
 use crate::StubAddresses;
-use crate::context::{ExecContext, ExitReason};
+use crate::context::{ContextBlock, ExecContext, ExitReason};
 use crate::emit::LINK_TAIL;
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
@@ -20,6 +24,7 @@ use std::mem::offset_of;
 /// Bytes at the start of the cache that are set aside for stubs.
 pub const STUB_AREA: usize = 4096;
 
+const FX_MXCSR: usize = 24;
 const FX_XMM: usize = 160;
 
 /// Offset of a field of the context.
@@ -41,6 +46,14 @@ fn xmm(index: usize) -> i32 {
     (offset_of!(ExecContext, cpu) + offset_of!(CpuState, fpu) + FX_XMM + 16 * index) as i32
 }
 
+fn mxcsr() -> i32 {
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, fpu) + FX_MXCSR) as i32
+}
+
+fn kick() -> i32 {
+    offset_of!(ContextBlock, doorbell.kick) as i32
+}
+
 fn wide(index: usize) -> i32 {
     (offset_of!(ExecContext, wide) + 8 * index) as i32
 }
@@ -50,9 +63,9 @@ fn wide(index: usize) -> i32 {
 pub struct Stubs {
     /// The bytes, to be written at offset 0 of the cache.
     pub code: Vec<u8>,
-    /// `extern "sysv64" fn(*mut ExecContext, host_pc)`: runs translated code from `host_pc`.
+    /// `extern "sysv64" fn(*mut ContextBlock, host_pc)`: runs translated code from `host_pc`.
     pub enter: u64,
-    /// `extern "sysv64" fn(*mut ExecContext)`: goes on at `fault_rip` with all host registers as
+    /// `extern "sysv64" fn(*mut ContextBlock)`: goes on at `fault_rip` with all host registers as
     /// `wide` and `host_flags` have them.
     pub resume: u64,
     /// Where the signal handler redirects to.
@@ -127,7 +140,7 @@ fn exit_with(a: &mut Asm, reason: ExitReason) {
     dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);
 }
 
-/// Guest registers into the context. No flag is touched before PUSHFQ.
+/// Guest registers and MXCSR into the context, the host's MXCSR and DF back. No flag is touched before PUSHFQ.
 fn save_guest(a: &mut Asm) {
     dynasm!(a ; .arch x64
         ; mov [r15 + gpr(0)], eax
@@ -141,6 +154,8 @@ fn save_guest(a: &mut Asm) {
         ; pushfq
         ; pop QWORD [r15 + at!(host_flags)]
         ; cld
+        ; stmxcsr [r15 + mxcsr()]
+        ; ldmxcsr [r15 + at!(host_mxcsr)]
         ; movaps [r15 + xmm(0)], xmm0
         ; movaps [r15 + xmm(1)], xmm1
         ; movaps [r15 + xmm(2)], xmm2
@@ -190,9 +205,10 @@ fn prologue(a: &mut Asm) {
     );
 }
 
-/// Loads EAX..EDI and the flags; r8-r11 are left alone.
+/// Loads MXCSR, EAX..EDI and the flags; r8-r11 are left alone.
 fn load_guest(a: &mut Asm) {
     dynasm!(a ; .arch x64
+        ; ldmxcsr [r15 + mxcsr()]
         ; push QWORD [r15 + at!(host_flags)]
         ; popfq
         ; mov eax, [r15 + gpr(0)]
@@ -210,7 +226,7 @@ fn emit_enter(a: &mut Asm) {
     prologue(a);
     dynasm!(a ; .arch x64
         ; mov r11, rsi
-        ; cmp DWORD [r15 + at!(kick)], 0
+        ; cmp DWORD [r15 + kick()], 0
         ; jne >kicked
     );
     load_guest(a);
@@ -251,11 +267,12 @@ fn emit_resume(a: &mut Asm) {
         ; mov rax, [r15 + at!(stack_top)]
         ; mov [rsp - 8], rax
         ; sub rsp, [r15 + at!(stack_depth)]
-        ; cmp DWORD [r15 + at!(kick)], 0
+        ; cmp DWORD [r15 + kick()], 0
         ; je >quiet
         ; or DWORD [r15 + at!(host_flags)], TF
         ; mov DWORD [r15 + at!(step_skip)], 1
         ; quiet:
+        ; ldmxcsr [r15 + mxcsr()]
         ; mov rax, [r15 + wide(0)]
         ; mov rcx, [r15 + wide(1)]
         ; mov rdx, [r15 + wide(2)]

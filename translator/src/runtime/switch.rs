@@ -13,7 +13,7 @@
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
-use crate::context::{ExecContext, FsLoad, SwitchKind, Transfer};
+use crate::context::{ContextBlock, ExecContext, FsLoad, SwitchKind, Transfer};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
@@ -215,7 +215,7 @@ fn sysexit(a: &mut Asm, on: bool) {
         ; mov BYTE [r15 + cpu(offset_of!(CpuState, cpl))], 3
         ; mov r12d, ecx
         ; mov r8d, edx
-        ; cmp DWORD [r15 + at!(irq_pending)], 0
+        ; cmp DWORD [r15 + offset_of!(ContextBlock, doorbell.irq_pending) as i32], 0
         ; je >quiet
     );
     go(a, false);

@@ -3,7 +3,7 @@
 //!
 //! The lists were written from the SDM (volume 1, chapter 5), not from the translator's table.
 
-use crate::context::{ExecContext, Reload};
+use crate::context::{ContextBlock, ExecContext, Reload};
 use iced_x86::{Code, Mnemonic};
 use ringer_cpu::CpuState;
 use ringer_cpu::segment::Segment;
@@ -161,7 +161,7 @@ pub(super) const CONTEXT: &[Field] = &[
     field(CPU + offset_of!(CpuState, shadow_irq), 1, true),
     field(offset_of!(ExecContext, if_flag), 4, true),
     field(offset_of!(ExecContext, sys_flags), 4, false),
-    field(offset_of!(ExecContext, irq_pending), 4, false),
+    field(offset_of!(ContextBlock, doorbell.irq_pending), 4, false),
     field(offset_of!(ExecContext, exit_arg), 4, true),
     field(offset_of!(ExecContext, x87_eip), 8, true),
     field(WINDOW_BASE, 8, false),

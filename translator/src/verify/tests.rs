@@ -2,7 +2,7 @@
 //! against the translator's own blocks, where it must stay silent.
 
 use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
-use crate::context::ExecContext;
+use crate::context::{ContextBlock, ExecContext};
 use crate::listing::listing;
 use crate::{
     GoesOn, MapEntry, Mode, Source, StubAddresses, Target, Thunk, Thunks, Translation,
@@ -118,7 +118,7 @@ fn v(bytes: &[u8]) -> Vec<u8> {
 #[rustfmt::skip]
 fn escapes_to_memory() -> Vec<Escape> {
     use Rule as R;
-    let context = size_of::<ExecContext>();
+    let context = size_of::<ContextBlock>();
     vec![
         ("a store without GS", v(&[0x89, 0x03]), R::Memory),
         ("a store without GS, 67h", v(&[0x67, 0x89, 0x03]), R::Memory),

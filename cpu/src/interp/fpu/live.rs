@@ -1,17 +1,20 @@
 //! Moving the guest's state between the image and the host's registers.
 //!
-//! While `CpuState::fpu_in_host` is set, x87, MMX and MXCSR are in the host's unit; xmm0 to xmm7 are
-//! in the image already (translated code's exit saved them, as Rust code would clobber them). The
+//! While `CpuState::fpu_in_host` is set, x87 and MMX are in the host's unit; MXCSR and xmm0 to xmm7 are
+//! in the image already (translated code's exit saved them, as Rust code uses the host's).
+
+//! # Who may use the x87 unit
+//! Rust code does not, on x86-64, and nor do the libraries that this project calls, so the guest's state
+//! stays there from one block to the next. Code of others may (`long double` in C): it is called
+//! through [`with_host_x87`], or after [`claim`].
+//!
+//! The
 //! instruction and data pointers in the image are the guest's: the monitor keeps them up to date with
 //! [`point_at`] and [`point_operand`], from what translated code leaves behind. Nothing here can trap: FXSAVE, FNINIT and FXRSTOR do not look for pending x87 exceptions.
 
-use super::host::MXCSR_BITS;
-use super::image::{MXCSR_FIELD, REGISTERS, SUMMARY, WORDS};
+use super::image::{REGISTERS, SUMMARY, WORDS};
 use crate::state::{CpuState, FpuImage};
 use std::arch::asm;
-
-/// MXCSR that Rust code expects: all masked, round to nearest.
-static HOST_MXCSR: u32 = 0x1f80;
 
 /// Takes the guest's state out of the host's registers, if it is there, and leaves the host's unit in
 /// the state that Rust code expects.
@@ -30,32 +33,29 @@ fn take(s: &mut CpuState) {
         asm!(
             "fxsave [{now}]",
             "fninit",
-            "ldmxcsr [{mxcsr}]",
             now = in(reg) &raw mut now,
-            mxcsr = in(reg) &raw const HOST_MXCSR,
             out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
             out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
             options(nostack, preserves_flags),
         );
     }
-    for part in [WORDS, MXCSR_FIELD, REGISTERS] {
+    for part in [WORDS, REGISTERS] {
         s.fpu.0[part.clone()].copy_from_slice(&now.0[part]);
     }
     s.fpu_in_host = false;
 }
 
 /// Gives the guest's state to the host's registers, if it is not there. From here on Rust code must
-/// not use x87 or MMX, and finds the guest's MXCSR, until [`claim`].
+/// not use x87 or MMX until [`claim`].
 #[inline]
 pub fn release(s: &mut CpuState) {
     if s.fpu_in_host {
         return;
     }
     let mut image = s.fpu;
-    image.set_mxcsr(image.mxcsr() & MXCSR_BITS);
-    // SAFETY: FXRSTOR reads 512 aligned bytes with a valid MXCSR; the vector registers that it loads
-    // are declared clobbered. That the x87 stack is not empty and MXCSR not the default is this
-    // function's contract.
+    image.set_mxcsr(mxcsr());
+    // SAFETY: FXRSTOR reads 512 aligned bytes with the MXCSR that is there; the vector registers that it
+    // loads are declared clobbered. That the x87 stack is not empty is this function's contract.
     unsafe {
         asm!(
             "fxrstor [{image}]",
@@ -68,6 +68,66 @@ pub fn release(s: &mut CpuState) {
         );
     }
     s.fpu_in_host = true;
+}
+
+/// MXCSR as it is.
+#[must_use]
+pub fn mxcsr() -> u32 {
+    let mut value = 0_u32;
+    // SAFETY: STMXCSR writes the four bytes of `value`.
+    unsafe {
+        asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack, preserves_flags));
+    }
+    value
+}
+
+/// Calls `work`, which is not of this project, with the x87 unit as the ABI wants it (empty, all
+/// exceptions masked, full precision), whoever's state the unit holds; that state is there again
+/// afterwards, also when `work` panics.
+pub fn with_host_x87<R>(work: impl FnOnce() -> R) -> R {
+    let _aside = Aside::new();
+    work()
+}
+
+/// The x87 unit's state, put aside.
+struct Aside(FpuImage);
+
+impl Aside {
+    fn new() -> Self {
+        let mut now = FpuImage([0; 512]);
+        // SAFETY: FXSAVE64 writes the 512 aligned bytes of `now`; afterwards the unit is as the ABI says.
+        unsafe {
+            asm!(
+                "fxsave64 [{now}]",
+                "fninit",
+                now = in(reg) &raw mut now,
+                out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+                out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+                options(nostack, preserves_flags),
+            );
+        }
+        Self(now)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.0.set_mxcsr(mxcsr());
+        // SAFETY: FXRSTOR64 reads 512 aligned bytes that FXSAVE64 wrote, with the MXCSR that is there; the
+        // vector registers that it loads are declared clobbered. The x87 unit gets back what it held
+        // before `new`, which is as this thread's owner of it left it.
+        unsafe {
+            asm!(
+                "fxrstor64 [{image}]",
+                image = in(reg) &raw const self.0,
+                out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+                out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+                out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+                out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+    }
 }
 
 /// FIP becomes `eip`, an x87 instruction in the running CS.

@@ -39,7 +39,9 @@ use crate::bus::Bus;
 use iced_x86::{Code, CpuidFeature as F, Mnemonic as M, OpCodeOperandKind as K};
 
 pub use host::HostUnit;
-pub use live::{HostPointers, claim, host_pointers, point_at, point_operand, release};
+pub use live::{
+    HostPointers, claim, host_pointers, mxcsr, point_at, point_operand, release, with_host_x87,
+};
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {

@@ -45,7 +45,7 @@ impl Monitor {
 
     /// One round; whether its first instruction ran as host code.
     fn round(&mut self) -> Result<bool, MonitorError> {
-        self.context.kick.store(0, Ordering::Relaxed);
+        self.context.doorbell().kick.store(0, Ordering::Relaxed);
         self.bus.io.touched = false;
         self.sync_paging();
         let interpreted = self.cfg.engine == Engine::Interp || self.context.cpu.shadow_irq;

@@ -28,13 +28,24 @@ pub fn flat_machine_under(
     eip: u32,
     profile: bool,
 ) -> Monitor {
+    flat_machine_with(engine, Box::new(Nowhere), pieces, eip, profile)
+}
+
+/// The same with `sink` at the first serial port.
+pub fn flat_machine_with(
+    engine: Engine,
+    sink: Box<dyn SerialSink>,
+    pieces: &[(u32, Vec<u8>)],
+    eip: u32,
+    profile: bool,
+) -> Monitor {
     let mut memory = GuestMemory::new(4 << 20).unwrap();
     for (address, bytes) in pieces {
         assert!(memory.dma_write(Pa::from(*address), bytes));
     }
     let config =
         BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };
-    let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
+    let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {
         model: CpuModel::Pentium4,
         engine,

@@ -207,13 +207,54 @@ fn state_survives_a_stay_in_the_hosts_registers() {
     let before = m.s;
     super::super::release(&mut m.s);
     assert!(m.s.fpu_in_host);
+    assert_eq!(mxcsr(), HOST_MXCSR, "MXCSR is not the guest's");
     m.s.fpu.0[..160].fill(0xee);
     m.s.fpu.0[6..24].copy_from_slice(&before.fpu.0[6..24]);
-    m.s.fpu.0[28..32].copy_from_slice(&before.fpu.0[28..32]);
+    m.s.fpu.0[24..32].copy_from_slice(&before.fpu.0[24..32]);
     super::super::claim(&mut m.s);
     assert_eq!(m.s.fpu.0[..], before.fpu.0[..]);
     assert!(!m.s.fpu_in_host);
     assert_eq!(std::hint::black_box(1.5f64) * 2.0, 3.0);
+}
+
+const HOST_MXCSR: u32 = 0x1f80;
+
+fn mxcsr() -> u32 {
+    let mut value = 0_u32;
+    // SAFETY: STMXCSR writes the four bytes of `value`.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack)) };
+    value & !0x3f
+}
+
+/// 1 / 3 in an x87 register, to 64 bits: what C calls `long double`.
+fn a_third() -> f64 {
+    let mut out = 0.0f64;
+    // SAFETY: the unit is as the ABI says, and is again afterwards; FSTP writes the eight bytes of `out`.
+    unsafe {
+        std::arch::asm!(
+            "fld1", "fld1", "fld1", "fld1", "faddp", "faddp", "fdivp", "fstp qword ptr [{}]",
+            in(reg) &raw mut out, options(nostack),
+            out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+            out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+        );
+    }
+    out
+}
+
+#[test]
+fn code_of_others_has_the_x87_unit_to_itself() {
+    let mut m = Machine::new();
+    make_pending(&mut m);
+    m.s.fpu.set_mxcsr(0x5f80);
+    let before = m.s;
+    super::super::release(&mut m.s);
+    // An exception waits there: but for the shield, FLD1 would be this process's SIGFPE.
+    assert_eq!(super::super::with_host_x87(a_third), 1.0 / 3.0);
+    let panicked = std::panic::catch_unwind(|| super::super::with_host_x87(|| panic!("in a sink")));
+    assert!(panicked.is_err());
+    assert_eq!(mxcsr(), HOST_MXCSR);
+    super::super::claim(&mut m.s);
+    assert_eq!(m.s.fpu.0[..], before.fpu.0[..]);
 }
 
 #[test]
