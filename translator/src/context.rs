@@ -103,7 +103,7 @@ pub struct ExecContext {
     pub fault_trap: u64,
     /// What ES and DS hold, for loads of the same; and a segment that supervisor code may write, for VERW.
     pub reloads: [Reload; 3],
-    /// What SYSENTER does, for [`crate::runtime::switch`].
+    /// What SYSENTER does, for [`crate::runtime::transfer`].
     pub sysenter: Transfer,
     /// What SYSEXIT does.
     pub sysexit: Transfer,
@@ -169,7 +169,7 @@ impl Default for Reload {
     }
 }
 
-/// The instructions that [`crate::runtime::switch`] has stubs for.
+/// The instructions that [`crate::runtime::transfer`] has stubs for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SwitchKind {

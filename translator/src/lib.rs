@@ -12,14 +12,20 @@
 
 pub mod classify;
 pub mod context;
+mod decode;
+mod draft;
 mod emit;
 pub mod listing;
 mod mode;
 mod options;
+mod placement;
+#[cfg(feature = "planted-fault")]
+mod plant;
 #[cfg(feature = "planted-fault")]
 mod planted;
-mod relocate;
 pub mod runtime;
+mod source;
+mod tail;
 mod thunk;
 mod translate;
 mod translation;
@@ -28,11 +34,12 @@ pub mod verify;
 pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
+pub use placement::{StubAddresses, Target};
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};
-pub use relocate::{Fixup, FixupKind};
+pub use source::{GoesOn, Source};
 pub use thunk::{Guard, LEN as THUNK_LEN, Thunk, Thunks};
-pub use translate::{GoesOn, Source, StubAddresses, Target, Translator, translate};
+pub use translate::{Translator, translate};
 pub use translation::{
-    ClassCounts, DirectExit, MapEntry, StringSite, Terminator, Translation, X87,
+    ClassCounts, DirectExit, Fixup, FixupKind, MapEntry, StringSite, Terminator, Translation, X87,
 };

@@ -1,7 +1,8 @@
 //! Listings of guest and host code, for reports and golden tests.
 
-use crate::Mode;
 use crate::context::{ContextBlock, ExecContext};
+use crate::decode::guest_decoder;
+use crate::mode::Mode;
 use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
     SymbolResult,
@@ -43,7 +44,7 @@ pub fn listing_with(host: &[u8], base: u64, names: &[(u64, &str)]) -> String {
 pub fn disasm_guest(bytes: &[u8], eip: u32, mode: Mode, max: usize) -> String {
     let mut formatter = formatter(None);
     let mut out = String::new();
-    let mut decoder = crate::translate::guest_decoder(bytes, eip, mode);
+    let mut decoder = guest_decoder(bytes, eip, mode);
     let mut i = Instruction::default();
     for _ in 0..max {
         if !decoder.can_decode() {

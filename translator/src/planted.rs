@@ -1,8 +1,6 @@
 //! A fault planted in the translation of one row, for testing the tests: the differential fuzzer
 //! must find it. Only with the cargo feature `planted-fault`, which no product is built with.
 
-use crate::emit::Refused;
-use crate::translate::{Draft, Step, Translator};
 use iced_x86::{Code, Instruction, OpKind};
 
 /// Which row is spoilt, and how.
@@ -29,38 +27,8 @@ pub enum PlantedKind {
     Register,
 }
 
-impl Translator {
-    /// From now on the row of `fault` is wrong.
-    pub fn plant(&mut self, fault: PlantedFault) {
-        self.planted = Some(fault);
-    }
-
-    pub(crate) fn spoilt(
-        &mut self,
-        i: &Instruction,
-        draft: &mut Draft,
-        kind: PlantedKind,
-    ) -> Result<Step, Refused> {
-        if let Some(changed) = change(i, kind) {
-            return self.emit_one(&changed, draft);
-        }
-        let (start, esp) = (self.emitter.offset(), self.emitter.esp);
-        let step = self.emit_one(i, draft)?;
-        match (kind, &step) {
-            (_, Step::Shadow) => {}
-            (PlantedKind::Carry, Step::Next) => self.emitter.complement_carry(),
-            _ => {
-                self.emitter.truncate(start);
-                self.emitter.esp = esp;
-                draft.unmark(start, esp);
-                return Ok(Step::Next);
-            }
-        }
-        Ok(step)
-    }
-}
-
-fn change(i: &Instruction, kind: PlantedKind) -> Option<Instruction> {
+/// `i` with an operand that is wrong. `None`: the fault is not in an operand.
+pub(crate) fn change(i: &Instruction, kind: PlantedKind) -> Option<Instruction> {
     let mut changed = *i;
     let memory = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
     match kind {

@@ -9,8 +9,6 @@
 //! The loads of the thunk need not happen: the CALL has just stored what they would read. A store that
 //! did not go to memory never ends inline.
 
-use crate::emit::Emitter;
-use crate::translate::Draft;
 use iced_x86::{Instruction, OpKind};
 
 /// A thunk that was translated.
@@ -71,21 +69,6 @@ impl Thunks<'_> {
     pub(crate) fn called_by(&self, i: &Instruction) -> Option<Thunk> {
         let near = i.is_call_near() && i.op0_kind() == OpKind::NearBranch32;
         self.0.filter(|_| near).and_then(|known| known(i.near_branch32()))
-    }
-}
-
-impl Draft {
-    /// The thunk's two instructions, when the CALL just emitted, `i`, does their work.
-    pub(crate) fn thunk(&mut self, i: &Instruction, emitter: &mut Emitter) {
-        let Some((thunk, at)) = emitter.inlined.take() else { return };
-        let (eip, esp) = (i.near_branch32(), emitter.esp);
-        self.guards.push(Guard { done: self.instrs, eip, thunk });
-        self.mark(at, eip, esp);
-        self.mark(emitter.offset(), eip + LEN - 1, esp);
-        emitter.release(4);
-        self.instrs += 2;
-        self.side_exits += 1;
-        self.classes.rewritten += 2;
     }
 }
 

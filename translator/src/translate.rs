@@ -15,96 +15,19 @@
 //! entry names: pushes and pops in a row move it once.
 
 use crate::classify::{Rewrite, Table, Treatment, Unit};
-use crate::context::SwitchKind;
-use crate::emit::{Emitter, Refused};
-use crate::thunk::{Guard, Thunks};
-use crate::{ClassCounts, MapEntry, Mode, Terminator, Translation, TranslatorOptions, X87};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, OpKind, Register};
+use crate::decode::guest_decoder;
+use crate::draft::Draft;
+use crate::emit::{Emitter, Refused, Step};
+use crate::mode::Mode;
+use crate::options::TranslatorOptions;
+use crate::placement::Target;
+use crate::source::Source;
+use crate::translation::{ClassCounts, Terminator, Translation, X87};
+use iced_x86::{DecoderError, FlowControl, Instruction, OpKind, Register};
 use ringer_cpu::Features;
-
-/// Where the guest's bytes are.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// EIP of the first byte.
-    pub eip: u32,
-    /// Linear address of the first byte: CS's base plus `eip`. Only its place in the page counts.
-    pub linear: u32,
-    /// From `eip` to the end of its page, then, if the caller has them, bytes of the next page.
-    pub bytes: &'a [u8],
-    /// How many of `bytes` are in the first page.
-    pub page_left: u32,
-    /// Instructions in a block at most; at least 1 is assumed.
-    pub max_instrs: u32,
-    /// Whether the block goes on behind a conditional branch.
-    pub goes_on: GoesOn<'a>,
-    /// Thunks whose work a CALL can do.
-    pub thunks: Thunks<'a>,
-}
-
-/// Whether a block goes on behind a conditional branch, asked with the branch's target and the EIP
-/// behind it: the branch is then a side exit. A block that goes on where the guest usually does not
-/// is only wasteful.
-#[derive(Clone, Copy)]
-pub struct GoesOn<'a>(pub Option<&'a dyn Fn(u32, u32) -> bool>);
-
-impl GoesOn<'_> {
-    /// A conditional branch ends the block.
-    pub const NEVER: Self = Self(None);
-
-    fn ask(self, taken: u32, fallthrough: u32) -> bool {
-        self.0.is_some_and(|f| f(taken, fallthrough))
-    }
-}
-
-impl std::fmt::Debug for GoesOn<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "GoesOn(..)" } else { "GoesOn::NEVER" })
-    }
-}
 
 /// Side exits of a block at most: what lies behind so many is rarely reached.
 const MAX_SIDE_EXITS: u32 = 6;
-
-/// Where the host code will run.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    /// Executable host address of the block's first byte.
-    pub base: u64,
-    /// The exits.
-    pub stubs: StubAddresses,
-}
-
-/// Absolute host addresses of the exit stubs, within 2 GiB of every block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StubAddresses {
-    /// Direct exit not linked yet: the target is in r8d, the site in r9d.
-    pub exit_link: u64,
-    /// Indirect exit to the EIP in r8d.
-    pub exit_miss: u64,
-    /// Callout; `cpu.eip` is set.
-    pub exit_callout: u64,
-    /// An interrupt is pending; `cpu.eip` is set.
-    pub exit_check: u64,
-    /// The instruction budget is used up; `cpu.eip` is set.
-    pub exit_budget: u64,
-    /// By [`crate::context::SwitchKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
-    /// set; r11d is 1 when the block counted the instruction; see [`crate::runtime::switch`] for r8 to r10.
-    pub switch: [[u64; 2]; SwitchKind::COUNT],
-}
-
-/// What one guest instruction became.
-pub(crate) enum Step {
-    /// A sequence that falls through to the next instruction.
-    Next,
-    /// STI: one more instruction, then a check.
-    Shadow,
-    /// The end of the block.
-    End(Terminator),
-}
-
-/// F3 before BSF and BSR has no meaning on the modelled processors, nor before WBINVD.
-const DECODER: u32 =
-    DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD | DecoderOptions::NO_WBNOINVD;
 
 /// Translates blocks; owns the table and the buffers.
 #[derive(Debug)]
@@ -114,7 +37,7 @@ pub struct Translator {
     /// EIPs of instructions that the interpreter is to run in any case.
     left_out: Vec<u32>,
     #[cfg(feature = "planted-fault")]
-    pub(crate) planted: Option<crate::PlantedFault>,
+    pub(crate) planted: Option<crate::planted::PlantedFault>,
 }
 
 /// The state to go back to when STI turns out to need the interpreter.
@@ -124,37 +47,6 @@ struct Snapshot {
     classes: ClassCounts,
     sti: Instruction,
     sti_at: u32,
-}
-
-/// A block in the making.
-pub(crate) struct Draft {
-    pub(crate) instrs: u32,
-    guest_len: u32,
-    pub(crate) classes: ClassCounts,
-    map: Vec<MapEntry>,
-    crosses_page: bool,
-    pub(crate) side_exits: u32,
-    pub(crate) guards: Vec<Guard>,
-}
-
-impl Draft {
-    /// The last instruction's sequence turned out to be nothing, from `host_off` on.
-    #[cfg(feature = "planted-fault")]
-    pub(crate) fn unmark(&mut self, host_off: usize, esp: u32) {
-        if let Some(last) = self.map.last_mut() {
-            (last.host_off, last.esp) = (host_off as u32, esp);
-        }
-    }
-
-    pub(crate) fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
-        self.map.push(MapEntry {
-            host_off: host_off as u32,
-            eip,
-            esp,
-            x87: X87::Other,
-            shadow: false,
-        });
-    }
 }
 
 /// One translation with a [`Translator`] of its own: for tests and tools.
@@ -453,9 +345,4 @@ fn folds(treatment: Treatment, i: &Instruction) -> bool {
         i.op_kind(k) == OpKind::Register && i.op_register(k).full_register() == Register::RSP
     });
     known && !names_esp
-}
-
-/// The translator's decoding, also for listings.
-pub(crate) fn guest_decoder(bytes: &[u8], eip: u32, mode: Mode) -> Decoder<'_> {
-    Decoder::with_ip(mode.bitness(), bytes, u64::from(eip), DECODER)
 }

@@ -1,7 +1,6 @@
 //! What translating a block makes.
 
 use crate::classify::Unit;
-use crate::relocate::Fixup;
 use crate::thunk::Guard;
 use iced_x86::Code;
 use ringer_cpu::interp::fpu::moves_pointers;
@@ -9,7 +8,7 @@ use ringer_cpu::interp::fpu::moves_pointers;
 /// A translated block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Translation {
-    /// Host code; position-dependent, for [`crate::Target::base`].
+    /// Host code; position-dependent, for [`crate::placement::Target::base`].
     pub host: Vec<u8>,
     /// Guest bytes that the translation depends on, a final callout's included.
     pub guest_len: u32,
@@ -97,6 +96,26 @@ pub struct DirectExit {
     pub patch_off: u32,
     /// The guest EIP it goes to.
     pub target: u32,
+}
+
+/// Four bytes of host code that differ in a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixup {
+    /// Their offset in the host code.
+    pub at: u32,
+    /// What they are.
+    pub kind: FixupKind,
+}
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixupKind {
+    /// An EIP as far from the block's as it always is.
+    Eip,
+    /// A rel32 to a stub, which stays where it is.
+    Host,
+    /// The negated cache offset of a thunk's block: of the block's guards, in their order.
+    Thunk,
 }
 
 /// How a block ends.

@@ -15,7 +15,7 @@
 //! destructor, so that reading it in a handler is async-signal-safe.
 
 use ringer_translator::context::{Doorbell, ExecContext, SharedContext, TRAP_KICK};
-use ringer_translator::runtime::switch::Switches;
+use ringer_translator::runtime::transfer::Switches;
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;

@@ -1,5 +1,5 @@
 //! What SYSENTER, SYSEXIT and supervisor code's loads of FS do, for translated code that does them again without the
-//! dispatcher (`translator/src/runtime/switch.rs`).
+//! dispatcher (`translator/src/runtime/transfer.rs`).
 //!
 //! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
 //! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows

@@ -1,6 +1,6 @@
 //! The rows of the table, in the order of the manual (SDM volume 1, chapter 5).
 
-use super::{Rewrite, Treatment};
+use super::treatment::{Rewrite, Treatment};
 use Code as C;
 use Mnemonic as M;
 use Treatment::{Callout, Innocuous, Rewritten};

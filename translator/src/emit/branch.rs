@@ -3,13 +3,12 @@
 //!
 //! 16-bit operands cut the target to 16 bits. A limit that a target can pass is checked at run time.
 
-use super::exit::Cold;
-use super::stack::stack_size;
-use super::{Emitter, Refused};
-use crate::relocate::FixupKind;
+use super::cold::Cold;
+use super::emitter::{Emitter, Refused, Step};
+use super::operand::stack_size;
+use crate::mode::Mode;
 use crate::thunk::Thunk;
-use crate::translate::Step;
-use crate::{Mode, Terminator};
+use crate::translation::{FixupKind, Terminator};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind};
 

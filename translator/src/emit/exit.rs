@@ -4,65 +4,12 @@
 //! patches the jump. Any other exit looks its target up in the table at r13, which belongs to the
 //! address space; so a block can be shared between address spaces.
 
-use super::{Emitter, at, last_x87};
-use crate::relocate::FixupKind;
-use crate::{DirectExit, TranslatorOptions};
-use crate::{MapEntry, X87};
+use super::cold::Cold;
+use super::emitter::{Emitter, at, last_x87};
+use crate::options::TranslatorOptions;
+use crate::tail::{LINK_TAIL, link_tail};
+use crate::translation::{DirectExit, FixupKind, MapEntry, X87};
 use dynasmrt::{DynasmApi, dynasm};
-
-/// Bytes of the cold tail of a direct exit: as many as the look-up that may replace it has.
-pub(crate) const LINK_TAIL: usize = 18;
-
-/// The cold tail of direct exit `site` to `target`; `rel` leads from its end to the stub.
-pub(crate) fn link_tail(target: u32, site: u32, rel: u32) -> [u8; LINK_TAIL] {
-    // nop (room for what may replace the tail); mov r8d, target; mov r9d, site; jmp rel
-    let mut tail = *b"\x90\x41\xb8....\x41\xb9....\xe9....";
-    for (at, value) in [(3, target), (9, site), (14, rel)] {
-        tail[at..at + 4].copy_from_slice(&value.to_le_bytes());
-    }
-    tail
-}
-
-/// Code out of the block's straight line. `patch` is the offset of the rel32 that leads there.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Cold {
-    /// A direct exit that is not linked.
-    Link { patch: usize, site: u32, target: u32 },
-    /// The taken side of a conditional branch behind which the block goes on; `done` instructions ran.
-    Side { patch: usize, target: u32, done: u32 },
-    /// A CALL of a thunk that may be there no more: guest ECX waits in r8, and guest ESP is `esp` more
-    /// than r12; `done` instructions ran.
-    Thunk { patch: usize, target: u32, esp: u32, done: u32 },
-    /// The taken side of a conditional branch out of the page.
-    Lookup { patch: usize, target: u32 },
-    /// POPF of a value for the interpreter.
-    PopFlagsCallout { patch: usize, eip: u32, done: u32 },
-    /// An access beyond its segment's limit, found before it: guest ECX waits in r9, and guest ESP
-    /// is `esp` more than r12.
-    Limit { patch: usize, eip: u32, esp: u32, done: u32 },
-    /// A string instruction that would wrap or pass a limit: the flags wait in AX, EAX in r10.
-    RunLimit { patch: usize, eip: u32, esp: u32, done: u32 },
-    /// The budget is used up.
-    Budget { patch: usize },
-    /// POPF with an interrupt pending.
-    PopFlagsCheck { patch: usize, next: u32, done: u32, size: u32 },
-}
-
-impl Cold {
-    pub fn patch(&self) -> usize {
-        match *self {
-            Cold::Link { patch, .. }
-            | Cold::Side { patch, .. }
-            | Cold::Thunk { patch, .. }
-            | Cold::Lookup { patch, .. }
-            | Cold::PopFlagsCallout { patch, .. }
-            | Cold::Limit { patch, .. }
-            | Cold::RunLimit { patch, .. }
-            | Cold::Budget { patch }
-            | Cold::PopFlagsCheck { patch, .. } => patch,
-        }
-    }
-}
 
 impl Emitter {
     /// JMP to an absolute host address within 2 GiB.

@@ -4,9 +4,9 @@
 //! The block is left for the dispatcher: target tables belong to one base of CS. The new IP waits in
 //! the context's EIP, which means nothing until then.
 
-use super::{Emitter, Refused, at};
-use crate::translate::Step;
-use crate::{Mode, SegmentClass, Terminator};
+use super::emitter::{Emitter, Refused, Step, at};
+use crate::mode::{Mode, SegmentClass};
+use crate::translation::Terminator;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, Register};
 

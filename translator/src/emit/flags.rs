@@ -1,10 +1,10 @@
 //! Instructions on the system flags. The arithmetic flags and DF are in the host's RFLAGS; IF is in
 //! the context, and the others are too, in a sum that saves PUSHF an AND.
 
-use super::exit::Cold;
-use super::stack::stack_size;
-use super::{Emitter, Refused, at};
-use crate::Mode;
+use super::cold::Cold;
+use super::emitter::{Emitter, Refused, at};
+use super::operand::stack_size;
+use crate::mode::Mode;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::Instruction;
 use ringer_cpu::Eflags;

@@ -1,18 +1,10 @@
 //! Innocuous instructions: the same operation, with ESP renamed and the memory operand re-based.
 
+use super::emitter::{Emitter, Refused};
 use super::memory::Address;
-use super::{Emitter, Refused};
-use crate::SegmentClass;
+use super::operand::rename;
+use crate::mode::SegmentClass;
 use iced_x86::{Code, Instruction, OpKind, Register};
-
-/// The host register of a guest register: ESP and SP live in r12.
-pub(super) fn rename(reg: Register) -> Register {
-    match reg {
-        Register::ESP => Register::R12D,
-        Register::SP => Register::R12W,
-        other => other,
-    }
-}
 
 impl Emitter {
     /// Re-emits `i`. LOCK is dropped: there is one virtual processor, and a lock that straddles

@@ -4,10 +4,12 @@
 //! touching a flag, as JRCXZ is the one branch that needs none: guest ECX waits in r9 meanwhile. An
 //! access beyond the limit leaves for the interpreter, which raises what the architecture says.
 
-use super::exit::Cold;
-use super::memory::{Address, is_address_16, reaches_far, segment_index};
-use super::{Emitter, Refused, at};
-use crate::{Mode, SegmentClass, TranslatorOptions};
+use super::cold::Cold;
+use super::emitter::{Emitter, Refused, at};
+use super::memory::Address;
+use super::operand::{is_address_16, reaches_far, segment_index};
+use crate::mode::{Mode, SegmentClass};
+use crate::options::TranslatorOptions;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, OpAccess, OpKind, Register};
 

@@ -5,8 +5,11 @@
 //! index where both are there. 16-bit addresses and segments with a limit are in `limit.rs`; segments
 //! whose checks are more than that are refused.
 
-use super::{Emitter, Refused, at, identity::rename};
-use crate::{SegmentClass, TranslatorOptions};
+use super::emitter::{Emitter, Refused, at};
+use super::operand::rename;
+use super::operand::{is_address_16, reaches_far, segment_index};
+use crate::mode::SegmentClass;
+use crate::options::TranslatorOptions;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
@@ -74,19 +77,6 @@ impl Address {
         } else {
             i64::from(self.disp as i32)
         }
-    }
-}
-
-/// Encoding index of a segment register.
-pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
-    match reg {
-        Register::ES => Ok(0),
-        Register::CS => Ok(1),
-        Register::SS => Ok(2),
-        Register::DS => Ok(3),
-        Register::FS => Ok(4),
-        Register::GS => Ok(5),
-        _ => Err(Refused),
     }
 }
 
@@ -193,11 +183,6 @@ impl Emitter {
     }
 }
 
-/// Whether the memory operand of `i` has a 16-bit address.
-pub(super) fn is_address_16(i: &Instruction) -> bool {
-    i.memory_base().is_gpr16() || i.memory_index().is_gpr16() || i.memory_displ_size() == 2
-}
-
 /// The operand's parts with ESP in `esp`, no segment applied; nothing is cut to 16 bits.
 fn plain(i: &Instruction, esp: Register) -> Result<Address, Refused> {
     let base = i.memory_base();
@@ -217,19 +202,4 @@ fn plain(i: &Instruction, esp: Register) -> Result<Address, Refused> {
 fn is_short(a: &Address, code: Code) -> bool {
     let alone = a.base != Register::None && a.index == Register::None && a.disp == 0;
     alone && !reaches_far(code) && code != Code::Xlat_m8
-}
-
-/// Whether the operand's address is only where a bit string begins.
-pub(super) fn reaches_far(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Bt_rm16_r16
-            | Code::Bt_rm32_r32
-            | Code::Bts_rm16_r16
-            | Code::Bts_rm32_r32
-            | Code::Btr_rm16_r16
-            | Code::Btr_rm32_r32
-            | Code::Btc_rm16_r16
-            | Code::Btc_rm32_r32
-    )
 }

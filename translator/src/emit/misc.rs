@@ -1,7 +1,7 @@
 //! XCHG with memory.
 
-use super::identity::rename;
-use super::{Emitter, Refused};
+use super::emitter::{Emitter, Refused};
+use super::operand::rename;
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 impl Emitter {

@@ -6,10 +6,9 @@
 //! already; a load of FS by supervisor code ends the block (`switch.rs`). SS too is the interpreter's, for the shadow that
 //! follows, but for LSS, which has none.
 
-use super::{Emitter, Refused, at};
-use super::{identity::rename, memory::segment_index, stack::stack_size};
-use crate::translate::Step;
-use crate::{Mode, SegmentClass};
+use super::emitter::{Emitter, Refused, Step, at};
+use super::operand::{rename, segment_index, stack_size};
+use crate::mode::{Mode, SegmentClass};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 

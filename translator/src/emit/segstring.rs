@@ -5,10 +5,13 @@
 //! guest's registers when the instruction stops in its middle. Limits are checked for the whole run
 //! before it begins: one that would wrap or leave its segment is the interpreter's.
 
-use super::exit::Cold;
+use super::cold::Cold;
+use super::emitter::{Emitter, Refused, at};
+use super::operand::segment_index;
 use super::string::Form;
-use super::{Emitter, Refused, at, memory::segment_index};
-use crate::{SegmentClass, StringSite, TranslatorOptions};
+use crate::mode::SegmentClass;
+use crate::options::TranslatorOptions;
+use crate::translation::StringSite;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Instruction, OpKind, Register};
 

@@ -8,8 +8,12 @@
 //! On a 16-bit stack SP alone moves, at each instruction; `limit.rs` finds the operand there, and on
 //! any stack that is not flat.
 
-use super::{Emitter, Refused, identity::rename, memory::Address};
-use crate::{Mode, SegmentClass, TranslatorOptions};
+use super::emitter::{Emitter, Refused};
+use super::memory::Address;
+use super::operand::rename;
+use super::operand::stack_size;
+use crate::mode::{Mode, SegmentClass};
+use crate::options::TranslatorOptions;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, OpKind, Register};
 
@@ -387,9 +391,4 @@ fn sized(reg: Register, size: u32) -> Register {
 /// The load of `size` bytes that zero-extends.
 fn wide_load(size: u32) -> Code {
     if size == 2 { Code::Movzx_r32_rm16 } else { Code::Mov_r32_rm32 }
-}
-
-/// What `i` moves to or from the stack: 2 or 4 bytes.
-pub(super) fn stack_size(i: &Instruction) -> u32 {
-    if i.code().op_code().operand_size() == 16 { 2 } else { 4 }
 }

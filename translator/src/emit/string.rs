@@ -4,8 +4,8 @@
 //! taken off by zero-extension afterwards. The window is 4 GiB aligned: at a fault or an interrupt in
 //! the middle, the low halves of RSI, RDI and RCX are the guest's ESI, EDI and ECX.
 
-use super::{Emitter, Refused, at};
-use crate::SegmentClass;
+use super::emitter::{Emitter, Refused, at};
+use crate::mode::SegmentClass;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 

@@ -1,6 +1,8 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
-use crate::{ClassCounts, Fixup, Guard, MapEntry, Mode, StringSite, Terminator};
+use crate::mode::Mode;
+use crate::thunk::Guard;
+use crate::translation::{ClassCounts, Fixup, MapEntry, StringSite, Terminator};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 

@@ -1,6 +1,6 @@
 //! Who is told that blocks are gone.
 
-use crate::Mode;
+use crate::mode::Mode;
 
 /// Keeps entries of blocks: a processor's target tables, say, or those of several. Told of a block before its host code
 /// can be anything else, so that no entry leads into it.

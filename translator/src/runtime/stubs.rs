@@ -11,10 +11,9 @@
 //! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
 //! step on to a place where it can be stopped.
 
-use super::switch::{self, Switches};
-use crate::StubAddresses;
+use super::transfer::{Switches, emit};
 use crate::context::{ContextBlock, ExecContext, ExitReason};
-use crate::emit::LINK_TAIL;
+use crate::placement::StubAddresses;
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
@@ -112,28 +111,13 @@ pub fn assemble(base: u64) -> Stubs {
     emit_enter(&mut a);
     let resume = addr(&a);
     emit_resume(&mut a);
-    let switches = switch::emit(&mut a, base);
+    let switches = emit(&mut a, base);
     let code = a.finalize().expect("stubs have only local labels");
     assert!(code.len() <= STUB_AREA, "stubs outgrew their area");
     let switch = switches.stubs;
     let exits =
         StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget, switch };
     Stubs { code, enter, resume, exit_signal, exits, switches }
-}
-
-/// What an exit to guest address `target` becomes when it can never be linked: the inline lookup.
-#[must_use]
-pub fn lookup_of(target: u32) -> Vec<u8> {
-    let mut a = Asm::new(0);
-    dynasm!(a ; .arch x64
-        ; mov r8d, target as i32
-        ; mov r9d, [r13 + r8 * 4]
-        ; lea r9, [r9 + r14]
-        ; jmp r9
-    );
-    let code = a.finalize().expect("no labels");
-    debug_assert_eq!(code.len(), LINK_TAIL, "the tail that it replaces");
-    code
 }
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {

@@ -19,7 +19,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ffi::c_void;
 
 use super::sink::BlockSink;
-use crate::Mode;
+use crate::mode::Mode;
 
 /// Tables kept at once, unless said otherwise.
 const MAX_TABLES: usize = 128;

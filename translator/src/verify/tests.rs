@@ -4,10 +4,12 @@
 use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
 use crate::context::{ContextBlock, ExecContext};
 use crate::listing::listing;
-use crate::{
-    GoesOn, MapEntry, Mode, Source, StubAddresses, Target, Thunk, Thunks, Translation,
-    TranslatorOptions, X87,
-};
+use crate::mode::Mode;
+use crate::options::TranslatorOptions;
+use crate::placement::{StubAddresses, Target};
+use crate::source::{GoesOn, Source};
+use crate::thunk::{Thunk, Thunks};
+use crate::translation::{MapEntry, Translation, X87};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::Features;
 use std::mem::offset_of;

@@ -1,8 +1,8 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
 use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, VEX, WIDE, WINDOW_BASE};
+use super::report::{Refusal, Rule, Subject, Verified};
 use super::state::{State, Value, is_anchor, is_scratch};
-use super::{Refusal, Rule, Subject, Verified};
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
     InstructionInfo, InstructionInfoFactory, Mnemonic, NasmFormatter, OpAccess, OpKind, Register,

@@ -7,30 +7,11 @@
 //! The copy is what translating anew would have made, but for decisions that depend on what the guest did so far: where
 //! the block goes on behind a branch, and which thunks it knows.
 
-use crate::emit::{LINK_TAIL, link_tail};
 use crate::runtime::blocks::{Block, Site};
-use crate::thunk::Thunk;
-use crate::{DirectExit, Guard, MapEntry, Translation};
-
-/// Four bytes of host code that differ in a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fixup {
-    /// Their offset in the host code.
-    pub at: u32,
-    /// What they are.
-    pub kind: FixupKind,
-}
-
-/// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FixupKind {
-    /// An EIP as far from the block's as it always is.
-    Eip,
-    /// A rel32 to a stub, which stays where it is.
-    Host,
-    /// The negated cache offset of a thunk's block: of the block's guards, in their order.
-    Thunk,
-}
+use crate::tail::{LINK_TAIL, link_tail};
+use crate::thunk::{Guard, Thunk};
+use crate::translation::{DirectExit, MapEntry, Translation};
+use crate::translation::{Fixup, FixupKind};
 
 /// Where a copy goes.
 #[derive(Clone, Copy, Debug)]

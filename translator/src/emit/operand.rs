@@ -1,0 +1,51 @@
+//! What the operands of guest instructions are.
+
+use super::emitter::Refused;
+use iced_x86::{Code, Instruction, Register};
+
+/// The host register of a guest register: ESP and SP live in r12.
+pub(super) fn rename(reg: Register) -> Register {
+    match reg {
+        Register::ESP => Register::R12D,
+        Register::SP => Register::R12W,
+        other => other,
+    }
+}
+
+/// Encoding index of a segment register.
+pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
+    match reg {
+        Register::ES => Ok(0),
+        Register::CS => Ok(1),
+        Register::SS => Ok(2),
+        Register::DS => Ok(3),
+        Register::FS => Ok(4),
+        Register::GS => Ok(5),
+        _ => Err(Refused),
+    }
+}
+
+/// Whether the memory operand of `i` has a 16-bit address.
+pub(super) fn is_address_16(i: &Instruction) -> bool {
+    i.memory_base().is_gpr16() || i.memory_index().is_gpr16() || i.memory_displ_size() == 2
+}
+
+/// Whether the operand's address is only where a bit string begins.
+pub(super) fn reaches_far(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Bt_rm16_r16
+            | Code::Bt_rm32_r32
+            | Code::Bts_rm16_r16
+            | Code::Bts_rm32_r32
+            | Code::Btr_rm16_r16
+            | Code::Btr_rm32_r32
+            | Code::Btc_rm16_r16
+            | Code::Btc_rm32_r32
+    )
+}
+
+/// What `i` moves to or from the stack: 2 or 4 bytes.
+pub(super) fn stack_size(i: &Instruction) -> u32 {
+    if i.code().op_code().operand_size() == 16 { 2 } else { 4 }
+}
