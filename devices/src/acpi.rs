@@ -8,10 +8,9 @@
 //! Invariant: everything but the RSDP lies in one blob at the address that the caller chose, and every
 //! table's bytes sum to zero.
 
+use crate::addresses::{COM1_BASE, IRQ_SCI, PM_BASE, RESET_CONTROL};
 use crate::aml::{self, Space};
-use crate::board::IRQ_SCI;
 use crate::pm;
-use crate::ports::{COM1_BASE, PM_BASE, RESET_CONTROL};
 use crate::rtc;
 
 /// The tables, and where each lies.

@@ -2,8 +2,12 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::*;
+use crate::board::Board;
 use crate::clock::SECOND;
+use crate::config::BoardConfig;
+use crate::host::{BoardEvent, SerialSink};
+use crate::memory::NoMemory;
+use std::io;
 
 const PIC: u16 = 0x20;
 const PIC_MASK: u16 = 0x21;
@@ -237,7 +241,8 @@ fn debug_exit_passes_the_value_whole_and_only_if_asked_for() {
     assert_eq!(events(&mut board), ["DebugExit(305419896)"], "the first one ends the run");
     board.port_out(0, 0xf4, 1, 0x31);
     assert_eq!(events(&mut board), ["DebugExit(49)"]);
-    board.config.debug_exit = false;
+    let without = BoardConfig { debug_exit: false, ..config() };
+    let mut board = Board::new(without, Box::new(Wire(channel().0)), Box::new(Wire(channel().0)));
     board.port_out(0, 0xf4, 1, 1);
     assert!(board.take_event().is_none());
 }
@@ -459,11 +464,11 @@ fn no_access_at_any_time_panics_or_stalls() {
             }
             if let Some(due) = board.next_deadline() {
                 assert!(
-                    due > board.now || due == u64::MAX,
+                    due > board.plane.now && due != u64::MAX,
                     "seed {seed} step {step}: past deadline"
                 );
             }
-            assert!(board.events.len() <= 5);
+            assert!(board.plane.events.len() <= 6);
         }
     }
 }
@@ -498,7 +503,10 @@ fn deadlines_of_random_programs_are_exact() {
             };
             board.port_out(now, port, 1, value);
             // Take whatever is up; what the deadline announces is one of the three lines rising.
-            let lines = |b: &Board| (b.stats.timer_edges, b.rtc.irq(), b.pm.sci());
+            let lines = |b: &Board| {
+                let up = |id, irq| b.plane.irqs.drives(b.slot(id).unwrap(), irq);
+                (b.stats().timer_edges, up("rtc", 8), up("pm", 9))
+            };
             let before = lines(&board);
             if let Some(due) = board.next_deadline() {
                 let due = due.min(now + SECOND);
@@ -528,6 +536,8 @@ impl Board {
     /// Brings every timer to `now` whether or not a deadline has passed, to see if one was missed.
     fn settle_at(&mut self, now: u64) {
         self.advance(now);
-        self.settle();
+        for slot in 0..self.mounts.len() {
+            self.call(slot, &mut NoMemory, |device, ctx| device.wake(ctx));
+        }
     }
 }

@@ -3,8 +3,11 @@
 //! No device of this machine asks for DMA, but software initialises the controllers and expects what it
 //! wrote to read back through the byte flip-flop. Terminal counts never happen.
 
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
+
 /// One 8237A: four channels of address and count, and the flip-flop that picks their halves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Dma {
     /// Address of channel 0, its count, address of channel 1, ...
     registers: [[u8; 2]; 8],
@@ -16,6 +19,14 @@ impl Dma {
     /// After a master clear: everything masked.
     pub(crate) fn new() -> Self {
         Dma { mask: 0x0f, ..Dma::default() }
+    }
+
+    /// Refuses a state that no sequence of writes leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        check(self.mask & 0xf0 == 0, "DMA mask")
     }
 
     fn half(&mut self) -> usize {

@@ -4,9 +4,10 @@
 //! Besides the keyboard, this chip carries two lines of the PC: the A20 gate and the processor's reset,
 //! both on its output port. It reports changes of them as [`Signal`]s; the board owns the lines.
 
-use std::collections::VecDeque;
-
 use crate::keyboard::Keyboard;
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 const STATUS_FULL: u8 = 0x01;
 const STATUS_SYSTEM: u8 = 0x04;
@@ -38,7 +39,7 @@ pub(crate) enum Signal {
 }
 
 /// Where a byte in the output buffer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Source {
     Keyboard,
     Aux,
@@ -47,7 +48,7 @@ enum Source {
 }
 
 /// Which command the next byte at the data port belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Parameter {
     Ram(u8),
     OutputPort,
@@ -57,7 +58,7 @@ enum Parameter {
 }
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct I8042 {
     ram: [u8; 32],
     keyboard: Keyboard,
@@ -84,6 +85,15 @@ impl I8042 {
             last_was_command: false,
             dipped: false,
         }
+    }
+
+    /// Refuses a state that no sequence of writes leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        check(self.replies.len() <= MAX_REPLIES, "replies of the keyboard controller")?;
+        self.keyboard.check()
     }
 
     /// The interrupt line of the keyboard port (IRQ 1 on a PC).

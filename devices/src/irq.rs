@@ -1,9 +1,16 @@
 //! The PC's sixteen interrupt lines: two 8259As, the second's INT on the first's IR2.
 //!
 //! IRQ 0..=7 are the master's lines, 8..=15 the slave's. The processor sees one INTR line and gets one
-//! vector from an INTA cycle, whichever chip it comes from.
+//! vector from an INTA cycle, whichever chip it comes from. A line is high while any device drives it high.
 
 use crate::pic::{Mask, Pic};
+use crate::state::StateError;
+use serde::{Deserialize, Serialize};
+
+/// Devices that can drive one line.
+pub(crate) const MAX_DRIVERS: usize = 64;
+/// Interrupt lines.
+const LINES: usize = 16;
 
 /// The master line that the slave's INT drives.
 const CASCADE: u8 = 2;
@@ -21,11 +28,25 @@ pub(crate) enum Chip {
     Slave,
 }
 
-/// Both chips and the wire between them.
-#[derive(Clone, Debug)]
-pub(crate) struct Irqs {
+/// The two chips.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Chips {
     master: Pic,
     slave: Pic,
+}
+
+impl Chips {
+    fn new() -> Self {
+        Chips { master: Pic::new(ELCR_MASTER), slave: Pic::new(ELCR_SLAVE) }
+    }
+}
+
+/// Both chips, the wire between them, and who drives the lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Irqs {
+    chips: Chips,
+    /// The devices that drive each line high, a bit each.
+    drivers: [u64; LINES],
     /// Something reached the chips since [`Irqs::take_changed`].
     changed: bool,
 }
@@ -33,56 +54,105 @@ pub(crate) struct Irqs {
 impl Irqs {
     /// Both chips after power-on: everything masked.
     pub(crate) fn new() -> Self {
-        Irqs { master: Pic::new(ELCR_MASTER), slave: Pic::new(ELCR_SLAVE), changed: true }
+        Irqs { chips: Chips::new(), drivers: [0; LINES], changed: true }
     }
 
-    /// Drives line `irq` (0..=15).
-    pub(crate) fn set(&mut self, irq: u8, level: bool) {
+    /// The chips' reset pins. What the devices drive stays, and a line that is high rises once more.
+    pub(crate) fn reset(&mut self) {
+        self.chips = Chips::new();
+        self.changed = true;
+        for irq in 0..=15 {
+            if self.drivers[usize::from(irq)] != 0 {
+                self.set(irq, true);
+            }
+        }
+    }
+
+    /// No device drives any line: as before power-on.
+    pub(crate) fn release(&mut self) {
+        self.drivers = [0; LINES];
+        (0..=15).for_each(|irq| self.set(irq, false));
+    }
+
+    /// The chips' state.
+    pub(crate) fn chips(&self) -> &Chips {
+        &self.chips
+    }
+
+    /// Takes over the chips' state. The levels that they saw are part of it.
+    ///
+    /// # Errors
+    /// When a chip cannot be in that state.
+    pub(crate) fn set_chips(&mut self, chips: Chips) -> Result<(), StateError> {
+        chips.master.check()?;
+        chips.slave.check()?;
+        self.chips = chips;
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Whether device `slot` drives line `irq` high.
+    pub(crate) fn drives(&self, slot: usize, irq: u8) -> bool {
+        self.drivers[usize::from(irq & 15)] & 1 << slot != 0
+    }
+
+    /// Device `slot` has been driving line `irq` high, or not: nothing changes for the chips.
+    pub(crate) fn restore(&mut self, slot: usize, irq: u8, level: bool) {
+        let drivers = &mut self.drivers[usize::from(irq & 15)];
+        *drivers = if level { *drivers | 1 << slot } else { *drivers & !(1 << slot) };
+    }
+
+    /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15).
+    pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
+        let irq = irq & 15;
+        let before = self.drivers[usize::from(irq)];
+        self.restore(slot, irq, level);
+        let now = self.drivers[usize::from(irq)];
+        if (before != 0) != (now != 0) {
+            self.set(irq, now != 0);
+        }
+    }
+
+    fn set(&mut self, irq: u8, level: bool) {
         self.changed = true;
         if irq < 8 {
-            self.master.set_line(irq, level);
+            self.chips.master.set_line(irq, level);
         } else {
-            self.slave.set_line(irq & 7, level);
+            self.chips.slave.set_line(irq & 7, level);
             self.cascade();
         }
     }
 
-    /// A short low on line `irq`, which ends high: a new edge whatever the level before.
-    pub(crate) fn edge(&mut self, irq: u8) {
-        self.set(irq, false);
-        self.set(irq, true);
-    }
-
     fn cascade(&mut self) {
-        self.master.set_line(CASCADE, self.slave.request().is_some());
+        self.chips.master.set_line(CASCADE, self.chips.slave.request().is_some());
     }
 
     /// The INTR line.
     pub(crate) fn intr(&self) -> bool {
-        self.master.request().is_some()
+        self.chips.master.request().is_some()
     }
 
     /// An INTA cycle: the vector, and the IRQ it stands for unless it is spurious.
     pub(crate) fn ack(&mut self) -> (u8, Option<u8>) {
         self.changed = true;
-        match self.master.ack() {
-            None => (self.master.vector(7), None),
+        match self.chips.master.ack() {
+            None => (self.chips.master.vector(7), None),
             Some(CASCADE) => {
-                let level = self.slave.ack();
+                let level = self.chips.slave.ack();
                 // The slave's INT falls with INTA and rises again for whatever else it has to say.
-                self.master.set_line(CASCADE, false);
+                self.chips.master.set_line(CASCADE, false);
                 self.cascade();
-                (self.slave.vector(level.unwrap_or(7)), level.map(|level| level + 8))
+                (self.chips.slave.vector(level.unwrap_or(7)), level.map(|level| level + 8))
             }
-            Some(level) => (self.master.vector(level), Some(level)),
+            Some(level) => (self.chips.master.vector(level), Some(level)),
         }
     }
 
     fn chip(&mut self, chip: Chip) -> &mut Pic {
         self.changed = true;
         match chip {
-            Chip::Master => &mut self.master,
-            Chip::Slave => &mut self.slave,
+            Chip::Master => &mut self.chips.master,
+            Chip::Slave => &mut self.chips.slave,
         }
     }
 
@@ -98,13 +168,13 @@ impl Irqs {
 
     /// The master's mask and the slave's.
     pub(crate) fn masks(&self) -> [Mask; 2] {
-        [self.master.mask(), self.slave.mask()]
+        [self.chips.master.mask(), self.chips.slave.mask()]
     }
 
     /// Sets both masks, to what [`Irqs::masks`] allows.
     pub(crate) fn set_masks(&mut self, masks: [u8; 2]) {
-        self.master.set_mask(masks[0]);
-        self.slave.set_mask(masks[1]);
+        self.chips.master.set_mask(masks[0]);
+        self.chips.slave.set_mask(masks[1]);
         self.cascade();
     }
 
@@ -148,6 +218,11 @@ mod tests {
         irqs
     }
 
+    fn edge(irqs: &mut Irqs, irq: u8) {
+        irqs.set(irq, false);
+        irqs.set(irq, true);
+    }
+
     fn eoi(irqs: &mut Irqs, chip: Chip) {
         irqs.write(chip, false, 0x20);
     }
@@ -155,7 +230,7 @@ mod tests {
     #[test]
     fn slave_interrupt_comes_with_the_slaves_vector() {
         let mut irqs = ready();
-        irqs.edge(12);
+        edge(&mut irqs, 12);
         assert!(irqs.intr());
         assert_eq!(irqs.ack(), (0x2c, Some(12)));
         assert!(!irqs.intr());
@@ -167,7 +242,7 @@ mod tests {
     fn slave_ranks_at_ir2() {
         let mut irqs = ready();
         for irq in [3, 8, 1] {
-            irqs.edge(irq);
+            edge(&mut irqs, irq);
         }
         assert_eq!(irqs.ack().1, Some(1));
         eoi(&mut irqs, Chip::Master);
@@ -180,10 +255,10 @@ mod tests {
     #[test]
     fn second_slave_interrupt_is_not_lost() {
         let mut irqs = ready();
-        irqs.edge(9);
+        edge(&mut irqs, 9);
         assert_eq!(irqs.ack().1, Some(9));
-        irqs.edge(8);
-        irqs.edge(14);
+        edge(&mut irqs, 8);
+        edge(&mut irqs, 14);
         assert!(!irqs.intr(), "IR2 is in service in the master");
         eoi(&mut irqs, Chip::Slave);
         eoi(&mut irqs, Chip::Master);
@@ -200,26 +275,43 @@ mod tests {
         for value in [0x20, 4, 0x11, 0] {
             irqs.write(Chip::Master, true, value);
         }
-        irqs.edge(12);
+        edge(&mut irqs, 12);
         assert_eq!(irqs.ack().1, Some(12));
-        irqs.edge(9);
+        edge(&mut irqs, 9);
         assert_eq!(irqs.ack().1, Some(9));
     }
 
     #[test]
     fn request_withdrawn_before_inta_is_spurious() {
         let mut irqs = ready();
-        irqs.edge(3);
+        edge(&mut irqs, 3);
         irqs.write(Chip::Master, true, 0x08);
         assert_eq!(irqs.ack(), (0x27, None));
         irqs.write(Chip::Master, true, 0);
         assert_eq!(irqs.ack(), (0x23, Some(3)));
         eoi(&mut irqs, Chip::Master);
 
-        irqs.edge(10);
+        edge(&mut irqs, 10);
         irqs.write(Chip::Slave, true, 0xff);
         assert_eq!(irqs.ack(), (0x2f, None), "the master had latched IR2: spurious IRQ 15");
         irqs.write(Chip::Master, false, 0x0b);
         assert_eq!(irqs.read(Chip::Master, false), 4, "which needs an EOI at the master");
+    }
+
+    #[test]
+    fn a_line_is_high_while_any_device_drives_it() {
+        let mut irqs = ready();
+        irqs.set_elcr(Chip::Slave, 0x08);
+        irqs.drive(1, 11, true);
+        irqs.drive(2, 11, true);
+        assert_eq!(irqs.ack().1, Some(11));
+        irqs.drive(1, 11, false);
+        eoi(&mut irqs, Chip::Slave);
+        eoi(&mut irqs, Chip::Master);
+        assert_eq!(irqs.ack().1, Some(11), "the other still asks");
+        irqs.drive(2, 11, false);
+        eoi(&mut irqs, Chip::Slave);
+        eoi(&mut irqs, Chip::Master);
+        assert!(!irqs.intr());
     }
 }

@@ -3,6 +3,8 @@
 //! Nobody presses a key on this machine; the keyboard is there because a kernel expects to find, identify
 //! and configure one. Every byte sent to it is answered, so no driver waits in vain.
 
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 const ACK: u8 = 0xfa;
@@ -13,7 +15,7 @@ const SELF_TEST_PASSED: u8 = 0xaa;
 const MAX_ANSWERS: usize = 16;
 
 /// A command that takes a byte of parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Parameter {
     Leds,
     ScancodeSet,
@@ -22,7 +24,7 @@ enum Parameter {
 }
 
 /// The keyboard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Keyboard {
     answers: VecDeque<u8>,
     awaiting: Option<Parameter>,
@@ -41,6 +43,15 @@ impl Keyboard {
             leds: 0,
             scancode_set: 2,
         }
+    }
+
+    /// Refuses a state that no sequence of writes leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        check(self.answers.len() <= MAX_ANSWERS, "answers of the keyboard")?;
+        check((1..=3).contains(&self.scancode_set), "scan code set")
     }
 
     /// The next byte it sends, if it has one.

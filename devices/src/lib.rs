@@ -3,11 +3,13 @@
 //! The problem: a guest kernel programs two 8259s, an 8254, a real-time clock, a 16550 and a keyboard
 //! controller by port I/O, and expects each to behave as its data sheet says, at any pace of time.
 //!
-//! Three layers, each ignorant of the one above it:
+//! Four layers, each ignorant of the one above it:
 //! - *chips* (`pic`, `pit`, `rtc`, `uart`, `i8042`, ...) are pure register machines. They know neither
 //!   port numbers nor interrupt numbers, hold no locks and read no clock: time is an argument.
-//! - the *bus* ([`bus`]) maps an address to whoever decodes it.
-//! - the *board* ([`board`]) mounts chips on the bus and wires their pins to each other.
+//! - a [`Device`] is a chip in its mounting: it turns accesses to regions into accesses to registers, and pins
+//!   into lines of a [`Ctx`], the one way out of it.
+//! - a [`Row`] says all else there is to know of a device, and [`rows::ROWS`] is the table of them.
+//! - the *board* ([`board`]) mounts devices by their rows on the buses ([`bus`]), calls them, and saves them.
 //!
 //! Invariants:
 //! - Time is `now`, nanoseconds of the one machine clock. A `now` in the past counts as the latest one
@@ -16,22 +18,52 @@
 //! - Nothing here knows the processor: what a device wants of it comes out as a [`BoardEvent`], or as
 //!   the level of the INTR line.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
+)]
+
+mod access;
+#[allow(clippy::cast_possible_truncation)] // Lengths of tables, which are of a few hundred bytes.
 pub mod acpi;
+pub mod addresses;
+#[allow(clippy::cast_possible_truncation)]
 mod aml;
+mod backplane;
 pub mod board;
+mod board_state;
+#[cfg(test)]
+mod board_tests;
 pub mod bus;
 pub mod clock;
+mod config;
+mod ctx;
+mod deadlines;
+pub mod device;
 mod dma;
+mod host;
 mod i8042;
 mod irq;
 mod keyboard;
+pub mod memory;
+mod mounts;
 mod pci;
 mod pic;
 mod pit;
 mod pm;
-mod ports;
+pub mod row;
+pub mod rows;
 mod rtc;
+pub mod state;
 mod uart;
 
-pub use board::{Board, BoardConfig, BoardEvent, SerialSink, Stats};
+pub use access::OverMemory;
+pub use backplane::Stats;
+pub use board::{AttachError, Board};
+pub use config::BoardConfig;
+pub use ctx::Ctx;
+pub use device::{Device, Reset};
+pub use host::{BoardEvent, SerialSink};
 pub use pic::Mask;
+pub use row::Row;
+pub use state::{BoardLoadError, Section};

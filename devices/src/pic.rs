@@ -8,8 +8,11 @@
 //! before: with time in jumps, a short pulse must not get lost. A level-triggered request follows its
 //! line. Two chips are joined in [`crate::irq`].
 
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
+
 /// Which initialisation word the next write to the odd port is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Init {
     Ready,
     Icw2,
@@ -28,7 +31,7 @@ pub struct Mask {
 }
 
 /// An 8259A.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pic {
     irr: u8,
     isr: u8,
@@ -81,6 +84,16 @@ impl Pic {
         }
     }
 
+    /// Refuses a state that no sequence of writes leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        check(self.lowest < 8, "lowest priority")?;
+        check(self.base & 7 == 0, "vector base")?;
+        check(self.elcr & !self.elcr_mask == 0, "edge/level control")
+    }
+
     /// Lines whose request follows their level.
     fn level_lines(&self) -> u8 {
         if self.icw1 & ICW1_LTIM != 0 { 0xff } else { self.elcr }
@@ -104,7 +117,8 @@ impl Pic {
     }
 
     fn level_of(&self, priority: u32) -> u8 {
-        (priority as u8).wrapping_add(self.lowest + 1) & 7
+        let [priority, ..] = priority.to_le_bytes();
+        (priority + self.lowest + 1) & 7
     }
 
     /// The level that drives INT, if any does.

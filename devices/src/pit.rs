@@ -8,8 +8,11 @@
 //! Time is in ticks of the counter's clock since the machine began. A count written at tick `t` is loaded
 //! at `t + 1`, as the data sheet has it. GATE levels are the board's business.
 
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
+
 /// What a counter does between two loads (control word bits 3..1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Mode {
     /// 0: OUT rises at terminal count.
     TerminalCount = 0,
@@ -56,7 +59,7 @@ impl Mode {
 }
 
 /// Where the counting element stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Run {
     /// Programmed but not loaded; holds the value it stopped at.
     Idle(u16),
@@ -67,14 +70,14 @@ enum Run {
 }
 
 /// Which byte of a 16-bit register an access in two-byte mode comes to next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Half {
     Low,
     High,
 }
 
 /// One of the three counters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Counter {
     mode: Mode,
     bcd: bool,
@@ -121,6 +124,28 @@ impl Counter {
             read_half: Half::Low,
             latched: None,
             status: None,
+        }
+    }
+
+    /// Refuses a state that no sequence of accesses up to tick `now` leads to.
+    fn check(&self, now: i64) -> Result<(), StateError> {
+        let counts = 1..=0x1_0000;
+        check(counts.contains(&self.count), "count of the timer")?;
+        check(counts.contains(&self.register), "count register of the timer")?;
+        check((0..=now).contains(&self.seen), "time of the timer")?;
+        check(
+            self.load_at.is_none_or(|at| (0..=self.seen + 1).contains(&at)),
+            "load of the timer",
+        )?;
+        // A count that took over in the middle of a period began before the machine.
+        match self.run {
+            Run::Counting { origin } => {
+                check((-0x1_0000..=self.seen).contains(&origin), "origin of the timer's count")
+            }
+            Run::Paused { elapsed } => {
+                check((0..=self.seen + 0x1_0000).contains(&elapsed), "pause of the timer")
+            }
+            Run::Idle(_) => Ok(()),
         }
     }
 
@@ -216,11 +241,10 @@ impl Counter {
             }
             _ => n - elapsed,
         };
-        if self.bcd {
-            to_bcd(value.rem_euclid(10_000) as u16)
-        } else {
-            value.rem_euclid(0x1_0000) as u16
-        }
+        let modulus = if self.bcd { 10_000 } else { 0x1_0000 };
+        // Below the modulus, which is at most 65536.
+        let value = u16::try_from(value.rem_euclid(modulus)).unwrap_or(0);
+        if self.bcd { to_bcd(value) } else { value }
     }
 
     /// The tick of the next rising edge of OUT, if one comes by itself.
@@ -392,8 +416,13 @@ fn from_bcd(value: u16) -> i64 {
     (0..4).rev().fold(0, |sum, digit| sum * 10 + i64::from(value >> (4 * digit) & 0xf))
 }
 
+/// A tick as counters take it.
+fn moment(t: u64) -> i64 {
+    i64::try_from(t).unwrap_or(i64::MAX / 2)
+}
+
 /// The chip: three counters and the control word register.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pit {
     counters: [Counter; 3],
 }
@@ -404,9 +433,17 @@ impl Pit {
         Pit { counters: gates.map(Counter::new) }
     }
 
+    /// Refuses a state that no sequence of accesses up to tick `t` leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self, t: u64) -> Result<(), StateError> {
+        self.counters.iter().try_for_each(|counter| counter.check(moment(t)))
+    }
+
     fn counter(&mut self, index: u8, t: u64) -> &mut Counter {
         let counter = &mut self.counters[usize::from(index.min(2))];
-        counter.sync(i64::try_from(t).unwrap_or(i64::MAX / 2));
+        counter.sync(moment(t));
         counter
     }
 

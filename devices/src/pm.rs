@@ -5,6 +5,8 @@
 //! top bit changing, which sets TMR_STS; there are no buttons.
 
 use crate::clock;
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
 
 /// Offset of the PM1 status and enable registers, two bytes each.
 pub(crate) const PM1_EVENT: u16 = 0;
@@ -29,7 +31,7 @@ const TIMER_MASK: u64 = 0x00ff_ffff;
 const HALF_SHIFT: u32 = 23;
 
 /// PM1a and the timer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pm {
     status: u16,
     enable: u16,
@@ -43,6 +45,17 @@ impl Pm {
     pub(crate) fn new(now: u64) -> Self {
         let halves_seen = clock::PM_TIMER.ticks(now) >> HALF_SHIFT;
         Pm { status: 0, enable: 0, control: SCI_EN, halves_seen }
+    }
+
+    /// Refuses a state that no sequence of accesses up to `now` leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self, now: u64) -> Result<(), StateError> {
+        check(
+            self.halves_seen <= clock::PM_TIMER.ticks(now) >> HALF_SHIFT,
+            "power-management timer",
+        )
     }
 
     /// Brings the status to `now`.

@@ -7,6 +7,8 @@
 //! Time is nanoseconds of the machine clock; the date at time 0 comes from the board.
 
 use crate::clock::{self, SECOND};
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
 
 const SECONDS: usize = 0;
 const SECONDS_ALARM: usize = 1;
@@ -47,8 +49,9 @@ const UIP_NS: u64 = 2_228_000;
 const DAY_SECONDS: u64 = 86_400;
 
 /// The chip: 14 registers and 114 bytes of RAM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Rtc {
+    #[serde(with = "crate::state::bytes")]
     ram: [u8; 128],
     index: u8,
     /// When the time registers next advance; `None` while the divider is held in reset.
@@ -96,6 +99,16 @@ impl Rtc {
     pub(crate) fn reset(&mut self) {
         self.ram[REG_B] &= !(EVENTS | 0x08);
         self.ram[REG_C] = 0;
+    }
+
+    /// Refuses a state that no sequence of accesses up to `now` leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self, now: u64) -> Result<(), StateError> {
+        check(self.index < 128, "CMOS index")?;
+        check(self.now <= now && self.divider_start <= now, "time of the real-time clock")?;
+        check(self.periodic_seen <= clock::RTC.ticks(now), "periodic event")
     }
 
     /// The interrupt pin.
@@ -324,8 +337,9 @@ fn days_to_year(year: u64) -> u64 {
 /// Days of `year` before the first of `month` (1..=12).
 fn days_to_month(year: u64, month: u64) -> u64 {
     const BEFORE: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    let index = (month.clamp(1, 12) - 1) as usize;
-    BEFORE[index] + u64::from(month > 2 && leap(year))
+    let months = BEFORE.iter().zip(1..=month.clamp(1, 12));
+    let before = months.last().map_or(0, |(&days, _)| days);
+    before + u64::from(month > 2 && leap(year))
 }
 
 /// Year, month (1..=12) and day (1..=31) of a day after 1970-01-01.

@@ -8,6 +8,8 @@
 //! The interrupt pin is the chip's INTR; that a PC gates it with OUT2 is in [`Uart::irq`], since OUT2 is
 //! this chip's own pin.
 
+use crate::state::{StateError, check};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 const FIFO_SIZE: usize = 16;
@@ -44,7 +46,7 @@ const MSR_CABLE: u8 = 0xb0;
 const MSR_RI: u8 = 0x40;
 
 /// A 16550A.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Uart {
     fifo: VecDeque<u8>,
     queue: VecDeque<u8>,
@@ -87,6 +89,15 @@ impl Uart {
     pub(crate) fn reset(&mut self) {
         let queue = std::mem::take(&mut self.queue);
         *self = Uart { queue, dipped: true, ..Uart::new() };
+    }
+
+    /// Refuses a state that no sequence of accesses leads to.
+    ///
+    /// # Errors
+    /// [`StateError::Impossible`].
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        check(self.fifo.len() <= FIFO_SIZE, "receiver FIFO")?;
+        check(self.queue.len() <= QUEUE_SIZE, "sender's queue")
     }
 
     /// Bytes from the other end of the line; returns how many it could take.

@@ -220,7 +220,7 @@ impl Machine {
         // What was just loaded is the guest's to touch; it need not count as ours beside that.
         monitor.memory().release();
         if let Some(hook) = bios {
-            monitor.set_bios(hook);
+            monitor.set_bios(hook)?;
         }
         if let Some(dump) = &self.jitdump {
             monitor.set_jitdump(dump.clone());

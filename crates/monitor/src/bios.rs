@@ -1,4 +1,4 @@
-//! A private port through which a firmware stub asks the host for a service, synchronously.
+//! Who serves the calls that a firmware stub makes through the board's firmware port.
 
 use ringer_cpu::CpuState;
 use ringer_mmu::GuestMemory;
@@ -8,16 +8,14 @@ pub type BiosHandler = Box<
     dyn FnMut(&mut CpuState, &mut GuestMemory, &mut dyn FnMut(u8), &mut dyn FnMut() -> Option<u8>),
 >;
 
-/// The port and who serves it.
+/// The handler of firmware calls: called after the OUT retired, before the next instruction.
 pub struct BiosHook {
-    /// An OUT to this port calls the handler, after the instruction retired.
-    pub port: u16,
     /// The handler.
     pub handler: BiosHandler,
 }
 
 impl std::fmt::Debug for BiosHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BiosHook({:#x})", self.port)
+        f.write_str("BiosHook")
     }
 }

@@ -126,6 +126,9 @@ pub enum MonitorError {
         /// What the host said.
         source: std::io::Error,
     },
+    /// A device cannot be put on the board.
+    #[error(transparent)]
+    Attach(#[from] ringer_devices::AttachError),
     /// The serial back end failed.
     #[error("serial output failed: {0}")]
     Serial(std::io::Error),

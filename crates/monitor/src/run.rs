@@ -14,7 +14,8 @@ use crate::signals::Registration;
 use crate::system_bus::{Io, Seen, SystemBus};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
-use ringer_devices::{Board, BoardEvent};
+use ringer_devices::addresses::COM1_BASE;
+use ringer_devices::{Board, BoardEvent, rows};
 use ringer_mmu::{GuestMemory, Mmu};
 use ringer_translator::context::{ExecContext, SharedContext};
 use std::sync::atomic::Ordering;
@@ -22,8 +23,6 @@ use std::time::Instant;
 
 /// Serial bytes taken from the inbox at a time.
 const SERIAL_CHUNK: usize = 16;
-/// Data register of the first serial port.
-const COM1: u16 = 0x3f8;
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
 
@@ -78,8 +77,6 @@ impl Monitor {
             touched: true,
             seen: Seen::default(),
             accesses: 0,
-            bios_port: None,
-            bios_called: false,
             random: Random::default(),
             counters: Counters::default(),
             ledger: Ledger::new(cfg.profile),
@@ -139,10 +136,14 @@ impl Monitor {
         self.bt.jitdump = Some(dump);
     }
 
-    /// Installs a firmware hook.
-    pub fn set_bios(&mut self, hook: BiosHook) {
-        self.bus.io.bios_port = Some(hook.port);
+    /// Puts the firmware port on the board and lets `hook` serve its calls.
+    ///
+    /// # Errors
+    /// When another device is at its port.
+    pub fn set_bios(&mut self, hook: BiosHook) -> Result<(), MonitorError> {
+        self.bus.io.board.fit(rows::FIRMWARE)?;
         self.bios = Some(hook);
+        Ok(())
     }
 
     /// The board, for its logs.
@@ -273,6 +274,8 @@ impl Monitor {
                     self.bus.mmu.set_a20(open);
                     self.bus.paging.push(crate::system_bus::PagingEvent::Mode);
                 }
+                // Served right after the instruction, by whoever serves it.
+                BoardEvent::FirmwareCall(_) => {}
                 BoardEvent::SerialError(e) => return Err(MonitorError::Serial(e)),
             }
         }
@@ -425,7 +428,7 @@ impl Monitor {
 
     /// The instruction was an OUT to the firmware port: serves the call.
     fn call_bios(&mut self) {
-        if !std::mem::take(&mut self.bus.io.bios_called) {
+        if self.bus.io.board.take_firmware_call().is_none() {
             return;
         }
         let Some(hook) = &mut self.bios else { return };
@@ -433,11 +436,11 @@ impl Monitor {
         fpu::claim(&mut self.context.cpu);
         let now = self.bus.io.clock.now();
         let board = std::cell::RefCell::new(&mut self.bus.io.board);
-        let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1, 1, u32::from(byte));
+        let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1_BASE, 1, u32::from(byte));
         let mut get = || {
             let mut board = board.borrow_mut();
-            let ready = board.port_in(now, COM1 + 5, 1) & 1 != 0;
-            ready.then(|| board.port_in(now, COM1, 1) as u8)
+            let ready = board.port_in(now, COM1_BASE + 5, 1) & 1 != 0;
+            ready.then(|| board.port_in(now, COM1_BASE, 1) as u8)
         };
         let memory = &mut self.bus.memory;
         (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);

@@ -51,10 +51,6 @@ pub struct Io {
     pub seen: Seen,
     /// Accesses to devices.
     pub accesses: u64,
-    /// An OUT to this port is a firmware call, not a device access.
-    pub bios_port: Option<u16>,
-    /// The last instruction made a firmware call.
-    pub bios_called: bool,
     /// Numbers for RDRAND.
     pub random: Random,
     /// Counters.
@@ -174,11 +170,6 @@ impl Bus for SystemBus {
             return;
         }
         self.io.counters.port_io += 1;
-        if self.io.bios_port == Some(port) {
-            self.io.bios_called = true;
-            self.io.touched = true;
-            return;
-        }
         self.io.device(|board, now| board.port_out(now, port, size, value));
     }
 

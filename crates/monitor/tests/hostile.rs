@@ -8,7 +8,7 @@ use ringer_cpu::addr::Pa;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::{BiosHook, Engine, RunEnd};
 
-const PORT: u16 = 0x5e0;
+const PORT: u16 = ringer_devices::addresses::FIRMWARE_PORT;
 const ROUNDS: u32 = 200;
 const CALLS: u32 = 1000;
 /// MOV EAX, imm32; RET with the immediate over the end of a page.
@@ -48,7 +48,7 @@ fn t04_dma_into_hot_code() {
             round += 1;
             assert!(memory.dma_write(Pa(u64::from(FUNCTION) + 1), &round.to_le_bytes()));
         };
-        monitor.set_bios(BiosHook { port: PORT, handler: Box::new(handler) });
+        monitor.set_bios(BiosHook { handler: Box::new(handler) }).unwrap();
         assert_eq!(monitor.run().unwrap(), RunEnd::DebugExit(0), "{engine}: 1: old code ran");
     }
 }

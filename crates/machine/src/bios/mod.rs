@@ -2,7 +2,7 @@
 //!
 //! The guest sees a ROM at F000:0000 ([`rom`]). It sets up the interrupt controllers, the timer and
 //! the serial port itself, then enters the boot sector. A service interrupt lands on a stub whose
-//! OUT to [`PORT`] calls [`Bios::call`] on the host; the stub's IRET then returns with the flags that
+//! OUT to the board's firmware port calls [`Bios::call`] on the host; the stub's IRET then returns with the flags that
 //! the service left on the guest's stack. The console is the first serial port, both ways.
 //!
 //! Good enough for small test programs; not a PC's BIOS.
@@ -23,8 +23,6 @@ use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::BiosHook;
 use std::sync::Arc;
 
-/// The port that the ROM's stubs write to. PCs have the SMI command port there.
-pub const PORT: u16 = 0xb2;
 /// Where boot sectors are loaded and entered.
 pub const BOOT_ADDRESS: u32 = 0x7c00;
 
@@ -53,7 +51,7 @@ pub fn install(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, M
                         get: &mut dyn FnMut() -> Option<u8>| {
         bios.call(&mut Call::new(cpu, memory, put, get));
     };
-    Ok(BiosHook { port: PORT, handler: Box::new(handler) })
+    Ok(BiosHook { handler: Box::new(handler) })
 }
 
 impl Bios {

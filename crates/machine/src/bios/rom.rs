@@ -1,9 +1,9 @@
 //! The firmware's ROM: 64 KiB at F000:0000, most of it empty. All of its code is here, as bytes
 //! with their assembly.
 
-use super::PORT;
 use ringer_cpu::CpuState;
 use ringer_cpu::addr::Pa;
+use ringer_devices::addresses::FIRMWARE_PORT;
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// The ROM's real-mode segment.
@@ -148,8 +148,8 @@ pub fn image() -> Vec<u8> {
         rom[at..at + bytes.len()].copy_from_slice(bytes);
     };
     for vector in 0..STUB_COUNT {
-        // out PORT, al; iret
-        put(STUBS + vector * STUB_SIZE, &[0xe6, PORT as u8, 0xcf]);
+        // out FIRMWARE_PORT, al; iret
+        put(STUBS + vector * STUB_SIZE, &[0xe6, FIRMWARE_PORT as u8, 0xcf]);
     }
     for (offset, bytes) in PARTS {
         put(*offset, bytes);

@@ -6,6 +6,7 @@ use super::{BOOT_ADDRESS, rom};
 use crate::firmware;
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg, Segment};
+use ringer_devices::addresses::COM1_BASE;
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// The equipment word: a coprocessor, an 80x25 display, one serial port.
@@ -36,7 +37,7 @@ pub mod data {
 pub fn install_data_area(memory: &mut GuestMemory) -> Result<(), MemoryError> {
     let ebda = (firmware::LOW_MEMORY_END >> 4) as u16;
     let words = [
-        (data::COM1, 0x3f8),
+        (data::COM1, COM1_BASE),
         (data::EBDA, ebda),
         (data::EQUIPMENT, EQUIPMENT),
         (data::MEMORY, LOW_MEMORY_KIB),

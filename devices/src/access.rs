@@ -1,0 +1,339 @@
+//! Accesses, time and pins: what the machine does with a board while a guest runs.
+
+use crate::backplane::Stats;
+use crate::board::Board;
+use crate::bus::Bus;
+use crate::ctx::Ctx;
+use crate::device::{Device, Reset};
+use crate::host::BoardEvent;
+use crate::memory::{Dma, NoMemory};
+use crate::pic::Mask;
+use crate::row::Space;
+use std::fmt;
+
+/// The widest access is of this many bytes.
+const MAX_SIZE: u8 = 8;
+/// Ports of the two interrupt controllers' masks.
+const MASK_PORTS: [u64; 2] = [0x21, 0xa1];
+
+fn ones(size: u8) -> u64 {
+    u64::MAX >> (64 - 8 * u32::from(size.clamp(1, MAX_SIZE)))
+}
+
+/// Sizes of port accesses are 1, 2 and 4; anything else is taken for the nearest.
+fn legal(size: u8) -> u8 {
+    match size {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => 4,
+    }
+}
+
+/// A board with guest memory at hand.
+pub struct OverMemory<'a> {
+    board: &'a mut Board,
+    memory: &'a mut dyn Dma,
+}
+
+impl fmt::Debug for OverMemory<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OverMemory").field(&self.board).finish()
+    }
+}
+
+impl OverMemory<'_> {
+    /// As [`Board::port_in`].
+    #[inline]
+    pub fn port_in(&mut self, now: u64, port: u16, size: u8) -> u32 {
+        self.advance(now);
+        self.board.plane.stats.port_reads += 1;
+        let size = legal(size);
+        let value = self.read(Space::Port, u64::from(port), size);
+        u32::try_from(value & ones(4)).unwrap_or(u32::MAX)
+    }
+
+    /// As [`Board::port_out`].
+    #[inline]
+    pub fn port_out(&mut self, now: u64, port: u16, size: u8, value: u32) {
+        self.advance(now);
+        self.board.plane.stats.port_writes += 1;
+        self.write(Space::Port, u64::from(port), legal(size), u64::from(value));
+    }
+
+    /// As many reads of `port` as there are `items`, as `REP INS` makes them, at one moment.
+    pub fn port_in_many(&mut self, now: u64, port: u16, size: u8, items: &mut [u64]) {
+        self.advance(now);
+        let (address, size) = (u64::from(port), legal(size));
+        self.board.plane.stats.port_reads += items.len() as u64;
+        let Some(claim) = self.board.ports.find(address, size) else {
+            items.iter_mut().for_each(|item| *item = self.read(Space::Port, address, size));
+            return;
+        };
+        let (region, offset) = (usize::from(claim.region), address - claim.first);
+        self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
+            device.read_many(region, offset, size, items, ctx);
+        });
+        items.iter_mut().for_each(|item| *item &= ones(size));
+    }
+
+    /// Writes all of `items` to `port`, as `REP OUTS` does, at one moment.
+    pub fn port_out_many(&mut self, now: u64, port: u16, size: u8, items: &[u64]) {
+        self.advance(now);
+        let (address, size) = (u64::from(port), legal(size));
+        self.board.plane.stats.port_writes += items.len() as u64;
+        let Some(claim) = self.board.ports.find(address, size) else {
+            items.iter().for_each(|&item| self.write(Space::Port, address, size, item));
+            return;
+        };
+        let (region, offset) = (usize::from(claim.region), address - claim.first);
+        let items: Vec<u64> = items.iter().map(|item| item & ones(size)).collect();
+        self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
+            device.write_many(region, offset, size, &items, ctx);
+        });
+    }
+
+    /// As [`Board::mmio_read`].
+    pub fn mmio_read(&mut self, now: u64, pa: u64, size: u8) -> u64 {
+        self.advance(now);
+        self.read(Space::Memory, pa, size.clamp(1, MAX_SIZE))
+    }
+
+    /// As [`Board::mmio_write`].
+    pub fn mmio_write(&mut self, now: u64, pa: u64, size: u8, value: u64) {
+        self.advance(now);
+        self.write(Space::Memory, pa, size.clamp(1, MAX_SIZE), value);
+    }
+
+    /// As [`Board::advance`].
+    #[inline]
+    pub fn advance(&mut self, now: u64) {
+        let plane = &mut self.board.plane;
+        plane.now = plane.now.max(now);
+        if self.board.deadlines.first().is_some_and(|deadline| deadline <= self.board.plane.now) {
+            self.wake_due();
+        }
+    }
+
+    fn wake_due(&mut self) {
+        let mut due = self.board.deadlines.due(self.board.plane.now);
+        while due != 0 {
+            let slot = due.trailing_zeros() as usize;
+            due &= due - 1;
+            self.board.call(slot, self.memory, |device, ctx| device.wake(ctx));
+            self.board.woken(slot);
+        }
+    }
+
+    /// As [`Board::serial_input`].
+    pub fn serial_input(&mut self, now: u64, bytes: &[u8]) -> usize {
+        self.advance(now);
+        let Some(slot) = self.board.serial else { return 0 };
+        let taken = self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx));
+        self.board.plane.stats.serial_in += taken as u64;
+        taken
+    }
+
+    #[inline]
+    fn read(&mut self, space: Space, address: u64, size: u8) -> u64 {
+        if let Some(claim) = self.board.bus(space).find(address, size) {
+            let (region, offset) = (usize::from(claim.region), address - claim.first);
+            let read =
+                |device: &mut dyn Device, ctx: &mut Ctx<'_>| device.read(region, offset, size, ctx);
+            return self.board.call(usize::from(claim.slot), self.memory, read) & ones(size);
+        }
+        self.read_bytes(space, address, size)
+    }
+
+    #[cold]
+    fn read_bytes(&mut self, space: Space, address: u64, size: u8) -> u64 {
+        if size == 1 {
+            return self.board.unclaimed(space);
+        }
+        (0..u64::from(size)).rev().fold(0, |value, byte| {
+            let byte = match address.checked_add(byte) {
+                Some(address) => self.read(space, address, 1),
+                None => self.board.unclaimed(space),
+            };
+            value << 8 | byte
+        })
+    }
+
+    #[inline]
+    fn write(&mut self, space: Space, address: u64, size: u8, value: u64) {
+        if let Some(claim) = self.board.bus(space).find(address, size) {
+            let (region, offset) = (usize::from(claim.region), address - claim.first);
+            return self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
+                device.write(region, offset, size, value & ones(size), ctx);
+            });
+        }
+        self.write_bytes(space, address, size, value);
+    }
+
+    #[cold]
+    fn write_bytes(&mut self, space: Space, address: u64, size: u8, value: u64) {
+        if size == 1 {
+            self.board.unclaimed(space);
+            return;
+        }
+        for (byte, value) in (0..u64::from(size)).zip(value.to_le_bytes()) {
+            match address.checked_add(byte) {
+                Some(address) => self.write(space, address, 1, u64::from(value)),
+                None => drop(self.board.unclaimed(space)),
+            }
+        }
+    }
+}
+
+impl Board {
+    /// The board with guest memory at hand, for devices that master the bus. Without it their transfers
+    /// find no memory.
+    pub fn over<'a>(&'a mut self, memory: &'a mut dyn Dma) -> OverMemory<'a> {
+        OverMemory { board: self, memory }
+    }
+
+    fn bus(&self, space: Space) -> &Bus {
+        match space {
+            Space::Port => &self.ports,
+            Space::Memory => &self.memory,
+        }
+    }
+
+    /// A byte that no device decodes: all ones.
+    fn unclaimed(&mut self, space: Space) -> u64 {
+        let stats = &mut self.plane.stats;
+        match space {
+            Space::Port => stats.unclaimed_ports += 1,
+            Space::Memory => stats.unclaimed_mmio += 1,
+        }
+        0xff
+    }
+
+    /// Reads `size` (1, 2 or 4) bytes at `port`. What no device decodes reads all ones.
+    pub fn port_in(&mut self, now: u64, port: u16, size: u8) -> u32 {
+        self.over(&mut NoMemory).port_in(now, port, size)
+    }
+
+    /// Writes the low `size` (1, 2 or 4) bytes of `value` to `port`. What no device decodes is lost.
+    pub fn port_out(&mut self, now: u64, port: u16, size: u8, value: u32) {
+        self.over(&mut NoMemory).port_out(now, port, size, value);
+    }
+
+    /// Reads a memory-mapped register of `size` (1..=8) bytes at physical address `pa`. What no device
+    /// decodes reads all ones.
+    pub fn mmio_read(&mut self, now: u64, pa: u64, size: u8) -> u64 {
+        self.over(&mut NoMemory).mmio_read(now, pa, size)
+    }
+
+    /// Writes a memory-mapped register. What no device decodes is lost.
+    pub fn mmio_write(&mut self, now: u64, pa: u64, size: u8, value: u64) {
+        self.over(&mut NoMemory).mmio_write(now, pa, size, value);
+    }
+
+    /// Brings the board's time to `now`, raising the interrupts of every timer edge up to then.
+    pub fn advance(&mut self, now: u64) {
+        self.over(&mut NoMemory).advance(now);
+    }
+
+    /// Bytes from the outside to COM1. Returns how many were accepted: the rest has to wait until the
+    /// guest has read some.
+    pub fn serial_input(&mut self, now: u64, bytes: &[u8]) -> usize {
+        self.over(&mut NoMemory).serial_input(now, bytes)
+    }
+
+    /// The time, in nanoseconds, at which a device will next do something by itself: after the board's
+    /// time, and never `u64::MAX`.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first()
+    }
+
+    /// The INTR line to the processor.
+    pub fn intr(&self) -> bool {
+        self.plane.irqs.intr()
+    }
+
+    /// Whether [`Board::masks`] can say something else than at the last call of this.
+    pub fn take_masks_changed(&mut self) -> bool {
+        self.plane.irqs.take_changed()
+    }
+
+    /// The masks behind ports 21h and A1h; `None` when they are not there.
+    pub fn masks(&self) -> Option<[Mask; 2]> {
+        let there = MASK_PORTS.iter().all(|&port| self.ports.find(port, 1).is_some());
+        there.then(|| self.plane.irqs.masks())
+    }
+
+    /// As `writes` OUTs to ports 21h and A1h that left the masks so, where each did no more than [`Mask`] says.
+    pub fn set_masks(&mut self, masks: [u8; 2], writes: u64) {
+        self.plane.stats.port_writes += writes;
+        self.plane.irqs.set_masks(masks);
+    }
+
+    /// An INTA cycle: the vector to deliver. If the request is gone by now, that of a spurious IRQ 7
+    /// (or 15).
+    pub fn ack(&mut self, now: u64) -> u8 {
+        self.advance(now);
+        let (vector, irq) = self.plane.irqs.ack();
+        let stats = &mut self.plane.stats;
+        match irq.and_then(|irq| stats.interrupts.get_mut(usize::from(irq))) {
+            Some(count) => *count += 1,
+            None => stats.spurious += 1,
+        }
+        vector
+    }
+
+    /// The FERR# pin of the processor's floating-point unit, which a PC turns into IRQ 13.
+    pub fn set_ferr(&mut self, now: u64, asserted: bool) {
+        self.advance(now);
+        if let Some(slot) = self.coprocessor {
+            self.call(slot, &mut NoMemory, |device, ctx| device.pin(asserted, ctx));
+        }
+    }
+
+    /// The IGNNE# pin: the guest has acknowledged IRQ 13 at port F0h, and may execute floating-point
+    /// instructions with the error still standing until FERR# falls.
+    pub fn ignne(&self) -> bool {
+        self.plane.ignne
+    }
+
+    /// True when there is an event to take.
+    pub fn has_events(&self) -> bool {
+        !self.plane.events.is_empty()
+    }
+
+    /// The oldest event that nobody has taken.
+    pub fn take_event(&mut self) -> Option<BoardEvent> {
+        self.plane.events.take()
+    }
+
+    /// The value of the firmware call that waits, if one does: it is served before anything else, the other
+    /// events.
+    pub fn take_firmware_call(&mut self) -> Option<u8> {
+        self.plane.events.take_call()
+    }
+
+    /// The latest 4096 codes written to port 80h, oldest first; empty unless the board logs them.
+    pub fn post_codes(&self) -> &[u8] {
+        self.plane.post.codes()
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> &Stats {
+        &self.plane.stats
+    }
+
+    /// Pulls every device's reset pin. The real-time clock keeps time and memory; the bytes waiting on the
+    /// serial line and a sink's error are kept; other events are gone, but for the A20 gate opening.
+    pub fn reset(&mut self, now: u64) {
+        self.plane.now = self.plane.now.max(now);
+        self.plane.reset();
+        for mount in &mut self.mounts {
+            let regions = mount.row.regions.iter();
+            mount.bases.clear();
+            mount.bases.extend(regions.map(|region| region.base));
+        }
+        self.replug();
+        for slot in 0..self.mounts.len() {
+            self.call(slot, &mut NoMemory, |device, ctx| device.reset(Reset::Warm, ctx));
+        }
+    }
+}

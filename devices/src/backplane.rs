@@ -1,0 +1,87 @@
+//! The backplane: the wires that devices share, and the records of what went over them.
+//!
+//! What lies here is reached by every device through its [`crate::Ctx`]: time, interrupt lines, the PCI
+//! configuration mechanism, the A20 gate, events and host backends. Two rows are ports of it: the interrupt
+//! controllers and the PCI host bridge.
+
+use crate::host::{BoardEvent, Events, Output, PostLog};
+use crate::irq::Irqs;
+use crate::pci::Pci;
+
+/// Counts of what happened on a board. They are the host's: no guest sees them and no saved state has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Port reads, of any size.
+    pub port_reads: u64,
+    /// Port writes, of any size.
+    pub port_writes: u64,
+    /// Bytes of port accesses that no device decodes.
+    pub unclaimed_ports: u64,
+    /// Bytes of memory-mapped accesses that no device decodes.
+    pub unclaimed_mmio: u64,
+    /// Interrupts acknowledged, by IRQ.
+    pub interrupts: [u64; 16],
+    /// Spurious interrupts acknowledged.
+    pub spurious: u64,
+    /// Rising edges of the 8254's channel 0.
+    pub timer_edges: u64,
+    /// Of those, edges merged with a later one because the board was told the time too late.
+    pub timer_edges_merged: u64,
+    /// Bytes accepted for COM1.
+    pub serial_in: u64,
+    /// Bytes that COM1 sent.
+    pub serial_out: u64,
+}
+
+/// The shared wires.
+#[derive(Debug)]
+pub(crate) struct Backplane {
+    pub(crate) now: u64,
+    pub(crate) irqs: Irqs,
+    pub(crate) pci: Pci,
+    pub(crate) a20: bool,
+    /// The processor's IGNNE# input.
+    pub(crate) ignne: bool,
+    pub(crate) stats: Stats,
+    pub(crate) events: Events,
+    pub(crate) post: PostLog,
+    /// Host backends by slot.
+    pub(crate) outputs: Vec<Option<Output>>,
+    /// Regions to move when the call into the device is over: slot, region, new base.
+    pub(crate) remaps: Vec<(usize, usize, Option<u64>)>,
+}
+
+impl Backplane {
+    /// Wires that nothing hangs on, at time 0.
+    pub(crate) fn new(log_post: bool) -> Self {
+        Backplane {
+            now: 0,
+            irqs: Irqs::new(),
+            pci: Pci::default(),
+            a20: true,
+            ignne: false,
+            stats: Stats::default(),
+            events: Events::default(),
+            post: PostLog::new(log_post),
+            outputs: Vec::new(),
+            remaps: Vec::new(),
+        }
+    }
+
+    /// Opens or closes the A20 gate, and tells the machine if that moved it.
+    pub(crate) fn set_a20(&mut self, open: bool) {
+        if self.a20 != open {
+            self.a20 = open;
+            self.events.post(BoardEvent::A20(open));
+        }
+    }
+
+    /// The reset line: the wires as before power-on, but for the time; the A20 gate opens.
+    pub(crate) fn reset(&mut self) {
+        self.irqs.release();
+        self.ignne = false;
+        self.events.reset();
+        self.remaps.clear();
+        self.set_a20(true);
+    }
+}

@@ -1,0 +1,14 @@
+//! How a board is equipped.
+
+/// How a board is equipped.
+#[derive(Clone, Copy, Debug)]
+pub struct BoardConfig {
+    /// Bytes of guest RAM, which the CMOS reports.
+    pub ram_size: u64,
+    /// Whether a write to ports F4h..F7h is a [`crate::BoardEvent::DebugExit`].
+    pub debug_exit: bool,
+    /// The real-time clock's date at time 0, in seconds after 1970-01-01 00:00.
+    pub rtc_epoch_s: u64,
+    /// Whether writes to port 80h are logged for [`crate::Board::post_codes`].
+    pub log_post: bool,
+}

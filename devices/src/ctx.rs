@@ -1,0 +1,98 @@
+//! The context of a call into a device: the one way out of it.
+
+use crate::backplane::Backplane;
+use crate::host::BoardEvent;
+use crate::memory::{Dma, DmaError};
+use crate::row::{DmaKind, Row};
+use std::fmt;
+
+/// What a device reaches while it is called: time, its lines, memory, events, its place on the buses and
+/// its host backend.
+pub struct Ctx<'a> {
+    pub(crate) slot: usize,
+    pub(crate) row: &'a Row,
+    pub(crate) plane: &'a mut Backplane,
+    pub(crate) memory: &'a mut dyn Dma,
+}
+
+impl fmt::Debug for Ctx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx")
+            .field("device", &self.row.id)
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ctx<'_> {
+    /// The time in nanoseconds of the machine clock; it never falls.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.plane.now
+    }
+
+    /// Drives line `n` of the device's row. A line that others drive too is high while any of them does.
+    pub fn line(&mut self, n: usize, level: bool) {
+        if let Some(line) = self.row.lines.get(n) {
+            self.plane.irqs.drive(self.slot, line.irq, level);
+        }
+    }
+
+    /// Queues an event for the machine; of one kind it keeps one.
+    pub fn event(&mut self, event: BoardEvent) {
+        self.plane.events.post(event);
+    }
+
+    /// Moves region `region` of the device's row to `base`, or away from its bus, once the call is over. Where
+    /// another device decodes an address in a same width, the region is nowhere.
+    pub fn remap(&mut self, region: usize, base: Option<u64>) {
+        self.plane.remaps.push((self.slot, region, base));
+    }
+
+    /// Sends bytes to the device's host backend; without one they are lost. A failure becomes an event.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let output = self.plane.outputs.get_mut(self.slot).and_then(Option::as_mut);
+        if let Some(error) = output.and_then(|output| output.send(bytes)) {
+            self.plane.events.post(BoardEvent::SerialError(error));
+        }
+    }
+
+    /// Reads guest memory.
+    ///
+    /// # Errors
+    /// [`DmaError`]: no memory there, or the device may not.
+    pub fn dma_read(&mut self, pa: u64, buf: &mut [u8]) -> Result<(), DmaError> {
+        self.master()?;
+        self.memory.dma_read(pa, buf)
+    }
+
+    /// Writes guest memory.
+    ///
+    /// # Errors
+    /// [`DmaError`]: no memory there, or the device may not.
+    pub fn dma_write(&mut self, pa: u64, data: &[u8]) -> Result<(), DmaError> {
+        self.master()?;
+        self.memory.dma_write(pa, data)
+    }
+
+    fn master(&self) -> Result<(), DmaError> {
+        let on = match (self.row.dma, self.row.pci) {
+            (DmaKind::None, _) => false,
+            (DmaKind::Master, None) => true,
+            (DmaKind::Master, Some(function)) => self.plane.pci.masters(function.number()),
+        };
+        if on { Ok(()) } else { Err(DmaError::NotMaster) }
+    }
+
+    /// Whether the A20 gate is open.
+    #[must_use]
+    pub fn a20(&self) -> bool {
+        self.plane.a20
+    }
+
+    /// Opens or closes the A20 gate. The keyboard controller and port 92h are two handles on one gate: the
+    /// latest to move it wins.
+    pub fn set_a20(&mut self, open: bool) {
+        self.plane.set_a20(open);
+    }
+}

@@ -1,0 +1,93 @@
+//! What a device is to the board: registers in regions, a deadline, a reset pin, and state that can be
+//! saved.
+//!
+//! A device never learns its address: an access names a region of its row and an offset there. All else
+//! (time, interrupt lines, memory, events, the host) it reaches through the [`Ctx`] of the call.
+
+use crate::ctx::Ctx;
+use crate::state::StateError;
+use std::fmt;
+
+/// Which reset a device gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// Power came on: everything as new but what a battery keeps.
+    Cold,
+    /// A reset line was pulled while the machine ran.
+    Warm,
+}
+
+/// A device on the board.
+///
+/// Contract: no access panics or takes time or memory without bound, whatever its arguments; `size` is a
+/// width that the region decodes whole, or 1. After any call, [`Device::deadline`] says when the device
+/// next has something to do by itself.
+pub trait Device: fmt::Debug + Send {
+    /// Reads `size` bytes at `offset` of region `region`; the board cuts the answer to `size`.
+    fn read(&mut self, region: usize, offset: u64, size: u8, ctx: &mut Ctx<'_>) -> u64;
+
+    /// Writes the low `size` bytes of `value` (the others are 0) at `offset` of region `region`.
+    fn write(&mut self, region: usize, offset: u64, size: u8, value: u64, ctx: &mut Ctx<'_>);
+
+    /// Fills `items` with as many reads at one address (`REP INS`). To be replaced by a device that moves
+    /// blocks through a port.
+    fn read_many(
+        &mut self,
+        region: usize,
+        offset: u64,
+        size: u8,
+        items: &mut [u64],
+        ctx: &mut Ctx<'_>,
+    ) {
+        for item in items {
+            *item = self.read(region, offset, size, ctx);
+        }
+    }
+
+    /// Writes all of `items` to one address (`REP OUTS`).
+    fn write_many(
+        &mut self,
+        region: usize,
+        offset: u64,
+        size: u8,
+        items: &[u64],
+        ctx: &mut Ctx<'_>,
+    ) {
+        for &item in items {
+            self.write(region, offset, size, item, ctx);
+        }
+    }
+
+    /// The deadline has come: brings the device, and its lines, to [`Ctx::now`].
+    fn wake(&mut self, _ctx: &mut Ctx<'_>) {}
+
+    /// When the device next wants to be woken, in nanoseconds of the machine clock. One in the past is
+    /// served once for each advance of time.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    /// An input pin of the device that the board does not drive by itself (FERR# of the coprocessor).
+    fn pin(&mut self, _level: bool, _ctx: &mut Ctx<'_>) {}
+
+    /// Bytes from the device's host backend. Returns how many it takes; the rest has to wait.
+    fn receive(&mut self, _bytes: &[u8], _ctx: &mut Ctx<'_>) -> usize {
+        0
+    }
+
+    /// The reset pin. The lines of the device are low already.
+    fn reset(&mut self, kind: Reset, ctx: &mut Ctx<'_>);
+
+    /// What a guest could find out of the device, as bytes of the row's version.
+    ///
+    /// # Errors
+    /// When the state cannot be written down; a device of plain data has no such state.
+    fn save(&self, ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError>;
+
+    /// Takes over what [`Device::save`] wrote under `version`, one that the row says it loads. The device
+    /// does not drive its lines: their levels are restored by the board, and are no edges.
+    ///
+    /// # Errors
+    /// [`StateError`] for bytes that no `save` wrote; the device is unusable then.
+    fn load(&mut self, version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError>;
+}

@@ -1,0 +1,72 @@
+//! The i8042 at 60h and 64h with IRQ 1 and 12; its output port holds the A20 gate and the reset line.
+
+use super::byte::data;
+use crate::ctx::Ctx;
+use crate::device::{Device, Reset};
+use crate::host::BoardEvent;
+use crate::i8042::{I8042, Signal};
+use crate::state::{StateError, decode, encode};
+
+const DATA: usize = 0;
+const KEYBOARD: usize = 0;
+const AUX: usize = 1;
+
+/// The keyboard controller in its two ports.
+#[derive(Debug)]
+pub(crate) struct KeyboardPorts(I8042);
+
+impl KeyboardPorts {
+    /// As firmware leaves it.
+    pub(crate) fn new() -> Self {
+        KeyboardPorts(I8042::new())
+    }
+
+    fn lines(&mut self, ctx: &mut Ctx<'_>) {
+        if self.0.take_dip() {
+            ctx.line(KEYBOARD, false);
+            ctx.line(AUX, false);
+        }
+        ctx.line(KEYBOARD, self.0.irq());
+        ctx.line(AUX, self.0.aux_irq());
+    }
+}
+
+impl Device for KeyboardPorts {
+    fn read(&mut self, region: usize, _offset: u64, _size: u8, ctx: &mut Ctx<'_>) -> u64 {
+        if region != DATA {
+            return u64::from(self.0.status());
+        }
+        let value = self.0.read_data();
+        self.lines(ctx);
+        u64::from(value)
+    }
+
+    fn write(&mut self, region: usize, _offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        let signal = match region {
+            DATA => self.0.write_data(data(value)),
+            _ => self.0.write_command(data(value), ctx.a20()),
+        };
+        match signal {
+            Some(Signal::A20(open)) => ctx.set_a20(open),
+            Some(Signal::Reset) => ctx.event(BoardEvent::Reset),
+            None => {}
+        }
+        self.lines(ctx);
+    }
+
+    fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
+        self.0 = I8042::new();
+        self.lines(ctx);
+    }
+
+    fn save(&self, _ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        encode(&self.0)
+    }
+
+    fn load(&mut self, _version: u32, bytes: &[u8], _ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        let state: I8042 = decode(bytes)?;
+        state.check()?;
+        self.0 = state;
+        Ok(())
+    }
+}

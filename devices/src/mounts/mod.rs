@@ -1,0 +1,20 @@
+//! Chips as devices: which register an access reaches, which line a pin drives.
+//!
+//! A chip (`pit`, `uart`, ...) knows neither ports nor lines; its mounting here does, and nothing else.
+
+mod byte;
+pub(crate) mod coprocessor;
+pub(crate) mod debug_console;
+pub(crate) mod debug_exit;
+pub(crate) mod dma;
+pub(crate) mod fast_a20;
+pub(crate) mod firmware;
+pub(crate) mod keyboard;
+pub(crate) mod pci_host;
+pub(crate) mod pic;
+pub(crate) mod pm;
+pub(crate) mod post;
+pub(crate) mod reset_control;
+pub(crate) mod rtc;
+pub(crate) mod serial;
+pub(crate) mod timer;

@@ -1,0 +1,84 @@
+//! The real-time clock and CMOS memory at 70h, with IRQ 8.
+
+use super::byte::{data, register};
+use crate::config::BoardConfig;
+use crate::ctx::Ctx;
+use crate::device::{Device, Reset};
+use crate::rtc::Rtc;
+use crate::state::{StateError, decode, encode};
+
+/// The clock on its battery.
+#[derive(Debug)]
+pub(crate) struct RtcPorts(Rtc);
+
+impl RtcPorts {
+    /// A clock that shows the configured date at time 0, and the CMOS as firmware leaves it.
+    pub(crate) fn new(config: &BoardConfig) -> Self {
+        let mut rtc = Rtc::new(config.rtc_epoch_s);
+        fill_cmos(&mut rtc, config.ram_size);
+        RtcPorts(rtc)
+    }
+
+    fn lines(&self, ctx: &mut Ctx<'_>) {
+        ctx.line(0, self.0.irq());
+    }
+}
+
+impl Device for RtcPorts {
+    fn read(&mut self, _region: usize, offset: u64, _size: u8, ctx: &mut Ctx<'_>) -> u64 {
+        let value = self.0.read(register(offset), ctx.now());
+        self.wake(ctx);
+        u64::from(value)
+    }
+
+    fn write(&mut self, _region: usize, offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        self.0.write(register(offset), ctx.now(), data(value));
+        self.wake(ctx);
+    }
+
+    fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        self.0.sync(ctx.now());
+        self.lines(ctx);
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.0.deadline()
+    }
+
+    /// The battery keeps time and memory over either kind.
+    fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
+        self.0.reset();
+        self.wake(ctx);
+    }
+
+    fn save(&self, _ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        encode(&self.0)
+    }
+
+    fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        let state: Rtc = decode(bytes)?;
+        state.check(ctx.now())?;
+        self.0 = state;
+        Ok(())
+    }
+}
+
+/// Fills the CMOS as firmware would have: the processor has a coprocessor, there are no disks, and so
+/// much memory.
+fn fill_cmos(rtc: &mut Rtc, ram_size: u64) {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    let low = ram_size.min(640 * KIB) / KIB;
+    let extended = (ram_size.saturating_sub(MIB) / KIB).min(0xffff);
+    let above_16m = (ram_size.saturating_sub(16 * MIB) / (64 * KIB)).min(0xffff);
+    rtc.set_ram(0x14, 0x02);
+    for (index, word) in [(0x15, low), (0x17, extended), (0x30, extended), (0x34, above_16m)] {
+        let [low, high, ..] = word.to_le_bytes();
+        rtc.set_ram(index, low);
+        rtc.set_ram(index + 1, high);
+    }
+    let sum = (0x10..=0x2d).fold(0u16, |sum, index| sum + u16::from(rtc.ram(index)));
+    let [low, high] = sum.to_be_bytes();
+    rtc.set_ram(0x2e, low);
+    rtc.set_ram(0x2f, high);
+}

@@ -1,0 +1,98 @@
+//! The 8254 at 40h, and port 61h, which gates its channel 2 and shows its output.
+//!
+//! Channel 0 drives IRQ 0. The speaker makes no sound.
+
+use super::byte::{data, register};
+use crate::clock;
+use crate::ctx::Ctx;
+use crate::device::{Device, Reset};
+use crate::pit::Pit;
+use crate::state::{StateError, check, decode, encode};
+use serde::{Deserialize, Serialize};
+
+const COUNTERS: usize = 0;
+/// GATE of channels 0 and 1 is tied high; port 61h drives that of channel 2.
+const GATES: [bool; 3] = [true, true, false];
+/// Ticks between two changes of the refresh bit.
+const REFRESH: u64 = 18;
+
+/// The timer and its control port.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    pit: Pit,
+    /// Bits 3..0 of port 61h as written.
+    control: u8,
+}
+
+impl Timer {
+    /// As at power-on.
+    pub(crate) fn new() -> Self {
+        Timer { pit: Pit::new(GATES), control: 0 }
+    }
+
+    /// Brings channel 0 and IRQ 0 to the board's time.
+    fn settle(&mut self, ctx: &mut Ctx<'_>) {
+        let tick = clock::PIT.ticks(ctx.now());
+        let rises = self.pit.take_rises(0, tick);
+        if rises > 0 {
+            ctx.line(0, false);
+            ctx.line(0, true);
+            ctx.plane.stats.timer_edges += rises;
+            ctx.plane.stats.timer_edges_merged += rises - 1;
+        }
+        ctx.line(0, self.pit.out(0, tick));
+    }
+
+    /// Port 61h: bit 4 toggles with every memory refresh, bit 5 is channel 2's OUT.
+    fn control(&mut self, tick: u64) -> u8 {
+        let refresh = u8::from(tick / REFRESH % 2 == 1);
+        self.control | refresh << 4 | u8::from(self.pit.out(2, tick)) << 5
+    }
+}
+
+impl Device for Timer {
+    fn read(&mut self, region: usize, offset: u64, _size: u8, ctx: &mut Ctx<'_>) -> u64 {
+        let tick = clock::PIT.ticks(ctx.now());
+        u64::from(match region {
+            COUNTERS => self.pit.read(register(offset), tick),
+            _ => self.control(tick),
+        })
+    }
+
+    fn write(&mut self, region: usize, offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        let tick = clock::PIT.ticks(ctx.now());
+        if region == COUNTERS {
+            self.pit.write(register(offset), tick, data(value));
+            self.settle(ctx);
+        } else {
+            self.control = data(value) & 0x0f;
+            self.pit.set_gate(2, tick, value & 1 != 0);
+        }
+    }
+
+    fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        self.settle(ctx);
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.pit.next_rise(0).map(|tick| clock::PIT.ns_at(tick))
+    }
+
+    fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
+        *self = Timer::new();
+        // The output idles high: the line has its level before the guest can see an edge.
+        self.settle(ctx);
+    }
+
+    fn save(&self, _ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        encode(self)
+    }
+
+    fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        let state: Timer = decode(bytes)?;
+        check(state.control & 0xf0 == 0, "port 61h")?;
+        state.pit.check(clock::PIT.ticks(ctx.now()))?;
+        *self = state;
+        Ok(())
+    }
+}

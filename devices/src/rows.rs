@@ -1,0 +1,195 @@
+//! The table of rows: every device of this crate, in the order of its slots.
+//!
+//! A new device is a mounting in `mounts` and a row here; buses, reset, saved state, the generic tests and the
+//! table in `devices/README.md` follow from the row.
+
+use crate::addresses::{COM1_BASE, FIRMWARE_PORT, IRQ_SCI, PM_BASE, RESET_CONTROL};
+use crate::config::BoardConfig;
+use crate::mounts::coprocessor::Coprocessor;
+use crate::mounts::debug_console::DebugConsole;
+use crate::mounts::debug_exit::DebugExit;
+use crate::mounts::dma::DmaPorts;
+use crate::mounts::fast_a20::FastA20;
+use crate::mounts::firmware::FirmwarePort;
+use crate::mounts::keyboard::KeyboardPorts;
+use crate::mounts::pci_host::PciHost;
+use crate::mounts::pic::PicPorts;
+use crate::mounts::pm::PmPorts;
+use crate::mounts::post::Post;
+use crate::mounts::reset_control::ResetControl;
+use crate::mounts::rtc::RtcPorts;
+use crate::mounts::serial::Serial;
+use crate::mounts::timer::Timer;
+use crate::pm;
+use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Region, Row, WHOLE};
+
+/// The first serial port.
+pub const COM1: &str = "com1";
+/// The debug console.
+pub const DEBUG_CONSOLE: &str = "debug-console";
+/// The latch between FERR# and IRQ 13.
+pub const COPROCESSOR: &str = "coprocessor";
+/// The firmware port, which no configuration fits by itself: see [`crate::Board::fit`].
+pub const FIRMWARE: &str = "firmware";
+
+/// 440FX host bridge.
+const HOST_BRIDGE: Function = Function {
+    device: 0,
+    function: 0,
+    vendor_id: 0x8086,
+    device_id: 0x1237,
+    class: 0x0600,
+    command: 6,
+    command_mask: 0x40,
+    own: &[],
+};
+
+/// PIIX3 ISA bridge. It routes none of the PIRQ lines.
+const ISA_BRIDGE: Function = Function {
+    device: 1,
+    function: 0,
+    vendor_id: 0x8086,
+    device_id: 0x7000,
+    class: 0x0601,
+    command: 7,
+    command_mask: 0x08,
+    own: &[(0x60, 0x80), (0x61, 0x80), (0x62, 0x80), (0x63, 0x80)],
+};
+
+/// Accesses and time alike.
+const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
+/// A device of which only accesses matter.
+const TIMELESS: Fuzz = Fuzz { read: 1, write: 1, time: 0 };
+
+/// What most rows have: no function, lines or DMA, state of version 1, fitted always.
+const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
+    Row {
+        id,
+        title,
+        spec,
+        regions: &[],
+        pci: None,
+        lines: &[],
+        dma: DmaKind::None,
+        version: 1,
+        loads: &[],
+        fuzz: TIMELESS,
+        fitted: always,
+        make: |_| Box::new(FastA20),
+    }
+}
+
+fn always(_: &BoardConfig) -> bool {
+    true
+}
+
+/// The rows.
+pub const ROWS: [Row; 15] = [
+    Row {
+        regions: &[
+            Region::ports("master", 0x20, 2, BYTES),
+            Region::ports("slave", 0xa0, 2, BYTES),
+            Region::ports("edge/level", 0x4d0, 2, BYTES),
+        ],
+        make: |_| Box::new(PicPorts),
+        ..row("pic", "Interrupt controllers", "Intel 8259A (231468), two, with the PIIX3's ELCR")
+    },
+    Row {
+        regions: &[
+            Region::ports("counters", 0x40, 4, BYTES),
+            Region::ports("control", 0x61, 1, BYTES),
+        ],
+        lines: &[Line::edge(0)],
+        fuzz: EVEN,
+        make: |_| Box::new(Timer::new()),
+        ..row("timer", "Timer and port 61h", "Intel 8254 (231164)")
+    },
+    Row {
+        regions: &[Region::ports("index and data", 0x70, 2, BYTES)],
+        lines: &[Line::edge(8)],
+        fuzz: EVEN,
+        make: |config| Box::new(RtcPorts::new(config)),
+        ..row("rtc", "Real-time clock and CMOS", "Motorola MC146818A")
+    },
+    Row {
+        regions: &[Region::ports("registers", COM1_BASE, 8, BYTES)],
+        lines: &[Line::edge(4)],
+        make: |_| Box::new(Serial::new()),
+        ..row(COM1, "First serial port", "National PC16550D")
+    },
+    Row {
+        regions: &[Region::ports("data", 0x60, 1, BYTES), Region::ports("command", 0x64, 1, BYTES)],
+        lines: &[Line::edge(1), Line::edge(12)],
+        make: |_| Box::new(KeyboardPorts::new()),
+        ..row(
+            "keyboard",
+            "Keyboard controller and keyboard",
+            "Intel 8042 as in the IBM PS/2 (S68X-2229)",
+        )
+    },
+    Row {
+        regions: &[
+            Region::ports("channels 0-3", 0x00, 16, BYTES),
+            Region::ports("channels 4-7", 0xc0, 32, BYTES),
+            Region::ports("pages", 0x81, 15, BYTES),
+        ],
+        make: |_| Box::new(DmaPorts::new()),
+        ..row("dma", "DMA controllers, without transfers", "Intel 8237A (231466), two")
+    },
+    Row {
+        // Words are decoded, and answered with all ones: else their bytes would reach the reset register.
+        regions: &[
+            Region::ports("address", 0xcf8, 4, 2 | 4),
+            Region::ports("data", 0xcfc, 4, WHOLE),
+        ],
+        pci: Some(HOST_BRIDGE),
+        make: |_| Box::new(PciHost),
+        ..row("pci-host", "PCI host bridge", "PCI 2.1, 3.2.2.3.2; Intel 82441FX (290549)")
+    },
+    Row {
+        regions: &[Region::ports("reset control", RESET_CONTROL, 1, BYTES)],
+        pci: Some(ISA_BRIDGE),
+        make: |_| Box::new(ResetControl::new()),
+        ..row("isa-bridge", "ISA bridge with reset control", "Intel 82371SB (290550)")
+    },
+    Row {
+        regions: &[Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE)],
+        lines: &[Line::level(IRQ_SCI)],
+        fuzz: EVEN,
+        make: |_| Box::new(PmPorts::new()),
+        ..row("pm", "Power management", "ACPI 2.0, 4.8")
+    },
+    Row {
+        regions: &[Region::ports("code", 0x80, 1, BYTES)],
+        make: |_| Box::new(Post::new()),
+        ..row("post", "POST codes", "IBM PC/AT")
+    },
+    Row {
+        regions: &[Region::ports("control", 0x92, 1, BYTES)],
+        make: |_| Box::new(FastA20),
+        ..row("fast-a20", "Fast A20 and reset", "IBM PS/2, system control port A")
+    },
+    Row {
+        regions: &[Region::ports("clear", 0xf0, 2, BYTES)],
+        lines: &[Line::edge(13)],
+        make: |_| Box::new(Coprocessor::new()),
+        ..row(COPROCESSOR, "Coprocessor error latch", "IBM PC/AT; SDM volume 1, 8.7.1")
+    },
+    Row {
+        regions: &[Region::ports("byte", 0xe9, 1, BYTES)],
+        make: |_| Box::new(DebugConsole),
+        ..row(DEBUG_CONSOLE, "Debug console", "Bochs, port E9h")
+    },
+    Row {
+        regions: &[Region::ports("value", 0xf4, 4, WHOLE)],
+        fitted: |config| config.debug_exit,
+        make: |_| Box::new(DebugExit),
+        ..row("debug-exit", "Debug exit", "QEMU isa-debug-exit, with the value as the status")
+    },
+    Row {
+        regions: &[Region::ports("call", FIRMWARE_PORT, 1, BYTES)],
+        fitted: |_| false,
+        make: |_| Box::new(FirmwarePort),
+        ..row(FIRMWARE, "Firmware call", "Ringer's own BIOS")
+    },
+];
