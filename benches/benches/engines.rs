@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
-use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
+use ringer_cpu::{CpuModel, CpuState, Lin, SegAttr, Segment};
 use ringer_translator::context::SwitchKind;
 use ringer_translator::{
     GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions,
@@ -27,11 +27,11 @@ fn flat_state(interp: &Interp<FlatBus>) -> CpuState {
     let mut state = interp.state();
     let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::DB | SegAttr::G;
     for seg in &mut state.seg {
-        *seg = Segment { selector: 16, attr: data, base: 0, limit: u32::MAX };
+        *seg = Segment { selector: 16, attr: data, base: Lin(0), limit: u32::MAX };
     }
     state.seg[1].attr |= SegAttr::CODE;
     state.cr0 |= 1;
-    state.eip = CODE;
+    state.set_eip(CODE);
     state.gpr[3] = 0x4000;
     state
 }

@@ -4,6 +4,7 @@
 //! flat test memory can stand behind it at no cost. All memory addresses are *linear*: they have
 //! passed segmentation; paging is the bus's business (`ringer-mmu` in the real machine).
 
+use crate::addr::Lin;
 use crate::exception::Exception;
 
 /// Why memory is touched (SDM volume 3A, 4.6).
@@ -31,11 +32,11 @@ pub enum Privilege {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PagingRegs {
     /// CR0 (PG, WP, PE matter).
-    pub cr0: u32,
+    pub cr0: u64,
     /// CR3.
-    pub cr3: u32,
+    pub cr3: u64,
     /// CR4 (PSE, PAE, PGE matter).
-    pub cr4: u32,
+    pub cr4: u64,
     /// IA32_EFER (NXE matters).
     pub efer: u64,
 }
@@ -53,19 +54,19 @@ pub enum PagingChange {
 /// Memory, ports, time and translation control.
 ///
 /// Memory calls are *all or nothing*: when one returns an exception, no byte was written. An access
-/// may cross pages and wraps at 4 GiB. `buf`/`data` are 1 to 512 bytes.
+/// may cross pages and, outside long mode, wraps at 4 GiB. `buf`/`data` are 1 to 512 bytes.
 pub trait Bus {
     /// Reads `buf.len()` bytes at linear address `lin`.
     ///
     /// # Errors
     /// #PF when the translation or its rights forbid it.
-    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception>;
+    fn read(&mut self, lin: Lin, buf: &mut [u8], who: Privilege) -> Result<(), Exception>;
 
     /// Writes `data` at linear address `lin`; checks every byte's page before it writes any.
     ///
     /// # Errors
     /// #PF when the translation or its rights forbid it.
-    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception>;
+    fn write(&mut self, lin: Lin, data: &[u8], who: Privilege) -> Result<(), Exception>;
 
     /// Checks that `len` bytes at `lin` can be accessed so, setting accessed and dirty bits as the
     /// access would, without accessing them. Used before read-modify-write and multi-part pushes.
@@ -74,7 +75,7 @@ pub trait Bus {
     /// #PF when the translation or its rights forbid it.
     fn probe(
         &mut self,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
@@ -86,7 +87,7 @@ pub trait Bus {
     ///
     /// # Errors
     /// #PF when the page may not be fetched from.
-    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception>;
+    fn fetch(&mut self, lin: Lin, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception>;
 
     /// Reads `size` (1, 2 or 4) bytes from an I/O port; unclaimed ports answer all ones.
     fn port_in(&mut self, port: u16, size: u8) -> u32;
@@ -98,7 +99,7 @@ pub trait Bus {
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange);
 
     /// INVLPG of the page that holds `lin` (a large page goes whole).
-    fn invlpg(&mut self, lin: u32);
+    fn invlpg(&mut self, lin: Lin);
 
     /// With PAE, MOV to CR3 loads the four PDPTEs: the bus reads and checks them for `regs`.
     ///
@@ -125,7 +126,7 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     #[inline]
-    fn read_u8(&mut self, lin: u32, who: Privilege) -> Result<u8, Exception> {
+    fn read_u8(&mut self, lin: Lin, who: Privilege) -> Result<u8, Exception> {
         let mut b = [0; 1];
         self.read(lin, &mut b, who)?;
         Ok(b[0])
@@ -136,7 +137,7 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     #[inline]
-    fn read_u16(&mut self, lin: u32, who: Privilege) -> Result<u16, Exception> {
+    fn read_u16(&mut self, lin: Lin, who: Privilege) -> Result<u16, Exception> {
         let mut b = [0; 2];
         self.read(lin, &mut b, who)?;
         Ok(u16::from_le_bytes(b))
@@ -147,7 +148,7 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     #[inline]
-    fn read_u32(&mut self, lin: u32, who: Privilege) -> Result<u32, Exception> {
+    fn read_u32(&mut self, lin: Lin, who: Privilege) -> Result<u32, Exception> {
         let mut b = [0; 4];
         self.read(lin, &mut b, who)?;
         Ok(u32::from_le_bytes(b))
@@ -158,7 +159,7 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     #[inline]
-    fn read_u64(&mut self, lin: u32, who: Privilege) -> Result<u64, Exception> {
+    fn read_u64(&mut self, lin: Lin, who: Privilege) -> Result<u64, Exception> {
         let mut b = [0; 8];
         self.read(lin, &mut b, who)?;
         Ok(u64::from_le_bytes(b))

@@ -1,6 +1,8 @@
 //! Exceptions as values: what a guest instruction raises instead of completing.
 //! SDM volume 3A, chapter 6 (interrupt and exception handling).
 
+use crate::addr::Lin;
+
 /// Vectors of the architectural exceptions (SDM volume 3A, table 6-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -54,7 +56,7 @@ pub struct Exception {
     /// The error code, for the vectors that push one.
     pub error: Option<u32>,
     /// For #PF the linear address that goes to CR2 on delivery.
-    pub address: u32,
+    pub address: Lin,
     /// For #DB: the bits to set in DR6 on delivery.
     pub dr6: u32,
 }
@@ -77,13 +79,13 @@ impl Exception {
     /// An exception without an error code.
     #[must_use]
     pub const fn plain(vector: Vector) -> Self {
-        Self { vector, error: None, address: 0, dr6: 0 }
+        Self { vector, error: None, address: Lin(0), dr6: 0 }
     }
 
     /// An exception with an error code (a selector or zero).
     #[must_use]
     pub const fn with_code(vector: Vector, code: u32) -> Self {
-        Self { vector, error: Some(code), address: 0, dr6: 0 }
+        Self { vector, error: Some(code), address: Lin(0), dr6: 0 }
     }
 
     /// #UD.
@@ -136,13 +138,13 @@ impl Exception {
 
     /// #PF at linear address `address` with error-code bits of [`pf`].
     #[must_use]
-    pub const fn page_fault(address: u32, code: u32) -> Self {
+    pub const fn page_fault(address: Lin, code: u32) -> Self {
         Self { vector: Vector::Pf, error: Some(code), address, dr6: 0 }
     }
 
     /// #DB that sets the bits `dr6` in DR6.
     #[must_use]
     pub const fn debug(dr6: u32) -> Self {
-        Self { vector: Vector::Db, error: None, address: 0, dr6 }
+        Self { vector: Vector::Db, error: None, address: Lin(0), dr6 }
     }
 }

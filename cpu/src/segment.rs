@@ -1,5 +1,6 @@
 //! Segment registers with their hidden parts (SDM volume 3A, 3.4).
 
+use crate::addr::Lin;
 use bitflags::bitflags;
 
 /// A segment selector: index, table indicator, requested privilege level.
@@ -95,10 +96,10 @@ pub struct Segment {
     pub selector: u16,
     /// Access rights.
     pub attr: SegAttr,
-    /// Linear address of offset 0.
-    pub base: u32,
     /// The last valid offset in bytes (expand-down: the last *invalid* one); granularity applied.
     pub limit: u32,
+    /// Linear address of offset 0; 32 bits of it outside long mode.
+    pub base: Lin,
 }
 
 impl Segment {
@@ -110,8 +111,8 @@ impl Segment {
         Self {
             selector,
             attr: attr | SegAttr::from_bits_retain(u16::from(dpl) << 5),
-            base: u32::from(selector) << 4,
             limit: 0xffff,
+            base: Lin(u64::from(selector) << 4),
         }
     }
 
@@ -122,7 +123,7 @@ impl Segment {
         let raw = (lo & 0xffff) | (hi & 0xf_0000);
         let limit = if attr.contains(SegAttr::G) { (raw << 12) | 0xfff } else { raw };
         let base = (lo >> 16) | ((hi & 0xff) << 16) | (hi & 0xff00_0000);
-        Self { selector, attr, base, limit }
+        Self { selector, attr, limit, base: Lin::from(base) }
     }
 
     /// The selector as a [`Selector`].
@@ -141,7 +142,7 @@ impl Segment {
     /// linear addresses and no limit check can fail.
     #[must_use]
     pub fn is_flat(&self) -> bool {
-        self.base == 0 && self.is_unlimited()
+        self.base == Lin(0) && self.is_unlimited()
     }
 
     /// As [`Segment::is_flat`], with any base.

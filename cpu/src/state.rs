@@ -1,9 +1,10 @@
-//! The architectural state of one 32-bit processor.
+//! The architectural state of one processor.
 
+use crate::addr::{Lin, Pc};
 use crate::flags::Eflags;
 use crate::segment::{SegAttr, Segment};
 
-/// Indexes of the general registers, in encoding order.
+/// Indexes of the general registers, in encoding order; the first eight by the names of their low halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 #[allow(missing_docs)]
@@ -16,6 +17,14 @@ pub enum Gpr {
     Ebp = 5,
     Esi = 6,
     Edi = 7,
+    R8 = 8,
+    R9 = 9,
+    R10 = 10,
+    R11 = 11,
+    R12 = 12,
+    R13 = 13,
+    R14 = 14,
+    R15 = 15,
 }
 
 /// Indexes of the segment registers, in encoding order.
@@ -42,7 +51,7 @@ impl SegReg {
 #[repr(C)]
 pub struct TableReg {
     /// Linear base address.
-    pub base: u32,
+    pub base: Lin,
     /// Last valid byte offset.
     pub limit: u16,
 }
@@ -130,6 +139,10 @@ pub struct Msrs {
 
 /// The whole architectural state. `repr(C)`: translated code addresses fields by `offset_of!`.
 ///
+/// Invariant: outside long mode the upper halves of the general registers, RIP, the control and debug
+/// registers, and the bases are zero. Translated code of 16- and 32-bit guests relies on it: it reads and
+/// writes the low halves alone.
+///
 /// Conventions: EFLAGS is kept whole in `eflags` whenever Rust code sees the state; XMM registers and
 /// MXCSR are in `fpu` then, and x87 and MMX unless `fpu_in_host` says that the host's own unit holds
 /// them.
@@ -138,11 +151,11 @@ pub struct Msrs {
 pub struct CpuState {
     /// x87, MMX and SSE state; what is x87's and MMX's is stale while `fpu_in_host` is set.
     pub fpu: FpuImage,
-    /// EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI.
-    pub gpr: [u32; 8],
+    /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
+    pub gpr: [u64; 16],
     /// Offset of the next instruction in CS.
-    pub eip: u32,
-    /// EFLAGS; bit 1 always set.
+    pub rip: Pc,
+    /// EFLAGS; bit 1 always set. (The upper half of RFLAGS is reserved and reads as zero.)
     pub eflags: u32,
     /// ES, CS, SS, DS, FS, GS.
     pub seg: [Segment; 6],
@@ -155,15 +168,15 @@ pub struct CpuState {
     /// Interrupt descriptor table register.
     pub idtr: TableReg,
     /// CR0.
-    pub cr0: u32,
+    pub cr0: u64,
     /// CR2, the linear address of the last #PF that the guest got.
-    pub cr2: u32,
+    pub cr2: u64,
     /// CR3.
-    pub cr3: u32,
+    pub cr3: u64,
     /// CR4.
-    pub cr4: u32,
+    pub cr4: u64,
     /// DR0 to DR7 (4 and 5 unused: they alias 6 and 7 unless CR4.DE).
-    pub dr: [u32; 8],
+    pub dr: [u64; 8],
     /// Model-specific registers.
     pub msr: Msrs,
     /// Current privilege level, 0 to 3.
@@ -185,33 +198,40 @@ pub struct CpuState {
 /// CR0 bits (SDM volume 3A, 2.5).
 #[allow(missing_docs)]
 pub mod cr0 {
-    pub const PE: u32 = 1 << 0;
-    pub const MP: u32 = 1 << 1;
-    pub const EM: u32 = 1 << 2;
-    pub const TS: u32 = 1 << 3;
-    pub const ET: u32 = 1 << 4;
-    pub const NE: u32 = 1 << 5;
-    pub const WP: u32 = 1 << 16;
-    pub const AM: u32 = 1 << 18;
-    pub const NW: u32 = 1 << 29;
-    pub const CD: u32 = 1 << 30;
-    pub const PG: u32 = 1 << 31;
+    pub const PE: u64 = 1 << 0;
+    pub const MP: u64 = 1 << 1;
+    pub const EM: u64 = 1 << 2;
+    pub const TS: u64 = 1 << 3;
+    pub const ET: u64 = 1 << 4;
+    pub const NE: u64 = 1 << 5;
+    pub const WP: u64 = 1 << 16;
+    pub const AM: u64 = 1 << 18;
+    pub const NW: u64 = 1 << 29;
+    pub const CD: u64 = 1 << 30;
+    pub const PG: u64 = 1 << 31;
 }
 
 /// CR4 bits (SDM volume 3A, 2.5).
 #[allow(missing_docs)]
 pub mod cr4 {
-    pub const VME: u32 = 1 << 0;
-    pub const PVI: u32 = 1 << 1;
-    pub const TSD: u32 = 1 << 2;
-    pub const DE: u32 = 1 << 3;
-    pub const PSE: u32 = 1 << 4;
-    pub const PAE: u32 = 1 << 5;
-    pub const MCE: u32 = 1 << 6;
-    pub const PGE: u32 = 1 << 7;
-    pub const PCE: u32 = 1 << 8;
-    pub const OSFXSR: u32 = 1 << 9;
-    pub const OSXMMEXCPT: u32 = 1 << 10;
+    pub const VME: u64 = 1 << 0;
+    pub const PVI: u64 = 1 << 1;
+    pub const TSD: u64 = 1 << 2;
+    pub const DE: u64 = 1 << 3;
+    pub const PSE: u64 = 1 << 4;
+    pub const PAE: u64 = 1 << 5;
+    pub const MCE: u64 = 1 << 6;
+    pub const PGE: u64 = 1 << 7;
+    pub const PCE: u64 = 1 << 8;
+    pub const OSFXSR: u64 = 1 << 9;
+    pub const OSXMMEXCPT: u64 = 1 << 10;
+}
+
+/// IA32_EFER bits (SDM volume 3A, 2.2.1).
+#[allow(missing_docs)]
+pub mod efer {
+    pub const LMA: u64 = 1 << 10;
+    pub const NXE: u64 = 1 << 11;
 }
 
 impl CpuState {
@@ -221,28 +241,28 @@ impl CpuState {
     pub fn reset(signature: u32) -> Self {
         let mut seg = [Segment::real(0, 0); 6];
         seg[SegReg::Cs as usize].selector = 0xf000;
-        seg[SegReg::Cs as usize].base = 0xffff_0000;
+        seg[SegReg::Cs as usize].base = Lin(0xffff_0000);
         let system = |kind| Segment {
             selector: 0,
             attr: SegAttr::PRESENT | SegAttr::from_bits_retain(kind),
-            base: 0,
+            base: Lin(0),
             limit: 0xffff,
         };
-        let mut gpr = [0; 8];
-        gpr[Gpr::Edx as usize] = signature;
+        let mut gpr = [0; 16];
+        gpr[Gpr::Edx as usize] = u64::from(signature);
         let mut dr = [0; 8];
         dr[6] = 0xffff_0ff0;
         dr[7] = 0x400;
         Self {
             fpu: FpuImage::reset(),
             gpr,
-            eip: 0xfff0,
+            rip: Pc(0xfff0),
             eflags: Eflags::FIXED_ONE,
             seg,
             ldtr: system(2),
             tr: system(11),
-            gdtr: TableReg { base: 0, limit: 0xffff },
-            idtr: TableReg { base: 0, limit: 0xffff },
+            gdtr: TableReg { base: Lin(0), limit: 0xffff },
+            idtr: TableReg { base: Lin(0), limit: 0xffff },
             cr0: cr0::CD | cr0::NW | cr0::ET,
             cr2: 0,
             cr3: 0,
@@ -257,6 +277,63 @@ impl CpuState {
             nmi_blocked: false,
             pending_debug: 0,
         }
+    }
+
+    /// The low half of general register `r`: all of it outside long mode.
+    #[inline]
+    #[must_use]
+    pub fn reg32(&self, r: Gpr) -> u32 {
+        self.gpr[r as usize] as u32
+    }
+
+    /// Sets general register `r` to `value`, zero-extended.
+    #[inline]
+    pub fn set_reg32(&mut self, r: Gpr, value: u32) {
+        self.gpr[r as usize] = u64::from(value);
+    }
+
+    /// EAX to EDI: the low halves of the first eight general registers, in encoding order.
+    #[must_use]
+    pub fn gpr32(&self) -> [u32; 8] {
+        std::array::from_fn(|n| self.gpr[n] as u32)
+    }
+
+    /// Sets the first eight general registers to `values`, zero-extended; R8 to R15 stay.
+    pub fn set_gpr32(&mut self, values: [u32; 8]) {
+        for (reg, value) in self.gpr.iter_mut().zip(values) {
+            *reg = u64::from(value);
+        }
+    }
+
+    /// EIP: the low half of RIP, all of it outside long mode.
+    #[inline]
+    #[must_use]
+    pub fn eip(&self) -> u32 {
+        self.rip.low()
+    }
+
+    /// Sets RIP to `eip`, zero-extended.
+    #[inline]
+    pub fn set_eip(&mut self, eip: u32) {
+        self.rip = Pc::from(eip);
+    }
+
+    /// The bits that a linear address has: 32 outside 64-bit mode (SDM volume 1, 3.3.7).
+    #[inline]
+    #[must_use]
+    pub fn address_mask(&self) -> u64 {
+        if self.msr.efer & efer::LMA != 0 && self.cs().attr.contains(SegAttr::L) {
+            u64::MAX
+        } else {
+            u64::from(u32::MAX)
+        }
+    }
+
+    /// The linear address `offset` bytes after `base`, cut to the bits that it has.
+    #[inline]
+    #[must_use]
+    pub fn linear(&self, base: Lin, offset: impl Into<u64>) -> Lin {
+        base.plus(offset.into()).masked(self.address_mask())
     }
 
     /// EFLAGS as flags.

@@ -3,6 +3,7 @@
 //! Linear addresses are physical ones; ranges can be made to fault, so that the paths which must
 //! leave no partial state can be tested without page tables.
 
+use crate::addr::Lin;
 use crate::bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 use crate::exception::{Exception, pf};
 use std::collections::HashMap;
@@ -71,19 +72,19 @@ impl FlatBus {
         }
     }
 
-    fn check(&self, lin: u32, len: u32, access: Access, who: Privilege) -> Result<(), Exception> {
+    fn check(&self, lin: Lin, len: u32, access: Access, who: Privilege) -> Result<(), Exception> {
         let write = if access == Access::Write { pf::WRITE } else { 0 };
         let user = if who == Privilege::User { pf::USER } else { 0 };
         for k in 0..len {
-            let at = lin.wrapping_add(k);
+            let at = lin.low().wrapping_add(k);
             let within = |ranges: &[Range<u32>]| ranges.iter().any(|r| r.contains(&at));
             if within(&self.absent) {
-                return Err(Exception::page_fault(at, write | user));
+                return Err(Exception::page_fault(Lin::from(at), write | user));
             }
             let denied =
                 (write != 0 && within(&self.read_only)) || (user != 0 && within(&self.supervisor));
             if denied {
-                return Err(Exception::page_fault(at, write | user | pf::PRESENT));
+                return Err(Exception::page_fault(Lin::from(at), write | user | pf::PRESENT));
             }
         }
         Ok(())
@@ -95,40 +96,40 @@ impl FlatBus {
 }
 
 impl Bus for FlatBus {
-    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+    fn read(&mut self, lin: Lin, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
         if self.guarded() {
             self.check(lin, buf.len() as u32, Access::Read, who)?;
         }
-        let at = lin as usize;
+        let at = lin.get() as usize;
         if let Some(bytes) = at.checked_add(buf.len()).and_then(|end| self.mem.get(at..end)) {
             buf.copy_from_slice(bytes);
             return Ok(());
         }
         for (k, b) in buf.iter_mut().enumerate() {
-            *b = self.peek(lin.wrapping_add(k as u32));
+            *b = self.peek(lin.low().wrapping_add(k as u32));
         }
         Ok(())
     }
 
-    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
+    fn write(&mut self, lin: Lin, data: &[u8], who: Privilege) -> Result<(), Exception> {
         if self.guarded() {
             self.check(lin, data.len() as u32, Access::Write, who)?;
         }
         if self.log_writes {
-            self.writes.push((lin, data.len()));
+            self.writes.push((lin.low(), data.len()));
         }
-        let at = lin as usize;
+        let at = lin.get() as usize;
         if let Some(bytes) = at.checked_add(data.len()).and_then(|end| self.mem.get_mut(at..end)) {
             bytes.copy_from_slice(data);
             return Ok(());
         }
-        self.load(lin, data);
+        self.load(lin.low(), data);
         Ok(())
     }
 
     fn probe(
         &mut self,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
@@ -136,18 +137,18 @@ impl Bus for FlatBus {
         if self.guarded() { self.check(lin, len, access, who) } else { Ok(()) }
     }
 
-    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+    fn fetch(&mut self, lin: Lin, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
         if self.guarded() {
             self.check(lin, 1, Access::Fetch, who)?;
         }
-        let count = (0x1000 - (lin & 0xfff) as usize).min(16);
-        let at = lin as usize;
+        let count = (0x1000 - lin.in_page() as usize).min(16);
+        let at = lin.get() as usize;
         if let Some(bytes) = self.mem.get(at..at.saturating_add(16)) {
             buf.copy_from_slice(bytes);
             return Ok(count);
         }
         for (k, b) in buf.iter_mut().enumerate().take(count) {
-            *b = self.peek(lin.wrapping_add(k as u32));
+            *b = self.peek(lin.low().wrapping_add(k as u32));
         }
         Ok(count)
     }
@@ -165,8 +166,8 @@ impl Bus for FlatBus {
         self.paging.push((*regs, change));
     }
 
-    fn invlpg(&mut self, lin: u32) {
-        self.invalidated.push(lin);
+    fn invlpg(&mut self, lin: Lin) {
+        self.invalidated.push(lin.low());
     }
 
     fn load_pdptes(&mut self, _regs: &PagingRegs) -> Result<(), Exception> {

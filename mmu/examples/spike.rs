@@ -82,7 +82,7 @@ fn put(memory: &mut GuestMemory, pa: u32, value: u32) {
 }
 
 fn load_cr3(mmu: &mut Mmu, memory: &GuestMemory, windows: &mut Windows, cr3: u32) -> u64 {
-    let regs = PagingRegs { cr0: 0x8001_0001, cr3, cr4: 0x10, efer: 0 };
+    let regs = PagingRegs { cr0: 0x8001_0001, cr3: u64::from(cr3), cr4: 0x10, efer: 0 };
     mmu.paging_changed(&regs, PagingChange::Cr3);
     windows.on_cr3_load();
     windows.activate(mmu.paging(), memory, true, &mut Nothing).base

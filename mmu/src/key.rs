@@ -25,8 +25,8 @@ impl Key {
     pub fn of(paging: &Paging, user: bool) -> Self {
         let root = match paging.format {
             Format::Off => 0,
-            Format::Legacy { .. } => u64::from(paging.regs.cr3) & 0xffff_f000,
-            Format::Pae { .. } => u64::from(paging.regs.cr3) & 0xffff_ffe0,
+            Format::Legacy { .. } => paging.regs.cr3 & 0xffff_f000,
+            Format::Pae { .. } => paging.regs.cr3 & 0xffff_ffe0,
         };
         // User code is held to R/W in any case.
         let write_protect = !user && paging.regs.cr0 & cr0::WP != 0;

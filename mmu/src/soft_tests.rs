@@ -13,7 +13,7 @@ fn read32(mmu: &mut Bench, lin: u32) -> Result<u32, u32> {
 
 fn write(mmu: &mut Bench, lin: u32, data: &[u8]) -> Result<(), (u32, u32)> {
     let result = mmu.write(&mut TestIo::default(), Lin::from(lin), data, User);
-    result.map_err(|e| (e.error.unwrap(), e.address))
+    result.map_err(|e| (e.error.unwrap(), e.address.low()))
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn probes_set_flags_and_report_the_page_that_fails() {
     mmu.probe(&mut io, Lin(0x1ffe), 2, Access::Write, User).unwrap();
     assert_ne!(get32(&mmu, pte_at(DIR, 0x1000)) & bit::D as u32, 0);
     let error = mmu.probe(&mut io, Lin(0x1ffe), 3, Access::Write, User).unwrap_err();
-    assert_eq!((error.address, error.error), (0x2000, Some(6)));
+    assert_eq!((error.address.get(), error.error), (0x2000, Some(6)));
 }
 
 #[test]

@@ -158,7 +158,7 @@ pub(crate) fn machine() -> Bench {
 
 /// Paging registers with the directory at `cr3`.
 pub(crate) fn regs(cr3: u64) -> PagingRegs {
-    PagingRegs { cr0: cr0::PE | cr0::PG | cr0::WP, cr3: cr3 as u32, cr4: cr4::PSE, efer: 0 }
+    PagingRegs { cr0: cr0::PE | cr0::PG | cr0::WP, cr3, cr4: cr4::PSE, efer: 0 }
 }
 
 /// A machine with an empty page directory at [`DIR`].

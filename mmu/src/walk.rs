@@ -238,7 +238,7 @@ impl Paging {
     /// The physical address of the page directory for `lin`, when there is one.
     pub(crate) fn directory(&self, lin: Lin) -> Result<Pa, Miss> {
         if !self.format.wide() {
-            return Ok(Pa(u64::from(self.regs.cr3) & 0xffff_f000));
+            return Ok(Pa(self.regs.cr3 & 0xffff_f000));
         }
         let pdpte = self.pdptes[(lin.get() >> 30) as usize & 3];
         if pdpte & bit::P == 0 { Err(Miss::NotPresent) } else { Ok(Pa(pdpte & FRAME_PAE)) }
@@ -328,7 +328,7 @@ impl Paging {
         if access == Access::Fetch && self.format == (Format::Pae { nx: true }) {
             code |= pf::FETCH;
         }
-        Exception::page_fault(lin.low(), code)
+        Exception::page_fault(lin, code)
     }
 
     /// Loads the four PDPTEs for `regs`, if they select PAE paging (SDM volume 3A, 4.4.1).
@@ -346,7 +346,7 @@ impl Paging {
         }
         let mut loaded = [0; 4];
         for (k, slot) in (0u64..).zip(&mut loaded) {
-            let pa = Pa(u64::from(regs.cr3) & 0xffff_ffe0).plus(k * 8).masked(self.a20_mask);
+            let pa = Pa(regs.cr3 & 0xffff_ffe0).plus(k * 8).masked(self.a20_mask);
             let pdpte = match memory.region(pa) {
                 Region::Ram { offset } | Region::Rom { offset } => memory.entry64(offset),
                 Region::Io => io.mmio_read(pa, 8),

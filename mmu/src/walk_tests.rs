@@ -15,7 +15,7 @@ const PWUS: u32 = (bit::P | bit::RW) as u32;
 
 fn walk(mmu: &mut Bench, lin: u32, access: Access, who: Privilege) -> Result<u64, u32> {
     mmu.walk(&mut TestIo::default(), Lin::from(lin), access, who).map(|t| t.pa.get()).map_err(|e| {
-        assert_eq!((e.vector, e.address), (ringer_cpu::Vector::Pf, lin));
+        assert_eq!((e.vector, e.address.low()), (ringer_cpu::Vector::Pf, lin));
         e.error.unwrap()
     })
 }

@@ -134,7 +134,7 @@ const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
 fn context_field(offset: usize) -> Option<String> {
     let cpu = offset_of!(ExecContext, cpu);
     let fields = [
-        (cpu + offset_of!(CpuState, eip), "cpu.eip"),
+        (cpu + offset_of!(CpuState, rip), "cpu.eip"),
         (offset_of!(ExecContext, if_flag), "if_flag"),
         (cpu + offset_of!(CpuState, shadow_irq), "cpu.shadow_irq"),
         (offset_of!(ExecContext, sys_flags), "sys_flags"),

@@ -10,7 +10,7 @@ use bitflags::bitflags;
 use iced_x86::Register;
 use ringer_cpu::segment::{SegAttr, Segment};
 use ringer_cpu::state::{CpuState, SegReg, cr0, cr4};
-use ringer_cpu::{Eflags, state};
+use ringer_cpu::{Eflags, Lin, state};
 
 bitflags! {
     /// The facts baked into a translation. With none of the segment bits everything is flat and
@@ -128,7 +128,7 @@ impl SegmentClass {
             return if readable { SegmentClass::ReadOnly } else { SegmentClass::Other };
         }
         match s.limit {
-            u32::MAX if s.base == 0 && !moving => SegmentClass::Flat,
+            u32::MAX if s.base == Lin(0) && !moving => SegmentClass::Flat,
             u32::MAX => SegmentClass::Based,
             LAST_16 => SegmentClass::Limited64K,
             _ => SegmentClass::Limited,
@@ -148,7 +148,7 @@ impl SegmentClass {
 }
 
 /// Breakpoint enables of DR7, local and global.
-const DR7_ENABLES: u32 = 0xff;
+const DR7_ENABLES: u64 = 0xff;
 /// The last offset of a 64 KiB segment, and the largest IP.
 const LAST_16: u32 = 0xffff;
 
@@ -288,7 +288,7 @@ fn is_16(s: &CpuState) -> bool {
 
 /// Whether EIP is where code of its size can run.
 fn code_fits(s: &CpuState) -> bool {
-    s.eip <= s.cs().limit && (!is_16(s) || s.eip <= LAST_16)
+    s.eip() <= s.cs().limit && (!is_16(s) || s.eip() <= LAST_16)
 }
 
 fn translatable(s: &CpuState) -> bool {
@@ -304,7 +304,7 @@ mod tests {
     fn flat_segment(code: bool) -> Segment {
         let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::DB;
         attr.set(SegAttr::CODE, code);
-        Segment { selector: 8, attr, base: 0, limit: u32::MAX }
+        Segment { selector: 8, attr, base: Lin(0), limit: u32::MAX }
     }
 
     fn flat() -> CpuState {
@@ -325,7 +325,7 @@ mod tests {
     fn supervisor_code_can_do_without_gs_and_no_other() {
         let mut s = flat();
         let plain = Mode::of(&s).unwrap();
-        s.seg[SegReg::Gs as usize].base = 0x1000;
+        s.seg[SegReg::Gs as usize].base = Lin(0x1000);
         let based = Mode::of(&s).unwrap();
         assert_ne!(plain, based);
         assert_eq!(plain.without_gs(), based.without_gs());
@@ -345,12 +345,12 @@ mod tests {
             |s| s.eflags |= Eflags::TF.bits(),
             |s| s.dr[7] |= 2,
             |s| {
-                s.eip = 0x1_0000;
+                s.set_eip(0x1_0000);
                 s.seg[SegReg::Cs as usize].limit = 0xffff;
             },
             |s| {
                 s.seg[SegReg::Cs as usize].attr.remove(SegAttr::DB);
-                s.eip = 0x1_0000;
+                s.set_eip(0x1_0000);
             },
             |s| {
                 s.cpl = 3;
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn segment_classes_follow_base_limit_and_type() {
         let mut s = flat();
-        s.seg[SegReg::Fs as usize].base = 0x1000;
+        s.seg[SegReg::Fs as usize].base = Lin(0x1000);
         s.seg[SegReg::Gs as usize].attr |= SegAttr::NULL;
         s.seg[SegReg::Es as usize] = flat_segment(true);
         let mode = Mode::of(&s).unwrap();

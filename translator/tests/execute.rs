@@ -1,7 +1,7 @@
 //! Inline sequences, run: translated blocks on the host's processor in a small window, each ending
 //! at a callout, with the state they leave compared with what the instruction is defined to do.
 
-use ringer_cpu::{CpuState, Eflags, Features, Segment};
+use ringer_cpu::{CpuState, Eflags, Features, Lin, Segment};
 use ringer_translator::context::{ExecContext, ExitReason, SharedContext};
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
@@ -63,12 +63,12 @@ impl Guest {
             mode: Mode::CPL0 | Mode::IOPL_OK,
             options: TranslatorOptions::default(),
         };
-        guest.context.cpu.gpr = [1, 2, 3, 4, STACK, 6, 7, 8];
+        guest.context.cpu.set_gpr32([1, 2, 3, 4, STACK, 6, 7, 8]);
         guest
     }
 
     fn gpr(&self) -> [u32; 8] {
-        self.context.cpu.gpr
+        self.context.cpu.gpr32()
     }
 
     fn flags(&self) -> u32 {
@@ -117,7 +117,7 @@ impl Guest {
         set_gs_base(self.base);
         // SAFETY: a block of this cache; GS base is the window; no code here takes a look-up.
         unsafe { self.cache.entry().enter(&mut self.context, self.cache.host_pc(id)) };
-        self.context.cpu.eip.wrapping_sub(eip)
+        self.context.cpu.eip().wrapping_sub(eip)
     }
 
     /// As [`Guest::run`], for code that must reach the HLT.
@@ -175,10 +175,10 @@ fn pusha_popa_and_leave_keep_their_order() {
     g.run_through(&[0x60]);
     let stored: Vec<u32> = (1..=8).map(|k| g.peek(STACK - 4 * k)).collect();
     assert_eq!(stored, [1, 2, 3, 4, STACK, 6, 7, 8]);
-    g.context.cpu.gpr = [0, 0, 0, 0, STACK - 32, 0, 0, 0];
+    g.context.cpu.set_gpr32([0, 0, 0, 0, STACK - 32, 0, 0, 0]);
     g.run_through(&[0x61]);
     assert_eq!(g.gpr(), [1, 2, 3, 4, STACK, 6, 7, 8]);
-    g.context.cpu.gpr[EBP] = DATA + 0x200;
+    g.context.cpu.gpr[EBP] = u64::from(DATA + 0x200);
     g.poke(DATA + 0x200, 0xabcd);
     g.run_through(&[0xc9]);
     assert_eq!((g.gpr()[ESP], g.gpr()[EBP]), (DATA + 0x204, 0xabcd));
@@ -204,7 +204,7 @@ fn popfd_loads_all_arithmetic_flags_and_if() {
     for before in [0, 0x8d5 | 0x400] {
         for flags in arithmetic_flags() {
             for iflag in [0, 0x200] {
-                g.context.cpu.gpr = [0x1122_3344, 2, 3, 4, STACK - 4, 6, 7, 8];
+                g.context.cpu.set_gpr32([0x1122_3344, 2, 3, 4, STACK - 4, 6, 7, 8]);
                 g.poke(STACK - 4, flags | iflag | 2);
                 g.set_flags(before);
                 g.context.if_flag = 0x200 ^ iflag;
@@ -224,7 +224,7 @@ fn popfd_of_a_system_flag_leaves_with_the_state_before_it() {
         let mut g = Guest::new();
         for flags in arithmetic_flags() {
             g.context.cpu.gpr[EAX] = 0x1122_3344;
-            g.context.cpu.gpr[ESP] = STACK - 4;
+            g.context.cpu.gpr[ESP] = u64::from(STACK - 4);
             g.poke(STACK - 4, odd | 2);
             g.set_flags(flags);
             let before = g.gpr();
@@ -238,7 +238,7 @@ fn popfd_of_a_system_flag_leaves_with_the_state_before_it() {
 fn popfd_below_iopl_leaves_if_alone() {
     let mut g = Guest::new();
     g.mode = Mode::USER;
-    g.context.cpu.gpr[ESP] = STACK - 4;
+    g.context.cpu.gpr[ESP] = u64::from(STACK - 4);
     g.context.if_flag = 0x200;
     g.context.doorbell().irq_pending.store(1, Ordering::Relaxed);
     g.poke(STACK - 4, 0x41 | 2);
@@ -261,13 +261,13 @@ fn enabling_interrupts_sees_a_pending_one_behind_the_shadow() {
     assert_eq!((g.gpr()[EAX], g.gpr()[ECX]), (3, 2));
     // POPFD has no shadow.
     g.context.doorbell().irq_pending.store(1, Ordering::Relaxed);
-    g.context.cpu.gpr[ESP] = STACK - 4;
+    g.context.cpu.gpr[ESP] = u64::from(STACK - 4);
     g.poke(STACK - 4, 0x202 | 0x81);
     assert_eq!(g.run(&[0x9d, 0x40]), 1);
     assert_eq!(g.context.exit_reason, ExitReason::Check as u32);
     assert_eq!((g.flags(), g.gpr()[EAX], g.gpr()[ESP]), (0x81, 3, STACK));
     // And with IF clear it does not look.
-    g.context.cpu.gpr[ESP] = STACK - 4;
+    g.context.cpu.gpr[ESP] = u64::from(STACK - 4);
     g.poke(STACK - 4, 2);
     g.run_through(&[0x9d]);
     g.run_through(&[0xfa]);
@@ -278,21 +278,21 @@ fn enabling_interrupts_sees_a_pending_one_behind_the_shadow() {
 fn string_instructions_work_on_guest_addresses_in_both_directions() {
     let mut g = Guest::new();
     g.bytes(DATA, 8).copy_from_slice(b"abcdefgh");
-    g.context.cpu.gpr[ESI] = DATA;
-    g.context.cpu.gpr[EDI] = DATA + 0x100;
+    g.context.cpu.gpr[ESI] = u64::from(DATA);
+    g.context.cpu.gpr[EDI] = u64::from(DATA + 0x100);
     g.context.cpu.gpr[ECX] = 8;
     g.run_through(&[0xf3, 0xa4]);
     assert_eq!(g.bytes(DATA + 0x100, 8), b"abcdefgh");
     assert_eq!((g.gpr()[ECX], g.gpr()[ESI], g.gpr()[EDI]), (0, DATA + 8, DATA + 0x108));
     g.set_flags(0x400);
-    g.context.cpu.gpr[EAX] = u32::from(b'c');
-    g.context.cpu.gpr[EDI] = DATA + 7;
+    g.context.cpu.gpr[EAX] = u64::from(b'c');
+    g.context.cpu.gpr[EDI] = u64::from(DATA + 7);
     g.context.cpu.gpr[ECX] = 8;
     g.run_through(&[0xf2, 0xae]);
     assert_eq!((g.gpr()[ECX], g.gpr()[EDI]), (2, DATA + 1), "stopped after 'c'");
     assert_eq!(g.flags() & 0x440, 0x440);
     g.set_flags(0);
-    g.context.cpu.gpr[ESI] = DATA;
+    g.context.cpu.gpr[ESI] = u64::from(DATA);
     g.run_through(&[0xad]);
     assert_eq!((g.gpr()[EAX], g.gpr()[ESI]), (0x6463_6261, DATA + 4));
 }
@@ -301,7 +301,7 @@ fn string_instructions_work_on_guest_addresses_in_both_directions() {
 fn exchange_swaps_registers_and_memory_of_each_size() {
     let mut g = Guest::new();
     g.poke(DATA, 0xaabb_ccdd);
-    g.context.cpu.gpr[ECX] = DATA;
+    g.context.cpu.gpr[ECX] = u64::from(DATA);
     g.context.cpu.gpr[EAX] = 0x1122_3344;
     g.run_through(&[0x87, 0x01]);
     assert_eq!((g.gpr()[EAX], g.peek(DATA)), (0xaabb_ccdd, 0x1122_3344));
@@ -315,7 +315,7 @@ fn exchange_swaps_registers_and_memory_of_each_size() {
 fn segment_bases_and_selectors_come_from_the_state() {
     let mut g = Guest::new();
     g.mode = Mode::USER | Mode::GS_BASED;
-    g.context.cpu.seg[5].base = DATA + 0x40;
+    g.context.cpu.seg[5].base = Lin::from(DATA + 0x40);
     g.context.cpu.seg[1].selector = 0x73;
     g.poke(DATA + 0x54, 0x5151_5151);
     // mov edx, gs:[14h]; mov ecx, cs
@@ -333,7 +333,7 @@ fn effective_addresses_wrap_at_four_gib() {
     let mut g = Guest::new();
     g.poke(DATA + 8, 0x600d);
     g.context.cpu.gpr[EAX] = 0xffff_ff00;
-    g.context.cpu.gpr[EBX] = DATA + 8;
+    g.context.cpu.gpr[EBX] = u64::from(DATA + 8);
     // mov ecx, [eax+ebx+100h]; lea edx, [eax+ebx+100h]
     g.run_through(&[0x8b, 0x8c, 0x18, 0, 1, 0, 0, 0x8d, 0x94, 0x18, 0, 1, 0, 0]);
     assert_eq!((g.gpr()[ECX], g.gpr()[EDX]), (0x600d, DATA + 8));
@@ -359,7 +359,7 @@ fn sequences_keep_the_flags_that_their_instructions_keep() {
         for flags in arithmetic_flags() {
             let mut g = Guest::new();
             g.mode |= Mode::GS_BASED;
-            g.context.cpu.gpr = [1, 2, 3, 4, STACK - 64, 6, DATA, DATA + 64];
+            g.context.cpu.set_gpr32([1, 2, 3, 4, STACK - 64, 6, DATA, DATA + 64]);
             g.set_flags(flags);
             g.run_through(code);
             assert_eq!(g.flags(), flags, "{code:02x?}");
@@ -384,8 +384,8 @@ fn the_budget_stops_before_the_block_that_exceeds_it() {
 fn loops_count_in_ecx_without_touching_flags() {
     let mut g = Guest::new();
     g.set_flags(0x8d5);
-    for (ecx, taken) in [(2, true), (1, false), (0, true)] {
-        g.context.cpu.gpr[ECX] = ecx;
+    for (ecx, taken) in [(2u32, true), (1, false), (0, true)] {
+        g.context.cpu.gpr[ECX] = u64::from(ecx);
         let to = g.run(&[0xe2, 0x10]);
         assert_eq!(to, if taken { 0x12 } else { 2 });
         assert_eq!((g.gpr()[ECX], g.flags()), (ecx.wrapping_sub(1), 0x8d5));
@@ -400,7 +400,7 @@ fn real_mode() -> Guest {
     let code = Mode::REAL | Mode::CODE16 | Mode::STACK16 | Mode::CS_64K;
     g.mode = Mode::CPL0 | Mode::IOPL_OK | code | segments;
     g.context.cpu.seg = [Segment::real((DATA >> 4) as u16, 0); 6];
-    g.context.cpu.gpr[ESP] = HIGH_ESP | (STACK - DATA);
+    g.context.cpu.gpr[ESP] = u64::from(HIGH_ESP | (STACK - DATA));
     g
 }
 
@@ -428,11 +428,11 @@ fn pushf_and_popf_of_a_16_bit_stack_move_sp_and_low_words_only() {
 #[test]
 fn a_16_bit_stack_wraps_between_words_and_never_inside_one() {
     let mut g = real_mode();
-    g.context.cpu.gpr[ESP] = HIGH_ESP;
+    g.context.cpu.gpr[ESP] = u64::from(HIGH_ESP);
     g.run_through(&[0x50]);
     assert_eq!(g.gpr()[ESP], HIGH_ESP | 0xfffe);
     assert_eq!(g.peek(DATA + 0xfffc) >> 16, 1);
-    g.context.cpu.gpr[ESP] = HIGH_ESP | 1;
+    g.context.cpu.gpr[ESP] = u64::from(HIGH_ESP | 1);
     let before = (g.gpr(), g.flags());
     assert_eq!(g.run(&[0x50]), 0, "the interpreter raises #SS");
     assert_eq!((g.gpr(), g.flags()), before);
@@ -448,8 +448,8 @@ fn a_segment_load_in_real_mode_changes_selector_and_base() {
     g.run_through(&[0xc4, 0x37, 0x8e, 0xe0]);
     let old = Segment::real(0, 0);
     let seg = g.context.cpu.seg;
-    assert_eq!(seg[0], Segment { selector: 0x1203, base: 0x1_2030, ..old });
-    assert_eq!(seg[4], Segment { selector: 0xfedc, base: 0xf_edc0, ..old });
+    assert_eq!(seg[0], Segment { selector: 0x1203, base: Lin(0x1_2030), ..old });
+    assert_eq!(seg[4], Segment { selector: 0xfedc, base: Lin(0xf_edc0), ..old });
     assert_eq!(g.gpr()[ESI], 7);
 }
 

@@ -6,6 +6,7 @@
 //! (descriptor tables, TSS, IDT) go to the bus directly, as supervisor, and see none of these.
 
 use super::debug;
+use crate::addr::Lin;
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -28,7 +29,7 @@ pub struct Unit {
 /// One instruction's execution context.
 #[derive(Debug)]
 pub struct Ctx<'a, B: Bus> {
-    /// The architectural state. `eip` is still the instruction's own.
+    /// The architectural state. `rip` is still the instruction's own.
     pub s: &'a mut CpuState,
     /// The rest of the machine.
     pub bus: &'a mut B,
@@ -47,7 +48,7 @@ pub struct Ctx<'a, B: Bus> {
 impl<'a, B: Bus> Ctx<'a, B> {
     /// A context in which no instruction has done anything yet; `next_eip` is EIP.
     pub fn new(s: &'a mut CpuState, bus: &'a mut B, unit: &'a mut Unit) -> Self {
-        let next_eip = s.eip;
+        let next_eip = s.eip();
         Self { s, bus, unit, next_eip, partial: false, keep_rf: false, no_trap: false }
     }
 
@@ -62,13 +63,13 @@ impl<'a, B: Bus> Ctx<'a, B> {
     #[must_use]
     #[inline]
     pub fn gpr(&self, r: Gpr) -> u32 {
-        self.s.gpr[r as usize]
+        self.s.reg32(r)
     }
 
     /// Sets a 32-bit general register.
     #[inline]
     pub fn set_gpr(&mut self, r: Gpr, value: u32) {
-        self.s.gpr[r as usize] = value;
+        self.s.set_reg32(r, value);
     }
 
     /// Holds interrupts back until after the next instruction (STI that sets IF).
@@ -102,10 +103,10 @@ impl<'a, B: Bus> Ctx<'a, B> {
         off: u32,
         len: u32,
         access: Access,
-    ) -> Result<u32, Exception> {
+    ) -> Result<Lin, Exception> {
         let d = &self.s.seg[seg as usize];
         if segment_allows(d, off, len, access) {
-            Ok(d.base.wrapping_add(off))
+            Ok(self.s.linear(d.base, off))
         } else if seg == SegReg::Ss {
             Err(Exception::ss(0))
         } else {
@@ -124,7 +125,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
         off: u32,
         len: u32,
         access: Access,
-    ) -> Result<u32, Exception> {
+    ) -> Result<Lin, Exception> {
         let lin = self.linear(seg, off, len, access)?;
         self.check_alignment(lin, len)?;
         Ok(lin)
@@ -135,7 +136,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #AC.
     #[inline]
-    pub fn check_alignment(&self, lin: u32, len: u32) -> Result<(), Exception> {
+    pub fn check_alignment(&self, lin: Lin, len: u32) -> Result<(), Exception> {
         let mask = match len {
             // Among them the x87 environment and state, 16-bit and 32-bit.
             2 | 14 | 94 => 1,
@@ -143,7 +144,11 @@ impl<'a, B: Bus> Ctx<'a, B> {
             8 | 10 => 7,
             _ => return Ok(()),
         };
-        if lin & mask != 0 && self.alignment_checked() { Err(Exception::ac()) } else { Ok(()) }
+        if lin.get() & mask != 0 && self.alignment_checked() {
+            Err(Exception::ac())
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads `buf.len()` bytes at `seg:off` with all checks, data breakpoints and #AC included.
@@ -180,7 +185,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #GP, #SS, #PF, #AC.
     #[inline]
-    pub fn probe_write(&mut self, seg: SegReg, off: u32, len: u32) -> Result<u32, Exception> {
+    pub fn probe_write(&mut self, seg: SegReg, off: u32, len: u32) -> Result<Lin, Exception> {
         let lin = self.data_linear(seg, off, len, Access::Write)?;
         let who = self.who();
         self.bus.probe(lin, len, Access::Write, who)?;

@@ -7,6 +7,7 @@
 
 use super::operand::{mask, write_low};
 use super::{Ctx, ctx::segment_allows, debug};
+use crate::addr::Lin;
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::segment::Segment;
@@ -26,7 +27,7 @@ const MOST: usize = 40;
 /// A push that has been checked.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pending {
-    lin: u32,
+    lin: Lin,
     value: u32,
     size: u32,
 }
@@ -47,7 +48,7 @@ impl StackCursor {
     #[must_use]
     pub fn current(s: &CpuState) -> Self {
         let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
-        Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0)
+        Self::on(*s.ss(), s.reg32(Gpr::Esp), who, 0)
     }
 
     /// On another stack (gates, IRET): violations raise #SS(`error`).
@@ -78,12 +79,12 @@ impl StackCursor {
         sp: u32,
         size: u32,
         access: Access,
-    ) -> Result<u32, Exception> {
+    ) -> Result<Lin, Exception> {
         let off = self.offset(sp);
         if !segment_allows(&self.seg, off, size, access) {
             return Err(Exception::ss(self.error));
         }
-        let lin = self.seg.base.wrapping_add(off);
+        let lin = ctx.s.linear(self.seg.base, off);
         if self.who == Privilege::User {
             ctx.check_alignment(lin, size)?;
         }
@@ -191,7 +192,7 @@ impl<B: Bus> Ctx<'_, B> {
     #[inline]
     pub fn set_sp(&mut self, value: u32) {
         let size = pointer_size(self.s.ss());
-        write_low(&mut self.s.gpr[Gpr::Esp as usize], size, value);
+        self.set_gpr_low(Gpr::Esp, size, value);
     }
 
     /// Pushes the low `size` (2 or 4) bytes of `value`.

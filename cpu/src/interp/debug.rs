@@ -4,6 +4,7 @@
 //! traps: the accesses gather DR6 bits in `CpuState::pending_debug` while the instruction runs.
 //! DR7's GD bit (general detect) belongs to MOV DR.
 
+use crate::addr::Lin;
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::state::CpuState;
@@ -12,15 +13,15 @@ use crate::state::CpuState;
 pub const DR6_BS: u32 = 1 << 14;
 
 /// The local and global enable bits of the four breakpoints in DR7.
-const DR7_ENABLES: u32 = 0xff;
+const DR7_ENABLES: u64 = 0xff;
 
 /// Kinds in DR7's R/W fields.
-const EXECUTE: u32 = 0;
-const WRITE: u32 = 1;
-const IO: u32 = 2;
+const EXECUTE: u64 = 0;
+const WRITE: u64 = 1;
+const IO: u64 = 2;
 
 /// Kind, length in bytes and whether it is enabled, of breakpoint `n`.
-fn breakpoint(dr7: u32, n: u32) -> (u32, u32, bool) {
+fn breakpoint(dr7: u64, n: u32) -> (u64, u64, bool) {
     let field = dr7 >> (16 + 4 * n);
     let len = match field >> 2 & 3 {
         0 => 1,
@@ -35,8 +36,8 @@ fn breakpoint(dr7: u32, n: u32) -> (u32, u32, bool) {
 /// The DR6 bits of those breakpoints of a kind accepted by `kinds` whose range meets
 /// `at .. at+len`. A breakpoint that is not enabled counts only along with one that is
 /// (SDM volume 3B, 17.2.3), so the enabled ones decide.
-fn matches(s: &CpuState, at: u32, len: u32, kinds: impl Fn(u32) -> bool) -> u32 {
-    let dr7 = s.dr[7];
+fn matches(s: &CpuState, at: u64, len: u32, kinds: impl Fn(u64) -> bool) -> u32 {
+    let (dr7, mask) = (s.dr[7], s.address_mask());
     let mut hit = 0;
     for n in 0..4 {
         let (kind, size, enabled) = breakpoint(dr7, n);
@@ -44,7 +45,8 @@ fn matches(s: &CpuState, at: u32, len: u32, kinds: impl Fn(u32) -> bool) -> u32 
             continue;
         }
         let base = s.dr[n as usize] & !(size - 1);
-        let meets = at.wrapping_sub(base) < size || base.wrapping_sub(at) < len;
+        let meets =
+            at.wrapping_sub(base) & mask < size || base.wrapping_sub(at) & mask < u64::from(len);
         if meets {
             hit |= 1 << n;
         }
@@ -54,9 +56,9 @@ fn matches(s: &CpuState, at: u32, len: u32, kinds: impl Fn(u32) -> bool) -> u32 
 
 /// Gathers the data breakpoints that a completed access of `len` bytes at linear `lin` meets.
 #[inline]
-pub fn note_data(s: &mut CpuState, lin: u32, len: u32, write: bool) {
+pub fn note_data(s: &mut CpuState, lin: Lin, len: u32, write: bool) {
     if s.dr[7] & DR7_ENABLES != 0 {
-        s.pending_debug |= matches(s, lin, len, |kind| kind == 3 || (write && kind == WRITE));
+        s.pending_debug |= matches(s, lin.get(), len, |kind| kind == 3 || (write && kind == WRITE));
     }
 }
 
@@ -64,7 +66,7 @@ pub fn note_data(s: &mut CpuState, lin: u32, len: u32, write: bool) {
 #[inline]
 pub fn note_io(s: &mut CpuState, port: u16, len: u32) {
     if s.dr[7] & DR7_ENABLES != 0 && s.cr4 & crate::state::cr4::DE != 0 {
-        s.pending_debug |= matches(s, u32::from(port), len, |kind| kind == IO);
+        s.pending_debug |= matches(s, u64::from(port), len, |kind| kind == IO);
     }
 }
 
@@ -77,8 +79,8 @@ pub fn check_fetch(s: &CpuState) -> Result<(), Exception> {
     if s.dr[7] & DR7_ENABLES == 0 || s.eflags & Eflags::RF.bits() != 0 || s.shadow_debug {
         return Ok(());
     }
-    let lin = s.cs().base.wrapping_add(s.eip);
-    let hit = matches(s, lin, 1, |kind| kind == EXECUTE);
+    let lin = s.linear(s.cs().base, s.rip.get());
+    let hit = matches(s, lin.get(), 1, |kind| kind == EXECUTE);
     if hit == 0 { Ok(()) } else { Err(Exception::debug(hit)) }
 }
 

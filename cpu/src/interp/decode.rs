@@ -12,6 +12,7 @@
 //! running out at a page's end fetches the next page, whose #PF has the page's start in CR2.
 
 use super::Handler;
+use crate::addr::Lin;
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
 use crate::state::CpuState;
@@ -27,7 +28,7 @@ const SLOTS: usize = 1 << 14;
 #[derive(Debug)]
 pub(super) struct Entry<B: Bus> {
     /// Linear address of the first byte.
-    lin: u32,
+    lin: Lin,
     /// Offset in CS (branch targets depend on it).
     eip: u32,
     /// 16 or 32; 0 in an empty slot.
@@ -53,7 +54,7 @@ pub(super) struct DecodeCache<B: Bus> {
 /// Where the next instruction is fetched from.
 #[derive(Clone, Copy)]
 struct Site {
-    lin: u32,
+    lin: Lin,
     eip: u32,
     bitness: u32,
     /// Bytes up to CS's limit, at most 15.
@@ -66,10 +67,10 @@ impl Site {
     #[inline(always)]
     fn of(s: &CpuState) -> Result<Self, Exception> {
         let cs = s.cs();
-        let left = cs.limit.checked_sub(s.eip).ok_or(Exception::gp(0))?;
+        let left = cs.limit.checked_sub(s.eip()).ok_or(Exception::gp(0))?;
         Ok(Self {
-            lin: cs.base.wrapping_add(s.eip),
-            eip: s.eip,
+            lin: s.linear(cs.base, s.rip.get()),
+            eip: s.eip(),
             bitness: if cs.is_32() && !s.v86() { 32 } else { 16 },
             room: (left as usize).saturating_add(1).min(MAX_LENGTH),
             who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
@@ -81,7 +82,7 @@ impl<B: Bus> DecodeCache<B> {
     /// An empty cache; `nothing` fills the empty slots and is never called.
     pub fn new(nothing: Handler<B>) -> Self {
         let empty = || Entry {
-            lin: 0,
+            lin: Lin(0),
             eip: 0,
             bitness: 0,
             bytes: 0,
@@ -115,7 +116,7 @@ impl<B: Bus> DecodeCache<B> {
             && e.len as usize <= count
             && (u128::from_le_bytes(buf) ^ e.bytes) & e.mask == 0;
         if !known {
-            let entry = decode_at(site, buf, count, bus, table)?;
+            let entry = decode_at(s, site, buf, count, bus, table)?;
             self.slots[slot] = entry;
         }
         Ok(&self.slots[slot])
@@ -125,14 +126,15 @@ impl<B: Bus> DecodeCache<B> {
 /// Neighbouring instructions fall into different slots; the fold keeps aliases at large powers of
 /// two (the same program in other segments) apart.
 #[inline]
-fn slot_of(lin: u32) -> usize {
-    (lin ^ (lin >> 14)) as usize & (SLOTS - 1)
+fn slot_of(lin: Lin) -> usize {
+    (lin.get() ^ (lin.get() >> 14)) as usize & (SLOTS - 1)
 }
 
 /// Decodes at `site`, of which the first `count` bytes are in `buf`; fetches the second page's part
 /// when the instruction needs it.
 #[cold]
 fn decode_at<B: Bus>(
+    s: &CpuState,
     site: Site,
     mut buf: [u8; 16],
     mut count: usize,
@@ -152,7 +154,7 @@ fn decode_at<B: Bus>(
             DecoderError::NoMoreBytes if count >= site.room => return Err(Exception::gp(0)),
             DecoderError::NoMoreBytes => {
                 let mut more = [0; 16];
-                let at = site.lin.wrapping_add(count as u32);
+                let at = s.linear(site.lin, count as u64);
                 let got = bus.fetch(at, &mut more, site.who)?.min(site.room - count);
                 buf[count..count + got].copy_from_slice(&more[..got]);
                 count += got;

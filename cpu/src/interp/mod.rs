@@ -122,7 +122,7 @@ impl<B: Bus> Interp<B> {
         debug::check_fetch(s)?;
         let entry = self.cache.get(s, bus, &self.table)?;
         let before = Before::take(s);
-        let next_eip = s.eip.wrapping_add(entry.len);
+        let next_eip = s.eip().wrapping_add(entry.len);
         let mut ctx = Ctx::new(s, bus, &mut self.unit);
         ctx.next_eip = next_eip;
         match (entry.handler)(&mut ctx, &entry.instruction) {
@@ -204,7 +204,7 @@ impl Before {
             // no instruction breakpoint again (SDM volume 3B, 17.3.1.1).
             ctx.s.eflags |= Eflags::RF.bits();
         } else {
-            ctx.s.eip = ctx.next_eip;
+            ctx.s.set_eip(ctx.next_eip);
             if !ctx.keep_rf {
                 ctx.s.eflags &= !Eflags::RF.bits();
             }

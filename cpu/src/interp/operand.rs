@@ -40,10 +40,10 @@ pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u32 {
     match size {
         1 => {
             let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
-            (s.gpr[n & 3] >> ((n & 4) << 1)) & 0xff
+            (s.gpr[n & 3] as u32 >> ((n & 4) << 1)) & 0xff
         }
-        2 => s.gpr[index(r, Register::AX)] & 0xffff,
-        _ => s.gpr[index(r, Register::EAX)],
+        2 => s.gpr[index(r, Register::AX)] as u32 & 0xffff,
+        _ => s.gpr[index(r, Register::EAX)] as u32,
     }
 }
 
@@ -56,11 +56,19 @@ pub fn write_gpr(s: &mut CpuState, r: Register, size: u32, value: u32) {
             let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
             let shift = (n & 4) << 1;
             let g = &mut s.gpr[n & 3];
-            *g = (*g & !(0xff << shift)) | ((value & 0xff) << shift);
+            *g = (*g & !(0xff << shift)) | (u64::from(value & 0xff) << shift);
         }
-        2 => write_low(&mut s.gpr[index(r, Register::AX)], 2, value),
-        _ => s.gpr[index(r, Register::EAX)] = value,
+        2 => write_gpr_low(&mut s.gpr[index(r, Register::AX)], 2, value),
+        _ => s.gpr[index(r, Register::EAX)] = u64::from(value),
     }
+}
+
+/// Replaces the low `size` (1, 2 or 4) bytes of the general register `reg`; a write of 4 clears the upper half.
+#[inline]
+pub fn write_gpr_low(reg: &mut u64, size: u32, value: u32) {
+    let m = u64::from(mask(size));
+    let kept = if size == 4 { 0 } else { *reg & !m };
+    *reg = kept | (u64::from(value) & m);
 }
 
 /// Replaces the low `size` bytes of `reg`.
@@ -75,9 +83,9 @@ pub fn write_low(reg: &mut u32, size: u32, value: u32) {
 fn address_part(s: &CpuState, r: Register) -> u32 {
     let n = r as u32;
     if n.wrapping_sub(Register::EAX as u32) < 8 {
-        s.gpr[(n - Register::EAX as u32) as usize]
+        s.gpr[(n - Register::EAX as u32) as usize] as u32
     } else if n.wrapping_sub(Register::AX as u32) < 8 {
-        s.gpr[(n - Register::AX as u32) as usize] & 0xffff
+        s.gpr[(n - Register::AX as u32) as usize] as u32 & 0xffff
     } else {
         0
     }
@@ -154,7 +162,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// Replaces the low `size` bytes of register `r`.
     #[inline]
     pub fn set_gpr_low(&mut self, r: Gpr, size: u32, value: u32) {
-        write_low(&mut self.s.gpr[r as usize], size, value);
+        write_gpr_low(&mut self.s.gpr[r as usize], size, value);
     }
 
     /// Reads operand `n` of `size` bytes: a general register, memory or an immediate (sign-extended

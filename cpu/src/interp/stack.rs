@@ -3,7 +3,7 @@
 //! Nothing of these commits before the last access that can fault: ESP moves last.
 
 use super::cursor::pointer_size;
-use super::operand::{mask, write_low};
+use super::operand::{mask, write_gpr_low};
 use super::table::{by_size, operand_size};
 use super::{Ctx, Handler, StackCursor};
 use crate::bus::Bus;
@@ -78,7 +78,7 @@ fn pop<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 /// In the order AX CX DX BX, the SP from before, BP SI DI.
 fn pusha<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
-    for value in ctx.s.gpr {
+    for value in ctx.s.gpr32() {
         stack.push(ctx, N, value)?;
     }
     stack.commit(ctx)
@@ -88,10 +88,10 @@ fn pusha<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<
 fn popa<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
     let mut gpr = ctx.s.gpr;
-    for reg in gpr.iter_mut().rev() {
-        write_low(reg, N, stack.pop(ctx, N)?);
+    for reg in gpr[..8].iter_mut().rev() {
+        write_gpr_low(reg, N, stack.pop(ctx, N)?);
     }
-    gpr[Gpr::Esp as usize] = stack.sp();
+    gpr[Gpr::Esp as usize] = u64::from(stack.sp());
     ctx.s.gpr = gpr;
     Ok(())
 }

@@ -22,19 +22,19 @@ fn single_step_stops_after_each_iteration_of_rep() {
     assert_eq!(m.run(), Ok(Outcome::Partial));
     assert_eq!((m.get(Gpr::Ecx), m.s.pending_debug), (1, DR6_BS));
     m.retire();
-    assert_eq!(m.s.eip, CODE + 2);
+    assert_eq!(m.s.eip(), CODE + 2);
 }
 
 #[test]
 fn an_instruction_breakpoint_is_a_fault_that_rf_holds_back_once() {
     let mut m = Machine::flat(&[0x90, 0x90]);
-    m.s.dr[1] = CODE;
+    m.s.dr[1] = u64::from(CODE);
     m.s.dr[7] = 0x400 | 1 << 2;
     assert_eq!(m.fault(), Exception::debug(2));
     m.s.eflags |= Eflags::RF.bits();
     m.retire();
     assert!(!m.flag(Eflags::RF));
-    m.s.eip = CODE;
+    m.s.set_eip(CODE);
     assert_eq!(m.fault(), Exception::debug(2));
 }
 
@@ -43,7 +43,7 @@ fn rf_is_set_between_iterations_of_rep_so_that_its_breakpoint_hits_once() {
     let mut m = Machine::flat(&[0xf3, 0xaa]);
     m.set(Gpr::Edi, 0x4000).set(Gpr::Ecx, 2000);
     assert_eq!(m.run(), Ok(Outcome::Partial));
-    m.s.dr[0] = CODE;
+    m.s.dr[0] = u64::from(CODE);
     m.s.dr[7] = 0x400 | 1;
     assert!(m.flag(Eflags::RF));
     m.retire();
@@ -55,7 +55,7 @@ fn data_breakpoints_are_traps_on_any_overlap_with_their_range() {
     let watch = |len: u32, kind: u32, code: &[u8], at: u32| {
         let mut m = Machine::flat(code);
         m.s.dr[0] = 0x4002;
-        m.s.dr[7] = 0x400 | 1 | (kind | len << 2) << 16;
+        m.s.dr[7] = u64::from(0x400 | 1 | (kind | len << 2) << 16);
         m.set(Gpr::Ebx, at);
         m.retire();
         m.s.pending_debug
@@ -103,7 +103,7 @@ fn a_halted_processor_stays_halted() {
     let mut m = Machine::flat(&[0x40]);
     m.s.activity = Activity::Halted;
     assert_eq!(m.run(), Ok(Outcome::Halted));
-    assert_eq!(m.s.eip, CODE);
+    assert_eq!(m.s.eip(), CODE);
 }
 
 /// Real mode with handlers for #DB at 3000h and INT 20h at 3100h.
@@ -123,12 +123,12 @@ fn a_single_step_is_delivered_with_the_next_ip_and_tf_in_the_saved_flags() {
     let mut m = with_handlers(&[0x40]); // inc ax
     m.s.eflags |= Eflags::TF.bits();
     assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
-    assert_eq!((m.s.eip, m.get(Gpr::Eax)), (0x3000, 1));
+    assert_eq!((m.s.eip(), m.get(Gpr::Eax)), (0x3000, 1));
     assert!(!m.flag(Eflags::TF));
     let sp = m.get(Gpr::Esp);
     assert_eq!(m.bus.peek32(sp) & 0xffff, CODE + 1);
     assert_ne!(m.bus.peek32(sp + 4) & Eflags::TF.bits(), 0);
-    assert_ne!(m.s.dr[6] & DR6_BS, 0);
+    assert_ne!(m.s.dr[6] & u64::from(DR6_BS), 0);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn int_n_is_not_followed_by_a_single_step() {
     let mut m = with_handlers(&[0xcd, 0x20]);
     m.s.eflags |= Eflags::TF.bits();
     assert_eq!(step(&mut m), Outcome::Retired);
-    assert_eq!((m.s.eip, m.s.pending_debug), (0x3100, 0));
+    assert_eq!((m.s.eip(), m.s.pending_debug), (0x3100, 0));
 }
 
 #[test]
@@ -173,13 +173,13 @@ fn a_single_step_over_hlt_wakes_the_processor() {
     let mut m = with_handlers(&[0xf4]);
     m.s.eflags |= Eflags::TF.bits();
     assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
-    assert_eq!((m.s.activity, m.s.eip), (Activity::Running, 0x3000));
+    assert_eq!((m.s.activity, m.s.eip()), (Activity::Running, 0x3000));
 }
 
 #[test]
 fn an_instruction_breakpoint_is_delivered_before_its_instruction() {
     let mut m = with_handlers(&[0x40]);
-    m.s.dr[3] = CODE;
+    m.s.dr[3] = u64::from(CODE);
     m.s.dr[7] = 0x400 | 1 << 6;
     assert_eq!(step(&mut m), Outcome::Delivered(Vector::Db));
     assert_eq!((m.get(Gpr::Eax), m.s.dr[6] & 15), (0, 8));

@@ -1,7 +1,7 @@
 //! Fetch and decode: lengths, limits, pages, LOCK, features, self-modified code.
 
 use crate::machine::{CODE, Machine};
-use ringer_cpu::{CpuModel, Exception, Gpr, Outcome, SegReg};
+use ringer_cpu::{CpuModel, Exception, Gpr, Lin, Outcome, SegReg};
 
 #[test]
 fn fifteen_bytes_run_and_sixteen_raise_gp() {
@@ -15,7 +15,7 @@ fn a_prefix_run_of_fifteen_at_a_page_end_raises_gp_before_the_next_page_faults()
     let mut m = Machine::flat(&[]);
     m.bus.load(0x1ff1, &[0x3e; 15]);
     m.bus.absent.push(0x2000..0x3000);
-    m.s.eip = 0x1ff1;
+    m.s.set_eip(0x1ff1);
     assert_eq!(m.fault(), Exception::gp(0));
 }
 
@@ -23,9 +23,9 @@ fn a_prefix_run_of_fifteen_at_a_page_end_raises_gp_before_the_next_page_faults()
 fn an_instruction_on_two_pages_faults_at_the_start_of_the_second() {
     let mut m = Machine::flat(&[]);
     m.bus.load(0x1ffe, &[0xb8, 1, 2, 3, 4]); // mov eax, 04030201h
-    m.s.eip = 0x1ffe;
+    m.s.set_eip(0x1ffe);
     m.bus.absent.push(0x2000..0x3000);
-    assert_eq!(m.fault(), Exception::page_fault(0x2000, 0));
+    assert_eq!(m.fault(), Exception::page_fault(Lin(0x2000), 0));
     m.bus.absent.clear();
     m.retire();
     assert_eq!(m.get(Gpr::Eax), 0x0403_0201);
@@ -35,7 +35,7 @@ fn an_instruction_on_two_pages_faults_at_the_start_of_the_second() {
 fn an_instruction_that_ends_with_its_page_does_not_touch_the_next() {
     let mut m = Machine::flat(&[]);
     m.bus.load(0x1ffb, &[0xb8, 1, 2, 3, 4]);
-    m.s.eip = 0x1ffb;
+    m.s.set_eip(0x1ffb);
     m.bus.absent.push(0x2000..0x3000);
     m.retire();
     assert_eq!(m.get(Gpr::Eax), 0x0403_0201);
@@ -55,9 +55,9 @@ fn the_code_segment_limit_counts_every_byte() {
 fn sequential_code_does_not_wrap_at_64_kib() {
     let mut m = Machine::real(&[]);
     m.bus.load(0xffff, &[0x90]);
-    m.s.eip = 0xffff;
+    m.s.set_eip(0xffff);
     m.retire();
-    assert_eq!(m.s.eip, 0x1_0000);
+    assert_eq!(m.s.eip(), 0x1_0000);
     assert_eq!(m.fault(), Exception::gp(0));
 }
 
@@ -65,27 +65,27 @@ fn sequential_code_does_not_wrap_at_64_kib() {
 fn a_short_jump_with_16_bit_operand_size_wraps() {
     let mut m = Machine::real(&[]);
     m.bus.load(0xfff0, &[0xeb, 0x20]);
-    m.s.eip = 0xfff0;
+    m.s.set_eip(0xfff0);
     m.retire();
-    assert_eq!(m.s.eip, 0x12);
+    assert_eq!(m.s.eip(), 0x12);
 }
 
 #[test]
 fn one_linear_address_reached_by_two_offsets_branches_to_two_targets() {
     let mut m = Machine::real(&[0xeb, 0x10]);
     m.retire();
-    assert_eq!(m.s.eip, CODE + 0x12);
-    m.s.seg[SegReg::Cs as usize].base = 0x800;
-    m.s.eip = CODE - 0x800;
+    assert_eq!(m.s.eip(), CODE + 0x12);
+    m.s.seg[SegReg::Cs as usize].base = Lin(0x800);
+    m.s.set_eip(CODE - 0x800);
     m.retire();
-    assert_eq!(m.s.eip, CODE - 0x800 + 0x12);
+    assert_eq!(m.s.eip(), CODE - 0x800 + 0x12);
 }
 
 #[test]
 fn modified_code_is_decoded_anew() {
     let mut m = Machine::flat(&[0x40, 0x40]); // inc eax
     m.retire();
-    m.s.eip = CODE;
+    m.s.set_eip(CODE);
     m.bus.load(CODE, &[0x48]); // dec eax
     m.retire();
     assert_eq!(m.get(Gpr::Eax), 0);
@@ -95,10 +95,10 @@ fn modified_code_is_decoded_anew() {
 fn the_same_bytes_in_16_and_32_bit_code_differ() {
     let mut m = Machine::flat(&[0xb8, 1, 2, 3, 4]);
     m.retire();
-    assert_eq!(m.s.eip, CODE + 5);
+    assert_eq!(m.s.eip(), CODE + 5);
     let mut m = Machine { s: Machine::real(&[]).s, ..m };
     m.retire();
-    assert_eq!((m.s.eip, m.get(Gpr::Eax)), (CODE + 3, 0x201));
+    assert_eq!((m.s.eip(), m.get(Gpr::Eax)), (CODE + 3, 0x201));
 }
 
 #[test]
@@ -174,5 +174,5 @@ fn prefixed_bit_scans_and_nop_run_as_on_processors_that_ignore_the_prefix() {
     assert_eq!(m.get(Gpr::Eax), 8, "LZCNT would answer 23");
     m.retire();
     m.retire();
-    assert_eq!(m.s.eip, CODE + 10);
+    assert_eq!(m.s.eip(), CODE + 10);
 }

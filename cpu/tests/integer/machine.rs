@@ -2,7 +2,7 @@
 
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{
-    CpuModel, CpuState, Eflags, Exception, Gpr, Interp, Outcome, SegAttr, SegReg, Segment,
+    CpuModel, CpuState, Eflags, Exception, Gpr, Interp, Lin, Outcome, SegAttr, SegReg, Segment,
 };
 
 /// Where the code of every test begins.
@@ -22,7 +22,7 @@ fn flat(code: bool) -> Segment {
     Segment {
         selector: if code { 8 } else { 16 },
         attr: attr | SegAttr::DB | SegAttr::G,
-        base: 0,
+        base: Lin(0),
         limit: u32::MAX,
     }
 }
@@ -48,9 +48,9 @@ impl Machine {
         let mut bus = FlatBus::new(0x2_0000);
         bus.load(CODE, code);
         s.seg = [Segment::real(0, 0); 6];
-        s.eip = CODE;
-        s.gpr = [0; 8];
-        s.gpr[Gpr::Esp as usize] = STACK;
+        s.set_eip(CODE);
+        s.gpr = [0; 16];
+        s.set_reg32(Gpr::Esp, STACK);
         Self { interp, s, bus }
     }
 
@@ -84,12 +84,12 @@ impl Machine {
     }
 
     pub fn set(&mut self, r: Gpr, value: u32) -> &mut Self {
-        self.s.gpr[r as usize] = value;
+        self.s.set_reg32(r, value);
         self
     }
 
     pub fn get(&self, r: Gpr) -> u32 {
-        self.s.gpr[r as usize]
+        self.s.reg32(r)
     }
 
     pub fn flag(&self, f: Eflags) -> bool {

@@ -3,7 +3,7 @@
 use crate::machine::{Machine, STACK};
 use ringer_cpu::exception::pf;
 use ringer_cpu::state::cr0;
-use ringer_cpu::{Eflags, Exception, Gpr, SegAttr, SegReg};
+use ringer_cpu::{Eflags, Exception, Gpr, Lin, SegAttr, SegReg};
 
 #[test]
 fn sixteen_bit_addresses_wrap_at_64_kib() {
@@ -26,7 +26,7 @@ fn a_negative_16_bit_displacement_goes_down() {
 #[test]
 fn scaled_indexes_and_overrides() {
     let mut m = Machine::flat(&[0x64, 0x8b, 0x44, 0x8b, 0xfc]); // mov eax, fs:[ebx+ecx*4-4]
-    m.s.seg[SegReg::Fs as usize].base = 0x3000;
+    m.s.seg[SegReg::Fs as usize].base = Lin(0x3000);
     m.set(Gpr::Ebx, 0x100).set(Gpr::Ecx, 3);
     m.bus.load(0x3108, &[1, 2, 3, 4]);
     m.retire();
@@ -86,10 +86,10 @@ fn read_modify_write_of_an_unwritable_page_faults_as_a_write() {
         m.set(Gpr::Ebx, 0x4000).set(Gpr::Eax, 1).set(Gpr::Ecx, 5);
         m.bus.read_only.push(0x4000..0x5000);
         let error = pf::WRITE | pf::PRESENT;
-        assert_eq!(m.fault(), Exception::page_fault(0x4000, error), "{code:02x?}");
+        assert_eq!(m.fault(), Exception::page_fault(Lin(0x4000), error), "{code:02x?}");
         m.bus.read_only.clear();
         m.bus.absent.push(0x4000..0x5000);
-        assert_eq!(m.fault(), Exception::page_fault(0x4000, pf::WRITE), "{code:02x?}");
+        assert_eq!(m.fault(), Exception::page_fault(Lin(0x4000), pf::WRITE), "{code:02x?}");
     }
 }
 
@@ -228,14 +228,14 @@ fn enter_copies_the_display_and_checks_the_frame() {
 #[test]
 fn pusha_stores_the_old_stack_pointer_and_popa_skips_it() {
     let mut m = Machine::flat(&[0x60, 0x61]);
-    for (n, r) in m.s.gpr.iter_mut().enumerate().filter(|(n, _)| *n != Gpr::Esp as usize) {
-        *r = n as u32 + 0x100;
+    for (n, r) in m.s.gpr.iter_mut().take(8).enumerate().filter(|(n, _)| *n != Gpr::Esp as usize) {
+        *r = u64::from(n as u32 + 0x100);
     }
     let before = m.s.gpr;
     m.retire();
     assert_eq!(m.bus.peek32(STACK - 20), STACK);
     m.bus.load(STACK - 20, &[0; 4]);
-    m.s.gpr = [0; 8];
+    m.s.gpr = [0; 16];
     m.set(Gpr::Esp, STACK - 32);
     m.retire();
     assert_eq!(m.s.gpr, before);

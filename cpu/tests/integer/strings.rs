@@ -2,7 +2,7 @@
 
 use crate::machine::{CODE, Machine};
 use ringer_cpu::exception::pf;
-use ringer_cpu::{Eflags, Exception, Gpr, Outcome, SegReg};
+use ringer_cpu::{Eflags, Exception, Gpr, Lin, Outcome, SegReg};
 
 #[test]
 fn a_fault_in_rep_movs_leaves_exact_counts_and_resumes() {
@@ -10,15 +10,15 @@ fn a_fault_in_rep_movs_leaves_exact_counts_and_resumes() {
     m.set(Gpr::Esi, 0x3000).set(Gpr::Edi, 0x4ffd).set(Gpr::Ecx, 8);
     m.bus.load(0x3000, b"abcdefgh");
     m.bus.absent.push(0x5000..0x6000);
-    assert_eq!(m.run(), Err(Exception::page_fault(0x5000, pf::WRITE)));
+    assert_eq!(m.run(), Err(Exception::page_fault(Lin(0x5000), pf::WRITE)));
     assert_eq!(
-        (m.get(Gpr::Esi), m.get(Gpr::Edi), m.get(Gpr::Ecx), m.s.eip),
+        (m.get(Gpr::Esi), m.get(Gpr::Edi), m.get(Gpr::Ecx), m.s.eip()),
         (0x3003, 0x5000, 5, CODE)
     );
     m.bus.absent.clear();
     m.retire();
     assert_eq!(&m.bus.mem[0x4ffd..0x5005], b"abcdefgh");
-    assert_eq!((m.get(Gpr::Ecx), m.s.eip), (0, CODE + 2));
+    assert_eq!((m.get(Gpr::Ecx), m.s.eip()), (0, CODE + 2));
 }
 
 #[test]
@@ -27,12 +27,12 @@ fn a_long_rep_stops_in_between_and_goes_on() {
     m.set(Gpr::Edi, 0x4000).set(Gpr::Ecx, 3000).set(Gpr::Eax, 0x5a);
     let mut passes = 0;
     while m.run() == Ok(Outcome::Partial) {
-        assert_eq!(m.s.eip, CODE);
+        assert_eq!(m.s.eip(), CODE);
         passes += 1;
     }
     assert!(passes > 0);
     assert!(m.bus.mem[0x4000..0x4000 + 3000].iter().all(|&b| b == 0x5a));
-    assert_eq!((m.bus.peek(0x4000 + 3000), m.s.eip), (0, CODE + 2));
+    assert_eq!((m.bus.peek(0x4000 + 3000), m.s.eip()), (0, CODE + 2));
 }
 
 #[test]
@@ -58,13 +58,13 @@ fn the_16_bit_forms_use_si_di_and_cx() {
 #[test]
 fn the_source_segment_can_be_overridden_and_the_destination_cannot() {
     let mut m = Machine::flat(&[0x64, 0xa4]); // movsb es:[edi], fs:[esi]
-    m.s.seg[SegReg::Fs as usize].base = 0x3000;
-    m.s.seg[SegReg::Es as usize].base = 0x4000;
+    m.s.seg[SegReg::Fs as usize].base = Lin(0x3000);
+    m.s.seg[SegReg::Es as usize].base = Lin(0x4000);
     m.bus.load(0x3000, &[7]);
     m.retire();
     assert_eq!(m.bus.peek(0x4000), 7);
     let mut m = Machine::flat(&[0x64, 0xaa]); // stosb
-    m.s.seg[SegReg::Fs as usize].base = 0x3000;
+    m.s.seg[SegReg::Fs as usize].base = Lin(0x3000);
     m.set(Gpr::Edi, 0x100).set(Gpr::Eax, 9);
     m.retire();
     assert_eq!((m.bus.peek(0x100), m.bus.peek(0x3100)), (9, 0));
@@ -110,7 +110,7 @@ fn a_fault_in_repe_cmps_keeps_the_flags_from_before() {
     m.set(Gpr::Esi, 0x4ffe).set(Gpr::Edi, 0x6000).set(Gpr::Ecx, 9);
     m.bus.absent.push(0x5000..0x6000);
     let flags = m.s.eflags;
-    assert_eq!(m.run(), Err(Exception::page_fault(0x5000, 0)));
+    assert_eq!(m.run(), Err(Exception::page_fault(Lin(0x5000), 0)));
     assert_eq!((m.get(Gpr::Ecx), m.s.eflags), (7, flags));
 }
 

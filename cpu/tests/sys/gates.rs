@@ -1,7 +1,7 @@
 //! Far jumps, calls and returns, with call gates.
 
 use crate::machine::*;
-use ringer_cpu::{Exception, Outcome, SegReg};
+use ringer_cpu::{Exception, Lin, Outcome, SegReg};
 
 fn far(opcode: u8, selector: u16, offset: u32) -> Vec<u8> {
     let mut code = vec![opcode];
@@ -36,7 +36,7 @@ fn direct_far_jumps_follow_the_privilege_rules() {
                 Some(e) => assert_eq!(m.fault(), e, "{cpl} {selector:#x}"),
                 None => {
                     assert_eq!(m.execute(), Ok(Outcome::Retired), "{cpl} {selector:#x}");
-                    assert_eq!((m.s.eip, m.s.cpl), (HANDLER, cpl));
+                    assert_eq!((m.s.eip(), m.s.cpl), (HANDLER, cpl));
                     assert_eq!(m.selector(SegReg::Cs), selector & !3 | u16::from(cpl));
                 }
             }
@@ -51,7 +51,7 @@ fn a_far_call_pushes_cs_and_eip_and_retf_releases_parameters() {
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.dwords(STACK0 - 8), [CODE + 7, 8]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.esp()), (CODE + 7, STACK0 + 8));
+    assert_eq!((m.s.eip(), m.esp()), (CODE + 7, STACK0 + 8));
 }
 
 #[test]
@@ -63,12 +63,12 @@ fn a_call_gate_to_ring_0_copies_the_parameters_and_retf_comes_back() {
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     let frame: [u32; 6] = m.dwords(ESP0 - 24);
     assert_eq!(frame, [CODE + 7, 0x1b, 0x1111, 0x2222, STACK3, 0x23]);
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (0, HANDLER, ESP0 - 24));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (0, HANDLER, ESP0 - 24));
 
     // A data segment of the inner level must not leak to the outer one.
     m.s.seg[SegReg::Fs as usize] = *m.s.ss();
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (3, CODE + 7, STACK3 + 8));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (3, CODE + 7, STACK3 + 8));
     assert_eq!((m.selector(SegReg::Fs), m.selector(SegReg::Ds)), (0, DATA3));
     assert_eq!(m.selector(SegReg::Ss), DATA3);
 }
@@ -80,7 +80,7 @@ fn a_16_bit_gate_pushes_words_and_cuts_the_offset() {
     m.store(STACK3, &[0x7777_1111]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.words(ESP0 - 10), [7, 0x1b, 0x1111, 0, 0x23]);
-    assert_eq!(m.s.eip, 0x1000);
+    assert_eq!(m.s.eip(), 0x1000);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn jmp_through_a_gate_cannot_change_privilege() {
     assert_eq!(m.fault(), Exception::gp(8));
     m.set_gdt(GATE, gate(CODE3, HANDLER, 0xec, 0));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.s.cpl, m.esp()), (HANDLER, 3, STACK3));
+    assert_eq!((m.s.eip(), m.s.cpl, m.esp()), (HANDLER, 3, STACK3));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_call_gate_whose_new_stack_faults_leaves_no_trace() {
     m.set_gdt(GATE, gate(CODE0, HANDLER, 0xec, 0));
     m.bus.load(TSS_AT + 4, &0x28008u32.to_le_bytes());
     m.bus.absent.push(0x27000..0x28000);
-    assert_eq!(m.fault(), Exception::page_fault(0x27ffc, 2));
+    assert_eq!(m.fault(), Exception::page_fault(Lin(0x27ffc), 2));
     assert_eq!(m.dwords(0x28000), [0u32; 2]);
 }
 
@@ -151,11 +151,11 @@ fn retf_refuses_inner_levels_and_bad_stacks() {
 fn far_transfers_in_real_mode_keep_limit_and_set_base() {
     let mut m = Machine::real(&[0x9a, 0x34, 0x12, 0x00, 0x20]); // call 2000h:1234h
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cs().base, m.s.eip), (0x2_0000, 0x1234));
+    assert_eq!((m.s.cs().base.low(), m.s.eip()), (0x2_0000, 0x1234));
     assert_eq!(m.words(0x7ffc), [5, 0x1000]);
     m.bus.load(0x2_1234, &[0xcb]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cs().base, m.s.eip, m.esp()), (CODE, 5, 0x8000));
+    assert_eq!((m.s.cs().base.low(), m.s.eip(), m.esp()), (CODE, 5, 0x8000));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn the_accessed_bit_of_code_is_set_and_that_write_can_fault() {
     m.set_gdt(FRESH, descriptor(0, 0xf_ffff, 0x9a, BIG));
     m.bus.read_only.push(GDT..GDT + 0x100);
     let at = GDT + u32::from(FRESH) + 5;
-    assert_eq!(m.fault(), Exception::page_fault(at, 3));
+    assert_eq!(m.fault(), Exception::page_fault(Lin::from(at), 3));
     m.bus.read_only.clear();
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.access(FRESH), 0x9b);

@@ -1,7 +1,7 @@
 //! Instructions that privilege, IOPL or a feature guards, and those that look and should not tell.
 
 use crate::machine::*;
-use ringer_cpu::{CpuModel, Eflags, Exception, Gpr, Interp, Outcome, PagingChange};
+use ringer_cpu::{CpuModel, Eflags, Exception, Gpr, Interp, Lin, Outcome, PagingChange};
 
 const ZF: u32 = 1 << 6;
 
@@ -121,7 +121,7 @@ fn looks(cpl: u8, code: &[u8], selector: u16) -> Option<u32> {
     m.set(Gpr::Ebx, u32::from(selector));
     m.set(Gpr::Eax, 0x7777_7777);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    (m.s.eflags & ZF != 0).then_some(m.s.gpr[0])
+    (m.s.eflags & ZF != 0).then_some(m.s.gpr[0] as u32)
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn arpl_writes_memory_only_when_the_rpl_changes() {
     m.bus.load(0x6_0000, &[0x11, 0]);
     m.bus.read_only.push(0x6_0000..0x6_1000);
     m.set(Gpr::Ebx, 2);
-    assert_eq!(m.fault(), Exception::page_fault(0x6_0000, 7));
+    assert_eq!(m.fault(), Exception::page_fault(Lin(0x6_0000), 7));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn sensitive_stores_show_the_guests_values_at_cpl_3() {
     }
     assert_eq!(m.words(0x6_0000), [0xff, GDT as u16, 0]);
     assert_eq!(m.words(0x6_0008), [0x7ff, IDT as u16, 0]);
-    assert_eq!(m.s.gpr[..4], [m.s.cr0, 0, 0x1234_0000, u32::from(TSS)]);
+    assert_eq!(m.s.gpr[..4], [m.s.cr0, 0, 0x1234_0000, u64::from(TSS)]);
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn lgdt_with_16_bit_operands_takes_24_bits_of_base() {
     let mut m = Machine::at(0, &[0x66, 0x0f, 0x01, 0x15, 0, 0, 6, 0, 0x0f, 0x01, 0x15, 0, 0, 6, 0]);
     m.bus.load(0x6_0000, &[0xff, 0x01, 0x78, 0x56, 0x34, 0x12]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.gdtr.base, m.s.gdtr.limit), (0x34_5678, 0x1ff));
+    assert_eq!((m.s.gdtr.base.low(), m.s.gdtr.limit), (0x34_5678, 0x1ff));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!(m.s.gdtr.base, 0x1234_5678);
+    assert_eq!(m.s.gdtr.base.low(), 0x1234_5678);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn model_specific_registers() {
     m.set(Gpr::Eax, 0);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.s.gpr[0], 0x60);
-    m.s.eip = CODE;
+    m.s.set_eip(CODE);
     m.set(Gpr::Ecx, 0xc000_0080);
     assert_eq!(m.fault(), Exception::gp(0), "no EFER without NX");
     m.set(Gpr::Ecx, 0x277);
@@ -314,13 +314,13 @@ fn sysenter_and_sysexit() {
     m.s.msr.sysenter_esp = 0x9000;
     m.s.eflags = 0x202;
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cpl, m.s.eip, m.esp(), m.s.eflags), (0, HANDLER, 0x9000, 2));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp(), m.s.eflags), (0, HANDLER, 0x9000, 2));
     assert_eq!((m.s.cs().selector, m.s.ss().selector), (0x80, 0x88));
     m.bus.load(HANDLER, &[0x0f, 0x35]);
     m.set(Gpr::Edx, CODE);
     m.set(Gpr::Ecx, STACK3);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (3, CODE, STACK3));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (3, CODE, STACK3));
     assert_eq!((m.s.cs().selector, m.s.ss().selector), (0x93, 0x9b));
 }
 

@@ -2,7 +2,7 @@
 
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{
-    CpuModel, CpuState, Exception, Gpr, Interp, Outcome, SegAttr, SegReg, Segment, Selector,
+    CpuModel, CpuState, Exception, Gpr, Interp, Lin, Outcome, SegAttr, SegReg, Segment, Selector,
     TableReg,
 };
 
@@ -85,7 +85,7 @@ fn flat(selector: u16, code: bool) -> Segment {
     if code {
         attr |= SegAttr::CODE;
     }
-    Segment { selector, attr, base: 0, limit: u32::MAX }
+    Segment { selector, attr, base: Lin(0), limit: u32::MAX }
 }
 
 impl Machine {
@@ -97,10 +97,10 @@ impl Machine {
         bus.load(CODE, code);
         s.seg = [Segment::real(0, 0); 6];
         s.seg[SegReg::Cs as usize] = Segment::real(0x1000, 0);
-        s.eip = 0;
-        s.gpr = [0x1234_0000; 8];
+        s.set_eip(0);
+        s.gpr = [0x1234_0000; 16];
         s.gpr[Gpr::Esp as usize] = 0x8000;
-        s.idtr = TableReg { base: 0, limit: 0x3ff };
+        s.idtr = TableReg { base: Lin(0), limit: 0x3ff };
         Self { interp, s, bus }
     }
 
@@ -108,15 +108,15 @@ impl Machine {
     pub fn at(cpl: u8, code: &[u8]) -> Self {
         let mut m = Self::real(code);
         m.s.cr0 |= 1;
-        m.s.gdtr = TableReg { base: GDT, limit: 0xff };
-        m.s.idtr = TableReg { base: IDT, limit: 0x7ff };
+        m.s.gdtr = TableReg { base: Lin::from(GDT), limit: 0xff };
+        m.s.idtr = TableReg { base: Lin::from(IDT), limit: 0x7ff };
         m.tables();
-        m.s.eip = CODE;
+        m.s.set_eip(CODE);
         m.s.cpl = cpl;
         let (cs, ds, esp) = if cpl == 0 { (CODE0, DATA0, STACK0) } else { (CODE3, DATA3, STACK3) };
         m.s.seg = [flat(ds, false); 6];
         m.s.seg[SegReg::Cs as usize] = flat(cs, true);
-        m.s.gpr[Gpr::Esp as usize] = esp;
+        m.s.set_reg32(Gpr::Esp, esp);
         m
     }
 
@@ -149,7 +149,7 @@ impl Machine {
         self.s.tr = Segment {
             selector: TSS,
             attr: SegAttr::from_bits_retain(0x8b),
-            base: TSS_AT,
+            base: Lin::from(TSS_AT),
             limit: 0xff,
         };
         self.s.ldtr = Segment { attr: SegAttr::NULL, ..Segment::default() };
@@ -195,11 +195,11 @@ impl Machine {
     }
 
     pub fn esp(&self) -> u32 {
-        self.s.gpr[Gpr::Esp as usize]
+        self.s.reg32(Gpr::Esp)
     }
 
     pub fn set(&mut self, r: Gpr, value: u32) {
-        self.s.gpr[r as usize] = value;
+        self.s.set_reg32(r, value);
     }
 
     pub fn selector(&self, seg: SegReg) -> u16 {
@@ -230,7 +230,7 @@ impl Machine {
         self.s.seg = [Segment::real(0x0700, 3); 6];
         self.s.seg[SegReg::Cs as usize] = Segment::real(0x1000, 3);
         self.s.seg[SegReg::Ss as usize] = Segment::real(0, 3);
-        self.s.eip = 0;
+        self.s.set_eip(0);
         self.set(Gpr::Esp, 0x8000);
     }
 }

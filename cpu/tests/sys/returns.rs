@@ -1,7 +1,7 @@
 //! IRET in protected mode.
 
 use crate::machine::*;
-use ringer_cpu::{Eflags, Exception, Outcome, SegAttr, SegReg};
+use ringer_cpu::{Eflags, Exception, Lin, Outcome, SegAttr, SegReg};
 
 const IRETD: &[u8] = &[0xcf];
 const IRETW: &[u8] = &[0x66, 0xcf];
@@ -12,7 +12,7 @@ fn iret_to_ring_3_loads_the_stack_and_nulls_inner_data_segments() {
     m.store(STACK0, &[HANDLER, 0x1b, 0x3202, STACK3, 0x23]);
     m.s.seg[SegReg::Es as usize].attr |= SegAttr::DPL;
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (3, HANDLER, STACK3));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (3, HANDLER, STACK3));
     assert_eq!(m.s.eflags, 0x3202);
     assert_eq!((m.selector(SegReg::Ds), m.selector(SegReg::Es)), (0, DATA0));
     assert!(m.s.seg[SegReg::Ds as usize].attr.contains(SegAttr::NULL));
@@ -41,7 +41,7 @@ fn the_16_bit_form_returns_to_an_outer_ring_too() {
     m.bus.load(STACK0, &[0x34, 0x12, 0x1b, 0, 0x02, 0x02, 0x78, 0x56, 0x23, 0]);
     m.s.eflags = 2 | 1 << 21;
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (3, 0x1234, 0x5678));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (3, 0x1234, 0x5678));
     assert_eq!(m.s.eflags, 0x202 | 1 << 21, "the high word stays");
 }
 
@@ -70,7 +70,7 @@ fn rf_lasts_for_the_instruction_returned_to() {
     let mut m = Machine::at(0, IRETD);
     m.store(STACK0, &[HANDLER, 8, 2 | 1 << 16]);
     m.bus.load(HANDLER, &[0x90, 0x90]);
-    m.s.dr[0] = HANDLER;
+    m.s.dr[0] = u64::from(HANDLER);
     m.s.dr[7] = 0x401;
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_ne!(m.s.eflags & Eflags::RF.bits(), 0);
@@ -102,7 +102,7 @@ fn an_outer_return_with_an_absent_stack_changes_nothing() {
     m.store(STACK0, &[HANDLER, 0x1b, 2, STACK3, 0x53]);
     assert_eq!(m.fault(), Exception::ss(0x50));
     m.bus.absent.push(STACK0 + 12..STACK0 + 16);
-    assert_eq!(m.fault(), Exception::page_fault(STACK0 + 12, 0));
+    assert_eq!(m.fault(), Exception::page_fault(Lin::from(STACK0 + 12), 0));
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn the_vm_flag_counts_at_cpl_0_only() {
     m.store(STACK0, &frame);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert!(m.s.v86());
-    assert_eq!((m.s.cpl, m.s.eip, m.esp()), (3, 0x100, 0x7000));
+    assert_eq!((m.s.cpl, m.s.eip(), m.esp()), (3, 0x100, 0x7000));
     let order = [SegReg::Cs, SegReg::Ss, SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs];
     assert_eq!(order.map(|s| m.selector(s)), [0x2000, 0x3000, 0x11, 0x22, 0x33, 0x44]);
-    assert_eq!(m.s.cs().base, 0x2_0000);
+    assert_eq!(m.s.cs().base.low(), 0x2_0000);
     assert_eq!(m.s.ss().limit, 0xffff);
 }
 

@@ -1,7 +1,7 @@
 //! Segment register loads.
 
 use crate::machine::*;
-use ringer_cpu::{Exception, Gpr, Outcome, SegAttr, SegReg, Segment};
+use ringer_cpu::{Exception, Gpr, Lin, Outcome, SegAttr, SegReg, Segment};
 
 const MOV_SS_AX: &[u8] = &[0x8e, 0xd0];
 const MOV_DS_AX: &[u8] = &[0x8e, 0xd8];
@@ -85,7 +85,7 @@ fn the_accessed_bit_is_set_before_the_load_and_can_fault() {
     let mut m = Machine::at(0, MOV_DS_AX);
     m.set(Gpr::Eax, u32::from(FRESH));
     m.bus.read_only.push(GDT..GDT + 0x100);
-    assert_eq!(m.fault(), Exception::page_fault(GDT + u32::from(FRESH) + 5, 3));
+    assert_eq!(m.fault(), Exception::page_fault(Lin::from(GDT + u32::from(FRESH) + 5), 3));
     m.bus.read_only.clear();
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.access(FRESH), 0x93);
@@ -99,8 +99,8 @@ fn descriptor_tables_are_read_with_supervisor_rights() {
     m.set(Gpr::Eax, u32::from(DATA3));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     m.bus.absent.push(GDT + 0x20..GDT + 0x28);
-    m.s.eip = CODE;
-    assert_eq!(m.fault(), Exception::page_fault(GDT + 0x20, 0));
+    m.s.set_eip(CODE);
+    assert_eq!(m.fault(), Exception::page_fault(Lin::from(GDT + 0x20), 0));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn selectors_of_the_ldt_use_its_limit() {
     assert_eq!(m.execute(), Ok(Outcome::Retired)); // lldt ax
     assert_eq!(m.execute(), Ok(Outcome::Retired)); // mov ds, bx
     let ds = &m.s.seg[SegReg::Ds as usize];
-    assert_eq!((ds.base, ds.limit), (0x1234, 0xff));
+    assert_eq!((ds.base.low(), ds.limit), (0x1234, 0xff));
     assert_eq!(m.fault(), Exception::gp(0x14)); // mov ds, cx
 }
 
@@ -150,8 +150,8 @@ fn a_far_pointer_load_is_all_or_nothing() {
     assert_eq!(m.s.gpr[Gpr::Ebx as usize], 0x7000);
     assert!(!m.s.shadow_irq);
     m.bus.absent.push(0x6_0004..0x6_0006);
-    m.s.eip = CODE;
-    assert_eq!(m.fault(), Exception::page_fault(0x6_0004, 0));
+    m.s.set_eip(CODE);
+    assert_eq!(m.fault(), Exception::page_fault(Lin(0x6_0004), 0));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_big_limit_outlives_the_switch_to_real_mode() {
     }
     assert!(!m.s.protected());
     let ds = m.s.seg[SegReg::Ds as usize];
-    assert_eq!((ds.selector, ds.base, ds.limit), (0x2000, 0x2_0000, u32::MAX));
+    assert_eq!((ds.selector, ds.base.low(), ds.limit), (0x2000, 0x2_0000, u32::MAX));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Hardware task switches.
 
 use crate::machine::*;
-use ringer_cpu::{Exception, Gpr, Outcome, SegReg, Vector};
+use ringer_cpu::{Exception, Gpr, Lin, Outcome, SegReg, Vector};
 
 const NT: u32 = 1 << 14;
 /// Entry point of the second task.
@@ -31,8 +31,8 @@ fn jmp_to_a_tss_saves_the_old_task_and_loads_the_new() {
     m.s.dr[7] = 0x4ff;
     m.store(TSS_AT + 0x48, &[0x9999_0000]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.esp(), m.s.gpr[0], m.s.gpr[7]), (ENTRY, STACK2, 0xa0, 0xa7));
-    assert_eq!((m.s.tr.selector, m.s.tr.base, m.s.tr.limit), (TSS2, TSS2_AT, 0x67));
+    assert_eq!((m.s.eip(), m.esp(), m.s.gpr[0], m.s.gpr[7]), (ENTRY, STACK2, 0xa0, 0xa7));
+    assert_eq!((m.s.tr.selector, m.s.tr.base.low(), m.s.tr.limit), (TSS2, TSS2_AT, 0x67));
     assert_eq!((m.access(TSS), m.access(TSS2)), (0x89, 0x8b), "busy bits");
     assert_eq!(m.s.eflags & NT, 0);
     assert_ne!(m.s.cr0 & 8, 0, "TS");
@@ -54,7 +54,7 @@ fn call_nests_and_iret_comes_back() {
     assert_eq!((m.access(TSS), m.access(TSS2)), (0x8b, 0x8b));
     assert_eq!(m.words(TSS2_AT), [TSS]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.esp(), m.s.tr.selector), (CODE + 7, STACK0, TSS));
+    assert_eq!((m.s.eip(), m.esp(), m.s.tr.selector), (CODE + 7, STACK0, TSS));
     assert_eq!((m.access(TSS), m.access(TSS2)), (0x8b, 0x89));
     assert_eq!(m.bus.peek32(TSS2_AT + 0x24) & NT, 0, "the ended task is saved without NT");
     assert_eq!(m.bus.peek32(TSS2_AT + 0x20), ENTRY + 1);
@@ -68,7 +68,7 @@ fn an_exception_through_a_task_gate_pushes_its_error_code_on_the_new_stack() {
     m.set_idt(13, gate(TSS2, 0, 0x85, 0));
     m.store(STACK2 - 4, &[u32::MAX]);
     assert_eq!(m.step(), Outcome::Delivered(Vector::Gp));
-    assert_eq!((m.s.eip, m.esp(), m.s.cpl), (ENTRY, STACK2 - 4, 0));
+    assert_eq!((m.s.eip(), m.esp(), m.s.cpl), (ENTRY, STACK2 - 4, 0));
     assert_eq!(m.bus.peek32(STACK2 - 4), 0);
     assert_eq!(m.dwords(TSS_AT + 0x20), [CODE, 2 | 1 << 16], "RF is saved with a fault");
     assert_eq!(m.bus.peek32(TSS_AT + 0x4c), u32::from(CODE3));
@@ -83,7 +83,7 @@ fn a_double_fault_can_be_a_task() {
     m.handle(14);
     m.bus.absent.push(STACK0 - 0x1000..STACK0);
     assert_eq!(m.step(), Outcome::Delivered(Vector::Df));
-    assert_eq!((m.s.eip, m.s.tr.selector), (ENTRY, TSS2));
+    assert_eq!((m.s.eip(), m.s.tr.selector), (ENTRY, TSS2));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_16_bit_tss_works_too() {
     }
     m.bus.load(0x2000, &[0xcf]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.esp() as u16, m.s.gpr[7] as u16), (0x2000, 0x9000, 8));
+    assert_eq!((m.s.eip(), m.esp() as u16, m.s.gpr[7] as u16), (0x2000, 0x9000, 8));
     assert_eq!(m.access(TSS2), 0x83);
     assert_eq!(m.s.eflags, 0x4002);
     // Back by the link, which names the first task, no longer busy: #TS.
@@ -104,7 +104,7 @@ fn a_16_bit_tss_works_too() {
     assert_eq!(m.fault(), Exception::ts(0x28));
     m.set_gdt(TSS, descriptor(TSS_AT, 0xff, 0x8b, SMALL));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.esp()), (CODE + 7, STACK0));
+    assert_eq!((m.s.eip(), m.esp()), (CODE + 7, STACK0));
     assert_eq!(m.words(TSS2_AT + 0x0e), [0x2001, 2, 1]);
 }
 
@@ -121,7 +121,7 @@ fn faults_before_the_switch_belong_to_the_old_task() {
     assert_eq!(m.fault(), Exception::gp(0x30), "DPL");
     let mut m = Machine::at(0, &far(JMP, TSS2));
     m.bus.read_only.push(TSS_AT + 0x40..TSS_AT + 0x44);
-    assert_eq!(m.fault(), Exception::page_fault(TSS_AT + 0x40, 3));
+    assert_eq!(m.fault(), Exception::page_fault(Lin::from(TSS_AT + 0x40), 3));
     assert_eq!((m.access(TSS), m.access(TSS2)), (0x8b, 0x89));
 }
 
@@ -142,7 +142,7 @@ fn faults_after_the_switch_belong_to_the_new_task() {
         ready(&mut m);
         m.store(TSS2_AT + field, &[selector]);
         assert_eq!(m.execute(), Err(expected), "{field:#x} {selector:#x}");
-        assert_eq!((m.s.tr.selector, m.s.eip), (TSS2, ENTRY));
+        assert_eq!((m.s.tr.selector, m.s.eip()), (TSS2, ENTRY));
         assert_eq!(m.bus.peek32(TSS_AT + 0x20), CODE + 7);
     }
 }
@@ -165,7 +165,7 @@ fn a_task_in_v86_mode() {
     m.store(TSS2_AT + 0x20, &[0x100, 2 | 1 << 17]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert!(m.s.v86());
-    assert_eq!((m.s.cpl, m.s.cs().base, m.s.cs().limit), (3, 0x80, 0xffff));
+    assert_eq!((m.s.cpl, m.s.cs().base.low(), m.s.cs().limit), (3, 0x80, 0xffff));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_task_gate_in_the_gdt_leads_to_its_tss() {
     ready(&mut m);
     m.set_gdt(GATE, gate(TSS2, 0, 0xe5, 0));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.eip, m.s.cpl), (ENTRY, 0));
+    assert_eq!((m.s.eip(), m.s.cpl), (ENTRY, 0));
     assert_eq!(m.bus.peek32(TSS_AT + 0x50), u32::from(DATA3), "the user's SS is saved");
 }
 
@@ -187,7 +187,7 @@ fn an_interrupt_task_with_the_trap_bit_traps_before_its_first_instruction() {
     m.store(TSS2_AT + 0x64, &[1]);
     let outcome = m.interp.interrupt(&mut m.s, &mut m.bus, 0x20);
     assert_eq!(outcome, Outcome::Delivered(Vector::Db));
-    assert_eq!((m.s.eip, m.bus.peek32(STACK2 - 12)), (HANDLER, ENTRY));
+    assert_eq!((m.s.eip(), m.bus.peek32(STACK2 - 12)), (HANDLER, ENTRY));
     assert_eq!(m.s.pending_debug, 0);
 }
 

@@ -11,7 +11,7 @@ const VM: u32 = 1 << 17;
 fn machine(code: &[u8], iopl: u32, cr4: u32) -> Machine {
     let mut m = Machine::at(0, code);
     m.enter_v86(iopl);
-    m.s.cr4 = cr4;
+    m.s.cr4 = u64::from(cr4);
     // The I/O map begins at 88h, the redirection bitmap at 68h; an INT's own vector table at 0.
     m.bus.load(TSS_AT + 0x66, &0x88u16.to_le_bytes());
     m.bus.load(0x21 * 4, &[0x10, 0, 0, 0x11]);
@@ -29,7 +29,7 @@ fn an_exception_pushes_the_data_segments_and_nulls_them() {
     let frame: [u32; 10] = m.dwords(ESP0 - 40);
     let flags = 2 | VM | 1 << 16;
     assert_eq!(frame, [0, 0, 0x1000, flags, 0x8000, 0, 0x100, 0x101, 0x102, 0x103]);
-    assert_eq!((m.s.cpl, m.s.eip, m.s.v86()), (0, HANDLER, false));
+    assert_eq!((m.s.cpl, m.s.eip(), m.s.v86()), (0, HANDLER, false));
     assert_eq!([SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs].map(|s| m.selector(s)), [0; 4]);
 }
 
@@ -43,7 +43,7 @@ fn iret_returns_to_where_the_exception_came_from() {
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!(m.s.seg, before.seg);
-    assert_eq!((m.s.eip, m.esp(), m.s.eflags), (0, 0x8000, before.eflags | 1 << 16));
+    assert_eq!((m.s.eip(), m.esp(), m.s.eflags), (0, 0x8000, before.eflags | 1 << 16));
 }
 
 #[test]
@@ -107,13 +107,13 @@ fn with_vme_the_bitmap_sends_int_to_the_program_itself() {
     m.s.eflags |= VIF;
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert!(m.s.v86());
-    assert_eq!((m.s.cs().base, m.s.eip, m.esp()), (0x1_1000, 0x10, 0x7ffa));
+    assert_eq!((m.s.cs().base.low(), m.s.eip(), m.esp()), (0x1_1000, 0x10, 0x7ffa));
     assert_eq!(m.words(0x7ffa), [2, 0x1000, 0x3202]);
     assert_eq!(m.s.eflags & VIF, 0);
     // And IRET of the 8086 program comes back.
     m.bus.load(0x1_1010, &[0xcf]);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
-    assert_eq!((m.s.cs().base, m.s.eip, m.esp()), (CODE, 2, 0x8000));
+    assert_eq!((m.s.cs().base.low(), m.s.eip(), m.esp()), (CODE, 2, 0x8000));
     assert_ne!(m.s.eflags & VIF, 0);
 
     let mut m = machine(&[0xcd, 0x21], 0, VME);

@@ -13,7 +13,7 @@
 
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
-use ringer_cpu::{CpuState, Eflags, SegAttr, SegReg, Segment, TableReg};
+use ringer_cpu::{CpuState, Eflags, Lin, SegAttr, SegReg, Segment, TableReg};
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// Where the Linux loader puts its descriptor table.
@@ -119,16 +119,16 @@ pub fn enter_flat(
     memory.load(Pa::from(entry.gdt), &table)?;
     let present = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
     let attr = present | SegAttr::DB | SegAttr::G;
-    cpu.seg = [Segment { selector: data, attr, base: 0, limit: u32::MAX }; 6];
+    cpu.seg = [Segment { selector: data, attr, base: Lin(0), limit: u32::MAX }; 6];
     let code = &mut cpu.seg[SegReg::Cs as usize];
     code.selector = entry.code;
     code.attr |= SegAttr::CODE;
-    cpu.gdtr = TableReg { base: entry.gdt, limit: data + 7 };
+    cpu.gdtr = TableReg { base: Lin::from(entry.gdt), limit: data + 7 };
     cpu.cr0 = cr0::PE | cr0::ET;
     cpu.eflags = Eflags::FIXED_ONE;
-    cpu.gpr = [0; 8];
-    cpu.gpr[ringer_cpu::Gpr::Esp as usize] = entry.esp;
-    cpu.eip = entry.eip;
+    cpu.gpr = [0; 16];
+    cpu.set_reg32(ringer_cpu::Gpr::Esp, entry.esp);
+    cpu.set_eip(entry.eip);
     Ok(())
 }
 

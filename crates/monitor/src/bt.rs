@@ -280,9 +280,9 @@ impl Monitor {
         self.bt.pending_link = None;
         let row = self.bus.io.ledger.switch(Row::Interpreter);
         for _ in 0..max {
-            let before = self.context.cpu.eip;
+            let before = self.context.cpu.eip();
             self.step();
-            let moved = self.context.cpu.eip.wrapping_sub(before);
+            let moved = self.context.cpu.eip().wrapping_sub(before);
             if moved > 15 || moved == 0 || self.must_service() || !self.bus.paging.is_empty() {
                 break;
             }
@@ -316,7 +316,7 @@ impl Monitor {
     /// Finds the block at EIP; translates it when it is hot.
     pub(crate) fn find(&mut self, mode: Mode) -> Result<Found, MonitorError> {
         let selected = self.select(mode)?;
-        let eip = self.context.cpu.eip;
+        let eip = self.context.cpu.eip();
         let linear = selected.selection.cs_base.wrapping_add(eip);
         let off = self.bt.targets.get(selected.table, eip);
         if off != 0 {
@@ -512,7 +512,7 @@ impl Monitor {
         let row = if self.cfg.profile { self.callout_row() } else { Row::CalloutOther };
         let before = self.bus.io.ledger.switch(row);
         self.sample_gs();
-        let eip = self.context.cpu.eip;
+        let eip = self.context.cpu.eip();
         let accesses = self.bus.io.accesses;
         let outcome = self.step_left();
         let needed = matches!(outcome, Outcome::Delivered(_)) || self.bus.io.accesses != accesses;

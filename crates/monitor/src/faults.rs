@@ -139,9 +139,9 @@ impl Monitor {
             self.restore_string_registers(id, off);
             let block = self.bt.cache.block(id);
             if let Some((index, entry)) = block.entry_at(off) {
-                self.context.cpu.eip = entry.eip;
-                let esp = &mut self.context.cpu.gpr[Gpr::Esp as usize];
-                *esp = esp.wrapping_add(entry.esp);
+                self.context.cpu.set_eip(entry.eip);
+                let esp = self.context.cpu.reg32(Gpr::Esp).wrapping_add(entry.esp);
+                self.context.cpu.set_reg32(Gpr::Esp, esp);
                 let before = &block.map[..index];
                 if let Some(last) = before.iter().rev().find(|e| e.x87 == X87::Computes) {
                     self.context.x87_eip = last.eip;
@@ -184,17 +184,17 @@ impl Monitor {
         };
         if let Some(source) = site.source {
             let base = cpu.seg[usize::from(source)].base;
-            let esi = &mut cpu.gpr[Gpr::Esi as usize];
-            *esi = merge(wide[9], esi.wrapping_sub(base));
+            let esi = merge(wide[9], cpu.reg32(Gpr::Esi).wrapping_sub(base.low()));
+            cpu.set_reg32(Gpr::Esi, esi);
         }
         if site.destination {
             let base = cpu.seg[SegReg::Es as usize].base;
-            let edi = &mut cpu.gpr[Gpr::Edi as usize];
-            *edi = merge(wide[11], edi.wrapping_sub(base));
+            let edi = merge(wide[11], cpu.reg32(Gpr::Edi).wrapping_sub(base.low()));
+            cpu.set_reg32(Gpr::Edi, edi);
         }
         if site.repeated && site.short {
-            let ecx = &mut cpu.gpr[Gpr::Ecx as usize];
-            *ecx = merge(wide[8], *ecx);
+            let ecx = merge(wide[8], cpu.reg32(Gpr::Ecx));
+            cpu.set_reg32(Gpr::Ecx, ecx);
         }
     }
 

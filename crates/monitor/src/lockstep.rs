@@ -99,7 +99,7 @@ impl Monitor {
                 Stop::Trap(at) if at < dry.ran => {
                     // The host code stopped where the interpreter did not (a write to a code page,
                     // say): compare what comes before, then let the interpreter do it.
-                    stopped_ecx = Some(self.context.cpu.gpr[Gpr::Ecx as usize]);
+                    stopped_ecx = Some(self.context.cpu.reg32(Gpr::Ecx));
                     self.put_back(&dry.journal);
                     self.context.cpu = before;
                     (self.bt.retired, self.bus.io.clock.retired) = counted;
@@ -195,13 +195,13 @@ impl Monitor {
         let block = self.bt.cache.block(id);
         let table = self.bt.selections.current().map(|selected| selected.table);
         let at = |eip| table.map_or(0, |table| self.bt.targets.get(table, eip));
-        block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.eip)
+        block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.eip())
             || block.guards.iter().any(|g| g.done == ran && at(g.eip) != g.thunk.offset)
     }
 
     /// Runs the string instruction at CS:EIP iteration by iteration until ECX is as given.
     fn iterate_to(&mut self, ecx: u32) {
-        while self.context.cpu.gpr[Gpr::Ecx as usize] != ecx {
+        while self.context.cpu.reg32(Gpr::Ecx) != ecx {
             // With TF set an instruction stops after each iteration.
             self.context.cpu.eflags |= Eflags::TF.bits();
             let outcome = self.interp.execute(&mut self.context.cpu, &mut self.bus);
@@ -231,7 +231,7 @@ impl Monitor {
         // Loading and saving the FPU's state takes longer than most blocks.
         self.prepare_entry(!self.bt.verification.is_integer(id));
         self.bt.dispatched += 1;
-        let eip = self.context.cpu.eip;
+        let eip = self.context.cpu.eip();
         let entry = self.bt.cache.entry();
         let table = self.context.target_table;
         // SAFETY: `pc` is the entry of block `id`, valid since nothing ran in between; `find` made
@@ -262,7 +262,7 @@ impl Monitor {
         let early = self.left_early(id);
         let not_entered = self.context.exit_reason == ExitReason::Check as u32
             && self.context.retired == 0
-            && self.context.cpu.eip == eip;
+            && self.context.cpu.eip() == eip;
         self.leave_translated();
         fpu::claim(&mut self.context.cpu);
         match early {
@@ -278,7 +278,7 @@ impl Monitor {
         let reason = self.context.exit_reason;
         let block = self.bt.cache.block(id);
         let middle = &block.map[..block.map.len().min(block.instrs as usize)];
-        let eip = self.context.cpu.eip;
+        let eip = self.context.cpu.eip();
         let index = middle.iter().position(|e| e.eip == eip)?;
         let left = reason == ExitReason::Callout as u32
             || (reason == ExitReason::Check as u32 && index > 0);
@@ -294,8 +294,8 @@ impl Monitor {
                 return Some(format!("{name}: interp {:08x}, bt {:08x}", a.gpr[k], b.gpr[k]));
             }
         }
-        if a.eip != b.eip {
-            return Some(format!("eip: interp {:08x}, bt {:08x}", a.eip, b.eip));
+        if a.eip() != b.eip() {
+            return Some(format!("eip: interp {:08x}, bt {:08x}", a.eip(), b.eip()));
         }
         // RF is set between the passes of a REP, for what may interrupt it there; a fault pushes it
         // set in any case (SDM volume 3, "Instruction-Breakpoint Exception Condition"), nothing else sees it.
@@ -348,7 +348,7 @@ impl Monitor {
                 out,
                 "{name:>7}: eip {:08x} eflags {:08x} eax {:08x} ecx {:08x} edx {:08x} ebx {:08x} \
                  esp {:08x} ebp {:08x} esi {:08x} edi {:08x}",
-                s.eip,
+                s.eip(),
                 s.eflags,
                 s.gpr[0],
                 s.gpr[1],

@@ -44,7 +44,7 @@ impl Monitor {
 
     fn prefill_at(&mut self, prefill: Prefill) -> bool {
         let cpu = &self.context.cpu;
-        if cpu.eip != prefill.eip || cpu.cpl != prefill.cpl {
+        if cpu.eip() != prefill.eip || cpu.cpl != prefill.cpl {
             return true;
         }
         self.bt.prefill = None;

@@ -403,7 +403,7 @@ impl Monitor {
     /// One instruction by the interpreter, with everything that follows from it.
     pub(crate) fn step(&mut self) -> Outcome {
         let cpu = &self.context.cpu;
-        self.last_eip = (cpu.cs().selector, cpu.eip);
+        self.last_eip = (cpu.cs().selector, cpu.eip());
         let outcome = self.interp.step(&mut self.context.cpu, &mut self.bus);
         self.after_step(outcome);
         outcome

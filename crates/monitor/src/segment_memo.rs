@@ -81,7 +81,7 @@ impl Monitor {
         if !cpu.protected() || cpu.v86() || sel.is_null() || sel.is_local() || beyond {
             return None;
         }
-        let linear = gdtr.base.wrapping_add(sel.offset());
+        let linear = gdtr.base.low().wrapping_add(sel.offset());
         // Wherever these bytes come from: what counts is that they make this segment.
         let pa = match self.bus.mmu.paging().peek(&self.bus.memory, Lin::from(linear)) {
             Some(path) => path.pa,

@@ -27,9 +27,9 @@ pub(crate) struct Selected {
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     seg: [Segment; 6],
-    cr0: u32,
-    cr4: u32,
-    dr7: u32,
+    cr0: u64,
+    cr4: u64,
+    dr7: u64,
     flags: u32,
     cpl: u8,
 }
@@ -43,13 +43,14 @@ impl Facts {
     /// Whether `s` has them. Without a branch: they nearly always agree.
     #[inline]
     fn hold(&self, s: &CpuState) -> bool {
-        let mut differ = (self.cr0 ^ s.cr0) | (self.cr4 ^ s.cr4) | (self.dr7 ^ s.dr[7]);
-        differ |= (self.flags ^ (s.eflags & FLAGS)) | u32::from(self.cpl ^ s.cpl);
+        let mut wide = (self.cr0 ^ s.cr0) | (self.cr4 ^ s.cr4) | (self.dr7 ^ s.dr[7]);
+        let mut differ = (self.flags ^ (s.eflags & FLAGS)) | u32::from(self.cpl ^ s.cpl);
         for (a, b) in self.seg.iter().zip(&s.seg) {
             differ |= u32::from(a.selector ^ b.selector) | u32::from((a.attr ^ b.attr).bits());
-            differ |= (a.base ^ b.base) | (a.limit ^ b.limit);
+            differ |= a.limit ^ b.limit;
+            wide |= a.base.get() ^ b.base.get();
         }
-        differ == 0
+        wide | u64::from(differ) == 0
     }
 }
 
@@ -124,10 +125,10 @@ impl Monitor {
             return None;
         }
         let known = self.bt.selections.known[SpaceSelections::place(cpu)].as_ref()?;
-        if cpu.eip > known.last || !known.facts.hold(cpu) {
+        if cpu.eip() > known.last || !known.facts.hold(cpu) {
             return None;
         }
-        let off = self.bt.targets.get(known.selected.table, cpu.eip);
+        let off = self.bt.targets.get(known.selected.table, cpu.eip());
         if off == 0 {
             return None;
         }
@@ -146,10 +147,10 @@ impl Monitor {
     pub(crate) fn select(&mut self, mode: Mode) -> Result<Selected, MonitorError> {
         let cs_base = self.context.cpu.cs().base;
         let current = self.bt.selections.current;
-        let same = |s: &Selected| s.selection.mode == mode && s.selection.cs_base == cs_base;
+        let same = |s: &Selected| s.selection.mode == mode && s.selection.cs_base == cs_base.low();
         let selected = match current.filter(same) {
             Some(selected) => selected,
-            None => self.select_anew(mode, cs_base)?,
+            None => self.select_anew(mode, cs_base.low())?,
         };
         let cpu = &self.context.cpu;
         self.bt.selections.known[SpaceSelections::place(cpu)] = Some(Known {

@@ -131,28 +131,28 @@ pub struct SystemBus {
 
 impl Bus for SystemBus {
     #[inline]
-    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
+    fn read(&mut self, lin: Lin, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     #[inline]
-    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.memory, &mut self.io, Lin::from(lin), data, who)
+    fn write(&mut self, lin: Lin, data: &[u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
     }
 
     fn probe(
         &mut self,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.memory, &mut self.io, Lin::from(lin), len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
     }
 
     #[inline]
-    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
+    fn fetch(&mut self, lin: Lin, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     fn port_in(&mut self, port: u16, size: u8) -> u32 {
@@ -181,9 +181,9 @@ impl Bus for SystemBus {
         });
     }
 
-    fn invlpg(&mut self, lin: u32) {
-        self.mmu.invlpg(Lin::from(lin));
-        self.paging.push(PagingEvent::Page(lin));
+    fn invlpg(&mut self, lin: Lin) {
+        self.mmu.invlpg(lin);
+        self.paging.push(PagingEvent::Page(lin.low()));
     }
 
     fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception> {

@@ -24,7 +24,7 @@ struct Facts {
     gdtr: TableReg,
     sysenter: [u64; 3],
     /// CR0.AM: with EFLAGS.AC it decides whether user code can be translated at all.
-    alignment: u32,
+    alignment: u64,
 }
 
 /// The switches in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
@@ -190,8 +190,8 @@ impl Monitor {
             sys_flags: before.sys_flags,
             cs: *cpu.cs(),
             ss: *cpu.ss(),
-            eip: cpu.eip,
-            esp: cpu.gpr[ringer_cpu::Gpr::Esp as usize],
+            eip: cpu.eip(),
+            esp: cpu.reg32(ringer_cpu::Gpr::Esp),
         }
     }
 

@@ -37,7 +37,7 @@ impl Monitor {
         let operand = segment.map(|segment| {
             let segment = self.context.cpu.seg[segment as usize];
             // The window lies at a multiple of 4 GiB: the low half is the guest's linear address.
-            ((host.operand as u32).wrapping_sub(segment.base), segment.selector)
+            ((host.operand as u32).wrapping_sub(segment.base.low()), segment.selector)
         });
         fpu::point_operand(&mut self.context.cpu, fop, operand);
     }

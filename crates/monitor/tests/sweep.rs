@@ -2,7 +2,7 @@
 //! results, flags, memory and faults must agree. The seed is printed; `RINGER_SEED` repeats a run,
 //! `RINGER_CASES` sets its length.
 
-use ringer_cpu::addr::Pa;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{CpuModel, CpuState, SegAttr, Segment};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
@@ -224,7 +224,7 @@ fn flat(state: &mut CpuState) {
     let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
     let attr = data | SegAttr::DB | SegAttr::G;
     for seg in &mut state.seg {
-        *seg = Segment { selector: 0x10, attr, base: 0, limit: u32::MAX };
+        *seg = Segment { selector: 0x10, attr, base: Lin(0), limit: u32::MAX };
     }
     state.seg[1].attr |= SegAttr::CODE;
     state.seg[1].selector = 8;
@@ -234,13 +234,13 @@ fn flat(state: &mut CpuState) {
 
 fn randomise(rng: &mut Rng, state: &mut CpuState) {
     for k in 0..8 {
-        state.gpr[k] = rng.operand();
+        state.gpr[k] = u64::from(rng.operand());
     }
     let inside = |rng: &mut Rng| DATA + 1024 + rng.below(DATA_LEN - 8192);
-    state.gpr[4] = inside(rng);
+    state.gpr[4] = u64::from(inside(rng));
     for k in [3, 5, 6, 7] {
         if rng.below(8) != 0 {
-            state.gpr[k] = inside(rng);
+            state.gpr[k] = u64::from(inside(rng));
         }
     }
     state.eflags = 2 | (rng.next() as u32 & 0xcd5);
@@ -270,10 +270,10 @@ fn random_integer_instructions_agree_between_the_engines() {
                 let state = m.state_mut();
                 *state = template;
                 randomise(&mut rng, state);
-                state.eip = CODE + SLOT * k as u32;
+                state.set_eip(CODE + SLOT * k as u32);
                 if program.iter().take(2).any(|b| matches!(b, 0xf2 | 0xf3)) {
                     // A REP over all of memory says no more than a short one.
-                    state.gpr[1] = rng.below(40);
+                    state.gpr[1] = u64::from(rng.below(40));
                 }
                 if let Some(report) = m.compare_here().unwrap() {
                     return Some(format!("case {done} + {k}, bytes {program:02x?}:\n{report}"));

@@ -60,26 +60,26 @@ struct Ram {
 }
 
 impl Bus for Ram {
-    fn read(&mut self, lin: u32, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.read(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
+    fn read(&mut self, lin: Lin, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.read(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
-    fn write(&mut self, lin: u32, data: &[u8], who: Privilege) -> Result<(), Exception> {
-        self.mmu.write(&mut self.memory, &mut self.io, Lin::from(lin), data, who)
+    fn write(&mut self, lin: Lin, data: &[u8], who: Privilege) -> Result<(), Exception> {
+        self.mmu.write(&mut self.memory, &mut self.io, lin, data, who)
     }
 
     fn probe(
         &mut self,
-        lin: u32,
+        lin: Lin,
         len: u32,
         access: Access,
         who: Privilege,
     ) -> Result<(), Exception> {
-        self.mmu.probe(&mut self.memory, &mut self.io, Lin::from(lin), len, access, who)
+        self.mmu.probe(&mut self.memory, &mut self.io, lin, len, access, who)
     }
 
-    fn fetch(&mut self, lin: u32, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
-        self.mmu.fetch(&mut self.memory, &mut self.io, Lin::from(lin), buf, who)
+    fn fetch(&mut self, lin: Lin, buf: &mut [u8; 16], who: Privilege) -> Result<usize, Exception> {
+        self.mmu.fetch(&mut self.memory, &mut self.io, lin, buf, who)
     }
 
     fn port_in(&mut self, _: u16, _: u8) -> u32 {
@@ -92,8 +92,8 @@ impl Bus for Ram {
         self.mmu.paging_changed(regs, change);
     }
 
-    fn invlpg(&mut self, lin: u32) {
-        self.mmu.invlpg(Lin::from(lin));
+    fn invlpg(&mut self, lin: Lin) {
+        self.mmu.invlpg(lin);
     }
 
     fn load_pdptes(&mut self, _: &PagingRegs) -> Result<(), Exception> {
@@ -180,7 +180,7 @@ impl Guests {
         let raised = loop {
             match self.interp.execute(&mut s, &mut self.ram) {
                 Ok(Outcome::Partial) => {}
-                Ok(_) if input.count > 1 && s.eip != input.next => {}
+                Ok(_) if input.count > 1 && s.eip() != input.next => {}
                 Ok(_) => break None,
                 Err(exception) => break Some(exception),
             }
@@ -234,7 +234,7 @@ impl Running<'_> {
                 Once::Raised(exception) => (Some(exception), true),
             };
             some_translated |= translated;
-            let more = input.count > 1 && self.monitor.state().eip != input.next;
+            let more = input.count > 1 && self.monitor.state().eip() != input.next;
             if raised.is_some() || !more {
                 break raised;
             }
@@ -267,11 +267,11 @@ fn writable(memory: &GuestMemory, out: &mut [u8; WRITABLE_LEN]) {
 
 fn load(s: &mut CpuState, input: &Input) {
     s.fpu = input.fpu;
-    s.gpr = input.gpr;
-    s.eip = input.eip;
+    s.set_gpr32(input.gpr);
+    s.set_eip(input.eip);
     if input.cs == u32::from(CS16) {
         let cs = &mut s.seg[1];
-        (cs.selector, cs.base, cs.limit) = (CS16, CODE, CS16_LIMIT);
+        (cs.selector, cs.base, cs.limit) = (CS16, Lin::from(CODE), CS16_LIMIT);
         cs.attr -= SegAttr::DB | SegAttr::G;
     }
     s.eflags = input.eflags | Eflags::IF.bits() | Eflags::FIXED_ONE;
@@ -281,12 +281,12 @@ fn output(s: &CpuState, raised: Option<Exception>) -> Output {
     let page_fault = raised.filter(|e| e.vector == Vector::Pf);
     Output {
         fpu: s.fpu,
-        gpr: s.gpr,
+        gpr: s.gpr32(),
         eflags: s.eflags,
-        eip: s.eip,
+        eip: s.eip(),
         trap: raised.map_or(COMPLETED, |e| e.vector as u32),
         error: raised.and_then(|e| e.error).unwrap_or(0),
-        cr2: page_fault.map_or(0, |e| e.address),
+        cr2: page_fault.map_or(0, |e| e.address.low()),
         by_kernel: 0,
     }
 }
@@ -314,18 +314,18 @@ fn user(reset: CpuState) -> CpuState {
     let flat = data | SegAttr::DB | SegAttr::G | SegAttr::DPL;
     let mut s = reset;
     for seg in &mut s.seg[..4] {
-        *seg = Segment { selector: DATA_SELECTOR, attr: flat, base: 0, limit: u32::MAX };
+        *seg = Segment { selector: DATA_SELECTOR, attr: flat, base: Lin(0), limit: u32::MAX };
     }
     s.seg[1].selector = CS32;
     s.seg[1].attr |= SegAttr::CODE;
     for seg in &mut s.seg[4..] {
-        *seg = Segment { selector: 0, attr: SegAttr::NULL, base: 0, limit: 0 };
+        *seg = Segment { selector: 0, attr: SegAttr::NULL, base: Lin(0), limit: 0 };
     }
     s.cr0 = cr0::PE | cr0::PG | cr0::WP | cr0::NE | cr0::MP | cr0::ET | cr0::AM;
-    s.cr3 = DIRECTORY;
+    s.cr3 = u64::from(DIRECTORY);
     s.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
     s.cpl = 3;
-    s.eip = CODE;
+    s.set_eip(CODE);
     s.fpu = FpuImage::reset();
     s
 }

@@ -22,7 +22,7 @@ pub(crate) struct Refused;
 pub(super) mod at {
     use super::{ContextBlock, CpuState, ExecContext, Reload, Segment, offset_of};
 
-    pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32;
+    pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, rip)) as i32;
     pub const SEG: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, seg)) as i32;
     pub const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
     pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;

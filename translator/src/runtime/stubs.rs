@@ -34,11 +34,11 @@ macro_rules! at {
 }
 
 fn gpr(index: usize) -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, gpr) + 4 * index) as i32
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, gpr) + 8 * index) as i32
 }
 
 fn eip() -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, eip)) as i32
+    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, rip)) as i32
 }
 
 fn xmm(index: usize) -> i32 {

@@ -146,15 +146,17 @@ fn go(a: &mut Asm, on: bool) {
     }
 }
 
-/// 12 bytes from `from` (an offset from register number `base`) to `to` in the context.
+/// A [`Segment`], 16 bytes, from `from` (an offset from register number `base`) to `to` in the context.
 fn copy_segment(a: &mut Asm, base: u8, from: i32, to: i32) {
     dynasm!(a ; .arch x64
         ; mov r10, [Rq(base) + from]
         ; mov [r15 + to], r10
-        ; mov r10d, [Rq(base) + from + 8]
-        ; mov [r15 + to + 8], r10d
+        ; mov r10, [Rq(base) + from + 8]
+        ; mov [r15 + to + 8], r10
     );
 }
+
+const _: () = assert!(size_of::<Segment>() == 16, "as `copy_segment` and `transfer` have it");
 
 const R8: u8 = 8;
 const R15: u8 = 15;
@@ -172,8 +174,8 @@ fn transfer(a: &mut Asm, t: i32, kind: SwitchKind) {
         ; mov r8, [r15 + user]
         ; cmp r8, [r15 + part!(t, gs)]
         ; jne >no
-        ; mov r8d, [r15 + user + 8]
-        ; cmp r8d, [r15 + part!(t, gs) + 8]
+        ; mov r8, [r15 + user + 8]
+        ; cmp r8, [r15 + part!(t, gs) + 8]
         ; je >yes
         ; no:
     );

@@ -142,7 +142,7 @@ const CPU: usize = offset_of!(ExecContext, cpu);
 
 /// The parts of the context that blocks may touch. Everything else there is the monitor's.
 pub(super) const CONTEXT: &[Field] = &[
-    field(CPU + offset_of!(CpuState, eip), 4, true),
+    field(CPU + offset_of!(CpuState, rip), 4, true),
     field(CPU + offset_of!(CpuState, seg), size_of::<[Segment; 6]>(), false),
     // Real and V86 mode: a load of a segment register sets selector and base. Wherever the base lies,
     // addresses are cut to 32 bits behind it; with another CS the block is left.

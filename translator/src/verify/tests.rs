@@ -106,7 +106,7 @@ fn the_approved_forms_pass() {
 }
 
 fn eip() -> usize {
-    offset_of!(ExecContext, cpu) + offset_of!(ringer_cpu::CpuState, eip)
+    offset_of!(ExecContext, cpu) + offset_of!(ringer_cpu::CpuState, rip)
 }
 
 /// An escape: what it is, its bytes, and the rule that must catch it.

@@ -89,7 +89,7 @@ fn check_aligned<B: Bus>(
 ) -> Result<(), Exception> {
     let (seg, off) = ctx.ea(i);
     let linear = ctx.linear(seg, off, IMAGE_LEN, access)?;
-    if linear & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
+    if linear.get() & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }
 
 fn ldmxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {

@@ -123,7 +123,7 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     }
     let frame = ctx.unit.host.frame();
     if plan.gpr_out {
-        ctx.s.gpr[i.op0_register().number() & 7] = frame.gpr as u32;
+        ctx.s.gpr[i.op0_register().number() & 7] = u64::from(frame.gpr as u32);
     }
     if plan.flags {
         x87::merge_flags(ctx.s, frame.flags);
@@ -136,7 +136,7 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
 }
 
 fn gpr(s: &CpuState, r: Register) -> u32 {
-    s.gpr[r.number() & 7]
+    s.gpr[r.number() & 7] as u32
 }
 
 /// 16-byte operands must be aligned, except those of the unaligned moves. The segment's own checks
@@ -151,7 +151,7 @@ fn check_aligned<B: Bus>(
     }
     let access = if plan.writes { Access::Write } else { Access::Read };
     let linear = ctx.linear(seg, off, plan.len as u32, access)?;
-    if linear & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
+    if linear.get() & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }
 
 /// The operand in a frame's memory.

@@ -100,7 +100,7 @@ fn point<B: Bus>(
     raised: bool,
 ) -> Result<Pointers, Exception> {
     let mut pointers = ctx.s.fpu.pointers();
-    (pointers.fip, pointers.fcs) = (ctx.s.eip, ctx.s.cs().selector);
+    (pointers.fip, pointers.fcs) = (ctx.s.eip(), ctx.s.cs().selector);
     if raised {
         pointers.fop = opcode(ctx)?;
         if let Some((seg, off)) = place {
@@ -115,7 +115,7 @@ fn point<B: Bus>(
 /// and only a page's end makes a second fetch necessary.
 fn opcode<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<u16, Exception> {
     let who = if ctx.s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
-    let at = ctx.s.cs().base.wrapping_add(ctx.s.eip);
+    let at = ctx.s.linear(ctx.s.cs().base, ctx.s.rip.get());
     let mut bytes = [0; 32];
     let mut first = [0; 16];
     let count = ctx.bus.fetch(at, &mut first, who)?.min(16);
@@ -124,7 +124,7 @@ fn opcode<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<u16, Exception> {
     let here = escape(&bytes[..count]);
     if here.is_none_or(|n| n + 1 >= count) {
         let more = &mut [0; 16];
-        ctx.bus.fetch(at.wrapping_add(count as u32), more, who)?;
+        ctx.bus.fetch(ctx.s.linear(at, count as u64), more, who)?;
         bytes[count..count + 16].copy_from_slice(more);
     }
     let n = escape(&bytes[..16]).unwrap_or(0);

@@ -10,7 +10,7 @@ use crate::state::{Activity, cr0, cr4};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// The bits of CR0 that exist; ET always reads as one.
-const CR0_DEFINED: u32 = cr0::PE
+const CR0_DEFINED: u64 = cr0::PE
     | cr0::MP
     | cr0::EM
     | cr0::TS
@@ -22,13 +22,13 @@ const CR0_DEFINED: u32 = cr0::PE
     | cr0::PG;
 
 /// The bits of CR0 that LMSW loads.
-const MSW: u32 = cr0::PE | cr0::MP | cr0::EM | cr0::TS;
+const MSW: u64 = cr0::PE | cr0::MP | cr0::EM | cr0::TS;
 
 /// DR7.GD and, at the same place, DR6.BD.
 const GENERAL_DETECT: u32 = 1 << 13;
 
 /// Bits of CR4 and the features that bring them.
-const CR4_BITS: [(Features, u32); 8] = [
+const CR4_BITS: [(Features, u64); 8] = [
     (Features::VME, cr4::VME | cr4::PVI),
     (Features::TSC, cr4::TSD),
     (Features::DE, cr4::DE),
@@ -59,7 +59,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 /// The bits of CR4 that a processor with `features` has.
-fn cr4_defined(features: Features) -> u32 {
+fn cr4_defined(features: Features) -> u64 {
     CR4_BITS.iter().filter(|(f, _)| features.contains(*f)).fold(0, |bits, (_, b)| bits | b)
 }
 
@@ -83,14 +83,14 @@ fn mov_from_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
         3 => ctx.s.cr3,
         _ => ctx.s.cr4,
     };
-    ctx.set_reg(i.op0_register(), 4, value);
+    ctx.set_reg(i.op0_register(), 4, value as u32);
     Ok(())
 }
 
 fn mov_to_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let n = cr_number(ctx, i.op0_register())?;
     require_cpl0(ctx)?;
-    let value = ctx.reg(i.op1_register(), 4);
+    let value = u64::from(ctx.reg(i.op1_register(), 4));
     match n {
         0 => set_cr0(ctx, value),
         2 => {
@@ -116,7 +116,7 @@ fn load_pdptes<B: Bus>(ctx: &mut Ctx<'_, B>, regs: &PagingRegs) -> Result<(), Ex
     Ok(())
 }
 
-fn set_cr0<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+fn set_cr0<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
     let new = (value & CR0_DEFINED) | cr0::ET;
     let paging_real = new & cr0::PG != 0 && new & cr0::PE == 0;
     let through_only = new & cr0::NW != 0 && new & cr0::CD == 0;
@@ -135,7 +135,7 @@ fn set_cr0<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
     Ok(())
 }
 
-fn set_cr3<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+fn set_cr3<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
     let regs = PagingRegs { cr3: value, ..paging(ctx) };
     load_pdptes(ctx, &regs)?;
     ctx.s.cr3 = value;
@@ -143,7 +143,7 @@ fn set_cr3<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
     Ok(())
 }
 
-fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
+fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
     if value & !cr4_defined(ctx.unit.features) != 0 {
         return Err(Exception::gp(0));
     }
@@ -162,7 +162,7 @@ fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32) -> Result<(), Exception> {
 /// LMSW can set PE but not clear it.
 fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_cpl0(ctx)?;
-    let value = ctx.read_op(i, 0, 2)?;
+    let value = u64::from(ctx.read_op(i, 0, 2)?);
     let kept = ctx.s.cr0 & (!MSW | cr0::PE);
     set_cr0(ctx, kept | (value & MSW))
 }
@@ -170,7 +170,7 @@ fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
 /// Not privileged: the 16-bit form and memory get the low word, a 32-bit register all of CR0.
 fn smsw<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let size = if i.op0_kind() == OpKind::Memory { 2 } else { N };
-    let value = ctx.s.cr0;
+    let value = ctx.s.cr0 as u32;
     ctx.write_op(i, 0, size, value)
 }
 
@@ -184,7 +184,7 @@ fn clts<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> 
 fn invlpg<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_cpl0(ctx)?;
     let (seg, off) = ctx.ea(i);
-    let lin = ctx.s.seg[seg as usize].base.wrapping_add(off);
+    let lin = ctx.s.linear(ctx.s.seg[seg as usize].base, off);
     ctx.bus.invlpg(lin);
     Ok(())
 }
@@ -213,7 +213,7 @@ fn dr_number<B: Bus>(ctx: &Ctx<'_, B>, r: Register) -> Result<usize, Exception> 
 /// Privilege and general detect guard every access to a debug register.
 fn guard_dr<B: Bus>(ctx: &Ctx<'_, B>) -> Result<(), Exception> {
     require_cpl0(ctx)?;
-    if ctx.s.dr[7] & GENERAL_DETECT != 0 {
+    if ctx.s.dr[7] & u64::from(GENERAL_DETECT) != 0 {
         return Err(Exception::debug(GENERAL_DETECT));
     }
     Ok(())
@@ -223,7 +223,7 @@ fn mov_from_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
     let n = dr_number(ctx, i.op1_register())?;
     guard_dr(ctx)?;
     let value = ctx.s.dr[n];
-    ctx.set_reg(i.op0_register(), 4, value);
+    ctx.set_reg(i.op0_register(), 4, value as u32);
     Ok(())
 }
 
@@ -231,7 +231,7 @@ fn mov_from_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
 fn mov_to_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let n = dr_number(ctx, i.op0_register())?;
     guard_dr(ctx)?;
-    let value = ctx.reg(i.op1_register(), 4);
+    let value = u64::from(ctx.reg(i.op1_register(), 4));
     ctx.s.dr[n] = match n {
         6 => (value & 0x0000_e00f) | 0xffff_0ff0,
         7 => (value & 0xffff_23ff) | 0x400,

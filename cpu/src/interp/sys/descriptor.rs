@@ -5,6 +5,7 @@
 //! callers make these writes before they commit anything.
 
 use super::super::Ctx;
+use crate::addr::Lin;
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::segment::{SegAttr, Segment, Selector};
@@ -48,7 +49,7 @@ pub struct Descriptor {
     /// Bytes 4 to 7.
     pub hi: u32,
     /// Linear address of byte 0.
-    pub lin: u32,
+    pub lin: Lin,
 }
 
 impl Descriptor {
@@ -56,7 +57,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// #PF.
-    pub fn read<B: Bus>(ctx: &mut Ctx<'_, B>, lin: u32) -> Result<Self, Exception> {
+    pub fn read<B: Bus>(ctx: &mut Ctx<'_, B>, lin: Lin) -> Result<Self, Exception> {
         let raw = ctx.bus.read_u64(lin, Privilege::Supervisor)?;
         Ok(Self { lo: raw as u32, hi: (raw >> 32) as u32, lin })
     }
@@ -118,8 +119,8 @@ impl Descriptor {
 
     /// Base address of a segment, TSS or LDT.
     #[must_use]
-    pub fn base(&self) -> u32 {
-        (self.lo >> 16) | ((self.hi & 0xff) << 16) | (self.hi & 0xff00_0000)
+    pub fn base(&self) -> Lin {
+        Lin::from((self.lo >> 16) | ((self.hi & 0xff) << 16) | (self.hi & 0xff00_0000))
     }
 
     /// Limit in bytes, granularity applied.
@@ -195,12 +196,12 @@ impl Descriptor {
     /// # Errors
     /// #PF.
     pub fn probe_type<B: Bus>(&self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
-        ctx.bus.probe(self.lin.wrapping_add(5), 1, Access::Write, Privilege::Supervisor)
+        ctx.bus.probe(ctx.s.linear(self.lin, 5u64), 1, Access::Write, Privilege::Supervisor)
     }
 
     fn write_type<B: Bus>(&self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         let byte = (self.hi >> 8) as u8;
-        ctx.bus.write(self.lin.wrapping_add(5), &[byte], Privilege::Supervisor)
+        ctx.bus.write(ctx.s.linear(self.lin, 5u64), &[byte], Privilege::Supervisor)
     }
 }
 
@@ -222,7 +223,7 @@ pub fn find<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Option<Descri
     if sel.offset() + 7 > limit {
         return Ok(None);
     }
-    Descriptor::read(ctx, base.wrapping_add(sel.offset())).map(Some)
+    Descriptor::read(ctx, ctx.s.linear(base, sel.offset())).map(Some)
 }
 
 /// [`find`], with `missing` (given the selector's error code) raised beyond the limit.
@@ -240,5 +241,5 @@ pub fn fetch<B: Bus>(
 /// What a segment register holds after a null selector was loaded: every use faults.
 #[must_use]
 pub fn null_segment(selector: u16) -> Segment {
-    Segment { selector, attr: SegAttr::NULL, base: 0, limit: 0 }
+    Segment { selector, attr: SegAttr::NULL, limit: 0, base: Lin(0) }
 }

@@ -5,6 +5,7 @@ use super::super::operand::mask;
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
 use super::{far, flags, task, tss};
+use crate::addr::Lin;
 use crate::bus::{Bus, Privilege};
 use crate::exception::{Exception, Vector};
 use crate::flags::Eflags;
@@ -60,10 +61,10 @@ fn clear<B: Bus>(ctx: &mut Ctx<'_, B>, bits: Eflags) {
 /// Far pointer of the 8086 vector table at `base`.
 fn vector_8086<B: Bus>(
     ctx: &mut Ctx<'_, B>,
-    base: u32,
+    base: Lin,
     vector: u8,
 ) -> Result<(u16, u32), Exception> {
-    let at = base.wrapping_add(u32::from(vector) * 4);
+    let at = ctx.s.linear(base, u32::from(vector) * 4);
     let entry = ctx.bus.read_u32(at, Privilege::Supervisor)?;
     Ok(((entry >> 16) as u16, entry & 0xffff))
 }
@@ -96,7 +97,7 @@ fn real<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
 /// # Errors
 /// #GP(0), #SS(0), #PF.
 pub fn enter_virtual<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<(), Exception> {
-    let (selector, ip) = vector_8086(ctx, 0, vector)?;
+    let (selector, ip) = vector_8086(ctx, Lin(0), vector)?;
     let owns_if = ctx.s.flags().iopl() == 3;
     let eflags = ctx.s.eflags;
     let stack = push_8086(ctx, if owns_if { eflags } else { flags::virtual_image(eflags) })?;
@@ -113,7 +114,7 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exceptio
     if at + 7 > u32::from(ctx.s.idtr.limit) {
         return Err(Exception::gp(code));
     }
-    let d = Descriptor::read(ctx, ctx.s.idtr.base.wrapping_add(at))?;
+    let d = Descriptor::read(ctx, ctx.s.linear(ctx.s.idtr.base, at))?;
     let known = matches!(
         d.system_kind(),
         Some(kind::TASK | kind::INT16 | kind::TRAP16 | kind::INT32 | kind::TRAP32)

@@ -13,7 +13,7 @@ use iced_x86::{Code, Instruction};
 use idt::Event;
 
 /// DR7.GD, cleared on entry to the #DB handler.
-const DR7_GD: u32 = 1 << 13;
+const DR7_GD: u64 = 1 << 13;
 
 /// DR6.BD: a debug-register access was caught.
 const DR6_BD: u32 = 1 << 13;
@@ -83,7 +83,7 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
             eflags: pushed_flags(ctx.s.eflags, &current),
             software: false,
         };
-        ctx.next_eip = ctx.s.eip;
+        ctx.next_eip = ctx.s.eip();
         let fault = match idt::enter(ctx, &event) {
             Ok(()) => match arrive(ctx, current.vector == Vector::Db) {
                 Some(trap) => {
@@ -110,7 +110,7 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
         return Outcome::Shutdown;
     }
     ctx.s.activity = Activity::Running;
-    ctx.next_eip = ctx.s.eip;
+    ctx.next_eip = ctx.s.eip();
     let event = Event { vector, error: None, eflags: ctx.s.eflags, software: false };
     match idt::enter(ctx, &event) {
         Ok(()) => match arrive(ctx, false) {
@@ -126,7 +126,7 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
 /// first: a processor whose #DB frame meets a breakpoint may never come out of delivering it, and
 /// nobody wants that copied.
 fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>, of_debug: bool) -> Option<Exception> {
-    ctx.s.eip = ctx.next_eip;
+    ctx.s.set_eip(ctx.next_eip);
     ctx.s.activity = Activity::Running;
     let due = if of_debug { ctx.s.pending_debug & DR6_BT } else { ctx.s.pending_debug };
     if due == 0 {
@@ -140,7 +140,7 @@ fn note<B: Bus>(ctx: &mut Ctx<'_, B>, e: &Exception) {
     note_address(ctx, e);
     match e.vector {
         Vector::Db => {
-            ctx.s.dr[6] |= e.dr6;
+            ctx.s.dr[6] |= u64::from(e.dr6);
             ctx.s.dr[7] &= !DR7_GD;
         }
         Vector::Nmi => ctx.s.nmi_blocked = true,
@@ -151,7 +151,7 @@ fn note<B: Bus>(ctx: &mut Ctx<'_, B>, e: &Exception) {
 /// CR2 has the address of the last #PF, also of one that became a double fault.
 fn note_address<B: Bus>(ctx: &mut Ctx<'_, B>, e: &Exception) {
     if e.vector == Vector::Pf {
-        ctx.s.cr2 = e.address;
+        ctx.s.cr2 = e.address.get();
     }
 }
 

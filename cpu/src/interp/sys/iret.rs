@@ -6,7 +6,7 @@ use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::segment::{Segment, Selector};
-use crate::state::{SegReg, cr4};
+use crate::state::{Gpr, SegReg, cr4};
 use iced_x86::{Code, Instruction};
 
 /// Flags that exist on the models.
@@ -154,7 +154,7 @@ fn to_v86<B: Bus>(
     for (seg, selector) in order.into_iter().zip(selectors) {
         ctx.s.seg[seg as usize] = Segment::real(selector, 3);
     }
-    ctx.s.gpr[crate::state::Gpr::Esp as usize] = esp;
+    ctx.set_gpr(Gpr::Esp, esp);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use super::super::{Ctx, Handler};
 use super::{far, require_cpl0};
+use crate::addr::Lin;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -131,7 +132,7 @@ fn flat(selector: u32, cpl: u8, code: bool) -> Segment {
         attr |= SegAttr::CODE;
     }
     let selector = (selector as u16 & !3) | u16::from(cpl);
-    Segment { selector, attr, base: 0, limit: u32::MAX }
+    Segment { selector, attr, limit: u32::MAX, base: Lin(0) }
 }
 
 fn sysenter<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {

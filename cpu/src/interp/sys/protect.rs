@@ -4,6 +4,7 @@
 use super::super::{Ctx, Handler};
 use super::descriptor::{self, Descriptor, kind, null_segment};
 use super::{far, require_cpl0, segload};
+use crate::addr::Lin;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -131,7 +132,7 @@ fn store_table<B: Bus>(
     let (seg, off) = ctx.ea(i);
     let mut raw = [0; 6];
     raw[..2].copy_from_slice(&table.limit.to_le_bytes());
-    raw[2..].copy_from_slice(&table.base.to_le_bytes());
+    raw[2..].copy_from_slice(&table.base.low().to_le_bytes());
     ctx.write_mem(seg, off, &raw)
 }
 
@@ -147,7 +148,7 @@ fn load_table<B: Bus>(
     ctx.read_mem(seg, off, &mut raw)?;
     let limit = u16::from_le_bytes([raw[0], raw[1]]);
     let base = u32::from_le_bytes([raw[2], raw[3], raw[4], raw[5]]) & base_mask;
-    Ok(TableReg { base, limit })
+    Ok(TableReg { base: Lin::from(base), limit })
 }
 
 fn sgdt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {

@@ -7,6 +7,7 @@
 use super::super::operand::seg_of;
 use super::super::{Ctx, Handler};
 use super::descriptor::{self, Descriptor, null_segment};
+use crate::addr::Lin;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::segment::{SegAttr, Segment, Selector};
@@ -65,7 +66,7 @@ pub fn real_mode(old: &Segment, selector: u16) -> Segment {
     if old.attr.contains(SegAttr::NULL) || !old.attr.contains(usable) {
         return Segment::real(selector, 0);
     }
-    Segment { selector, base: u32::from(selector) << 4, ..*old }
+    Segment { selector, base: Lin(u64::from(selector) << 4), ..*old }
 }
 
 /// A real-mode load of CS: as the others, and the segment can be written and has DPL 0.

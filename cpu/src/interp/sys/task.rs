@@ -9,6 +9,7 @@
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind, null_segment};
 use super::{far, segload, tss};
+use crate::addr::Lin;
 use crate::bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -19,7 +20,7 @@ use crate::state::{SegReg, cr0, cr4};
 pub const DR6_BT: u32 = 1 << 15;
 
 /// DR7's local enables (L0 to L3, LE), which a task switch clears.
-const DR7_LOCAL: u32 = 0x155;
+const DR7_LOCAL: u64 = 0x155;
 
 /// What causes a task switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ pub fn switch<B: Bus>(
 /// The current task's descriptor in the GDT. (TR was loaded from there; the guest may have moved
 /// the table since, so the limit is not asked.)
 fn old_descriptor<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<Descriptor, Exception> {
-    let lin = ctx.s.gdtr.base.wrapping_add(ctx.s.tr.sel().offset());
+    let lin = ctx.s.linear(ctx.s.gdtr.base, ctx.s.tr.sel().offset());
     Descriptor::read(ctx, lin)
 }
 
@@ -162,7 +163,7 @@ fn probe<B: Bus>(
     if at + len - 1 > tr.limit {
         return Err(Exception::ts(tr.sel().error_code()));
     }
-    ctx.bus.probe(tr.base.wrapping_add(at), len, Access::Write, Privilege::Supervisor)?;
+    ctx.bus.probe(ctx.s.linear(tr.base, at), len, Access::Write, Privilege::Supervisor)?;
     if nests {
         ctx.bus.probe(new.base(), 2, Access::Write, Privilege::Supervisor)?;
     } else {
@@ -181,7 +182,7 @@ fn word(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-fn read_image<B: Bus>(ctx: &mut Ctx<'_, B>, base: u32, wide: bool) -> Result<Image, Exception> {
+fn read_image<B: Bus>(ctx: &mut Ctx<'_, B>, base: Lin, wide: bool) -> Result<Image, Exception> {
     let mut raw = [0; 0x68];
     let len = if wide { 0x68 } else { 0x2c };
     ctx.bus.read(base, &mut raw[..len], Privilege::Supervisor)?;
@@ -213,7 +214,7 @@ fn new_paging<B: Bus>(ctx: &mut Ctx<'_, B>, new: &Image) -> Result<Option<Paging
         return Ok(None);
     };
     let s = &ctx.s;
-    let regs = PagingRegs { cr0: s.cr0, cr3, cr4: s.cr4, efer: s.msr.efer };
+    let regs = PagingRegs { cr0: s.cr0, cr3: u64::from(cr3), cr4: s.cr4, efer: s.msr.efer };
     if regs.cr4 & cr4::PAE != 0 {
         ctx.bus.load_pdptes(&regs)?;
     }
@@ -226,11 +227,11 @@ fn save<B: Bus>(ctx: &mut Ctx<'_, B>, eflags: u32) -> Result<(), Exception> {
     let wide = tss::is_32(tr.attr.kind());
     let (at, len) = saved_part(wide);
     let mut raw = [0; 0x40];
-    let fields = [ctx.next_eip, eflags].into_iter().chain(ctx.s.gpr);
+    let fields = [ctx.next_eip, eflags].into_iter().chain(ctx.s.gpr32());
     let selectors = ORDER.map(|seg| ctx.s.seg[seg as usize].selector);
     if wide {
         // The words above the selectors stay as they are.
-        let lin = tr.base.wrapping_add(at);
+        let lin = ctx.s.linear(tr.base, at);
         ctx.bus.read(lin, &mut raw, Privilege::Supervisor)?;
         for (field, bytes) in fields.zip(raw.chunks_exact_mut(4)) {
             bytes.copy_from_slice(&field.to_le_bytes());
@@ -244,7 +245,7 @@ fn save<B: Bus>(ctx: &mut Ctx<'_, B>, eflags: u32) -> Result<(), Exception> {
             bytes.copy_from_slice(&field.to_le_bytes());
         }
     }
-    let lin = tr.base.wrapping_add(at);
+    let lin = ctx.s.linear(tr.base, at);
     ctx.bus.write(lin, &raw[..len as usize], Privilege::Supervisor)
 }
 
@@ -257,12 +258,12 @@ fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, new: &Image, paging: Option<PagingRegs>,
     let s = &mut *ctx.s;
     s.cr0 |= cr0::TS;
     s.dr[7] &= !DR7_LOCAL;
-    s.eip = new.eip;
+    s.set_eip(new.eip);
     s.eflags = (new.eflags & 0x003f_7fd5) | Eflags::FIXED_ONE;
     if !wide {
         s.eflags &= 0xffff;
     }
-    s.gpr = new.gpr;
+    s.set_gpr32(new.gpr);
     s.ldtr = null_segment(new.ldt);
     for (seg, selector) in ORDER.into_iter().zip(new.selectors) {
         s.seg[seg as usize] = null_segment(selector);

@@ -26,13 +26,13 @@ pub fn inner_stack<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) -> Result<(Segment, u3
     if at + last > tr.limit {
         return Err(Exception::ts(tr.sel().error_code()));
     }
-    let lin = tr.base.wrapping_add(at);
+    let lin = ctx.s.linear(tr.base, at);
     let (sp, selector) = if wide {
         let sp = ctx.bus.read_u32(lin, Privilege::Supervisor)?;
-        (sp, ctx.bus.read_u16(lin.wrapping_add(4), Privilege::Supervisor)?)
+        (sp, ctx.bus.read_u16(ctx.s.linear(lin, 4u64), Privilege::Supervisor)?)
     } else {
         let sp = ctx.bus.read_u16(lin, Privilege::Supervisor)?;
-        (u32::from(sp), ctx.bus.read_u16(lin.wrapping_add(2), Privilege::Supervisor)?)
+        (u32::from(sp), ctx.bus.read_u16(ctx.s.linear(lin, 2u64), Privilege::Supervisor)?)
     };
     let segment = segload::stack(ctx, Selector(selector), cpl, Exception::ts)?;
     Ok((segment, sp))
@@ -48,12 +48,12 @@ pub fn redirects<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<bool, Excep
     if !is_32(tr.attr.kind()) || tr.limit < io::TSS_IO_BASE + 1 {
         return Err(Exception::gp(0));
     }
-    let lin = tr.base.wrapping_add(io::TSS_IO_BASE);
+    let lin = ctx.s.linear(tr.base, io::TSS_IO_BASE);
     let map = u32::from(ctx.bus.read_u16(lin, Privilege::Supervisor)?);
     let at = (map + u32::from(vector >> 3)).wrapping_sub(32);
     if at > tr.limit {
         return Err(Exception::gp(0));
     }
-    let byte = ctx.bus.read_u8(tr.base.wrapping_add(at), Privilege::Supervisor)?;
+    let byte = ctx.bus.read_u8(ctx.s.linear(tr.base, at), Privilege::Supervisor)?;
     Ok(byte & (1 << (vector & 7)) != 0)
 }

@@ -35,11 +35,11 @@ impl<'a> Call<'a> {
     }
 
     pub fn reg(&self, r: Gpr) -> u32 {
-        self.cpu.gpr[r as usize]
+        self.cpu.reg32(r)
     }
 
     pub fn set_reg(&mut self, r: Gpr, value: u32) {
-        self.cpu.gpr[r as usize] = value;
+        self.cpu.set_reg32(r, value);
     }
 
     /// The low word of a register.
@@ -75,7 +75,7 @@ impl<'a> Call<'a> {
 
     /// The physical address of a real-mode pointer.
     pub fn pointer(&self, seg: SegReg, offset: u16) -> u64 {
-        u64::from(self.cpu.seg[seg as usize].base.wrapping_add(u32::from(offset)))
+        self.cpu.linear(self.cpu.seg[seg as usize].base, offset).get()
     }
 
     /// Sets or clears a flag in the image on the stack: IP, CS, FLAGS from the top.
@@ -98,6 +98,6 @@ impl<'a> Call<'a> {
 
     /// Continues at this offset of the ROM instead of the stub's IRET.
     pub fn continue_at(&mut self, offset: u16) {
-        self.cpu.eip = u32::from(offset);
+        self.cpu.set_eip(u32::from(offset));
     }
 }

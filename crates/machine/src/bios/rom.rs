@@ -2,7 +2,7 @@
 //! with their assembly.
 
 use ringer_cpu::CpuState;
-use ringer_cpu::addr::Pa;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_devices::addresses::FIRMWARE_PORT;
 use ringer_mmu::{GuestMemory, MemoryError};
 
@@ -179,8 +179,8 @@ pub fn install_vectors(memory: &mut GuestMemory) -> Result<(), MemoryError> {
 
 /// The vector whose stub the processor is in, just after its OUT.
 pub fn vector_of_stub(cpu: &CpuState) -> Option<u8> {
-    let inside = cpu.eip.checked_sub(u32::from(STUBS))?;
+    let inside = cpu.eip().checked_sub(u32::from(STUBS))?;
     let (vector, rest) = (inside / u32::from(STUB_SIZE), inside % u32::from(STUB_SIZE));
-    let in_rom = cpu.cs().base == u32::from(SEGMENT) << 4;
+    let in_rom = cpu.cs().base == Lin::from(u32::from(SEGMENT) << 4);
     (in_rom && rest == 2 && vector < u32::from(STUB_COUNT)).then_some(vector as u8)
 }

@@ -123,7 +123,7 @@ pub fn no_boot(call: &mut Call<'_>) {
 pub fn boot(call: &mut Call<'_>, disk: &Disk) {
     call.memory.dma_write(Pa::from(BOOT_ADDRESS), disk.boot_sector());
     call.cpu.seg[SegReg::Cs as usize] = Segment::real(0, 0);
-    call.cpu.eip = BOOT_ADDRESS;
+    call.cpu.set_eip(BOOT_ADDRESS);
     call.set_word(Gpr::Edx, 0x80);
 }
 

@@ -44,7 +44,7 @@ impl Bench {
         self.cpu.gpr[Gpr::Esp as usize] = 0x7000;
         assert!(self.memory.dma_write(Pa(0x7004), &0x0202u16.to_le_bytes()));
         self.cpu.seg[SegReg::Cs as usize] = Segment::real(u16::from_le_bytes(segment), 0);
-        self.cpu.eip = u32::from(offset) + 2;
+        self.cpu.set_eip(u32::from(offset) + 2);
         let printed = Rc::clone(&self.printed);
         let typed = &mut self.typed;
         let mut put = move |b| printed.borrow_mut().push(b);
@@ -56,11 +56,11 @@ impl Bench {
     }
 
     fn set(&mut self, r: Gpr, value: u32) {
-        self.cpu.gpr[r as usize] = value;
+        self.cpu.set_reg32(r, value);
     }
 
     fn get(&self, r: Gpr) -> u32 {
-        self.cpu.gpr[r as usize]
+        self.cpu.reg32(r)
     }
 
     fn bytes<const N: usize>(&self, address: u64) -> [u8; N] {
@@ -190,7 +190,7 @@ fn a_key_is_awaited_seen_and_taken_once() {
     assert_ne!(bench.int(0x16) & Eflags::ZF.bits() as u16, 0);
     bench.set(Gpr::Eax, 0);
     bench.int(0x16);
-    assert_eq!(bench.cpu.eip, u32::from(rom::WAIT_FOR_KEY));
+    assert_eq!(bench.cpu.eip(), u32::from(rom::WAIT_FOR_KEY));
     bench.typed = b"q".to_vec();
     bench.set(Gpr::Eax, 0x0100);
     assert_eq!(bench.int(0x16) & Eflags::ZF.bits() as u16, 0);
@@ -207,7 +207,7 @@ fn rebooting_enters_the_boot_sector_again() {
     let mut bench = Bench::new(1);
     assert!(bench.memory.dma_write(Pa(0x7c00), &[0xff; 512]));
     bench.int(0x19);
-    assert_eq!((bench.cpu.cs().base, bench.cpu.eip), (0, 0x7c00));
+    assert_eq!((bench.cpu.cs().base.get(), bench.cpu.eip()), (0, 0x7c00));
     assert_eq!(bench.bytes::<2>(0x7c00 + 510), [0x55, 0xaa]);
 }
 
@@ -215,7 +215,7 @@ fn rebooting_enters_the_boot_sector_again() {
 fn a_write_to_the_port_from_elsewhere_is_no_call() {
     let mut bench = Bench::new(1);
     bench.set(Gpr::Eax, 0x0e41);
-    bench.cpu.eip = 0x1234;
+    bench.cpu.set_eip(0x1234);
     let mut printed = 0;
     let mut put = |_| printed += 1;
     let mut get = || None;

@@ -219,7 +219,7 @@ impl LinuxImage {
         memory.load(Pa::from(ZERO_PAGE), self.zero_page(rsdp).as_slice())?;
         let entry = FlatEntry { gdt: firmware::GDT, code: CODE, eip: HIGH_MEMORY, esp: STACK };
         firmware::enter_flat(memory, cpu, entry)?;
-        cpu.gpr[Gpr::Esi as usize] = ZERO_PAGE;
+        cpu.set_reg32(Gpr::Esi, ZERO_PAGE);
         Ok(())
     }
 }

@@ -45,8 +45,8 @@ fn a_kernel_is_entered_as_the_protocol_says() {
     let mut cpu = CpuState::reset(0);
     image.install(&mut memory, &mut cpu).unwrap();
 
-    assert_eq!(cpu.eip, 0x10_0000);
-    assert_eq!(cpu.gpr[Gpr::Esi as usize], ZERO_PAGE);
+    assert_eq!(cpu.eip(), 0x10_0000);
+    assert_eq!(cpu.reg32(Gpr::Esi), ZERO_PAGE);
     assert_eq!((cpu.cs().selector, cpu.ss().selector), (0x10, 0x18));
     let mut code = [0; 4];
     assert!(memory.read(Pa(0x10_0000), &mut code));

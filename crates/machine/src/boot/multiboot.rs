@@ -198,8 +198,8 @@ impl MultibootImage {
             cpu,
             FlatEntry { gdt: self.gdt, code: CODE, eip: self.entry, esp },
         )?;
-        cpu.gpr[Gpr::Eax as usize] = LOADER_MAGIC;
-        cpu.gpr[Gpr::Ebx as usize] = self.info;
+        cpu.set_reg32(Gpr::Eax, LOADER_MAGIC);
+        cpu.set_reg32(Gpr::Ebx, self.info);
         Ok(())
     }
 }

@@ -59,12 +59,12 @@ fn an_elf_kernel_enters_with_the_information_structure() {
     let modules = vec![("one".to_owned(), vec![0x11; 5000]), ("two".to_owned(), vec![0x22; 8])];
     let image = MultibootImage::new(&file, "kernel quiet", modules, RAM).unwrap();
     let (memory, cpu) = boot(&image);
-    assert_eq!(cpu.eip, 0x10_0010);
-    assert_eq!(cpu.gpr[0], LOADER_MAGIC);
+    assert_eq!(cpu.eip(), 0x10_0010);
+    assert_eq!(cpu.reg32(Gpr::Eax), LOADER_MAGIC);
     assert!(cpu.protected() && cpu.cs().is_flat() && cpu.ss().is_flat());
     assert_eq!(peek(&memory, 0x10_0000), HEADER_MAGIC);
 
-    let info = cpu.gpr[Gpr::Ebx as usize];
+    let info = cpu.reg32(Gpr::Ebx);
     assert_eq!(peek(&memory, info) & 0x24d, 0x24d);
     assert_eq!(peek(&memory, info + 4), 639);
     assert_eq!(peek(&memory, info + 8), 7 << 10);
@@ -86,7 +86,7 @@ fn an_elf_kernel_enters_with_the_information_structure() {
 fn the_entry_is_translated_when_physical_and_linear_addresses_differ() {
     let image = MultibootImage::new(&elf_file(0xc010_0000, 0x20_0000, 0x100), "", vec![], RAM);
     let (memory, cpu) = boot(&image.unwrap());
-    assert_eq!(cpu.eip, 0x20_0010);
+    assert_eq!(cpu.eip(), 0x20_0010);
     assert_eq!(peek(&memory, 0x20_0000), HEADER_MAGIC);
 }
 
@@ -94,7 +94,7 @@ fn the_entry_is_translated_when_physical_and_linear_addresses_differ() {
 fn a_flat_image_is_placed_by_its_header() {
     let file = flat(0, 0x10_4000, 0x10_0020);
     let (memory, cpu) = boot(&MultibootImage::new(&file, "", vec![], RAM).unwrap());
-    assert_eq!(cpu.eip, 0x10_0020);
+    assert_eq!(cpu.eip(), 0x10_0020);
     assert_eq!(peek(&memory, 0x10_0020), 0x9090_9090);
     assert_eq!(peek(&memory, 0x10_0000 + file.len() as u32), 0);
 }

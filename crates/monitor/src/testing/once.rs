@@ -69,13 +69,13 @@ impl Monitor {
         let Some(mode) = Mode::of(&self.context.cpu) else { return Ok(Once::NotTranslated) };
         let Found::Block(pc) = self.find(mode)? else { return Ok(Once::NotTranslated) };
         let Some((id, _)) = self.bt.cache.locate(pc) else { return Ok(Once::NotTranslated) };
-        let eip = self.context.cpu.eip;
+        let eip = self.context.cpu.eip();
         loop {
             match self.wet_run(id, pc) {
                 Stop::NotEntered => {}
                 Stop::End => {
                     let left = self.context.exit_reason == ExitReason::Callout as u32;
-                    let nothing = left && self.context.cpu.eip == eip;
+                    let nothing = left && self.context.cpu.eip() == eip;
                     return Ok(if nothing { Once::NotTranslated } else { Once::Ended });
                 }
                 Stop::Trap(_) | Stop::Left(_) => break,

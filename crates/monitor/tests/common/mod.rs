@@ -1,6 +1,6 @@
 //! A flat 32-bit guest at CPL 0 with paging off, a stack, and nothing else.
 
-use ringer_cpu::addr::Pa;
+use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{CpuModel, SegAttr, Segment};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
@@ -61,12 +61,12 @@ pub fn flat_machine_with(
     let attr = data | SegAttr::DB | SegAttr::G;
     let state = monitor.state_mut();
     for seg in &mut state.seg {
-        *seg = Segment { selector: 0x10, attr, base: 0, limit: u32::MAX };
+        *seg = Segment { selector: 0x10, attr, base: Lin(0), limit: u32::MAX };
     }
     state.seg[1].attr |= SegAttr::CODE;
     state.seg[1].selector = 8;
     state.cr0 |= 1;
     state.gpr[4] = 0x8_0000;
-    state.eip = eip;
+    state.set_eip(eip);
     monitor
 }

@@ -7,7 +7,7 @@ use super::Form::{self, Ext, ExtImm, ExtImm8, Imm, Imm8, Plain, Rm, RmImm, RmImm
 use super::{Rng, TABLE, immediate, machine};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::{cr0, cr4};
-use ringer_cpu::{CpuState, Eflags, PagingRegs, SegAttr, Segment};
+use ringer_cpu::{CpuState, Eflags, Lin, PagingRegs, SegAttr, Segment};
 use ringer_monitor::Monitor;
 
 const CASES: u64 = 200_000;
@@ -226,13 +226,13 @@ fn data_segment(rng: &mut Rng) -> Segment {
     }
     attr.set(SegAttr::DB, rng.below(2) == 0);
     let base = if rng.below(4) == 0 { 0 } else { DATA + rng.below(DATA_LEN - 0x1_0000) };
-    Segment { selector: 0x10, attr, base, limit }
+    Segment { selector: 0x10, attr, base: Lin::from(base), limit }
 }
 
 fn flat_segment(narrow: bool) -> Segment {
     let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
     attr.set(SegAttr::DB, !narrow);
-    Segment { selector: 0x10, attr, base: 0, limit: u32::MAX }
+    Segment { selector: 0x10, attr, base: Lin(0), limit: u32::MAX }
 }
 
 fn real_segment(rng: &mut Rng, dpl: u8) -> Segment {
@@ -247,15 +247,16 @@ fn offset(rng: &mut Rng) -> u32 {
 /// Registers, flags and segments of one case whose code is at linear `code`.
 fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
     for k in 0..8 {
-        state.gpr[k] = match rng.below(4) {
+        let mut value = match rng.below(4) {
             0 => rng.operand(),
             1 => 0xffff_u32.wrapping_sub(rng.below(20)).wrapping_add(8),
             2 => rng.below(20),
             _ => rng.below(0x1_0000),
         };
         if rng.below(4) == 0 {
-            state.gpr[k] |= (rng.next() as u32) << 16;
+            value |= (rng.next() as u32) << 16;
         }
+        state.gpr[k] = u64::from(value);
     }
     state.eflags = 2 | (rng.next() as u32 & 0xcd5);
     if rng.below(4) == 0 {
@@ -285,23 +286,24 @@ fn randomise(rng: &mut Rng, world: World, state: &mut CpuState, code: u32) {
     }
     if world == World::Flat {
         state.seg[CS].attr |= SegAttr::CODE | SegAttr::DB;
-        state.eip = code;
+        state.set_eip(code);
         state.idtr.limit = 0;
         return;
     }
     if rng.below(16) == 0 {
         // Writes beyond the end reach the first page of code.
-        state.seg[0].base = CODE - 0x1_0000 + rng.below(64);
+        state.seg[0].base = Lin::from(CODE - 0x1_0000 + rng.below(64));
     }
-    state.eip = offset(rng);
+    let eip = offset(rng);
+    state.set_eip(eip);
     let cs = &mut state.seg[CS];
-    let near = state.eip + rng.below(40);
+    let near = eip + rng.below(40);
     match world {
         World::Real | World::V86 | World::Flat => {}
         World::Protected16 => *cs = code_segment(rng, &[0xffff, 0x1_0fff, near], false),
         World::Protected32 => *cs = code_segment(rng, &[u32::MAX, near], true),
     }
-    cs.base = code.wrapping_sub(state.eip);
+    cs.base = Lin::from(code.wrapping_sub(eip));
     let ss = &mut state.seg[SS];
     if matches!(world, World::Protected16 | World::Protected32) {
         ss.attr |= SegAttr::WRITABLE;
@@ -314,14 +316,14 @@ fn code_segment(rng: &mut Rng, limits: &[u32], wide: bool) -> Segment {
     let mut attr = SegAttr::PRESENT | SegAttr::S | SegAttr::CODE | SegAttr::ACCESSED;
     attr.set(SegAttr::WRITABLE, rng.below(4) != 0);
     attr.set(SegAttr::DB, wide);
-    Segment { selector: 8, attr, base: 0, limit: rng.pick(limits) }
+    Segment { selector: 8, attr, base: Lin(0), limit: rng.pick(limits) }
 }
 
 /// Programs that run in one memory.
 struct Batch {
     programs: Vec<(World, Program)>,
     /// CR0 with paging, or 0: then paging is off.
-    paging: u32,
+    paging: u64,
 }
 
 impl Batch {
@@ -367,26 +369,26 @@ impl Batch {
 
 /// Runs all programs of a batch; the report of the first difference.
 fn run(m: &mut Monitor, rng: &mut Rng, template: &CpuState, batch: &Batch) -> Option<String> {
-    m.set_paging(PagingRegs { cr0: batch.paging, cr3: TABLES, cr4: 0, efer: 0 });
+    m.set_paging(PagingRegs { cr0: batch.paging, cr3: u64::from(TABLES), cr4: 0, efer: 0 });
     for (k, (world, program)) in batch.programs.iter().enumerate() {
         let code = CODE + SLOT * k as u32;
         let state = m.state_mut();
         *state = *template;
         randomise(rng, *world, state, code);
         state.cr0 |= batch.paging;
-        state.cr3 = TABLES;
+        state.cr3 = u64::from(TABLES);
         if program.repeats {
             // A REP over all of memory says no more than a short one.
             let high = if program.short { state.gpr[1] & 0xffff_0000 } else { 0 };
-            state.gpr[1] = high | rng.below(40);
+            state.gpr[1] = high | u64::from(rng.below(40));
         }
         let start = *state;
         if program.bytes[0] == POPF {
             // An image that changes the arithmetic flags and IF only runs inline.
             let image = start.eflags ^ rng.next() as u32 & 0xad5;
             let ss = start.ss();
-            let mask = if ss.is_32() { u32::MAX } else { 0xffff };
-            let at = ss.base.wrapping_add(start.gpr[4] & mask);
+            let mask = if ss.is_32() { 0xffff_ffff } else { 0xffff };
+            let at = start.linear(ss.base, start.gpr[4] & mask).low();
             if at < CODE {
                 assert!(m.memory_mut().dma_write(Pa::from(at), &image.to_le_bytes()));
             }

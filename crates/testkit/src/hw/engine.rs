@@ -22,7 +22,7 @@ const HLT: u8 = 0xf4;
 /// FLAGS bits that a 286 keeps clear in real mode and later processors do not: IOPL, NT, bit 15.
 pub(super) const LATER_FLAGS: u32 = 0xf000;
 /// CR0 bits that a test may set: MP, EM, TS. (PE decides whether it can be run at all.)
-const CR0_BITS: u32 = cr0::MP | cr0::EM | cr0::TS;
+const CR0_BITS: u32 = (cr0::MP | cr0::EM | cr0::TS) as u32;
 
 /// Where each of [`super::moo::REGISTERS`] from EAX to ESP lies.
 const GPRS: [(usize, Gpr); 8] = [
@@ -81,18 +81,18 @@ fn initial(mut s: CpuState, case: &Case, setting: Setting) -> CpuState {
     let family = setting.family;
     let value = |n: usize| case.before.regs[n];
     for (n, r) in GPRS {
-        s.gpr[r as usize] = value(n).unwrap_or(0);
+        s.set_reg32(r, value(n).unwrap_or(0));
     }
     for (n, r) in SEGMENTS {
         s.seg[r as usize] = Segment::real(value(n).unwrap_or(0) as u16, 0);
     }
-    s.eip = value(reg::EIP).unwrap_or(0);
+    s.set_eip(value(reg::EIP).unwrap_or(0));
     s.eflags = value(reg::EFLAGS).unwrap_or(0) & defined(reg::EFLAGS, family) | 2;
     if family == Family::Wide {
-        s.cr0 = s.cr0 & !CR0_BITS | value(reg::CR0).unwrap_or(0) & CR0_BITS;
-        s.cr3 = value(reg::CR3).unwrap_or(s.cr3);
-        s.dr[6] = value(reg::DR6).unwrap_or(s.dr[6]) & 0xe00f | s.dr[6] & !0xe00f;
-        s.dr[7] = value(reg::DR7).unwrap_or(s.dr[7]) & 0xfbff | 0x400;
+        s.cr0 = s.cr0 & !u64::from(CR0_BITS) | u64::from(value(reg::CR0).unwrap_or(0) & CR0_BITS);
+        s.cr3 = value(reg::CR3).map_or(s.cr3, u64::from);
+        s.dr[6] = value(reg::DR6).map_or(s.dr[6], u64::from) & 0xe00f | s.dr[6] & !0xe00f;
+        s.dr[7] = value(reg::DR7).map_or(s.dr[7], u64::from) & 0xfbff | 0x400;
     }
     setting.enter(&mut s);
     s
@@ -104,8 +104,8 @@ fn ended(s: &mut CpuState, setting: Setting, peek: impl Fn(u32) -> u8) -> bool {
     if setting.mode == RunMode::Real || s.activity == Activity::Halted {
         return s.activity == Activity::Halted;
     }
-    let there = peek(s.cs().base.wrapping_add(s.eip)) == HLT;
-    s.eip = s.eip.wrapping_add(u32::from(there)) & 0xffff;
+    let there = peek(s.linear(s.cs().base, s.rip.get()).low()) == HLT;
+    s.set_eip(s.eip().wrapping_add(u32::from(there)) & 0xffff);
     there
 }
 
@@ -116,7 +116,7 @@ pub fn defined(n: usize, family: Family) -> u32 {
     match (n, family) {
         (reg::EFLAGS, Family::Narrow) => 0xffff & !LATER_FLAGS,
         (_, Family::Narrow) => 0xffff,
-        (reg::CR0, Family::Wide) => CR0_BITS | cr0::PE | cr0::PG,
+        (reg::CR0, Family::Wide) => CR0_BITS | cr0::PE as u32 | cr0::PG as u32,
         (reg::EFLAGS, Family::Wide) => 0x1_7fd7,
         (reg::DR6, Family::Wide) => 0xe00f,
         (reg::DR7, Family::Wide) => 0xffff_23ff,
@@ -128,17 +128,17 @@ pub fn defined(n: usize, family: Family) -> u32 {
 fn registers(s: &CpuState) -> [u32; 20] {
     let mut out = [0; 20];
     for (n, r) in GPRS {
-        out[n] = s.gpr[r as usize];
+        out[n] = s.reg32(r);
     }
     for (n, r) in SEGMENTS {
         out[n] = u32::from(s.seg[r as usize].selector);
     }
-    out[reg::CR0] = s.cr0;
-    out[reg::CR3] = s.cr3;
-    out[reg::EIP] = s.eip;
+    out[reg::CR0] = s.cr0 as u32;
+    out[reg::CR3] = s.cr3 as u32;
+    out[reg::EIP] = s.eip();
     out[reg::EFLAGS] = s.eflags;
-    out[reg::DR6] = s.dr[6];
-    out[reg::DR7] = s.dr[7];
+    out[reg::DR6] = s.dr[6] as u32;
+    out[reg::DR7] = s.dr[7] as u32;
     out
 }
 

@@ -79,7 +79,7 @@ impl Setting {
     #[must_use]
     pub fn inapplicable(self, case: &Case) -> Option<&'static str> {
         if self.mode == RunMode::Real {
-            return (case.start(reg::CR0) & cr0::PE != 0)
+            return (case.start(reg::CR0) & cr0::PE as u32 != 0)
                 .then_some("protected mode: the format has no descriptor caches");
         }
         let i = Decoder::new(16, &case.bytes, DecoderOptions::NONE).decode();

@@ -134,12 +134,12 @@ fn the_opcode_is_found_across_a_page() {
     let mut m = Machine::new();
     unmask(&mut m);
     m.bus.load(0xfff, &FSQRT);
-    m.s.eip = 0xfff;
+    m.s.set_eip(0xfff);
     m.interp.execute(&mut m.s, &mut m.bus).unwrap();
     assert_eq!(m.s.fpu.pointers().fop, 0x1fa);
     unmask(&mut m);
     m.bus.load(0xffe, &[0x2e, 0x3e, 0xd9, 0xfa]);
-    m.s.eip = 0xffe;
+    m.s.set_eip(0xffe);
     m.interp.execute(&mut m.s, &mut m.bus).unwrap();
     assert_eq!((m.s.fpu.pointers().fop, m.s.fpu.pointers().fip), (0x1fa, 0xffe));
 }

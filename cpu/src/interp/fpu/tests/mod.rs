@@ -8,6 +8,7 @@ mod simd;
 mod sweep;
 mod x87;
 
+use crate::addr::Lin;
 use crate::exception::Exception;
 use crate::interp::{Interp, Outcome};
 use crate::model::CpuModel;
@@ -41,12 +42,12 @@ impl Machine {
         let interp = Interp::new(model);
         let mut s = interp.state();
         let attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::DB;
-        let flat = Segment { selector: DS, attr, base: 0, limit: u32::MAX };
+        let flat = Segment { selector: DS, attr, base: Lin(0), limit: u32::MAX };
         s.seg = [flat; 6];
         s.seg[SegReg::Cs as usize] = Segment { selector: CS, attr: attr | SegAttr::CODE, ..flat };
         s.cr0 = cr0::PE | cr0::NE | cr0::ET;
         s.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
-        s.eip = CODE;
+        s.set_eip(CODE);
         Self { s, bus: FlatBus::new(0x4000), interp }
     }
 
@@ -54,11 +55,11 @@ impl Machine {
     pub fn run(&mut self, bytes: &[u8]) -> Result<(), Exception> {
         self.bus.load(CODE, &[0x90; 64]);
         self.bus.load(CODE, bytes);
-        self.s.eip = CODE;
+        self.s.set_eip(CODE);
         let end = CODE + bytes.len() as u32;
-        while self.s.eip != end {
+        while self.s.eip() != end {
             let outcome = self.interp.execute(&mut self.s, &mut self.bus)?;
-            assert_eq!(outcome, Outcome::Retired, "at {:#x}", self.s.eip);
+            assert_eq!(outcome, Outcome::Retired, "at {:#x}", self.s.eip());
         }
         Ok(())
     }
@@ -67,7 +68,7 @@ impl Machine {
     pub fn one(&mut self, bytes: &[u8]) -> Result<Outcome, Exception> {
         self.bus.load(CODE, &[0x90; 64]);
         self.bus.load(CODE, bytes);
-        self.s.eip = CODE;
+        self.s.set_eip(CODE);
         self.interp.execute(&mut self.s, &mut self.bus)
     }
 

@@ -1,6 +1,7 @@
 //! MMX, SSE and SSE2: results, MXCSR, precise exceptions, alignment, availability.
 
 use super::*;
+use crate::addr::Lin;
 use crate::exception::Vector;
 use crate::flags::Eflags;
 use crate::state::Gpr;
@@ -49,12 +50,12 @@ fn registers_go_both_ways() {
     m.run(&[0x0f, 0x6e, 0xdd]).unwrap(); // movd mm3, ebp
     assert_eq!(m.st(3), [0xff, 0x7f, 0, 0x80, 0, 0, 0, 0, 0xff, 0xff]);
     assert_eq!(m.s.fpu.0[4], 0xff, "all tags valid");
-    m.s.gpr[Gpr::Ebx as usize] = u32::MAX;
+    m.s.gpr[Gpr::Ebx as usize] = 0xffff_ffff;
     m.run(&[0x0f, 0xd7, 0xdb]).unwrap(); // pmovmskb ebx, mm3
     assert_eq!(m.s.gpr[Gpr::Ebx as usize], 0b1001);
     m.run(&[0x0f, 0x77]).unwrap(); // emms
     assert_eq!(m.s.fpu.0[4], 0);
-    m.s.gpr[Gpr::Edi as usize] = -7i32 as u32;
+    m.s.gpr[Gpr::Edi as usize] = 0xffff_fff9;
     m.run(&[0xf2, 0x0f, 0x2a, 0xcf]).unwrap(); // cvtsi2sd xmm1, edi
     assert_eq!(m.xmm(1)[..8], (-7.0f64).to_le_bytes());
     m.run(&[0x66, 0x0f, 0xc5, 0xf1, 0x03]).unwrap(); // pextrw esi, xmm1, 3
@@ -152,7 +153,7 @@ fn only_the_unaligned_moves_take_unaligned_operands() {
 #[test]
 fn availability_follows_em_ts_and_osfxsr() {
     let (sse, mmx, fence) = (ADDPS, [0x0f, 0xfc, 0xc1], [0x0f, 0xae, 0xf8]);
-    let run = |cr0: u32, cr4: u32| {
+    let run = |cr0: u64, cr4: u64| {
         let mut m = Machine::new();
         m.s.cr0 |= cr0;
         m.s.cr4 &= !cr4;
@@ -196,7 +197,7 @@ fn maskmovq_writes_the_selected_bytes_only() {
     // MM1 is physical register 1, in the image at slot (1 - TOP) mod 8; MM2 likewise.
     m.s.fpu.0[32 + 16 * 6..][..8].copy_from_slice(&data);
     m.s.fpu.0[32 + 16 * 7..][..8].copy_from_slice(&[0x80, 0x7f, 0, 0xff, 0, 0, 0x80, 0]);
-    m.s.gpr[Gpr::Edi as usize] = DATA;
+    m.s.set_reg32(Gpr::Edi, DATA);
     m.bus.load(DATA, b"........");
     m.bus.absent.push(DATA + 7..DATA + 8);
     m.run(&[0x0f, 0xf7, 0xca]).unwrap();
@@ -206,7 +207,7 @@ fn maskmovq_writes_the_selected_bytes_only() {
     m.bus.load(DATA, b"........");
     m.bus.absent.push(DATA + 6..DATA + 7);
     let error = m.one(&[0x0f, 0xf7, 0xca]).err();
-    assert_eq!(error.map(|e| (e.vector, e.address)), Some((Vector::Pf, DATA + 6)));
+    assert_eq!(error.map(|e| (e.vector, e.address)), Some((Vector::Pf, Lin::from(DATA + 6))));
     assert_eq!(&m.bytes::<8>(DATA), b"........");
 }
 
@@ -242,7 +243,7 @@ fn maskmovdqu_needs_no_alignment() {
     let mut m = Machine::new();
     m.set_xmm(1, *b"0123456789abcdef");
     m.set_xmm(2, std::array::from_fn(|k| if k % 3 == 0 { 0x80 } else { 0 }));
-    m.s.gpr[Gpr::Edi as usize] = DATA + 1;
+    m.s.set_reg32(Gpr::Edi, DATA + 1);
     m.bus.load(DATA + 1, &[b'.'; 16]);
     m.run(&[0x66, 0x0f, 0xf7, 0xca]).unwrap();
     assert_eq!(&m.bytes::<16>(DATA + 1), b"0..3..6..9..c..f");

@@ -109,8 +109,8 @@ fn compare(m: &mut Machine, arena: &mut Arena, r: &mut Random, bytes: &[u8], i: 
     native.run(arena, bytes);
 
     m.s.fpu = fx;
-    m.s.gpr[..3].copy_from_slice(&gpr);
-    m.s.gpr[Gpr::Esi as usize] = DATA;
+    m.s.gpr[..3].copy_from_slice(&gpr.map(u64::from));
+    m.s.set_reg32(Gpr::Esi, DATA);
     m.s.eflags = Eflags::FIXED_ONE | flags as u32;
     m.bus.load(DATA, &mem);
     m.run(bytes).unwrap_or_else(|e| panic!("{:?} {bytes:02x?}: {e:?}", i.code()));
@@ -118,7 +118,7 @@ fn compare(m: &mut Machine, arena: &mut Arena, r: &mut Random, bytes: &[u8], i: 
     let what = format!("{:?} {bytes:02x?} on {:02x?}", i.code(), &fx.0[..288]);
     assert_eq!(comparable(&m.s.fpu), comparable(&native.fx), "{what}");
     assert_eq!(m.bytes::<64>(DATA), native.mem, "{what}");
-    assert_eq!(m.s.gpr[..3], native.gpr, "{what}");
+    assert_eq!(m.s.gpr[..3], native.gpr.map(u64::from), "{what}");
     let arith = Eflags::ARITH.bits();
     assert_eq!(m.s.eflags & arith, native.flags as u32 & arith, "{what}");
 }
@@ -239,7 +239,8 @@ fn unmasked_simd_exceptions_are_the_hosts() {
         let mut native = Trial::new(fx, mem, [0; 3], 0);
         let trapped = run_trapping(&mut native, &mut arena, &bytes);
 
-        (m.s.fpu, m.s.gpr[Gpr::Esi as usize], m.s.eflags) = (fx, DATA, Eflags::FIXED_ONE);
+        (m.s.fpu, m.s.gpr[Gpr::Esi as usize], m.s.eflags) =
+            (fx, u64::from(DATA), Eflags::FIXED_ONE);
         m.s.gpr[..3].fill(0);
         m.bus.load(DATA, &mem);
         let outcome = m.one(&bytes);

@@ -109,7 +109,7 @@ fn without_ne_the_error_goes_out_on_ferr() {
     let before = m.s.fpu;
     assert_eq!(m.one(&FLD1), Ok(Outcome::Partial));
     assert!(m.bus.ferr);
-    assert_eq!((m.s.eip, m.s.fpu), (CODE, before));
+    assert_eq!((m.s.eip(), m.s.fpu), (CODE, before));
     m.run(&[0xdb, 0xe2]).unwrap();
     assert!(!m.bus.ferr);
     m.run(&FLD1).unwrap();
