@@ -6,9 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
 use ringer_cpu::{CpuModel, CpuState, Lin, SegAttr, Segment};
-use ringer_translator::context::SwitchKind;
+use ringer_translator::context::TransferKind;
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions,
+    GoesOn, KnownThunks, Mode, Placement, Source, StubAddresses, Translator, TranslatorOptions,
 };
 use std::hint::black_box;
 
@@ -63,9 +63,9 @@ fn translate(c: &mut Criterion) {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; SwitchKind::COUNT],
+        transfer: [[stub; 2]; TransferKind::COUNT],
     };
-    let target = Target { base: 0x2_0000, stubs };
+    let target = Placement { base: 0x2_0000, stubs };
     let bytes = &PROGRAM[5..];
     let source = Source {
         eip: CODE,
@@ -74,7 +74,7 @@ fn translate(c: &mut Criterion) {
         page_left: bytes.len() as u32,
         max_instrs: LOOP as u32,
         goes_on: GoesOn::NEVER,
-        thunks: Thunks::NONE,
+        thunks: KnownThunks::NONE,
     };
     let mut group = c.benchmark_group("translator");
     group.throughput(Throughput::Elements(LOOP));

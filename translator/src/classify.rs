@@ -13,6 +13,7 @@
 use crate::options::TranslatorOptions;
 use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic, Mnemonic as M};
 use ringer_cpu::Features;
+use ringer_cpu::interp::offers;
 
 mod rows;
 #[cfg(test)]
@@ -29,7 +30,7 @@ pub fn treatment(code: Code) -> Treatment {
         return *rewrite;
     }
     let op = code.op_code();
-    let modelled = op.encoding() == EncodingKind::Legacy && offered(code, Features::all());
+    let modelled = op.encoding() == EncodingKind::Legacy && offers(code, Features::all());
     if !op.mode32() || !modelled {
         return Treatment::Callout;
     }
@@ -76,37 +77,11 @@ const UNITLESS: &[Mnemonic] = &[
     M::Clflush,
 ];
 
-/// Whether a processor with `features` has `code`: one that lacks it raises #UD, by a callout.
-#[must_use]
-pub fn offered(code: Code, features: Features) -> bool {
-    use CpuidFeature as F;
-    code.cpuid_features().iter().all(|feature| {
-        let needed = match feature {
-            F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::PAUSE => {
-                Features::empty()
-            }
-            // Their stubs do nothing that the interpreter has not done before.
-            F::SEP => Features::empty(),
-            F::TSC => Features::TSC,
-            F::FPU | F::FPU287 | F::FPU387 => Features::FPU,
-            F::CX8 => Features::CX8,
-            // The hint space 0F 18 to 0F 1F executes as NOP since the P6, which brought CMOV.
-            F::CMOV | F::MULTIBYTENOP | F::CET_IBT => Features::CMOV,
-            F::MMX => Features::MMX,
-            F::SSE => Features::SSE,
-            F::SSE2 => Features::SSE2,
-            F::CLFSH => Features::CLFSH,
-            _ => return false,
-        };
-        features.contains(needed)
-    })
-}
-
 /// [`treatment`] and [`unit`] of every code under `opts` and `features`, indexed by code.
 #[derive(Debug)]
-pub(crate) struct Table(Box<[(Treatment, Unit)]>);
+pub(crate) struct TreatmentTable(Box<[(Treatment, Unit)]>);
 
-impl Table {
+impl TreatmentTable {
     pub(crate) fn new(opts: TranslatorOptions, features: Features) -> Self {
         let row = |code: Code| {
             let t = treatment(code);
@@ -115,7 +90,7 @@ impl Table {
                 Treatment::Rewritten(rewrite) => rewrite.option(),
                 Treatment::Callout => TranslatorOptions::empty(),
             };
-            let allowed = opts.contains(needs) && offered(code, features);
+            let allowed = opts.contains(needs) && offers(code, features);
             (if allowed { t } else { Treatment::Callout }, unit(code))
         };
         Self(Code::values().map(row).collect())

@@ -104,9 +104,9 @@ pub struct ExecContext {
     /// What ES and DS hold, for loads of the same; and a segment that supervisor code may write, for VERW.
     pub reloads: [Reload; 3],
     /// What SYSENTER does, for [`crate::runtime::transfer`].
-    pub sysenter: Transfer,
+    pub sysenter: FastCall,
     /// What SYSEXIT does.
-    pub sysexit: Transfer,
+    pub sysexit: FastCall,
     /// What loads of FS do: of a null selector, of another one.
     pub fs_loads: [FsLoad; 2],
     /// What the guest's time-stamp counter counts for each tick of the host's, times 2^32; 0: RDTSC is the interpreter's.
@@ -121,7 +121,7 @@ pub struct ExecContext {
     pub requests: [u32; 2],
     /// Times that translated code changed `masks`.
     pub mask_writes: u64,
-    /// Not 0: a stub left a switch to the interpreter, of the [`SwitchKind`] that this number is one more than.
+    /// Not 0: a stub left a transfer to the interpreter, of the [`TransferKind`] that this number is one more than.
     pub declined: u32,
     /// For those stubs: guest EAX, whether the block counted the instruction, and the next one's EIP.
     pub held_eax: u32,
@@ -172,7 +172,7 @@ impl Default for Reload {
 /// The instructions that [`crate::runtime::transfer`] has stubs for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum SwitchKind {
+pub enum TransferKind {
     /// SYSENTER.
     Sysenter = 0,
     /// SYSEXIT.
@@ -185,7 +185,7 @@ pub enum SwitchKind {
     PicMask = 4,
 }
 
-impl SwitchKind {
+impl TransferKind {
     /// How many there are.
     pub const COUNT: usize = 5;
 }
@@ -193,7 +193,7 @@ impl SwitchKind {
 /// A SYSENTER or SYSEXIT as it was last done. It holds while the MSRs are as they were then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-pub struct Transfer {
+pub struct FastCall {
     /// Target table of the code that does it; 0: nothing is known.
     pub from: u64,
     /// Target table of what follows.
@@ -274,8 +274,8 @@ impl ExecContext {
             fault_error: 0,
             fault_trap: 0,
             reloads: [Reload::default(); 3],
-            sysenter: Transfer::default(),
-            sysexit: Transfer::default(),
+            sysenter: FastCall::default(),
+            sysexit: FastCall::default(),
             fs_loads: [FsLoad::default(); 2],
             tsc_scale: 0,
             tsc_host: 0,

@@ -1,22 +1,22 @@
 //! A block in the making: what is known of it beside its host code.
 
 use crate::emit::Emitter;
-use crate::thunk::{Guard, LEN};
+use crate::thunk::{LEN, ThunkGuard};
 use crate::translation::{ClassCounts, MapEntry, X87};
 use iced_x86::Instruction;
 
 /// A block in the making.
-pub(crate) struct Draft {
+pub(crate) struct BlockDraft {
     pub(crate) instrs: u32,
     pub(crate) guest_len: u32,
     pub(crate) classes: ClassCounts,
     pub(crate) map: Vec<MapEntry>,
     pub(crate) crosses_page: bool,
     pub(crate) side_exits: u32,
-    pub(crate) guards: Vec<Guard>,
+    pub(crate) guards: Vec<ThunkGuard>,
 }
 
-impl Draft {
+impl BlockDraft {
     /// The last instruction's sequence turned out to be nothing, from `host_off` on.
     #[cfg(feature = "planted-fault")]
     pub(crate) fn unmark(&mut self, host_off: usize, esp: u32) {
@@ -39,7 +39,7 @@ impl Draft {
     pub(crate) fn thunk(&mut self, i: &Instruction, emitter: &mut Emitter) {
         let Some((thunk, at)) = emitter.inlined.take() else { return };
         let (eip, esp) = (i.near_branch32(), emitter.esp);
-        self.guards.push(Guard { done: self.instrs, eip, thunk });
+        self.guards.push(ThunkGuard { done: self.instrs, eip, thunk });
         self.mark(at, eip, esp);
         self.mark(emitter.offset(), eip + LEN - 1, esp);
         emitter.release(4);

@@ -34,12 +34,13 @@ pub mod verify;
 pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
-pub use placement::{StubAddresses, Target};
+pub use placement::{Placement, StubAddresses};
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};
 pub use source::{GoesOn, Source};
-pub use thunk::{Guard, LEN as THUNK_LEN, Thunk, Thunks};
+pub use thunk::{KnownThunks, LEN as THUNK_LEN, PcThunk, ThunkGuard};
 pub use translate::{Translator, translate};
 pub use translation::{
-    ClassCounts, DirectExit, Fixup, FixupKind, MapEntry, StringSite, Terminator, Translation, X87,
+    ClassCounts, DirectExit, Fixup, FixupKind, MapEntry, Outline, StringSite, Terminator,
+    Translation, X87,
 };

@@ -1,10 +1,10 @@
-//! Which optimisations and counters the translator applies: one switch each, so that a bug can be
+//! Which optimisations and counters the translator applies: one option each, so that a bug can be
 //! bisected. With none set, translated code still runs everything right, through callouts.
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// Switches of the translator.
+    /// TransferStubs of the translator.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct TranslatorOptions: u32 {
         /// Direct branches within a page get a patchable jump.
@@ -38,7 +38,7 @@ bitflags! {
         /// A CALL of a known thunk does the thunk's work and the block goes on.
         const INLINE_THUNKS = 1 << 15;
         /// SYSENTER, SYSEXIT, RDTSC, writes of interrupt masks and supervisor code's loads of FS go on without the dispatcher.
-        const INLINE_SWITCH = 1 << 20;
+        const INLINE_TRANSFER = 1 << 20;
         /// `[reg]` operands without displacement or index use the 64-bit register: one byte less.
         const SHORT_ADDRESS = 1 << 10;
 
@@ -59,7 +59,7 @@ bitflags! {
             | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
             | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits()
             | Self::SUPERBLOCK.bits() | Self::INLINE_THUNKS.bits()
-            | Self::INLINE_SWITCH.bits();
+            | Self::INLINE_TRANSFER.bits();
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where host code goes: its own address, and those that it leaves to.
 
-use crate::context::SwitchKind;
+use crate::context::TransferKind;
 
 /// Where the host code will run.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct Placement {
     /// Executable host address of the block's first byte.
     pub base: u64,
     /// The exits.
@@ -24,7 +24,7 @@ pub struct StubAddresses {
     pub exit_check: u64,
     /// The instruction budget is used up; `cpu.eip` is set.
     pub exit_budget: u64,
-    /// By [`crate::context::SwitchKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
+    /// By [`crate::context::TransferKind`]: the stubs that come back to the dispatcher, and those that go on. `cpu.eip` is
     /// set; r11d is 1 when the block counted the instruction; see [`crate::runtime::transfer`] for r8 to r10.
-    pub switch: [[u64; 2]; SwitchKind::COUNT],
+    pub transfer: [[u64; 2]; TransferKind::COUNT],
 }

@@ -1,6 +1,6 @@
 //! Emitting a row that a fault was planted in ([`crate::planted`]).
 
-use crate::draft::Draft;
+use crate::draft::BlockDraft;
 use crate::emit::{Refused, Step};
 use crate::planted::{PlantedFault, PlantedKind, change};
 use crate::translate::Translator;
@@ -15,7 +15,7 @@ impl Translator {
     pub(crate) fn spoilt(
         &mut self,
         i: &Instruction,
-        draft: &mut Draft,
+        draft: &mut BlockDraft,
         kind: PlantedKind,
     ) -> Result<Step, Refused> {
         if let Some(changed) = change(i, kind) {

@@ -1,6 +1,6 @@
 //! What a translation is made from: the guest's bytes, and what is known of the code around them.
 
-use crate::thunk::Thunks;
+use crate::thunk::KnownThunks;
 
 /// Where the guest's bytes are.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,8 @@ pub struct Source<'a> {
     pub max_instrs: u32,
     /// Whether the block goes on behind a conditional branch.
     pub goes_on: GoesOn<'a>,
-    /// Thunks whose work a CALL can do.
-    pub thunks: Thunks<'a>,
+    /// KnownThunks whose work a CALL can do.
+    pub thunks: KnownThunks<'a>,
 }
 
 /// Whether a block goes on behind a conditional branch, asked with the branch's target and the EIP

@@ -13,7 +13,7 @@ use iced_x86::{Instruction, OpKind};
 
 /// A thunk that was translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thunk {
+pub struct PcThunk {
     /// Encoding number of the register that it loads; not ESP's.
     pub register: u8,
     /// Offset of its block in the translation cache: what the target table says at its EIP.
@@ -23,7 +23,7 @@ pub struct Thunk {
 /// Bytes of a thunk.
 pub const LEN: u32 = 4;
 
-impl Thunk {
+impl PcThunk {
     /// The register that a thunk of 32-bit code with these bytes loads. `None`: it is no thunk.
     #[must_use]
     pub fn register(bytes: [u8; LEN as usize]) -> Option<u8> {
@@ -40,33 +40,33 @@ impl Thunk {
 
 /// Which thunks are known, asked with an EIP in the running mode.
 #[derive(Clone, Copy)]
-pub struct Thunks<'a>(pub Option<&'a dyn Fn(u32) -> Option<Thunk>>);
+pub struct KnownThunks<'a>(pub Option<&'a dyn Fn(u32) -> Option<PcThunk>>);
 
-impl Thunks<'_> {
+impl KnownThunks<'_> {
     /// None is.
     pub const NONE: Self = Self(None);
 }
 
-impl std::fmt::Debug for Thunks<'_> {
+impl std::fmt::Debug for KnownThunks<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Thunks(..)" } else { "Thunks::NONE" })
+        f.write_str(if self.0.is_some() { "KnownThunks(..)" } else { "KnownThunks::NONE" })
     }
 }
 
 /// Where a block takes a thunk for granted, if the target table does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard {
+pub struct ThunkGuard {
     /// Instructions of the block up to the CALL, that one included.
     pub done: u32,
     /// The thunk's EIP.
     pub eip: u32,
     /// What has to be there.
-    pub thunk: Thunk,
+    pub thunk: PcThunk,
 }
 
-impl Thunks<'_> {
+impl KnownThunks<'_> {
     /// The thunk that `i` calls.
-    pub(crate) fn called_by(&self, i: &Instruction) -> Option<Thunk> {
+    pub(crate) fn called_by(&self, i: &Instruction) -> Option<PcThunk> {
         let near = i.is_call_near() && i.op0_kind() == OpKind::NearBranch32;
         self.0.filter(|_| near).and_then(|known| known(i.near_branch32()))
     }
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn knows_thunks() {
-        assert_eq!(Thunk::register([0x8b, 0x1c, 0x24, 0xc3]), Some(3));
-        assert_eq!(Thunk::register([0x8b, 0x04, 0x24, 0xc3]), Some(0));
+        assert_eq!(PcThunk::register([0x8b, 0x1c, 0x24, 0xc3]), Some(3));
+        assert_eq!(PcThunk::register([0x8b, 0x04, 0x24, 0xc3]), Some(0));
         // mov esp, [esp]; another base; another displacement; no RET; a store.
         let others = [
             [0x8b, 0x24, 0x24, 0xc3],
@@ -88,6 +88,6 @@ mod tests {
             [0x8b, 0x1c, 0x24, 0xc2],
             [0x89, 0x1c, 0x24, 0xc3],
         ];
-        assert!(others.iter().all(|bytes| Thunk::register(*bytes).is_none()));
+        assert!(others.iter().all(|bytes| PcThunk::register(*bytes).is_none()));
     }
 }

@@ -14,15 +14,15 @@
 //! guest is at an instruction boundary. There r12 may lag behind guest ESP by a constant, which the
 //! entry names: pushes and pops in a row move it once.
 
-use crate::classify::{Rewrite, Table, Treatment, Unit};
+use crate::classify::{Rewrite, Treatment, TreatmentTable, Unit};
 use crate::decode::guest_decoder;
-use crate::draft::Draft;
+use crate::draft::BlockDraft;
 use crate::emit::{Emitter, Refused, Step};
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
-use crate::placement::Target;
+use crate::placement::Placement;
 use crate::source::Source;
-use crate::translation::{ClassCounts, Terminator, Translation, X87};
+use crate::translation::{ClassCounts, Outline, Terminator, Translation, X87};
 use iced_x86::{DecoderError, FlowControl, Instruction, OpKind, Register};
 use ringer_cpu::Features;
 
@@ -32,7 +32,7 @@ const MAX_SIDE_EXITS: u32 = 6;
 /// Translates blocks; owns the table and the buffers.
 #[derive(Debug)]
 pub struct Translator {
-    table: Table,
+    table: TreatmentTable,
     pub(crate) emitter: Emitter,
     /// EIPs of instructions that the interpreter is to run in any case.
     left_out: Vec<u32>,
@@ -56,10 +56,10 @@ pub fn translate(
     mode: Mode,
     opts: TranslatorOptions,
     features: Features,
-    target: &Target,
+    target: &Placement,
     first_site: u32,
-) -> Translation {
-    Translator::new(opts, features).translate(src, mode, target, first_site)
+) -> (Translation, Outline) {
+    Translator::new(opts, features).outlined(src, mode, target, first_site)
 }
 
 impl Translator {
@@ -67,7 +67,7 @@ impl Translator {
     #[must_use]
     pub fn new(opts: TranslatorOptions, features: Features) -> Self {
         Self {
-            table: Table::new(opts, features),
+            table: TreatmentTable::new(opts, features),
             emitter: Emitter::new(opts),
             left_out: Vec::new(),
             #[cfg(feature = "planted-fault")]
@@ -87,11 +87,21 @@ impl Translator {
         &mut self,
         src: &Source<'_>,
         mode: Mode,
-        target: &Target,
+        target: &Placement,
         first_site: u32,
     ) -> Translation {
+        self.outlined(src, mode, target, first_site).0
+    }
+
+    fn outlined(
+        &mut self,
+        src: &Source<'_>,
+        mode: Mode,
+        target: &Placement,
+        first_site: u32,
+    ) -> (Translation, Outline) {
         self.emitter.begin(src, mode, target, first_site);
-        let mut draft = Draft {
+        let mut draft = BlockDraft {
             instrs: 0,
             guest_len: 0,
             classes: ClassCounts::default(),
@@ -105,7 +115,7 @@ impl Translator {
         if let Some(first) = draft.map.first_mut() {
             first.host_off = 0;
         }
-        Translation {
+        let translation = Translation {
             host,
             guest_len: draft.guest_len,
             instrs: draft.instrs,
@@ -114,13 +124,12 @@ impl Translator {
             strings: self.emitter.strings(),
             fixups: self.emitter.fixups(),
             guards: draft.guards,
-            terminator,
-            classes: draft.classes,
             crosses_page: draft.crosses_page,
-        }
+        };
+        (translation, Outline { terminator, classes: draft.classes })
     }
 
-    fn body(&mut self, src: &Source<'_>, draft: &mut Draft) -> Terminator {
+    fn body(&mut self, src: &Source<'_>, draft: &mut BlockDraft) -> Terminator {
         let page_left = (src.page_left as usize).min(src.bytes.len()) as u32;
         let mut decoder = guest_decoder(src.bytes, src.eip, self.emitter.mode());
         let mut instruction = Instruction::default();
@@ -204,7 +213,7 @@ impl Translator {
     }
 
     /// Emits one instruction. On [`Refused`] nothing is left of it.
-    fn one(&mut self, i: &Instruction, draft: &mut Draft) -> Result<Step, Refused> {
+    fn one(&mut self, i: &Instruction, draft: &mut BlockDraft) -> Result<Step, Refused> {
         #[cfg(feature = "planted-fault")]
         if let Some(fault) = self.planted.filter(|f| f.code == i.code()) {
             return self.spoilt(i, draft, fault.kind);
@@ -212,7 +221,11 @@ impl Translator {
         self.emit_one(i, draft)
     }
 
-    pub(crate) fn emit_one(&mut self, i: &Instruction, draft: &mut Draft) -> Result<Step, Refused> {
+    pub(crate) fn emit_one(
+        &mut self,
+        i: &Instruction,
+        draft: &mut BlockDraft,
+    ) -> Result<Step, Refused> {
         let (treatment, unit) = self.table.get(i.code());
         let missing = match unit {
             Unit::Integer => Mode::empty(),
@@ -257,7 +270,7 @@ impl Translator {
         step
     }
 
-    fn snapshot(&mut self, draft: &mut Draft, sti: Instruction, at: u32) -> Snapshot {
+    fn snapshot(&mut self, draft: &mut BlockDraft, sti: Instruction, at: u32) -> Snapshot {
         let s = Snapshot {
             host: self.emitter.offset(),
             instrs: draft.instrs,
@@ -270,7 +283,7 @@ impl Translator {
     }
 
     /// The interpreter runs the instruction behind an STI, which hands its shadow on.
-    fn shadowed_callout(&mut self, draft: &mut Draft, s: &Snapshot, eip: u32) -> Terminator {
+    fn shadowed_callout(&mut self, draft: &mut BlockDraft, s: &Snapshot, eip: u32) -> Terminator {
         self.emitter.truncate(s.host);
         self.emitter.esp = 0;
         let taken = self.emitter.sti_with_shadow();
@@ -285,7 +298,7 @@ impl Translator {
     }
 
     /// The instruction behind an STI lies beyond the block: the STI is a callout.
-    fn give_up(&mut self, draft: &mut Draft, s: Snapshot) -> Terminator {
+    fn give_up(&mut self, draft: &mut BlockDraft, s: Snapshot) -> Terminator {
         self.emitter.truncate(s.host);
         self.emitter.esp = 0;
         draft.map.truncate(s.instrs as usize);
@@ -295,7 +308,7 @@ impl Translator {
         self.callout(draft, s.sti.ip32())
     }
 
-    fn callout(&mut self, draft: &mut Draft, eip: u32) -> Terminator {
+    fn callout(&mut self, draft: &mut BlockDraft, eip: u32) -> Terminator {
         self.emitter.settle_esp();
         draft.mark(self.emitter.offset(), eip, 0);
         draft.classes.callout += 1;
@@ -303,7 +316,12 @@ impl Translator {
         Terminator::Callout { eip }
     }
 
-    fn boundary(&mut self, draft: &mut Draft, next: u32, shadow: Option<Snapshot>) -> Terminator {
+    fn boundary(
+        &mut self,
+        draft: &mut BlockDraft,
+        next: u32,
+        shadow: Option<Snapshot>,
+    ) -> Terminator {
         if let Some(s) = shadow {
             return self.give_up(draft, s);
         }

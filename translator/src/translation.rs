@@ -1,14 +1,14 @@
 //! What translating a block makes.
 
 use crate::classify::Unit;
-use crate::thunk::Guard;
+use crate::thunk::ThunkGuard;
 use iced_x86::Code;
 use ringer_cpu::interp::fpu::moves_pointers;
 
 /// A translated block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Translation {
-    /// Host code; position-dependent, for [`crate::placement::Target::base`].
+    /// Host code; position-dependent, for [`crate::placement::Placement::base`].
     pub host: Vec<u8>,
     /// Guest bytes that the translation depends on, a final callout's included.
     pub guest_len: u32,
@@ -20,14 +20,10 @@ pub struct Translation {
     pub exits: Vec<DirectExit>,
     /// String instructions that hide guest registers while they run.
     pub strings: Vec<StringSite>,
-    /// Thunks that it takes for granted while the target table names them.
-    pub guards: Vec<Guard>,
+    /// KnownThunks that it takes for granted while the target table names them.
+    pub guards: Vec<ThunkGuard>,
     /// What a copy for another EIP changes; `None`: there can be none.
     pub fixups: Option<Vec<Fixup>>,
-    /// How the block ends.
-    pub terminator: Terminator,
-    /// What its instructions were.
-    pub classes: ClassCounts,
     /// It has bytes of a second page.
     pub crosses_page: bool,
 }
@@ -118,6 +114,15 @@ pub enum FixupKind {
     Thunk,
 }
 
+/// What a reader of a translation wants to know, and nobody who runs it: for listings and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// How the block ends.
+    pub terminator: Terminator,
+    /// What its instructions were.
+    pub classes: ClassCounts,
+}
+
 /// How a block ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminator {
@@ -147,22 +152,6 @@ pub enum Terminator {
         /// The next instruction.
         next: u32,
     },
-}
-
-impl Terminator {
-    /// The same for a block at an EIP that is `by` more.
-    pub(crate) fn moved(self, by: u32) -> Self {
-        let more = |eip: u32| eip.wrapping_add(by);
-        match self {
-            Self::Direct { target } => Self::Direct { target: more(target) },
-            Self::Conditional { taken, fallthrough } => {
-                Self::Conditional { taken: more(taken), fallthrough: more(fallthrough) }
-            }
-            Self::Callout { eip } => Self::Callout { eip: more(eip) },
-            Self::FallThrough { next } => Self::FallThrough { next: more(next) },
-            Self::Indirect | Self::Return => self,
-        }
-    }
 }
 
 /// How many instructions of a block were of which class.

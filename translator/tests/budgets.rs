@@ -13,7 +13,7 @@ use iced_x86::{
 use ringer_cpu::Features;
 use ringer_translator::classify::{Treatment, treatment};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Terminator, Thunks, Translation,
+    GoesOn, KnownThunks, Mode, Outline, Placement, Source, StubAddresses, Terminator, Translation,
     TranslatorOptions, translate,
 };
 use std::fmt::Write;
@@ -167,14 +167,14 @@ fn sequence_cases() -> Vec<(String, Vec<u8>)> {
     SEQUENCES.iter().map(|(name, text)| ((*name).to_owned(), bytes(text))).collect()
 }
 
-fn translated(guest: &[u8]) -> Translation {
+fn translated(guest: &[u8]) -> (Translation, Outline) {
     let stubs = StubAddresses {
         exit_link: 0x1000,
         exit_miss: 0x1010,
         exit_callout: 0x1020,
         exit_check: 0x1030,
         exit_budget: 0x1040,
-        switch: [
+        transfer: [
             [0x1050, 0x1060],
             [0x1070, 0x1080],
             [0x1090, 0x10a0],
@@ -189,17 +189,17 @@ fn translated(guest: &[u8]) -> Translation {
         page_left: guest.len() as u32,
         max_instrs: 64,
         goes_on: GoesOn::NEVER,
-        thunks: Thunks::NONE,
+        thunks: KnownThunks::NONE,
     };
     let mode = Mode::CPL0 | Mode::IOPL_OK | Mode::FS_BASED | Mode::GS_BASED;
-    let target = Target { base: BASE, stubs };
+    let target = Placement { base: BASE, stubs };
     translate(&src, mode, TranslatorOptions::default(), Features::all(), &target, 0)
 }
 
 /// Host instructions and bytes of the path that falls through, or of the whole block where it ends
 /// in a branch (its cold exits are part of the cost in memory).
-fn cost(t: &Translation) -> Option<(usize, usize)> {
-    let len = match t.terminator {
+fn cost((t, outline): &(Translation, Outline)) -> Option<(usize, usize)> {
+    let len = match outline.terminator {
         Terminator::Callout { .. } => return None,
         Terminator::FallThrough { .. } => t.map.last()?.host_off as usize,
         _ => t.host.len(),

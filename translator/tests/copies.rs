@@ -5,7 +5,7 @@ use ringer_cpu::Features;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::{
-    DirectExit, GoesOn, Mode, Source, Target, Thunk, Thunks, Translation, Translator,
+    DirectExit, GoesOn, KnownThunks, Mode, PcThunk, Placement, Source, Translation, Translator,
     TranslatorOptions,
 };
 
@@ -86,10 +86,10 @@ impl Case {
     }
 
     /// The thunk at `eip`: a block of its own at each EIP.
-    fn thunk(&self, eip: u32) -> Option<Thunk> {
+    fn thunk(&self, eip: u32) -> Option<PcThunk> {
         let register = [0, 1, 2, 3, 5, 6, 7][(eip & 0xfff) as usize % 7];
         (eip ^ self.salt & 1 == 0).then_some(())?;
-        Some(Thunk { register, offset: eip.rotate_left(7) & 0x3fff_fff0 })
+        Some(PcThunk { register, offset: eip.rotate_left(7) & 0x3fff_fff0 })
     }
 
     fn translate(&self, page: u32, cache: &CodeCache) -> Translation {
@@ -102,10 +102,10 @@ impl Case {
             page_left: (0x1000 - self.at).min(self.bytes.len() as u32),
             max_instrs: 64,
             goes_on: GoesOn(Some(&goes_on)),
-            thunks: Thunks(Some(&thunk)),
+            thunks: KnownThunks(Some(&thunk)),
         };
         let (base, first_site) = cache.next_place(1 << 16).expect("room");
-        let target = Target { base, stubs: cache.stub_addresses() };
+        let target = Placement { base, stubs: cache.stub_addresses() };
         Translator::new(self.options, Features::all())
             .translate(&source, self.mode, &target, first_site)
     }

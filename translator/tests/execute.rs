@@ -5,7 +5,9 @@ use ringer_cpu::{CpuState, Eflags, Features, Lin, Segment};
 use ringer_translator::context::{ExecContext, ExitReason, SharedContext};
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::{CodeCache, set_gs_base};
-use ringer_translator::{GoesOn, Mode, Source, Target, Thunks, Translator, TranslatorOptions};
+use ringer_translator::{
+    GoesOn, KnownThunks, Mode, Placement, Source, Translator, TranslatorOptions,
+};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::sync::atomic::Ordering;
 
@@ -106,10 +108,10 @@ impl Guest {
             page_left: bytes.len() as u32,
             max_instrs: 64,
             goes_on: GoesOn::NEVER,
-            thunks: Thunks::NONE,
+            thunks: KnownThunks::NONE,
         };
         let (base, first_site) = self.cache.next_place(4096).expect("room");
-        let target = Target { base, stubs: self.cache.stub_addresses() };
+        let target = Placement { base, stubs: self.cache.stub_addresses() };
         let t = Translator::new(self.options, Features::all())
             .translate(&src, self.mode, &target, first_site);
         let key = BlockKey { pa: 0x1000, eip, mode: self.mode, second: None };

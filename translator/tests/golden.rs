@@ -13,8 +13,8 @@ use ringer_translator::X87;
 use ringer_translator::listing::listing_with;
 use ringer_translator::verify::{Subject, Verifier};
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Thunk, Thunks, TranslatorOptions, disasm_guest,
-    translate,
+    GoesOn, KnownThunks, Mode, PcThunk, Placement, Source, StubAddresses, TranslatorOptions,
+    disasm_guest, translate,
 };
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ fn render(case: &Case) -> String {
         exit_callout: STUBS[2].0,
         exit_check: STUBS[3].0,
         exit_budget: STUBS[4].0,
-        switch: [
+        transfer: [
             [STUBS[5].0, STUBS[6].0],
             [STUBS[7].0, STUBS[8].0],
             [STUBS[9].0, STUBS[10].0],
@@ -158,10 +158,12 @@ fn render(case: &Case) -> String {
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
         goes_on: if case.goes_on { GoesOn(Some(&|_, _| true)) } else { GoesOn::NEVER },
-        thunks: Thunks(Some(&|_| case.thunk.map(|register| Thunk { register, offset: 0x5000 }))),
+        thunks: KnownThunks(Some(&|_| {
+            case.thunk.map(|register| PcThunk { register, offset: 0x5000 })
+        })),
     };
-    let target = Target { base: BASE, stubs };
-    let t = translate(&src, case.mode, case.options, case.features, &target, 7);
+    let target = Placement { base: BASE, stubs };
+    let (t, outline) = translate(&src, case.mode, case.options, case.features, &target, 7);
     let names = &target.stubs;
     let subject = Subject { host: &t.host, base: BASE, stubs: names, map: &t.map, exits: &t.exits };
     if let Err(refusal) = Verifier::new().check(&subject, &|_| false) {
@@ -171,7 +173,7 @@ fn render(case: &Case) -> String {
     out += &disasm_guest(&case.guest, case.eip, case.mode, 100);
     out += "host\n";
     out += &without_context_bytes(&listing_with(&t.host, BASE, &STUBS));
-    let _ = writeln!(out, "ends {:x?}", t.terminator);
+    let _ = writeln!(out, "ends {:x?}", outline.terminator);
     let _ = writeln!(
         out,
         "guest bytes {}, instructions {}{}",
@@ -179,7 +181,7 @@ fn render(case: &Case) -> String {
         t.instrs,
         if t.crosses_page { ", crosses a page" } else { "" }
     );
-    let c = t.classes;
+    let c = outline.classes;
     let _ = writeln!(
         out,
         "innocuous {}, rewritten {}, callout {}",

@@ -7,9 +7,10 @@ use iced_x86::{
 use ringer_cpu::Features;
 use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
-use ringer_translator::context::SwitchKind;
+use ringer_translator::context::TransferKind;
 use ringer_translator::{
-    GoesOn, Mode, Source, StubAddresses, Target, Thunks, Translator, TranslatorOptions, listing,
+    GoesOn, KnownThunks, Mode, Placement, Source, StubAddresses, Translator, TranslatorOptions,
+    listing,
 };
 
 /// A small generator of pseudo-random numbers (xorshift64*).
@@ -152,7 +153,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
         exit_callout: stub,
         exit_check: stub,
         exit_budget: stub,
-        switch: [[stub; 2]; SwitchKind::COUNT],
+        transfer: [[stub; 2]; TransferKind::COUNT],
     };
     let mut random = Random(SEED);
     let mut factory = InstructionInfoFactory::new();
@@ -169,9 +170,9 @@ fn emitted_instructions_do_what_the_guest_s_do() {
             page_left: 16,
             max_instrs: 1,
             goes_on: GoesOn::NEVER,
-            thunks: Thunks::NONE,
+            thunks: KnownThunks::NONE,
         };
-        let target = Target { base: BASE, stubs };
+        let target = Placement { base: BASE, stubs };
         let t = translator.translate(&src, Mode::CPL0, &target, 0);
         let options = DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD;
         let guest = Decoder::with_ip(32, &bytes, 0x1000, options).decode();

@@ -66,11 +66,13 @@ pub struct EngineArgs {
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
     pub tc_size: u64,
-    /// Switch translator optimisations off, to find out which one breaks a guest: a list of link,
-    /// indirect, identity, inline-stack, inline-branch, inline-strings, inline-flags,
-    /// inline-segread, inline-xchg, inline-based,
-    /// inline-limited, inline-segload, short-address
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_optimisation)]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = parse_optimisation,
+        help = disable_help()
+    )]
     pub disable: Vec<TranslatorOptions>,
     /// Pass the host code of every block through the verifier before it runs
     #[arg(long)]
@@ -241,10 +243,22 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     Err("must be more than 0 and at most a year".to_owned())
 }
 
+/// What `--disable` takes.
+const OPTIMISATIONS: TranslatorOptions =
+    TranslatorOptions::REWRITES.union(TranslatorOptions::LINK).union(TranslatorOptions::INDIRECT);
+
+fn disable_help() -> String {
+    let name = |(name, _): (&str, TranslatorOptions)| name.to_ascii_lowercase().replace('_', "-");
+    let names: Vec<String> = OPTIMISATIONS.iter_names().map(name).collect();
+    format!(
+        "Switch translator optimisations off, to find out which one breaks a guest: a list of {}",
+        names.join(", ")
+    )
+}
+
 fn parse_optimisation(text: &str) -> Result<TranslatorOptions, String> {
-    let known = TranslatorOptions::REWRITES | TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
     let name = text.to_ascii_uppercase().replace('-', "_");
-    let option = TranslatorOptions::from_name(&name).filter(|o| known.contains(*o));
+    let option = TranslatorOptions::from_name(&name).filter(|o| OPTIMISATIONS.contains(*o));
     option.ok_or_else(|| "no such optimisation (see --help)".to_owned())
 }
 
@@ -381,6 +395,10 @@ mod tests {
         for bad in ["--timeout 0", "--timeout -1", "--timeout inf", "--disable count", "--cpu 386"]
         {
             assert!(run(&format!("--rom a {bad}")).is_err(), "{bad}");
+        }
+        let listed = disable_help();
+        for name in ["link", "inline-thunks", "superblock", "fold-esp"] {
+            assert!(listed.contains(name) && parse_optimisation(name).is_ok(), "{name}");
         }
         assert_eq!(parse_shard("2/4"), Ok((2, 4)));
         for bad in ["0/4", "5/4", "2", "a/b", "1/0"] {

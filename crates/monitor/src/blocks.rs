@@ -12,7 +12,7 @@ use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::runtime::targets::{TableId, Targets};
-use ringer_translator::{GoesOn, Source, THUNK_LEN, Target, Thunk, Thunks};
+use ringer_translator::{GoesOn, KnownThunks, PcThunk, Placement, Source, THUNK_LEN};
 
 /// Host bytes set aside for a block before it is translated.
 const RESERVE: usize = 64 << 10;
@@ -33,7 +33,7 @@ fn known_thunk(
     targets: &Targets,
     table: TableId,
     eip: u32,
-) -> Option<Thunk> {
+) -> Option<PcThunk> {
     let offset = targets.get(table, eip);
     let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
     let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
@@ -41,7 +41,7 @@ fn known_thunk(
     if !whole || !memory.read(Pa(block.key.pa), &mut bytes) {
         return None;
     }
-    Thunk::register(bytes).map(|register| Thunk { register, offset })
+    PcThunk::register(bytes).map(|register| PcThunk { register, offset })
 }
 
 impl Monitor {
@@ -97,15 +97,15 @@ impl Monitor {
             page_left,
             max_instrs: MAX_INSTRS,
             goes_on: GoesOn::NEVER,
-            thunks: Thunks::NONE,
+            thunks: KnownThunks::NONE,
         };
         let table = self.bt.selections.current().map(|selected| selected.table);
         let memory = &self.bus.memory;
         let targets = &self.bt.targets;
         let thunk = |eip: u32| known_thunk(cache, memory, targets, table?, eip);
-        let thunks = Thunks(Some(&thunk));
+        let thunks = KnownThunks(Some(&thunk));
         let source = Source { goes_on: GoesOn(Some(&goes_on)), thunks, ..plain };
-        let target = Target { base, stubs: self.bt.cache.stub_addresses() };
+        let target = Placement { base, stubs: self.bt.cache.stub_addresses() };
         let page_end = key.pa + u64::from(page_left);
         // What traps is left out where it traps: another EIP finds that out for itself.
         let plain_page = self.bt.retranslation.left_between(key.pa, page_end).next().is_none();
@@ -117,7 +117,7 @@ impl Monitor {
         // The verifier sees a block of the same shape.
         let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
         let same = |eip: u32| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
-        let thunks = Thunks(Some(&same));
+        let thunks = KnownThunks(Some(&same));
         let source = Source { goes_on: GoesOn(Some(&followed)), thunks, ..plain };
         if t.host.is_empty() || !self.verified(&source, key.mode, &target, &t) {
             return None;

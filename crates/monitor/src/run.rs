@@ -180,7 +180,7 @@ impl Monitor {
         let cache = self.bt.cache_range();
         let stubs_end = self.bt.stubs_end();
         let exit = self.bt.exit_signal();
-        let switches = self.bt.cache.switches();
+        let switches = self.bt.cache.transfer_stubs();
         // SAFETY: the context is boxed and stays in place as long as `self`; the registration is
         // dropped below, on this thread, before `as_vcpu` returns.
         let registration =

@@ -15,7 +15,7 @@
 //! destructor, so that reading it in a handler is async-signal-safe.
 
 use ringer_translator::context::{Doorbell, ExecContext, SharedContext, TRAP_KICK};
-use ringer_translator::runtime::transfer::Switches;
+use ringer_translator::runtime::transfer::TransferStubs;
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
@@ -81,7 +81,7 @@ impl Registration {
         cache: Range<u64>,
         stubs_end: u64,
         exit_signal: u64,
-        switches: &Switches,
+        switches: &TransferStubs,
     ) -> std::io::Result<Self> {
         install_handlers()?;
         let stack = AltStack::new()?;

@@ -14,7 +14,7 @@ use ringer_cpu::state::{TableReg, cr0, cr4};
 use ringer_cpu::{Outcome, SegReg, Segment};
 use ringer_devices::Mask;
 use ringer_translator::Mode;
-use ringer_translator::context::{FsLoad, NO_MASK, SwitchKind, Transfer};
+use ringer_translator::context::{FastCall, FsLoad, NO_MASK, TransferKind};
 use ringer_translator::runtime::can_set_gs_base;
 
 /// What all switches depend on.
@@ -121,7 +121,7 @@ impl Monitor {
     /// The instruction that translated code left to the interpreter, and perhaps what it can learn from that.
     pub(crate) fn step_left(&mut self) -> Outcome {
         let declined = std::mem::take(&mut self.context.declined);
-        let kinds = [SwitchKind::Sysenter, SwitchKind::Sysexit, SwitchKind::LoadFs];
+        let kinds = [TransferKind::Sysenter, TransferKind::Sysexit, TransferKind::LoadFs];
         let kind = declined.checked_sub(1).and_then(|k| kinds.get(k as usize).copied());
         let before = kind.and_then(|_| self.before_switch());
         let outcome = self.step();
@@ -141,7 +141,7 @@ impl Monitor {
         })
     }
 
-    fn learn(&mut self, kind: SwitchKind, before: &Before) {
+    fn learn(&mut self, kind: TransferKind, before: &Before) {
         let flat = before.selected.selection.cs_base == 0;
         if !can_set_gs_base() || !flat || !self.bus.paging.is_empty() {
             return;
@@ -157,15 +157,15 @@ impl Monitor {
             return;
         }
         let place = match kind {
-            SwitchKind::Sysenter => {
+            TransferKind::Sysenter => {
                 self.context.sysenter = self.transfer(before);
                 0
             }
-            SwitchKind::Sysexit => {
+            TransferKind::Sysexit => {
                 self.context.sysexit = self.transfer(before);
                 1
             }
-            SwitchKind::LoadFs => match self.fs_load(before, after) {
+            TransferKind::LoadFs => match self.fs_load(before, after) {
                 Some(load) => {
                     let slot = usize::from(load.null == 0);
                     self.context.fs_loads[slot] = load;
@@ -174,15 +174,15 @@ impl Monitor {
                 None => return,
             },
             // It depends on nothing that was learnt.
-            SwitchKind::Rdtsc | SwitchKind::PicMask => return,
+            TransferKind::Rdtsc | TransferKind::PicMask => return,
         };
         self.bt.transfer_memo.ends[place] = Some((self.context.target_table, after));
     }
 
     /// The transfer that led here.
-    fn transfer(&self, before: &Before) -> Transfer {
+    fn transfer(&self, before: &Before) -> FastCall {
         let cpu = &self.context.cpu;
-        Transfer {
+        FastCall {
             from: before.table,
             table: self.context.target_table,
             window: self.context.window_base,

@@ -6,7 +6,7 @@ use crate::run::Monitor;
 use ringer_cpu::Features;
 use ringer_translator::runtime::blocks::BlockId;
 use ringer_translator::verify::{Refusal, Subject, Verifier};
-use ringer_translator::{Mode, Source, Target, Translation, Translator, TranslatorOptions};
+use ringer_translator::{Mode, Placement, Source, Translation, Translator, TranslatorOptions};
 use serde::Serialize;
 use std::ops::AddAssign;
 
@@ -128,7 +128,7 @@ impl Monitor {
         &mut self,
         source: &Source<'_>,
         mode: Mode,
-        target: &Target,
+        target: &Placement,
         t: &Translation,
     ) -> bool {
         let Verification { verifier: Some(verifier), plain, checks, last, .. } =
@@ -261,14 +261,14 @@ mod tests {
             page_left: 4,
             max_instrs: 8,
             goes_on: ringer_translator::GoesOn::NEVER,
-            thunks: ringer_translator::Thunks::NONE,
+            thunks: ringer_translator::KnownThunks::NONE,
         };
         let (base, _) = m.bt.cache.next_place(4096).unwrap();
-        let target = Target { base, stubs: m.bt.cache.stub_addresses() };
+        let target = Placement { base, stubs: m.bt.cache.stub_addresses() };
         let options = TranslatorOptions::default();
         let features = CpuModel::Pentium4.features();
         let mode = Mode::CPL0 | Mode::IOPL_OK;
-        let mut t = ringer_translator::translate(&source, mode, options, features, &target, 0);
+        let (mut t, _) = ringer_translator::translate(&source, mode, options, features, &target, 0);
         assert!(m.verified(&source, mode, &target, &t));
         assert_eq!(m.checks().blocks_verified, 1);
         // GS becomes FS: the store would land in Rust's thread-locals.

@@ -18,7 +18,7 @@ fn is_inline(code: Code) -> bool {
 fn only_legacy_encodings_of_modelled_features_are_inline() {
     for code in codes().filter(|code| is_inline(*code)) {
         assert_eq!(code.op_code().encoding(), EncodingKind::Legacy, "{code:?}");
-        assert!(offered(code, Features::all()), "{code:?} is of a later processor");
+        assert!(offers(code, Features::all()), "{code:?} is of a later processor");
     }
 }
 
@@ -253,15 +253,15 @@ fn units_follow_the_register_files() {
 #[test]
 fn a_switch_that_is_off_turns_its_rows_into_callouts() {
     let features = Features::all();
-    let none = Table::new(TranslatorOptions::empty(), features);
+    let none = TreatmentTable::new(TranslatorOptions::empty(), features);
     for code in codes() {
         assert_eq!(none.get(code).0, Treatment::Callout, "{code:?}");
     }
-    let all = Table::new(TranslatorOptions::default(), features);
+    let all = TreatmentTable::new(TranslatorOptions::default(), features);
     for code in codes() {
         assert_eq!(all.get(code).0, treatment(code), "{code:?}");
     }
-    let old = Table::new(TranslatorOptions::default(), Features::FPU);
+    let old = TreatmentTable::new(TranslatorOptions::default(), Features::FPU);
     assert_eq!(old.get(Code::Cmove_r32_rm32).0, Treatment::Callout);
     assert_eq!(old.get(Code::Movaps_xmm_xmmm128).0, Treatment::Callout);
     assert_eq!(old.get(Code::Bswap_r32).0, Treatment::Innocuous);

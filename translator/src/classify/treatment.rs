@@ -89,7 +89,7 @@ pub enum Rewrite {
 }
 
 impl Rewrite {
-    /// The switch that this sequence needs.
+    /// The option that this sequence needs.
     #[must_use]
     pub fn option(self) -> TranslatorOptions {
         use TranslatorOptions as O;
@@ -108,8 +108,8 @@ impl Rewrite {
             Rewrite::ReadSegment | Rewrite::PushSegment => O::INLINE_SEGREAD,
             Rewrite::ClearInterrupts | Rewrite::SetInterrupts => O::INLINE_FLAGS,
             Rewrite::PushFlags | Rewrite::PopFlags => O::INLINE_FLAGS,
-            Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_SWITCH,
-            Rewrite::TimeStamp | Rewrite::PortOut => O::INLINE_SWITCH,
+            Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_TRANSFER,
+            Rewrite::TimeStamp | Rewrite::PortOut => O::INLINE_TRANSFER,
             Rewrite::VerifyWrite => O::INLINE_SEGLOAD,
         }
     }

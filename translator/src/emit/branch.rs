@@ -7,7 +7,7 @@ use super::cold::Cold;
 use super::emitter::{Emitter, Refused, Step};
 use super::operand::stack_size;
 use crate::mode::Mode;
-use crate::thunk::Thunk;
+use crate::thunk::PcThunk;
 use crate::translation::{FixupKind, Terminator};
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind};
@@ -142,7 +142,7 @@ impl Emitter {
 
     /// Does what `thunk` at `target` does for the CALL whose return address is `next`, if the target
     /// table says that it is there; no flag changes.
-    fn inline_thunk(&mut self, thunk: Thunk, target: u32, next: u32) {
+    fn inline_thunk(&mut self, thunk: PcThunk, target: u32, next: u32) {
         const ECX: u8 = 1;
         self.inlined = Some((thunk, self.offset()));
         self.name_target(target);

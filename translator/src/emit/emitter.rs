@@ -1,12 +1,12 @@
 //! The emitter's own: the buffers of a block in the making, and what every sequence needs of them.
 
 use super::cold::Cold;
-use crate::context::{ContextBlock, ExecContext, Reload, SwitchKind};
+use crate::context::{ContextBlock, ExecContext, Reload, TransferKind};
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
-use crate::placement::{StubAddresses, Target};
+use crate::placement::{Placement, StubAddresses};
 use crate::source::Source;
-use crate::thunk::Thunk;
+use crate::thunk::PcThunk;
 use crate::translation::{DirectExit, Fixup, FixupKind, MapEntry, StringSite, Terminator, X87};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use iced_x86::{Encoder, Instruction, InstructionInfoFactory};
@@ -113,9 +113,9 @@ pub(crate) struct Emitter {
     /// The block goes on behind the conditional branch at hand.
     pub goes_on: bool,
     /// The thunk that the CALL at hand goes to.
-    pub thunk: Option<Thunk>,
+    pub thunk: Option<PcThunk>,
     /// The CALL at hand did this thunk's work; where that begins.
-    pub inlined: Option<(Thunk, usize)>,
+    pub inlined: Option<(PcThunk, usize)>,
 }
 
 impl std::fmt::Debug for Emitter {
@@ -136,7 +136,7 @@ impl Emitter {
             exit_callout: 0,
             exit_check: 0,
             exit_budget: 0,
-            switch: [[0; 2]; SwitchKind::COUNT],
+            transfer: [[0; 2]; TransferKind::COUNT],
         };
         Self {
             asm: SimpleAssembler::new(),
@@ -171,7 +171,7 @@ impl Emitter {
     }
 
     /// Starts the block at `src`.
-    pub fn begin(&mut self, src: &Source<'_>, mode: Mode, target: &Target, first_site: u32) {
+    pub fn begin(&mut self, src: &Source<'_>, mode: Mode, target: &Placement, first_site: u32) {
         self.asm.ops = Vec::with_capacity(512);
         self.mode = mode;
         self.base = target.base;

@@ -7,11 +7,12 @@
 use super::cold::Cold;
 use super::emitter::{Emitter, Refused, at};
 use super::memory::Address;
-use super::operand::{is_address_16, reaches_far, segment_index};
+use super::operand::{reaches_far, segment_index};
 use crate::mode::{Mode, SegmentClass};
 use crate::options::TranslatorOptions;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, OpAccess, OpKind, Register};
+use ringer_cpu::interp::operand::is_address_16;
 
 /// Encoding indices.
 const CS: usize = 1;

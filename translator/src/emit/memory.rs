@@ -7,11 +7,12 @@
 
 use super::emitter::{Emitter, Refused, at};
 use super::operand::rename;
-use super::operand::{is_address_16, reaches_far, segment_index};
+use super::operand::{reaches_far, segment_index};
 use crate::mode::SegmentClass;
 use crate::options::TranslatorOptions;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use ringer_cpu::interp::operand::is_address_16;
 
 /// A host operand `gs:[base + index*scale + disp]`.
 #[derive(Clone, Copy, Debug)]

@@ -14,20 +14,7 @@ pub(super) fn rename(reg: Register) -> Register {
 
 /// Encoding index of a segment register.
 pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
-    match reg {
-        Register::ES => Ok(0),
-        Register::CS => Ok(1),
-        Register::SS => Ok(2),
-        Register::DS => Ok(3),
-        Register::FS => Ok(4),
-        Register::GS => Ok(5),
-        _ => Err(Refused),
-    }
-}
-
-/// Whether the memory operand of `i` has a 16-bit address.
-pub(super) fn is_address_16(i: &Instruction) -> bool {
-    i.memory_base().is_gpr16() || i.memory_index().is_gpr16() || i.memory_displ_size() == 2
+    if reg.is_segment_register() { Ok(reg.number()) } else { Err(Refused) }
 }
 
 /// Whether the operand's address is only where a bit string begins.

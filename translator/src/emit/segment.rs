@@ -3,7 +3,7 @@
 //!
 //! Loading them is the interpreter's, except in real and V86 mode, where a load changes selector and
 //! base only, so that the mode stays what it is, and where supervisor code loads what ES or DS holds
-//! already; a load of FS by supervisor code ends the block (`switch.rs`). SS too is the interpreter's, for the shadow that
+//! already; a load of FS by supervisor code ends the block (`transfer.rs`). SS too is the interpreter's, for the shadow that
 //! follows, but for LSS, which has none.
 
 use super::emitter::{Emitter, Refused, Step, at};

@@ -32,7 +32,7 @@ struct Side {
 }
 
 /// What a run is made of.
-struct Run {
+struct StringRun {
     source: Option<Side>,
     destination: Option<Side>,
     /// SI, DI and CX instead of ESI, EDI and ECX.
@@ -68,7 +68,7 @@ impl Emitter {
         Ok(())
     }
 
-    fn run_of(&self, i: &Instruction, f: &Form) -> Result<Run, Refused> {
+    fn run_of(&self, i: &Instruction, f: &Form) -> Result<StringRun, Refused> {
         let short = (0..i.op_count())
             .any(|k| matches!(i.op_kind(k), OpKind::MemorySegSI | OpKind::MemoryESDI));
         let side = |reg| -> Result<Side, Refused> {
@@ -102,12 +102,12 @@ impl Emitter {
             (_, true) => 2,
             (_, false) => 4,
         };
-        Ok(Run { source, destination, short, repeated, size })
+        Ok(StringRun { source, destination, short, repeated, size })
     }
 
     /// Leaves for the interpreter when a run of CX elements would wrap or pass a limit. The flags wait
     /// in AX, EAX in r10.
-    fn check_run(&mut self, run: &Run) {
+    fn check_run(&mut self, run: &StringRun) {
         dynasm!(self.asm ; .arch x64
             ; mov r10d, eax
             ; lahf
@@ -137,7 +137,7 @@ impl Emitter {
         self.asm.ops[patch..patch + 4].copy_from_slice(&rel.to_le_bytes());
     }
 
-    fn check_sides(&mut self, run: &Run, check: fn(&mut Self, Side, i32)) {
+    fn check_sides(&mut self, run: &StringRun, check: fn(&mut Self, Side, i32)) {
         let size = run.size as i32;
         if let Some(side) = run.source {
             dynasm!(self.asm ; .arch x64 ; movzx r11d, si);
@@ -191,7 +191,7 @@ impl Emitter {
     }
 
     /// Host pointers into RSI and RDI; the guest's registers into r9 and r11.
-    fn take_pointers(&mut self, run: &Run) {
+    fn take_pointers(&mut self, run: &StringRun) {
         if let Some(side) = run.source {
             if run.short {
                 dynasm!(self.asm ; .arch x64 ; movzx r11d, si);
@@ -226,7 +226,7 @@ impl Emitter {
         }
     }
 
-    fn check_one(&mut self, run: &Run, side: Side) {
+    fn check_one(&mut self, run: &StringRun, side: Side) {
         if !run.repeated {
             self.check_limit(side.class, side.k, run.size, run.short);
         }
@@ -243,7 +243,7 @@ impl Emitter {
 
     /// The guest's registers from where the host's instruction stopped. The window is 4 GiB aligned,
     /// so the low half of a host pointer is a linear address.
-    fn give_pointers_back(&mut self, run: &Run) {
+    fn give_pointers_back(&mut self, run: &StringRun) {
         if let Some(side) = run.source {
             if side.class == SegmentClass::Flat {
                 dynasm!(self.asm ; .arch x64 ; mov esi, esi);

@@ -2,7 +2,7 @@
 //! interrupt masks. The block ends with them, in a stub that knows what they did last time (`crate::runtime::transfer`).
 
 use super::emitter::{Emitter, Refused, Step, at};
-use crate::context::SwitchKind;
+use crate::context::TransferKind;
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
 use crate::translation::Terminator;
@@ -14,34 +14,34 @@ const MASK_PORTS: [u8; 2] = [0x21, 0xa1];
 
 impl Emitter {
     /// Flat 32-bit protected-mode code, whose stack is too.
-    fn may_switch(&self) -> Result<(), Refused> {
+    fn may_transfer(&self) -> Result<(), Refused> {
         let other = Mode::REAL | Mode::V86 | Mode::CODE16 | Mode::STACK16 | Mode::CS_LIMITED;
-        let allowed = self.opts.contains(TranslatorOptions::INLINE_SWITCH);
+        let allowed = self.opts.contains(TranslatorOptions::INLINE_TRANSFER);
         if allowed && !self.mode.intersects(other) { Ok(()) } else { Err(Refused) }
     }
 
     /// The same for an instruction after which nobody would look for an interrupt.
-    fn may_switch_unshadowed(&self) -> Result<(), Refused> {
-        if self.shadow { Err(Refused) } else { self.may_switch() }
+    fn may_transfer_unshadowed(&self) -> Result<(), Refused> {
+        if self.shadow { Err(Refused) } else { self.may_transfer() }
     }
 
     pub(super) fn sysenter(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.may_switch_unshadowed()?;
-        Ok(self.switch(i, SwitchKind::Sysenter))
+        self.may_transfer_unshadowed()?;
+        Ok(self.transfer(i, TransferKind::Sysenter))
     }
 
     /// Behind an STI, too: the stub looks for interrupts.
     pub(super) fn sysexit(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.may_switch()?;
-        Ok(self.switch(i, SwitchKind::Sysexit))
+        self.may_transfer()?;
+        Ok(self.transfer(i, TransferKind::Sysexit))
     }
 
     /// What comes next is looked up, so the stub serves any block.
     pub(super) fn time_stamp(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.may_switch_unshadowed()?;
+        self.may_transfer_unshadowed()?;
         dynasm!(self.asm ; .arch x64 ; mov r10d, i.next_ip32() as i32);
         self.ends_in_eip();
-        Ok(self.switch(i, SwitchKind::Rdtsc))
+        Ok(self.transfer(i, TransferKind::Rdtsc))
     }
 
     /// A write of an interrupt controller's mask; any other port is the interpreter's.
@@ -50,13 +50,13 @@ impl Emitter {
         if !self.mode.contains(Mode::CPL0) {
             return Err(Refused);
         }
-        self.may_switch_unshadowed()?;
+        self.may_transfer_unshadowed()?;
         dynasm!(self.asm ; .arch x64
             ; mov r9d, chip as i32
             ; mov r10d, i.next_ip32() as i32
         );
         self.ends_in_eip();
-        Ok(self.switch(i, SwitchKind::PicMask))
+        Ok(self.transfer(i, TransferKind::PicMask))
     }
 
     /// Whether a load of FS can end the block.
@@ -64,7 +64,7 @@ impl Emitter {
         if !self.mode.contains(Mode::CPL0) {
             return Err(Refused);
         }
-        self.may_switch_unshadowed()
+        self.may_transfer_unshadowed()
     }
 
     /// FS gets the selector in r8d (its low word), and ESP grows by `size`.
@@ -75,10 +75,10 @@ impl Emitter {
             ; mov r10d, i.next_ip32() as i32
         );
         self.ends_in_eip();
-        self.switch(i, SwitchKind::LoadFs)
+        self.transfer(i, TransferKind::LoadFs)
     }
 
-    fn switch(&mut self, i: &Instruction, kind: SwitchKind) -> Step {
+    fn transfer(&mut self, i: &Instruction, kind: TransferKind) -> Step {
         let counters = TranslatorOptions::COUNT | TranslatorOptions::BUDGET;
         let counted = i32::from(self.opts.intersects(counters));
         dynasm!(self.asm ; .arch x64
@@ -87,7 +87,7 @@ impl Emitter {
         );
         self.ends_in_eip();
         let on = usize::from(self.opts.contains(TranslatorOptions::INDIRECT));
-        self.jmp_host(self.stubs.switch[kind as usize][on]);
+        self.jmp_host(self.stubs.transfer[kind as usize][on]);
         Step::End(Terminator::Indirect)
     }
 }

@@ -1,8 +1,8 @@
 //! The registry of translated blocks: who they are, which bytes they came from, who jumps to them.
 
 use crate::mode::Mode;
-use crate::thunk::Guard;
-use crate::translation::{ClassCounts, Fixup, MapEntry, StringSite, Terminator};
+use crate::thunk::ThunkGuard;
+use crate::translation::{Fixup, MapEntry, StringSite};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 
@@ -48,14 +48,10 @@ pub struct Block {
     pub map: Box<[MapEntry]>,
     /// String instructions that hide guest registers while they run.
     pub strings: Box<[StringSite]>,
-    /// Thunks that it takes for granted while the target table names them.
-    pub guards: Box<[Guard]>,
+    /// KnownThunks that it takes for granted while the target table names them.
+    pub guards: Box<[ThunkGuard]>,
     /// What a copy for another EIP changes; `None`: there can be none.
     pub fixups: Option<Box<[Fixup]>>,
-    /// How it ends.
-    pub terminator: Terminator,
-    /// What its instructions were.
-    pub classes: ClassCounts,
     /// False once its guest bytes changed.
     pub valid: bool,
     /// Its direct exits, as site numbers.

@@ -3,13 +3,13 @@
 use super::blocks::{Block, BlockId, BlockKey, Registry, Site};
 use super::enter::Entry;
 use super::memory::{CacheMemory, CacheMemoryError};
-use super::relocate::{Place, relocated};
+use super::relocate::{CopyAt, relocated};
 use super::sink::BlockSink;
 use super::stubs::{STUB_AREA, Stubs, assemble};
-use super::transfer::Switches;
+use super::transfer::TransferStubs;
 use crate::placement::StubAddresses;
 use crate::tail::lookup_of;
-use crate::thunk::Thunk;
+use crate::thunk::PcThunk;
 use crate::translation::{DirectExit, Translation};
 use crate::verify::{Refusal, Subject, Verified, Verifier};
 
@@ -22,14 +22,10 @@ pub struct CacheStats {
     pub guest_bytes: u64,
     /// Host bytes in them.
     pub host_bytes: u64,
-    /// Guest instructions in them.
-    pub instrs: u64,
     /// Blocks invalidated because their bytes changed.
     pub invalidated: u64,
     /// Times the whole cache was evicted.
     pub flushes: u64,
-    /// Direct links made.
-    pub links: u64,
 }
 
 /// The translation cache: the machine's. Entries of its blocks that a processor keeps are not its own ([`BlockSink`]).
@@ -88,8 +84,8 @@ impl CodeCache {
 
     /// The stubs for what changes the mode.
     #[must_use]
-    pub fn switches(&self) -> &Switches {
-        &self.stubs.switches
+    pub fn transfer_stubs(&self) -> &TransferStubs {
+        &self.stubs.transfers
     }
 
     /// The exits that blocks are emitted with.
@@ -143,7 +139,6 @@ impl CodeCache {
         self.stats.translated += 1;
         self.stats.guest_bytes += u64::from(t.guest_len);
         self.stats.host_bytes += t.host.len() as u64;
-        self.stats.instrs += u64::from(t.instrs);
         Some(self.registry.add(Block {
             key,
             guest_len: t.guest_len,
@@ -154,8 +149,6 @@ impl CodeCache {
             strings: t.strings.into_boxed_slice(),
             guards: t.guards.into_boxed_slice(),
             fixups: t.fixups.map(Vec::into_boxed_slice),
-            terminator: t.terminator,
-            classes: t.classes,
             valid: true,
             sites: first..first + t.exits.len() as u32,
             incoming: Vec::new(),
@@ -169,13 +162,13 @@ impl CodeCache {
     pub fn copied(
         &self,
         key: &BlockKey,
-        thunk: &dyn Fn(u32) -> Option<Thunk>,
+        thunk: &dyn Fn(u32) -> Option<PcThunk>,
     ) -> Option<Translation> {
         let block = self.block(self.registry.sibling(key)?);
         let sites = &self.registry.sites[block.sites.start as usize..block.sites.end as usize];
         let mut host = vec![0; block.host_len as usize];
         self.memory.read(block.host_off as usize, &mut host);
-        let place = Place {
+        let place = CopyAt {
             eip: key.eip,
             host_off: self.top.next_multiple_of(16) as u32,
             first_site: self.registry.sites.len() as u32,
@@ -242,7 +235,6 @@ impl CodeCache {
         self.memory.write(s.patch_off as usize, &(rel as i32).to_le_bytes());
         self.registry.sites[site as usize].linked = Some(id);
         self.registry.blocks[id as usize].incoming.push(site);
-        self.stats.links += 1;
         true
     }
 

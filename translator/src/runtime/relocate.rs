@@ -9,13 +9,13 @@
 
 use crate::runtime::blocks::{Block, Site};
 use crate::tail::{LINK_TAIL, link_tail};
-use crate::thunk::{Guard, Thunk};
+use crate::thunk::{PcThunk, ThunkGuard};
 use crate::translation::{DirectExit, MapEntry, Translation};
 use crate::translation::{Fixup, FixupKind};
 
 /// Where a copy goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct CopyAt {
     /// EIP of its first byte.
     pub eip: u32,
     /// Cache offset of its host code.
@@ -32,8 +32,8 @@ pub(crate) fn relocated(
     block: &Block,
     host: Vec<u8>,
     sites: &[Site],
-    place: Place,
-    thunk: &dyn Fn(u32) -> Option<Thunk>,
+    place: CopyAt,
+    thunk: &dyn Fn(u32) -> Option<PcThunk>,
 ) -> Option<Translation> {
     let fixups = block.fixups.as_deref()?;
     let by = place.eip.wrapping_sub(block.key.eip);
@@ -46,7 +46,8 @@ pub(crate) fn relocated(
     let exits: Option<Vec<DirectExit>> =
         numbered.map(|(site, number)| copy.unlink(block.host_off, site, number, &place)).collect();
     let exits = exits?;
-    let guards: Option<Vec<Guard>> = block.guards.iter().map(|g| copy.guard(*g, thunk)).collect();
+    let guards: Option<Vec<ThunkGuard>> =
+        block.guards.iter().map(|g| copy.guard(*g, thunk)).collect();
     let guards = guards?;
     copy.apply(fixups, &guards)?;
     let moved = |entry: &MapEntry| MapEntry { eip: entry.eip.wrapping_add(by), ..*entry };
@@ -59,8 +60,6 @@ pub(crate) fn relocated(
         strings: block.strings.to_vec(),
         guards,
         fixups: Some(fixups.to_vec()),
-        terminator: block.terminator.moved(by),
-        classes: block.classes,
         crosses_page: false,
     })
 }
@@ -86,7 +85,7 @@ impl Copy {
         host_off: u32,
         site: &Site,
         number: u32,
-        place: &Place,
+        place: &CopyAt,
     ) -> Option<DirectExit> {
         let patch = site.patch_off.checked_sub(host_off)? as usize;
         *self.field(patch)? = site.unlinked.to_le_bytes();
@@ -98,13 +97,17 @@ impl Copy {
         Some(DirectExit { site: number, patch_off: patch as u32, target })
     }
 
-    fn guard(&self, guard: Guard, thunk: &dyn Fn(u32) -> Option<Thunk>) -> Option<Guard> {
+    fn guard(
+        &self,
+        guard: ThunkGuard,
+        thunk: &dyn Fn(u32) -> Option<PcThunk>,
+    ) -> Option<ThunkGuard> {
         let eip = guard.eip.wrapping_add(self.by);
         let known = thunk(eip).filter(|known| known.register == guard.thunk.register)?;
-        Some(Guard { eip, thunk: known, ..guard })
+        Some(ThunkGuard { eip, thunk: known, ..guard })
     }
 
-    fn apply(&mut self, fixups: &[Fixup], guards: &[Guard]) -> Option<()> {
+    fn apply(&mut self, fixups: &[Fixup], guards: &[ThunkGuard]) -> Option<()> {
         let (by, moved) = (self.by, self.moved);
         let mut guards = guards.iter();
         for fixup in fixups {

@@ -11,7 +11,7 @@
 //! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
 //! step on to a place where it can be stopped.
 
-use super::transfer::{Switches, emit};
+use super::transfer::{TransferStubs, emit};
 use crate::context::{ContextBlock, ExecContext, ExitReason};
 use crate::placement::StubAddresses;
 use dynasm::dynasm;
@@ -72,7 +72,7 @@ pub struct Stubs {
     /// Where blocks leave to.
     pub exits: StubAddresses,
     /// The stubs for what changes the mode.
-    pub switches: Switches,
+    pub transfers: TransferStubs,
 }
 
 /// RFLAGS.TF.
@@ -111,13 +111,13 @@ pub fn assemble(base: u64) -> Stubs {
     emit_enter(&mut a);
     let resume = addr(&a);
     emit_resume(&mut a);
-    let switches = emit(&mut a, base);
+    let transfers = emit(&mut a, base);
     let code = a.finalize().expect("stubs have only local labels");
     assert!(code.len() <= STUB_AREA, "stubs outgrew their area");
-    let switch = switches.stubs;
+    let transfer = transfers.stubs;
     let exits =
-        StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget, switch };
-    Stubs { code, enter, resume, exit_signal, exits, switches }
+        StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget, transfer };
+    Stubs { code, enter, resume, exit_signal, exits, transfers }
 }
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {

@@ -46,7 +46,7 @@ pub struct Selection {
 
 /// One table.
 #[derive(Debug)]
-struct Table {
+struct TargetTable {
     base: *mut u32,
     /// Linear address of slot 0.
     cs_base: u32,
@@ -57,7 +57,7 @@ struct Table {
     used: u64,
 }
 
-impl Table {
+impl TargetTable {
     fn new(cs_base: u32) -> rustix::io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
@@ -170,7 +170,7 @@ impl Table {
     }
 }
 
-impl Drop for Table {
+impl Drop for TargetTable {
     fn drop(&mut self) {
         // SAFETY: mapped in `new` with this length, unmapped once.
         let _ = unsafe { munmap(self.base.cast::<c_void>(), TABLE_BYTES) };
@@ -184,7 +184,7 @@ pub struct TableId(usize);
 /// All target tables of a processor.
 #[derive(Debug)]
 pub struct Targets {
-    slots: Vec<Option<Table>>,
+    slots: Vec<Option<TargetTable>>,
     ids: HashMap<Selection, usize>,
     clock: u64,
     max_tables: usize,
@@ -221,11 +221,11 @@ impl Targets {
         {
             self.give_up(|who| *who == oldest);
         }
-        let table = match Table::new(who.cs_base) {
+        let table = match TargetTable::new(who.cs_base) {
             Ok(table) => table,
             Err(_) => {
                 self.give_up(|_| true);
-                Table::new(who.cs_base)?
+                TargetTable::new(who.cs_base)?
             }
         };
         let free = self.slots.iter().position(Option::is_none);
@@ -270,7 +270,7 @@ impl Targets {
         self.table(id).map_or(0, |table| table.base as u64)
     }
 
-    fn table(&self, id: TableId) -> Option<&Table> {
+    fn table(&self, id: TableId) -> Option<&TargetTable> {
         self.slots.get(id.0)?.as_ref()
     }
 
@@ -288,7 +288,11 @@ impl Targets {
     }
 
     /// Does `work` with each table that `wanted` picks.
-    fn each(&mut self, wanted: impl Fn(&Selection) -> bool, mut work: impl FnMut(&mut Table)) {
+    fn each(
+        &mut self,
+        wanted: impl Fn(&Selection) -> bool,
+        mut work: impl FnMut(&mut TargetTable),
+    ) {
         for (_, at) in self.ids.iter().filter(|(who, _)| wanted(who)) {
             if let Some(table) = &mut self.slots[*at] {
                 work(table);
@@ -318,7 +322,7 @@ impl Targets {
         if self.held() <= limit {
             return false;
         }
-        self.each(|_| true, Table::release_stale);
+        self.each(|_| true, TargetTable::release_stale);
         let mut left = self.held();
         let given_up = self.given_up;
         while left > limit && self.ids.len() > 1 {
@@ -349,7 +353,7 @@ impl BlockSink for Targets {
     }
 
     fn all_gone(&mut self) {
-        self.each(|_| true, Table::clear_all);
+        self.each(|_| true, TargetTable::clear_all);
     }
 }
 
@@ -359,7 +363,7 @@ mod tests {
 
     #[test]
     fn entries_vanish_with_their_page_and_with_a_block_that_reaches_into_it() {
-        let mut table = Table::new(0).unwrap();
+        let mut table = TargetTable::new(0).unwrap();
         table.set(0x1ff8, 7);
         table.set(0x1f00, 8);
         table.set(0x2004, 9);
@@ -372,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_wide_range_clears_only_what_it_covers() {
-        let mut table = Table::new(0).unwrap();
+        let mut table = TargetTable::new(0).unwrap();
         for page in 0..64 {
             table.set(page << 12, page + 1);
         }
@@ -384,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_linear_page_is_found_behind_an_unaligned_base() {
-        let mut table = Table::new(0xffff_f7f0).unwrap();
+        let mut table = TargetTable::new(0xffff_f7f0).unwrap();
         // Linear page 0 begins at IP 810h, page 1 at 1810h.
         for ip in [0x800, 0x80f, 0x810, 0x1800, 0x180f, 0x1810, 0xffff] {
             table.set(ip, 7);

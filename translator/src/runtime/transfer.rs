@@ -8,12 +8,12 @@
 //! nothing had been tried.
 //!
 //! Invariants: no guest memory is read before EAX, the flags and the block's count are put aside, and nothing is
-//! committed before the last such read; so the signal handler can send a fault here to [`Switches::declined`].
+//! committed before the last such read; so the signal handler can send a fault here to [`TransferStubs::declined`].
 
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
-use crate::context::{ContextBlock, ExecContext, FsLoad, SwitchKind, Transfer};
+use crate::context::{ContextBlock, ExecContext, FastCall, FsLoad, TransferKind};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
@@ -36,7 +36,7 @@ macro_rules! at {
 /// Offset of a field of the context's transfer for SYSENTER or SYSEXIT.
 macro_rules! part {
     ($transfer:expr, $field:ident) => {
-        $transfer + offset_of!(Transfer, $field) as i32
+        $transfer + offset_of!(FastCall, $field) as i32
     };
 }
 
@@ -57,9 +57,9 @@ fn segment(reg: SegReg) -> i32 {
 
 /// Where the stubs are.
 #[derive(Clone, Debug)]
-pub struct Switches {
-    /// By [`SwitchKind`]: one that comes back to the dispatcher, and one that goes on in the next block.
-    pub stubs: [[u64; 2]; SwitchKind::COUNT],
+pub struct TransferStubs {
+    /// By [`TransferKind`]: one that comes back to the dispatcher, and one that goes on in the next block.
+    pub stubs: [[u64; 2]; TransferKind::COUNT],
     /// Host addresses in which a fault of the guest's memory may happen.
     pub reads: Range<u64>,
     /// Where such a fault leads.
@@ -67,37 +67,37 @@ pub struct Switches {
 }
 
 /// Emits the stubs; the labels `exit_miss` and `exit_callout` are defined elsewhere.
-pub(super) fn emit(a: &mut Asm, base: u64) -> Switches {
+pub(super) fn emit(a: &mut Asm, base: u64) -> TransferStubs {
     let here = |a: &Asm| base + a.offset().0 as u64;
-    let mut stubs = [[0; 2]; SwitchKind::COUNT];
+    let mut stubs = [[0; 2]; TransferKind::COUNT];
     for on in [false, true] {
-        stubs[SwitchKind::Sysenter as usize][usize::from(on)] = here(a);
+        stubs[TransferKind::Sysenter as usize][usize::from(on)] = here(a);
         sysenter(a, on);
-        stubs[SwitchKind::Sysexit as usize][usize::from(on)] = here(a);
+        stubs[TransferKind::Sysexit as usize][usize::from(on)] = here(a);
         sysexit(a, on);
-        stubs[SwitchKind::Rdtsc as usize][usize::from(on)] = here(a);
+        stubs[TransferKind::Rdtsc as usize][usize::from(on)] = here(a);
         rdtsc(a, on);
-        stubs[SwitchKind::PicMask as usize][usize::from(on)] = here(a);
+        stubs[TransferKind::PicMask as usize][usize::from(on)] = here(a);
         pic_mask(a, on);
     }
     let from = here(a);
     for on in [false, true] {
-        stubs[SwitchKind::LoadFs as usize][usize::from(on)] = here(a);
+        stubs[TransferKind::LoadFs as usize][usize::from(on)] = here(a);
         load_fs(a, on);
     }
     let reads = from..here(a);
     let declined = here(a);
     dynasm!(a ; .arch x64 ; ->decline_load:);
-    decline(a, SwitchKind::LoadFs);
+    decline(a, TransferKind::LoadFs);
     dynasm!(a ; .arch x64 ; ->decline_enter:);
-    decline(a, SwitchKind::Sysenter);
+    decline(a, TransferKind::Sysenter);
     dynasm!(a ; .arch x64 ; ->decline_exit:);
-    decline(a, SwitchKind::Sysexit);
+    decline(a, TransferKind::Sysexit);
     dynasm!(a ; .arch x64 ; ->decline_rdtsc:);
-    decline(a, SwitchKind::Rdtsc);
+    decline(a, TransferKind::Rdtsc);
     dynasm!(a ; .arch x64 ; ->decline_mask:);
-    decline(a, SwitchKind::PicMask);
-    Switches { stubs, reads, declined }
+    decline(a, TransferKind::PicMask);
+    TransferStubs { stubs, reads, declined }
 }
 
 /// Puts EAX and the flags aside, and r11: 1 when the block counted the instruction.
@@ -119,7 +119,7 @@ fn restore(a: &mut Asm) {
 }
 
 /// Leaves for the interpreter, with everything as before the instruction.
-fn decline(a: &mut Asm, kind: SwitchKind) {
+fn decline(a: &mut Asm, kind: TransferKind) {
     dynasm!(a ; .arch x64
         ; mov r8d, [r15 + at!(held_count)]
         ; sub [r15 + at!(retired)], r8
@@ -163,7 +163,7 @@ const R15: u8 = 15;
 
 /// What SYSENTER and SYSEXIT have in common: the checks, and all that changes but EIP, ESP, CPL and IF. (The classes of
 /// ES, DS and FS are in the mode of the table that the code runs in; GS's are not always.)
-fn transfer(a: &mut Asm, t: i32, kind: SwitchKind) {
+fn transfer(a: &mut Asm, t: i32, kind: TransferKind) {
     let user = segment(SegReg::Gs);
     dynasm!(a ; .arch x64
         ; cmp r13, [r15 + part!(t, from)]
@@ -180,7 +180,7 @@ fn transfer(a: &mut Asm, t: i32, kind: SwitchKind) {
         ; no:
     );
     match kind {
-        SwitchKind::Sysenter => dynasm!(a ; .arch x64 ; jmp ->decline_enter),
+        TransferKind::Sysenter => dynasm!(a ; .arch x64 ; jmp ->decline_enter),
         _ => dynasm!(a ; .arch x64 ; jmp ->decline_exit),
     }
     dynasm!(a ; .arch x64 ; yes:);
@@ -199,7 +199,7 @@ fn transfer(a: &mut Asm, t: i32, kind: SwitchKind) {
 fn sysenter(a: &mut Asm, on: bool) {
     let t = at!(sysenter);
     begin(a);
-    transfer(a, t, SwitchKind::Sysenter);
+    transfer(a, t, TransferKind::Sysenter);
     dynasm!(a ; .arch x64
         ; mov BYTE [r15 + cpu(offset_of!(CpuState, cpl))], 0
         ; mov DWORD [r15 + at!(if_flag)], 0
@@ -212,7 +212,7 @@ fn sysenter(a: &mut Asm, on: bool) {
 /// SYSEXIT: EIP from EDX, ESP from ECX, CPL 3. An STI right before it takes effect now.
 fn sysexit(a: &mut Asm, on: bool) {
     begin(a);
-    transfer(a, at!(sysexit), SwitchKind::Sysexit);
+    transfer(a, at!(sysexit), TransferKind::Sysexit);
     dynasm!(a ; .arch x64
         ; mov BYTE [r15 + cpu(offset_of!(CpuState, cpl))], 3
         ; mov r12d, ecx

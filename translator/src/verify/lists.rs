@@ -69,14 +69,6 @@ pub(super) const PLAIN: &[Mnemonic] = &[
     M::Cvttps2dq, M::Cvttpd2dq, M::Stmxcsr,
 ];
 
-/// VEX-encoded forms (all others are refused): shifts that leave the flags alone.
-pub(super) const VEX: &[Code] = &[
-    C::VEX_Shlx_r32_rm32_r32,
-    C::VEX_Shrx_r32_rm32_r32,
-    C::VEX_Sarx_r32_rm32_r32,
-    C::VEX_Rorx_r32_rm32_imm8,
-];
-
 /// String instructions, with or without a repeat prefix.
 #[rustfmt::skip]
 pub(super) const STRINGS: &[Code] = &[

@@ -6,9 +6,9 @@ use crate::context::{ContextBlock, ExecContext};
 use crate::listing::listing;
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
-use crate::placement::{StubAddresses, Target};
+use crate::placement::{Placement, StubAddresses};
 use crate::source::{GoesOn, Source};
-use crate::thunk::{Thunk, Thunks};
+use crate::thunk::{KnownThunks, PcThunk};
 use crate::translation::{MapEntry, Translation, X87};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::Features;
@@ -21,7 +21,7 @@ const STUBS: StubAddresses = StubAddresses {
     exit_callout: BASE - 0xd00,
     exit_check: BASE - 0xc00,
     exit_budget: BASE - 0xb00,
-    switch: [
+    transfer: [
         [BASE - 0xa00, BASE - 0x9f0],
         [BASE - 0x9e0, BASE - 0x9d0],
         [BASE - 0x9c0, BASE - 0x9b0],
@@ -375,7 +375,7 @@ fn block(rng: &mut Rng) -> Translation {
     let page_left = (0x1000 - (eip & 0xfff)).min(bytes.len() as u32);
     const REGISTERS: [u8; 7] = [0, 1, 2, 3, 5, 6, 7];
     let register = REGISTERS[rng.below(7)];
-    let thunk = Thunk { register, offset: rng.next() as u32 & 0x3fff_fff0 };
+    let thunk = PcThunk { register, offset: rng.next() as u32 & 0x3fff_fff0 };
     let source = Source {
         eip,
         linear: eip,
@@ -383,10 +383,10 @@ fn block(rng: &mut Rng) -> Translation {
         page_left,
         max_instrs: 16,
         goes_on: GoesOn(Some(&|taken, _| taken & 1 == 0)),
-        thunks: Thunks(Some(&|eip| (eip & 1 == 0).then_some(thunk))),
+        thunks: KnownThunks(Some(&|eip| (eip & 1 == 0).then_some(thunk))),
     };
-    let target = Target { base: BASE, stubs: STUBS };
-    crate::translate(&source, mode, options, Features::all(), &target, 0)
+    let target = Placement { base: BASE, stubs: STUBS };
+    crate::translate(&source, mode, options, Features::all(), &target, 0).0
 }
 
 fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verified, Refusal> {

@@ -1,6 +1,6 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
-use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, VEX, WIDE, WINDOW_BASE};
+use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, WIDE, WINDOW_BASE};
 use super::report::{Refusal, Rule, Subject, Verified};
 use super::state::{State, Value, is_anchor, is_scratch};
 use iced_x86::{
@@ -27,7 +27,7 @@ fn kinds() -> &'static [Kind] {
 
 fn kind_of(code: Code) -> Kind {
     let form = code.op_code();
-    let legacy = form.encoding() == EncodingKind::Legacy || VEX.contains(&code);
+    let legacy = form.encoding() == EncodingKind::Legacy;
     if !legacy {
         Kind::Refused
     } else if WIDE.contains(&code) {
@@ -45,7 +45,7 @@ fn kind_of(code: Code) -> Kind {
 
 pub(super) fn is_plain(code: Code) -> bool {
     let form = code.op_code();
-    let listed = PLAIN.contains(&code.mnemonic()) || VEX.contains(&code);
+    let listed = PLAIN.contains(&code.mnemonic());
     let string = matches!(code.mnemonic(), Mnemonic::Movsd | Mnemonic::Cmpsd) && {
         form.op_count() > 0 && (0..form.op_count()).all(|k| is_string_operand(code, k))
     };
@@ -218,8 +218,8 @@ impl<'a> Walk<'a> {
         }
         let s = self.subject.stubs;
         let stubs = [s.exit_link, s.exit_miss, s.exit_callout, s.exit_check, s.exit_budget];
-        let switches = s.switch.as_flattened();
-        let known = stubs.contains(&target) || switches.contains(&target);
+        let transfers = s.transfer.as_flattened();
+        let known = stubs.contains(&target) || transfers.contains(&target);
         if !known && offset != 0 && !(self.entry)(target) {
             return Err(Rule::Target);
         }
