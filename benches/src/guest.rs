@@ -52,7 +52,13 @@ impl Guest {
     /// The command that runs the guest in Ringer with `engine`.
     #[must_use]
     pub fn ringer(&self, engine: &str, verb: &str) -> Command {
-        let mut c = Command::new(release_dir().join("ringer"));
+        self.build_of_ringer(&release_dir().join("ringer"), engine, verb)
+    }
+
+    /// The command that runs the guest in the build of Ringer at `binary`.
+    #[must_use]
+    pub fn build_of_ringer(&self, binary: &Path, engine: &str, verb: &str) -> Command {
+        let mut c = Command::new(binary);
         c.arg(verb).arg("--kernel").arg(&self.kernel).arg("--initrd").arg(&self.initrd);
         c.args(["--append", &self.append, "-m", &self.memory, "--engine", engine]);
         c.arg("--no-reboot");

@@ -65,12 +65,13 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
 }
 
-fn times(passes: &[&[Sample]], name: &str, of: fn(&Sample) -> f64) -> Vec<f64> {
+/// One workload's figures in all `passes`.
+pub(crate) fn times(passes: &[&[Sample]], name: &str, of: fn(&Sample) -> f64) -> Vec<f64> {
     passes.iter().flat_map(|p| p.iter()).filter(|s| s.name == name).map(of).collect()
 }
 
 /// Refuses a workload whose output differs between sides or rounds, or that did not run in every pass.
-fn check(passes: &[&[Sample]], name: &str) -> Result<(), AnyError> {
+pub(crate) fn check(passes: &[&[Sample]], name: &str) -> Result<(), AnyError> {
     let samples: Vec<_> = passes.iter().flat_map(|p| p.iter()).filter(|s| s.name == name).collect();
     if samples.len() != passes.len() {
         return Err(format!("{name} ran in {} of {} passes", samples.len(), passes.len()).into());

@@ -1,12 +1,14 @@
 //! The bench: the same i386 programs natively, in Ringer and in QEMU TCG, in turn; `scripts/bench.sh` runs it.
 
 use clap::Parser;
+use ringer_benches::against::Comparison;
 use ringer_benches::guest::{Guest, root};
 use ringer_benches::report::{Report, Rounds};
 use ringer_benches::sides::{AnyError, machine, native, script, tree};
 use ringer_benches::workloads::{WORKLOADS, Workload};
 use ringer_benches::{inputs, plot};
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// What `--quick` runs.
@@ -24,6 +26,9 @@ struct Options {
     /// One round of three small workloads: whether the bench works.
     #[arg(long)]
     quick: bool,
+    /// Another build of Ringer, instead of the host and QEMU: the two run in turn.
+    #[arg(long, value_name = "BINARY")]
+    against: Option<PathBuf>,
 }
 
 /// Makes the inputs and packs the tree as `/b` behind the Debian guest's initrd. The kernel unpacks several archives one after
@@ -70,8 +75,11 @@ fn wanted(options: &Options) -> Result<Vec<&'static Workload>, AnyError> {
 fn run(options: &Options) -> Result<(), AnyError> {
     let wanted = wanted(options)?;
     prepare()?;
-    let mut rounds = Rounds::default();
     let count = if options.quick { 1 } else { options.rounds };
+    if let Some(other) = &options.against {
+        return compare(other, count, &wanted);
+    }
+    let mut rounds = Rounds::default();
     for round in 1..=count {
         println!("round {round} of {count}");
         rounds.native.push(native(&wanted)?);
@@ -86,6 +94,23 @@ fn run(options: &Options) -> Result<(), AnyError> {
     std::fs::write(out.join("bench.json"), serde_json::to_string_pretty(&report)?)?;
     std::fs::write(out.join("bench.svg"), plot::svg(&report.rows))?;
     println!("written: {}/bench.{{csv,json,svg}}", out.display());
+    Ok(())
+}
+
+/// This build and the `other` in turn.
+fn compare(other: &Path, count: u32, wanted: &[&Workload]) -> Result<(), AnyError> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=count {
+        println!("round {round} of {count}");
+        for ours_next in [round % 2 == 1, round % 2 == 0] {
+            if ours_next {
+                ours.push(machine(|g| g.ringer("bt", "run"), wanted)?);
+            } else {
+                theirs.push(machine(|g| g.build_of_ringer(other, "bt", "run"), wanted)?);
+            }
+        }
+    }
+    print!("{}", Comparison::of(&ours, &theirs, wanted)?.table());
     Ok(())
 }
 
