@@ -59,10 +59,12 @@ wanted_status() {
 run_rom() {
     load=$(head_value "$1" load)
     build "$1" "$load" || { echo "not built   $1"; return 1; }
+    no_reboot=-no-reboot
+    [ "$(head_value "$1" reboot)" != true ] || no_reboot=
     status=0
     # shellcheck disable=SC2046
     timeout -s KILL "$(head_value "$1" timeout | grep . || echo 10)" "$qemu" -accel tcg -display none -monitor none \
-        -serial "file:$work/serial" -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 \
+        -serial "file:$work/serial" $no_reboot -device isa-debug-exit,iobase=0xf4,iosize=4 \
         $(machine_args "$1" "$load") </dev/null >"$work/messages" 2>&1 || status=$?
     wanted=$(head_value "$1" serial)
     problem=

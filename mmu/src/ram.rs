@@ -12,7 +12,7 @@
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
-use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, fstat, ftruncate, memfd_create};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -227,6 +227,50 @@ impl GuestMemory {
         }
         self.store(pa, data);
         Ok(())
+    }
+
+    /// Makes `len` bytes zero on behalf of a loader, as far as they lie in RAM or read-only memory.
+    /// Whole pages of RAM are given back to the host: they take memory again when they are used.
+    ///
+    /// # Errors
+    /// [`MemoryError::Host`] when the host refuses.
+    pub fn clear(&mut self, pa: Pa, len: u64) -> Result<(), MemoryError> {
+        let end = pa.get().saturating_add(len).min(FOUR_GIB);
+        let mut at = pa.get();
+        while at < end {
+            let page_end = (at | (PAGE_SIZE - 1)) + 1;
+            if at.is_multiple_of(PAGE_SIZE)
+                && page_end <= end
+                && matches!(self.region(Pa(at)), Region::Ram { .. })
+            {
+                let run = self.ram_pages(at, end);
+                self.give_back(at, run)?;
+                at += run;
+            } else {
+                let next = page_end.min(end);
+                self.store(Pa(at), &[0; PAGE_SIZE as usize][..(next - at) as usize]);
+                at = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of whole RAM pages from page `at` on, up to `end`.
+    fn ram_pages(&self, at: u64, end: u64) -> u64 {
+        let pages = (at..end & !(PAGE_SIZE - 1)).step_by(PAGE_SIZE as usize);
+        let ram = pages.take_while(|page| matches!(self.region(Pa(*page)), Region::Ram { .. }));
+        ram.count() as u64 * PAGE_SIZE
+    }
+
+    /// Punches whole pages of RAM, whose physical addresses are their offsets, out of the memfd.
+    fn give_back(&mut self, at: u64, len: u64) -> Result<(), MemoryError> {
+        for page in (at..at + len).step_by(PAGE_SIZE as usize) {
+            if self.is_code_offset(page) {
+                self.code_writes.push((Pa(page), PAGE_SIZE as u32));
+            }
+        }
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(&self.file, hole, at, len).map_err(std::io::Error::from)?)
     }
 
     fn store(&mut self, pa: Pa, data: &[u8]) {

@@ -119,3 +119,25 @@ fn memory_without_the_hole_is_ram_up_to_its_end() {
     assert_eq!(memory.region(Pa(2 << 20)), Region::Io);
     assert_eq!(GuestMemory::new(2 << 20).unwrap().region(Pa(VGA_START)), Region::Io);
 }
+
+#[test]
+fn cleared_memory_is_zero_and_given_back_and_its_code_is_noted() {
+    let mut m = memory();
+    m.load(Pa(0x9_e000), &[7; 0x2000]).unwrap();
+    m.load(Pa(0xc_0000), &[7; 0x4000]).unwrap();
+    let touched = m.touched();
+    m.mark_code_offset(0xc_1000, true);
+    m.mark_code_offset(0xc_3000, true);
+    // The display adapters' hole lies between.
+    m.clear(Pa(0x9_f800), 0xc_3010 - 0x9_f800).unwrap();
+    let byte = |m: &GuestMemory, pa: u64| {
+        let mut b = [0; 1];
+        assert!(m.read(Pa(pa), &mut b));
+        b[0]
+    };
+    assert!(m.touched() < touched);
+    assert_eq!((byte(&m, 0x9_f7ff), byte(&m, 0x9_f800), byte(&m, 0x9_ffff)), (7, 0, 0));
+    assert_eq!((byte(&m, 0xc_0000), byte(&m, 0xc_300f), byte(&m, 0xc_3010)), (0, 0, 7));
+    assert_eq!(m.take_code_writes(), vec![(Pa(0xc_1000), 0x1000), (Pa(0xc_3000), 0x10)]);
+    m.clear(Pa(u64::MAX - 1), 5).unwrap();
+}

@@ -4,7 +4,8 @@ use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::{Args, Parser, Subcommand};
 use ringer_machine::{
-    BootSource, ClockKind, CpuModel, Engine, MachineConfig, TranslatorOptions, parse_size,
+    BootSource, ClockKind, CpuModel, Engine, MachineConfig, PcConfig, RunConfig, TranslatorOptions,
+    parse_size,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -313,10 +314,12 @@ impl RunArgs {
         }
         let machine = self.engine.machine(ram_size & !4095, profile);
         Ok(MachineConfig {
-            debug_exit: self.debug_exit,
-            no_reboot: self.no_reboot,
-            log_post: self.report.is_some(),
-            ..machine
+            pc: PcConfig {
+                debug_exit: self.debug_exit,
+                log_post: self.report.is_some(),
+                ..machine.pc
+            },
+            run: RunConfig { no_reboot: self.no_reboot, ..machine.run },
         })
     }
 }
@@ -330,18 +333,17 @@ impl EngineArgs {
         }
         options.set(TranslatorOptions::VERIFY, self.verify);
         MachineConfig {
-            ram_size,
-            model: self.cpu,
-            engine: self.engine,
-            tc_size: self.tc_size,
-            options,
-            clock: self.clock,
-            max_instructions: self.max_instructions,
-            timeout: self.timeout,
-            profile,
-            debug_exit: false,
-            no_reboot: false,
-            log_post: false,
+            pc: PcConfig { ram_size, model: self.cpu, ..PcConfig::default() },
+            run: RunConfig {
+                engine: self.engine,
+                tc_size: self.tc_size,
+                options,
+                clock: self.clock,
+                max_instructions: self.max_instructions,
+                timeout: self.timeout,
+                profile,
+                no_reboot: false,
+            },
         }
     }
 }
@@ -376,8 +378,8 @@ mod tests {
 
     #[test]
     fn memory_has_a_default_and_bounds() {
-        assert_eq!(run("--rom a").unwrap().machine(false).unwrap().ram_size, 512 << 20);
-        assert_eq!(run("--rom a -m 64").unwrap().machine(false).unwrap().ram_size, 64 << 20);
+        assert_eq!(run("--rom a").unwrap().machine(false).unwrap().pc.ram_size, 512 << 20);
+        assert_eq!(run("--rom a -m 64").unwrap().machine(false).unwrap().pc.ram_size, 64 << 20);
         for bad in ["0", "1T", "4G", "1K", "many"] {
             let args = run(&format!("--rom a -m {bad}")).unwrap();
             assert!(matches!(args.machine(false), Err(CliError::MemorySize { .. })), "{bad}");
@@ -388,7 +390,7 @@ mod tests {
     fn limits_and_lists_are_parsed() {
         let args = run("--rom a --timeout 0.5 --disable link,inline-stack").unwrap();
         assert_eq!(args.engine.timeout, Some(Duration::from_millis(500)));
-        let options = args.machine(false).unwrap().options;
+        let options = args.machine(false).unwrap().run.options;
         assert!(!options.contains(TranslatorOptions::LINK));
         assert!(!options.contains(TranslatorOptions::INLINE_STACK));
         assert!(options.contains(TranslatorOptions::INDIRECT));

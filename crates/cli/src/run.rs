@@ -8,8 +8,8 @@ use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::RawTerminal;
 use ringer_machine::{
-    BootSource, Exit, JitDump, Machine, MachineConfig, Profile, SharedJitDump, SinkFactory,
-    read_symbols,
+    BootSource, Exit, JitDump, Machine, MachineConfig, PcConfig, Profile, RunConfig, SharedJitDump,
+    Sinks, read_symbols,
 };
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,9 +30,9 @@ pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
     let (exit, machine) = run_guest(&args.run, true)?;
     let status = tell(&exit);
     if let Some(profile) = machine.profile() {
-        print(profile)?;
+        print(&profile)?;
         if let Some(json) = json {
-            json.write(profile)?;
+            json.write(&profile)?;
         }
     }
     Ok(status)
@@ -42,12 +42,15 @@ pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
 pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let source = BootSource::MultibootBytes { name: "demo", image: ringer_test_roms::demo() };
     let machine = args.engine.machine(DEMO_MEMORY, true);
-    let machine = MachineConfig { debug_exit: true, no_reboot: true, ..machine };
+    let machine = MachineConfig {
+        pc: PcConfig { debug_exit: true, ..machine.pc },
+        run: RunConfig { no_reboot: true, ..machine.run },
+    };
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let mut machine = Machine::new(machine, &source, lines.sinks())?;
     let exit = drive(&mut machine, &lines, false)?;
     if let Some(profile) = machine.profile() {
-        print(profile)?;
+        print(&profile)?;
     }
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Exit::DebugExit(0) {
@@ -75,9 +78,8 @@ impl Lines {
         Ok(Self { serial: serial_line, debugcon })
     }
 
-    pub fn sinks(&self) -> SinkFactory {
-        let (serial, debugcon) = (Arc::clone(&self.serial), Arc::clone(&self.debugcon));
-        Box::new(move || [serial.sink(), debugcon.sink()])
+    pub fn sinks(&self) -> Sinks {
+        Sinks { serial: self.serial.sink(), debugcon: self.debugcon.sink() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `--from TEXT` of `ringer verify`: watches what the guest sends on its first serial port, and asks
 //! for lockstep at the instruction that completes the text.
 
-use ringer_machine::{Remote, SerialSink, SinkFactory};
+use ringer_machine::{Remote, SerialSink, Sinks};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,14 +26,11 @@ impl Trigger {
     }
 
     /// `sinks`, the first of them watched for `text`.
-    pub fn watch(&self, text: &str, mut sinks: SinkFactory) -> SinkFactory {
+    pub fn watch(&self, text: &str, sinks: Sinks) -> Sinks {
         let (trigger, text) = (self.clone(), text.as_bytes().to_vec());
-        Box::new(move || {
-            let [serial, debugcon] = sinks();
-            let (trigger, text) = (trigger.clone(), text.clone());
-            let last = VecDeque::with_capacity(text.len());
-            [Box::new(Watched { sink: serial, text, last, trigger }), debugcon]
-        })
+        let last = VecDeque::with_capacity(text.len());
+        let Sinks { serial: sink, debugcon } = sinks;
+        Sinks { serial: Box::new(Watched { sink, text, last, trigger }), debugcon }
     }
 
     fn pull(&self) {

@@ -9,7 +9,7 @@ use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringer_machine::{
-    Checks, ClockKind, Engine, Exit, Machine, MachineConfig, Profile, Remote, TranslatorOptions,
+    Checks, ClockKind, Engine, Exit, Machine, MachineConfig, Remote, RunConfig, TranslatorOptions,
     status,
 };
 use serde::Serialize;
@@ -158,11 +158,12 @@ fn one(
 ) -> Result<(Report, u8), CliError> {
     let source = args.source()?;
     let config = args.machine(true)?;
-    let options = config.options | TranslatorOptions::VERIFY;
+    let options = config.run.options | TranslatorOptions::VERIFY;
     let engine = if from.is_some() { Engine::Bt } else { Engine::Lockstep };
     let clock = ClockKind::Virtual;
-    let config = MachineConfig { engine, clock, options, no_reboot: true, ..config };
-    let limit = config.max_instructions;
+    let run = RunConfig { engine, clock, options, no_reboot: true, ..config.run };
+    let config = MachineConfig { run, ..config };
+    let limit = config.run.max_instructions;
     // Consoles of several guests in a row would drown the reports.
     let serial = match &args.serial {
         SerialSpec::Stdio if many => &SerialSpec::Null,
@@ -196,8 +197,7 @@ fn one(
 impl Report {
     fn new(name: &str, exit: &Exit, machine: &Machine, seconds: f64) -> Self {
         let checks = machine.checks();
-        let empty = Profile::default();
-        let profile = machine.profile().unwrap_or(&empty);
+        let profile = machine.profile().unwrap_or_default();
         let instructions = machine.retired();
         let share = |part: u64, of: f64| of * part as f64 / instructions.max(1) as f64;
         let (difference, refusal) = match exit {

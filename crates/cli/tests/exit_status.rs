@@ -79,6 +79,40 @@ fn a_reset_ends_the_run_or_boots_again() {
     assert!(output.stdout.len() > 1 && output.stdout.iter().all(|b| *b == b'r'));
 }
 
+/// Writes a thousand bytes to port 80h, then resets: mov ecx, 1000; out 80h, al; loop.
+fn post_and_reset() -> Vec<u8> {
+    [&[0xb9, 0xe8, 3, 0, 0, 0xe6, 0x80, 0xe2, 0xfc], RESET].concat()
+}
+
+#[test]
+fn the_report_of_a_guest_that_resets_for_ever_is_bounded() {
+    let files = Files::new();
+    let report = files.path("report");
+    let report = report.to_str().expect("a plain name");
+    let options = ["--clock", "virtual", "--max-instructions", "100000", "--report", report];
+    assert_line(&run_flat(&files, &post_and_reset(), &options), 68, "--max-instructions");
+    let text = files.read("report");
+    // AL is as the loader left it.
+    let bytes = text.lines().filter(|line| line.trim().trim_end_matches(',') == "2").count();
+    assert_eq!(bytes, 4096);
+}
+
+#[test]
+fn the_instruction_limit_counts_over_all_reboots() {
+    let files = Files::new();
+    for engine in ENGINES {
+        for limit in ["2500", "50000", "50001"] {
+            let report = files.path("report");
+            let report = report.to_str().expect("a plain name");
+            let options = ["--max-instructions", limit, "--engine", engine, "--report", report];
+            assert_line(&run_flat(&files, &post_and_reset(), &options), 68, "--max-instructions");
+            let wanted = format!("\"instructions\": {limit}");
+            let text = files.read("report");
+            assert!(text.lines().any(|l| l.trim() == wanted), "{engine}: {wanted}: {text}");
+        }
+    }
+}
+
 #[test]
 fn power_off_is_success() {
     let files = Files::new();

@@ -82,9 +82,9 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
     let mut monitor = Monitor::new(cfg, memory, board)?;
     monitor.translate_at_visit(1);
     let source = BootSource::MultibootBytes { name: "the runner", image: RUNNER };
-    let mut cpu = *monitor.state();
-    Image::read(&source, RAM)?.install(monitor.memory_mut(), &mut cpu)?;
-    *monitor.state_mut() = cpu;
+    let image = Image::read(&source, RAM)?;
+    image.power_on(monitor.memory_mut())?;
+    monitor.firmware(|m| image.boot(m.memory, m.cpu))?;
     Ok(monitor)
 }
 

@@ -5,11 +5,13 @@
 //!
 //! | from | what |
 //! | --- | --- |
-//! | 0000h | real-mode vectors and the BIOS data area |
+//! | 0000h | real-mode vectors |
+//! | 0400h | the BIOS data area ([`data`]) |
 //! | 1000h | [`GDT`]: flat code and data for Linux |
 //! | 10000h | boot parameters ([`crate::boot::linux`]) |
-//! | 9FC00h | extended BIOS data area, empty |
+//! | 9FC00h | extended BIOS data area, 1 KiB, empty |
 //! | E0000h | the ACPI root pointer; the other tables from E1000h |
+//! | FF000h | [`reset_rom`], where no other firmware is |
 
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
@@ -74,6 +76,86 @@ pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
     memory.load(Pa::from(ACPI), &acpi.rsdp)?;
     memory.load(Pa::from(acpi.base), &acpi.tables)?;
     Ok(ACPI)
+}
+
+/// The equipment word: a coprocessor, an 80x25 display, one serial port.
+pub const EQUIPMENT: u16 = 0x0222;
+/// KiB of conventional memory.
+pub const LOW_MEMORY_KIB: u16 = (LOW_MEMORY_END >> 10) as u16;
+
+/// Addresses in the BIOS data area.
+#[allow(missing_docs)]
+pub mod data {
+    pub const START: u64 = 0x400;
+    pub const SIZE: usize = 0x100;
+    pub const COM1: u64 = 0x400;
+    pub const EBDA: u64 = 0x40e;
+    pub const EQUIPMENT: u64 = 0x410;
+    pub const MEMORY: u64 = 0x413;
+    pub const VIDEO_MODE: u64 = 0x449;
+    pub const COLUMNS: u64 = 0x44a;
+    pub const CURSOR: u64 = 0x450;
+    pub const TICKS: u64 = 0x46c;
+    pub const MIDNIGHT: u64 = 0x470;
+    pub const DISKS: u64 = 0x475;
+}
+
+/// Fills the BIOS data area and the extended one of a PC with so many hard disks.
+///
+/// # Errors
+/// When memory refuses them.
+pub fn install_data_area(memory: &mut GuestMemory, disks: u8) -> Result<(), MemoryError> {
+    let words = [
+        (data::COM1, 0x3f8),
+        (data::EBDA, (LOW_MEMORY_END >> 4) as u16),
+        (data::EQUIPMENT, EQUIPMENT),
+        (data::MEMORY, LOW_MEMORY_KIB),
+        (data::VIDEO_MODE, 3),
+        (data::COLUMNS, 80),
+        (data::DISKS, u16::from(disks)),
+    ];
+    let mut area = [0; data::SIZE];
+    for (address, value) in words {
+        let at = (address - data::START) as usize;
+        area[at..at + 2].copy_from_slice(&u16::to_le_bytes(value));
+    }
+    memory.load(Pa(data::START), &area)?;
+    // It begins with its own size in KiB.
+    memory.load(Pa::from(LOW_MEMORY_END), &[1])
+}
+
+/// Offset of the reset code in segment F000h.
+const RESET: u16 = 0xff00;
+
+/// Pulls the reset line through port CF9h.
+#[rustfmt::skip]
+const RESET_CODE: &[u8] = &[
+    0xfa,                         // cli
+    0xba, 0xf9, 0x0c,             // mov dx, cf9h
+    0xb0, 0x02, 0xee,             // mov al, 2; out dx, al
+    0xb0, 0x06, 0xee,             // mov al, 6; out dx, al: the rise of bit 2
+    0xf4, 0xeb, 0xfd,             // hlt; jmp to the hlt
+];
+
+/// jmp F000:RESET.
+const RESET_VECTOR: &[u8] = &[0xea, RESET as u8, (RESET >> 8) as u8, 0x00, 0xf0];
+
+/// A ROM of one page for machines whose loader is all the firmware there is: a jump to the reset
+/// vector, F000:FFF0, resets the machine, and the loader goes on from there.
+#[must_use]
+pub fn reset_rom() -> Vec<u8> {
+    let mut rom = vec![0; 0x1000];
+    put_reset(&mut rom);
+    rom
+}
+
+/// Puts the reset vector and its code into a ROM that ends where segment F000h does.
+pub(crate) fn put_reset(rom: &mut [u8]) {
+    let segment_start = 0x1_0000 - rom.len();
+    for (offset, code) in [(RESET, RESET_CODE), (0xfff0, RESET_VECTOR)] {
+        let at = usize::from(offset) - segment_start;
+        rom[at..at + code.len()].copy_from_slice(code);
+    }
 }
 
 /// What a flat protected-mode protocol wants in the processor.

@@ -11,17 +11,20 @@
 
 pub mod bios;
 pub mod boot;
+mod config;
 mod exit;
 pub mod firmware;
 mod machine;
 mod remote;
 mod shield;
+mod shutdown;
 mod size;
 mod symbols;
 
 pub use boot::{BootSource, LoadError};
+pub use config::{MachineConfig, PcConfig, RunConfig};
 pub use exit::{Exit, status};
-pub use machine::{Machine, MachineConfig, MachineError, SinkFactory};
+pub use machine::{Machine, MachineError, Sinks};
 pub use remote::Remote;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;

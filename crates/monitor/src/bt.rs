@@ -494,7 +494,10 @@ impl Monitor {
             counters.miss_exits += 1;
         } else if reason == ExitReason::Callout as u32 {
             counters.callout_exits += 1;
-            self.callout();
+            // What ran before it may have used up the time.
+            if !self.out_of_time() {
+                self.callout();
+            }
         } else if reason == ExitReason::Budget as u32 {
             counters.budget_exits += 1;
             // Fewer instructions are left than the block has: one at a time up to the deadline.

@@ -90,6 +90,11 @@ impl Ledger {
         }
     }
 
+    /// A run begins: what went by since the last one is nobody's.
+    pub fn begin(&mut self) {
+        self.since = Instant::now();
+    }
+
     /// Books the time since the last switch and starts `row`; returns the row that ran.
     #[inline]
     pub fn switch(&mut self, row: Row) -> Row {

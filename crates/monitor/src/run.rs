@@ -165,6 +165,7 @@ impl Monitor {
     /// When the host fails us; never because of what the guest does.
     pub fn run(&mut self) -> Result<RunEnd, MonitorError> {
         self.started = Instant::now();
+        self.bus.io.ledger.begin();
         let result = self.as_vcpu(Self::run_loop)?;
         self.bus.io.ledger.switch(Row::Dispatch);
         self.seconds += self.started.elapsed().as_secs_f64();

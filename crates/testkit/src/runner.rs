@@ -76,17 +76,12 @@ impl Runner<'_> {
         command.arg("run").arg(spec.load.option()).arg(image);
         command.arg("--serial").arg(format!("file:{}", serial.display()));
         command.arg("--report").arg(&report);
-        command.args([
-            "--verify",
-            "--no-reboot",
-            "--debug-exit",
-            "-m",
-            &spec.memory,
-            "--cpu",
-            &spec.cpu,
-        ]);
+        command.args(["--verify", "--debug-exit", "-m", &spec.memory, "--cpu", &spec.cpu]);
         command.args(["--clock", &spec.clock, "--engine", &case.engine.to_string()]);
         command.args(["--timeout", &spec.timeout.to_string()]);
+        if !spec.reboot {
+            command.arg("--no-reboot");
+        }
         if let Some(limit) = spec.max_instructions {
             command.args(["--max-instructions", &limit.to_string()]);
         }

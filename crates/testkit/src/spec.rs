@@ -10,6 +10,7 @@
 //! | `post` | the exact bytes written to port 80h | anything |
 //! | `debug-exit` | the value written to port F4h (implies `end = "debug-exit"`) | 0 |
 //! | `end` | `"debug-exit"`, `"poweroff"`, `"reset"`, `"triple-fault"`, `"timeout"`, `"instruction-limit"` | `"debug-exit"` |
+//! | `reboot` | `true`: a reset or triple fault does not end the run but starts the processor again | `false` |
 //! | `timeout` | seconds | 10 |
 //! | `max-instructions` | the limit of instructions | none |
 //! | `engines` | of `"bt"`, `"interp"`, `"lockstep"` | all three |
@@ -94,6 +95,7 @@ pub struct Spec {
     pub post: Option<Vec<u8>>,
     pub debug_exit: Option<u32>,
     pub end: Option<End>,
+    pub reboot: bool,
     pub timeout: f64,
     pub max_instructions: Option<u64>,
     pub engines: Vec<String>,
@@ -112,6 +114,7 @@ impl Default for Spec {
             post: None,
             debug_exit: None,
             end: None,
+            reboot: false,
             timeout: 10.0,
             max_instructions: None,
             engines: ["bt", "interp", "lockstep"].map(str::to_owned).to_vec(),
@@ -131,6 +134,9 @@ impl Spec {
         let spec: Self = toml::from_str(text).map_err(|e| one_line(&e))?;
         if spec.debug_exit.is_some() && spec.end() != End::DebugExit {
             return Err("debug-exit contradicts the other end".to_owned());
+        }
+        if spec.reboot && matches!(spec.end(), End::Reset | End::TripleFault) {
+            return Err("reboot contradicts an end by reset or triple fault".to_owned());
         }
         if !(spec.timeout > 0.0 && spec.timeout <= 3600.0) {
             return Err("timeout must be more than 0 and at most 3600 seconds".to_owned());
@@ -179,7 +185,7 @@ mod tests {
     fn all_keys_are_understood() {
         let spec = Spec::parse(
             "title = 'x'\nload = 'bootsector'\nserial = \"a\\r\\n\"\nserial-contains = ['b']\n\
-             post = [0x01, 2]\ndebug-exit = 3\nend = 'debug-exit'\ntimeout = 2\n\
+             post = [0x01, 2]\ndebug-exit = 3\nend = 'debug-exit'\nreboot = true\ntimeout = 2\n\
              max-instructions = 5\nengines = ['interp']\nmemory = '8M'\ncpu = '486'\n\
              clock = 'real'",
         );
@@ -187,7 +193,7 @@ mod tests {
         assert_eq!(spec.load, Load::BootSector);
         assert_eq!(spec.serial.as_deref(), Some("a\r\n"));
         assert_eq!(spec.post, Some(vec![1, 2]));
-        assert_eq!((spec.debug_exit, spec.timeout), (Some(3), 2.0));
+        assert_eq!((spec.debug_exit, spec.timeout, spec.reboot), (Some(3), 2.0, true));
         assert_eq!(spec.engines().unwrap(), [Engine::Interp]);
         assert_eq!(Spec::parse("load = 'flat'").unwrap().load, Load::Multiboot);
     }
@@ -198,6 +204,7 @@ mod tests {
             "seriall = 'x'",
             "load = 'tape'",
             "end = 'poweroff'\ndebug-exit = 0",
+            "end = 'reset'\nreboot = true",
             "timeout = -1",
             "engines = ['qemu']",
             "engines = []",

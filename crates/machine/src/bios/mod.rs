@@ -14,6 +14,7 @@ mod rom;
 mod system;
 mod video;
 
+use crate::firmware;
 use call::Call;
 pub use disk::{Disk, DiskError, SECTOR};
 use keyboard::Keyboard;
@@ -34,16 +35,13 @@ struct Bios {
     keyboard: Keyboard,
 }
 
-/// Puts the firmware and the disk's boot sector into memory; returns the calls to serve.
+/// Puts the firmware's ROM into memory; returns the calls to serve.
 ///
 /// # Errors
-/// When memory refuses a part.
-pub fn install(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, MemoryError> {
+/// When memory refuses it.
+pub fn power_on(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, MemoryError> {
     let ram = memory.ram_size();
     memory.install_rom(&rom::image())?;
-    rom::install_vectors(memory)?;
-    system::install_data_area(memory)?;
-    memory.load(Pa::from(BOOT_ADDRESS), disk.boot_sector())?;
     let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::default() };
     let handler = move |cpu: &mut CpuState,
                         memory: &mut GuestMemory,
@@ -54,6 +52,19 @@ pub fn install(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, M
     Ok(BiosHook { handler: Box::new(handler) })
 }
 
+/// Puts the firmware's tables and the disk's boot sector into memory, and the processor (at reset)
+/// where the ROM begins its work.
+///
+/// # Errors
+/// When memory refuses a part.
+pub fn boot(memory: &mut GuestMemory, cpu: &mut CpuState, disk: &Disk) -> Result<(), MemoryError> {
+    rom::install_vectors(memory)?;
+    firmware::install_data_area(memory, 1)?;
+    memory.load(Pa::from(BOOT_ADDRESS), disk.boot_sector())?;
+    rom::enter(cpu);
+    Ok(())
+}
+
 impl Bios {
     /// Serves the interrupt whose stub just executed its OUT.
     fn call(&mut self, call: &mut Call<'_>) {
@@ -62,8 +73,8 @@ impl Bios {
         };
         match vector {
             0x10 => video::call(call),
-            0x11 => call.set_ax(system::EQUIPMENT),
-            0x12 => call.set_ax(system::LOW_MEMORY_KIB),
+            0x11 => call.set_ax(firmware::EQUIPMENT),
+            0x12 => call.set_ax(firmware::LOW_MEMORY_KIB),
             0x13 => disk::call(call, &self.disk),
             0x15 => system::call(call, self.ram),
             0x16 => self.keyboard.call(call),

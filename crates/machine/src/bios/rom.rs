@@ -1,8 +1,9 @@
 //! The firmware's ROM: 64 KiB at F000:0000, most of it empty. All of its code is here, as bytes
 //! with their assembly.
 
-use ringer_cpu::CpuState;
+use crate::firmware;
 use ringer_cpu::addr::{Lin, Pa};
+use ringer_cpu::{CpuState, SegReg, Segment};
 use ringer_devices::addresses::FIRMWARE_PORT;
 use ringer_mmu::{GuestMemory, MemoryError};
 
@@ -29,7 +30,6 @@ pub const A20_ON: u16 = 0xe270;
 pub const A20_OFF: u16 = 0xe280;
 /// Returns its state in AL, zero in AH.
 pub const A20_QUERY: u16 = 0xe290;
-const RESET_VECTOR: u16 = 0xfff0;
 
 /// The vectors that [`super::Bios::call`] serves.
 const SERVICES: [u8; 9] = [0x10, 0x11, 0x12, 0x13, 0x15, 0x16, 0x18, 0x19, 0x1a];
@@ -122,9 +122,6 @@ const A20_QUERY_CODE: &[u8] = &[
     0x25, 0x01, 0x00, 0xcf,       // and ax, 1; iret
 ];
 
-/// jmp F000:START.
-const RESET_CODE: &[u8] = &[0xea, START as u8, (START >> 8) as u8, 0x00, 0xf0];
-
 /// What is where.
 const PARTS: &[(u16, &[u8])] = &[
     (START, START_CODE),
@@ -137,7 +134,6 @@ const PARTS: &[(u16, &[u8])] = &[
     (A20_ON, A20_ON_CODE),
     (A20_OFF, A20_OFF_CODE),
     (A20_QUERY, A20_QUERY_CODE),
-    (RESET_VECTOR, RESET_CODE),
 ];
 
 /// The ROM's contents.
@@ -154,6 +150,7 @@ pub fn image() -> Vec<u8> {
     for (offset, bytes) in PARTS {
         put(*offset, bytes);
     }
+    firmware::put_reset(&mut rom);
     rom
 }
 
@@ -166,6 +163,13 @@ fn handler(vector: u8) -> u16 {
         v if SERVICES.contains(&v) => STUBS + u16::from(v) * STUB_SIZE,
         _ => IRET,
     }
+}
+
+/// Sends the processor, at reset, to where a boot begins: what is in memory for it has just been put
+/// there, which is why the reset vector itself leads to a reset.
+pub fn enter(cpu: &mut CpuState) {
+    cpu.seg[SegReg::Cs as usize] = Segment::real(SEGMENT, 0);
+    cpu.set_eip(u32::from(START));
 }
 
 /// Fills the real-mode interrupt table.

@@ -1,55 +1,18 @@
-//! The BIOS data area, INT 15h (memory, gate A20), INT 18h and 19h (boot), INT 1Ah (time).
+//! INT 15h (memory, gate A20), INT 18h and 19h (boot), INT 1Ah (time).
 
 use super::call::Call;
 use super::disk::Disk;
 use super::{BOOT_ADDRESS, rom};
-use crate::firmware;
+use crate::firmware::{self, data};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg, Segment};
-use ringer_devices::addresses::COM1_BASE;
-use ringer_mmu::{GuestMemory, MemoryError};
 
-/// The equipment word: a coprocessor, an 80x25 display, one serial port.
-pub const EQUIPMENT: u16 = 0x0222;
-/// KiB of conventional memory.
-pub const LOW_MEMORY_KIB: u16 = (firmware::LOW_MEMORY_END >> 10) as u16;
 /// "SMAP", the signature of the memory-map service.
 const SMAP: u32 = 0x534d_4150;
 /// AH for a service that INT 15h does not have.
 const UNSUPPORTED: u8 = 0x86;
 /// KiB between 1 and 16 MiB.
 const BELOW_16M_KIB: u64 = 0x3c00;
-
-/// Addresses in the BIOS data area.
-pub mod data {
-    pub const COM1: u64 = 0x400;
-    pub const EBDA: u64 = 0x40e;
-    pub const EQUIPMENT: u64 = 0x410;
-    pub const MEMORY: u64 = 0x413;
-    pub const VIDEO_MODE: u64 = 0x449;
-    pub const COLUMNS: u64 = 0x44a;
-    pub const CURSOR: u64 = 0x450;
-    pub const TICKS: u64 = 0x46c;
-    pub const MIDNIGHT: u64 = 0x470;
-    pub const DISKS: u64 = 0x475;
-}
-
-pub fn install_data_area(memory: &mut GuestMemory) -> Result<(), MemoryError> {
-    let ebda = (firmware::LOW_MEMORY_END >> 4) as u16;
-    let words = [
-        (data::COM1, COM1_BASE),
-        (data::EBDA, ebda),
-        (data::EQUIPMENT, EQUIPMENT),
-        (data::MEMORY, LOW_MEMORY_KIB),
-        (data::VIDEO_MODE, 3),
-        (data::COLUMNS, 80),
-        (data::DISKS, 1),
-    ];
-    for (address, value) in words {
-        memory.load(Pa(address), &u16::to_le_bytes(value))?;
-    }
-    Ok(())
-}
 
 /// INT 15h.
 pub fn call(call: &mut Call<'_>, ram: u64) {

@@ -27,8 +27,9 @@ impl Bench {
         file.write_all(&image).unwrap();
         let disk = Arc::new(Disk::new(file).unwrap());
         let mut memory = GuestMemory::new(RAM).unwrap();
-        let hook = install(&mut memory, &disk).unwrap();
+        let hook = power_on(&mut memory, &disk).unwrap();
         let mut cpu = CpuState::reset(0);
+        boot(&mut memory, &mut cpu, &disk).unwrap();
         for seg in &mut cpu.seg {
             *seg = Segment::real(0, 0);
         }
@@ -75,9 +76,13 @@ fn carry(flags: u16) -> bool {
 }
 
 #[test]
-fn the_reset_vector_leads_to_the_boot_sector() {
+fn the_reset_vector_leads_to_a_reset_and_a_boot_to_the_boot_sector() {
     let bench = Bench::new(1);
-    assert_eq!(bench.bytes::<5>(0xffff_fff0), [0xea, 0x00, 0xe1, 0x00, 0xf0]);
+    assert_eq!(bench.bytes::<5>(0xffff_fff0), [0xea, 0x00, 0xff, 0x00, 0xf0]);
+    assert_eq!(bench.bytes::<4>(0xf_ff00), [0xfa, 0xba, 0xf9, 0x0c]);
+    let mut cpu = CpuState::reset(0);
+    rom::enter(&mut cpu);
+    assert_eq!((cpu.cs().selector, cpu.cs().base.get(), cpu.eip()), (0xf000, 0xf_0000, 0xe100));
     assert_eq!(bench.bytes::<1>(0xf_e100), [0xfa]);
     assert_eq!(bench.bytes::<2>(0x7c00 + 510), [0x55, 0xaa]);
 }

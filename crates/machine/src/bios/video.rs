@@ -1,7 +1,7 @@
 //! INT 10h: text goes to the console; cursor and mode are only remembered.
 
 use super::call::Call;
-use super::system::data;
+use crate::firmware::data;
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg};
 

@@ -4,6 +4,7 @@
 use super::LoadError;
 use crate::bios::{self, Disk};
 use crate::firmware;
+use ringer_cpu::CpuState;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::BiosHook;
 use std::fs::File;
@@ -36,8 +37,16 @@ impl BootSector {
         Ok(Self { disk: Arc::new(disk) })
     }
 
-    pub(super) fn install(&self, memory: &mut GuestMemory) -> Result<BiosHook, LoadError> {
+    pub(super) fn power_on(&self, memory: &mut GuestMemory) -> Result<BiosHook, LoadError> {
+        Ok(bios::power_on(memory, &self.disk)?)
+    }
+
+    pub(super) fn boot(
+        &self,
+        memory: &mut GuestMemory,
+        cpu: &mut CpuState,
+    ) -> Result<(), LoadError> {
         firmware::install_acpi(memory)?;
-        Ok(bios::install(memory, &self.disk)?)
+        Ok(bios::boot(memory, cpu, &self.disk)?)
     }
 }

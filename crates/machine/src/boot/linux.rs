@@ -205,11 +205,12 @@ impl LinuxImage {
         params
     }
 
-    pub(super) fn install(
+    pub(super) fn boot(
         &self,
         memory: &mut GuestMemory,
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
+        firmware::install_data_area(memory, 0)?;
         let rsdp = firmware::install_acpi(memory)?;
         memory.load(Pa::from(HIGH_MEMORY), &self.kernel)?;
         if let Some((address, payload)) = &self.initrd {

@@ -43,7 +43,7 @@ fn a_kernel_is_entered_as_the_protocol_says() {
     let image = LinuxImage::new(kernel(|_| ()), Some(initrd), "console=ttyS0", RAM).unwrap();
     let mut memory = GuestMemory::new(RAM).unwrap();
     let mut cpu = CpuState::reset(0);
-    image.install(&mut memory, &mut cpu).unwrap();
+    image.boot(&mut memory, &mut cpu).unwrap();
 
     assert_eq!(cpu.eip(), 0x10_0000);
     assert_eq!(cpu.reg32(Gpr::Esi), ZERO_PAGE);

@@ -1,7 +1,8 @@
 //! The boot protocols: one file each, and what they share.
 //!
-//! Loading has two steps, because a guest may reset: [`Image::read`] reads and checks the files
-//! once; [`Image::install`] puts them into fresh memory and sets the entry state, at each boot.
+//! Loading has three steps, because a guest may reset: [`Image::read`] reads and checks the files
+//! once; [`Image::power_on`] puts the ROM into memory, once too; [`Image::boot`] puts the rest over
+//! whatever is there and sets the entry state, at each boot.
 
 pub mod bootsector;
 mod elf;
@@ -11,6 +12,7 @@ mod payload;
 pub mod rom;
 
 use crate::bios::DiskError;
+use crate::firmware;
 use bootsector::BootSector;
 use linux::{LinuxError, LinuxImage};
 use multiboot::{MultibootError, MultibootImage};
@@ -207,21 +209,38 @@ impl Image {
             .map_err(|source| LoadError::Multiboot { path: path.to_owned(), source })
     }
 
-    /// Puts the image into fresh memory, and the processor (at reset) where the image begins.
-    /// Returns the firmware calls to serve, if the image needs firmware.
+    /// Puts the ROM into memory. Returns the firmware calls to serve, if there are any.
+    ///
+    /// # Errors
+    /// When memory refuses the ROM.
+    pub fn power_on(&self, memory: &mut GuestMemory) -> Result<Option<BiosHook>, LoadError> {
+        match self {
+            Self::Linux(_) | Self::Multiboot(_) => {
+                memory.install_rom(&firmware::reset_rom())?;
+                Ok(None)
+            }
+            Self::Rom(rom) => rom.install(memory).map(|()| None),
+            Self::BootSector(sector) => sector.power_on(memory).map(Some),
+        }
+    }
+
+    /// Puts the image into memory, over what a guest left there, and the processor (at reset) where
+    /// the image begins.
     ///
     /// # Errors
     /// When memory refuses a part of the image.
-    pub fn install(
-        &self,
-        memory: &mut GuestMemory,
-        cpu: &mut CpuState,
-    ) -> Result<Option<BiosHook>, LoadError> {
+    pub fn boot(&self, memory: &mut GuestMemory, cpu: &mut CpuState) -> Result<(), LoadError> {
         match self {
-            Self::Linux(image) => image.install(memory, cpu).map(|()| None),
-            Self::Multiboot(image) => image.install(memory, cpu).map(|()| None),
-            Self::Rom(rom) => rom.install(memory).map(|()| None),
-            Self::BootSector(sector) => sector.install(memory).map(Some),
+            Self::Linux(image) => image.boot(memory, cpu),
+            Self::Multiboot(image) => image.boot(memory, cpu),
+            Self::Rom(_) => Ok(()),
+            Self::BootSector(sector) => sector.boot(memory, cpu),
         }
+    }
+
+    /// Whether the image is the firmware: it has the processor from the reset vector on.
+    #[must_use]
+    pub fn has_reset_vector(&self) -> bool {
+        matches!(self, Self::Rom(_))
     }
 }

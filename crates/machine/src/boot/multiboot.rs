@@ -182,15 +182,18 @@ impl MultibootImage {
         Ok(Self { pieces, entry, info, gdt: info + block.gdt })
     }
 
-    pub(super) fn install(
+    pub(super) fn boot(
         &self,
         memory: &mut GuestMemory,
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
+        firmware::install_data_area(memory, 0)?;
         firmware::install_acpi(memory)?;
-        // Fresh memory is zero, so the part of a piece beyond its bytes needs no writing.
         for piece in &self.pieces {
             memory.load(Pa::from(piece.address), &piece.bytes)?;
+            let loaded = piece.bytes.len() as u64;
+            let rest = Pa(u64::from(piece.address) + loaded);
+            memory.clear(rest, u64::from(piece.size) - loaded)?;
         }
         let esp = LOW_MEMORY_END;
         firmware::enter_flat(

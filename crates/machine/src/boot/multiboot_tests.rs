@@ -38,7 +38,7 @@ fn elf_file(address: u32, physical: u32, memory: u32) -> Vec<u8> {
 fn boot(image: &MultibootImage) -> (GuestMemory, CpuState) {
     let mut memory = GuestMemory::new(RAM).unwrap();
     let mut cpu = CpuState::reset(0);
-    image.install(&mut memory, &mut cpu).unwrap();
+    image.boot(&mut memory, &mut cpu).unwrap();
     (memory, cpu)
 }
 

@@ -1,0 +1,94 @@
+//! What a machine is, and how it is run. The first is the guest's to see and part of its state; the
+//! second may differ from run to run.
+
+use ringer_cpu::CpuModel;
+use ringer_monitor::{ClockKind, Engine, MonitorConfig, TranslatorOptions};
+use std::time::Duration;
+
+/// The PC: what a guest finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PcConfig {
+    /// Bytes of memory, a multiple of 4 KiB from 1 MiB to 3 GiB.
+    pub ram_size: u64,
+    /// The processor.
+    pub model: CpuModel,
+    /// Port F4h ends the run.
+    pub debug_exit: bool,
+    /// Keep the latest bytes that the guest writes to port 80h.
+    pub log_post: bool,
+}
+
+impl Default for PcConfig {
+    /// 512 MiB, a Pentium 4.
+    fn default() -> Self {
+        let model = CpuModel::Pentium4;
+        Self { ram_size: 512 << 20, model, debug_exit: false, log_post: false }
+    }
+}
+
+/// The run: engine, time, limits.
+#[derive(Clone, Copy, Debug)]
+pub struct RunConfig {
+    /// How guest code is executed.
+    pub engine: Engine,
+    /// Translation-cache budget in bytes.
+    pub tc_size: u64,
+    /// The translator's optimisations.
+    pub options: TranslatorOptions,
+    /// What time is.
+    pub clock: ClockKind,
+    /// Keep the counters and the time ledger.
+    pub profile: bool,
+    /// Ends the run after so many guest instructions, over all reboots.
+    pub max_instructions: Option<u64>,
+    /// Ends the run after so much host time, over all reboots.
+    pub timeout: Option<Duration>,
+    /// A reset or triple fault ends the run instead of starting the processor again.
+    pub no_reboot: bool,
+}
+
+impl Default for RunConfig {
+    /// Binary translation with all optimisations and 64 MiB for it, real time, no limit.
+    fn default() -> Self {
+        Self {
+            engine: Engine::Bt,
+            tc_size: 64 << 20,
+            options: TranslatorOptions::default(),
+            clock: ClockKind::Real,
+            profile: false,
+            max_instructions: None,
+            timeout: None,
+            no_reboot: false,
+        }
+    }
+}
+
+/// What a machine is made of and how it is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MachineConfig {
+    /// The PC.
+    pub pc: PcConfig,
+    /// The run.
+    pub run: RunConfig,
+}
+
+impl MachineConfig {
+    /// Time is a function of retired instructions: it was asked for, or something else needs it so.
+    pub(crate) fn is_virtual(&self) -> bool {
+        let RunConfig { clock, max_instructions, engine, .. } = self.run;
+        clock == ClockKind::Virtual || max_instructions.is_some() || engine == Engine::Lockstep
+    }
+
+    pub(crate) fn monitor(&self) -> MonitorConfig {
+        MonitorConfig {
+            model: self.pc.model,
+            engine: self.run.engine,
+            tc_size: self.run.tc_size,
+            clock: self.run.clock,
+            max_instructions: self.run.max_instructions,
+            timeout: self.run.timeout,
+            profile: self.run.profile,
+            options: self.run.options,
+        }
+    }
+}
