@@ -251,6 +251,11 @@ impl Board {
         self.plane.irqs.intr()
     }
 
+    /// The level of interrupt line `irq` (0..=15), before the interrupt controllers.
+    pub fn line(&self, irq: u8) -> bool {
+        self.plane.irqs.level(irq)
+    }
+
     /// Whether [`Board::masks`] can say something else than at the last call of this.
     pub fn take_masks_changed(&mut self) -> bool {
         self.plane.irqs.take_changed()

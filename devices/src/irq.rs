@@ -62,7 +62,7 @@ impl Irqs {
         self.chips = Chips::new();
         self.changed = true;
         for irq in 0..=15 {
-            if self.drivers[usize::from(irq)] != 0 {
+            if self.level(irq) {
                 self.set(irq, true);
             }
         }
@@ -96,6 +96,11 @@ impl Irqs {
         self.drivers[usize::from(irq & 15)] & 1 << slot != 0
     }
 
+    /// The level of line `irq`.
+    pub(crate) fn level(&self, irq: u8) -> bool {
+        self.drivers[usize::from(irq & 15)] != 0
+    }
+
     /// Device `slot` has been driving line `irq` high, or not: nothing changes for the chips.
     pub(crate) fn restore(&mut self, slot: usize, irq: u8, level: bool) {
         let drivers = &mut self.drivers[usize::from(irq & 15)];
@@ -105,11 +110,11 @@ impl Irqs {
     /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15).
     pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
         let irq = irq & 15;
-        let before = self.drivers[usize::from(irq)];
+        let before = self.level(irq);
         self.restore(slot, irq, level);
-        let now = self.drivers[usize::from(irq)];
-        if (before != 0) != (now != 0) {
-            self.set(irq, now != 0);
+        let now = self.level(irq);
+        if before != now {
+            self.set(irq, now);
         }
     }
 

@@ -121,11 +121,7 @@ pub const ROWS: [Row; 15] = [
         regions: &[Region::ports("data", 0x60, 1, BYTES), Region::ports("command", 0x64, 1, BYTES)],
         lines: &[Line::edge(1), Line::edge(12)],
         make: |_| Box::new(KeyboardPorts::new()),
-        ..row(
-            "keyboard",
-            "Keyboard controller and keyboard",
-            "Intel 8042 as in the IBM PS/2 (S68X-2229)",
-        )
+        ..row("keyboard", "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
     },
     Row {
         regions: &[
@@ -144,7 +140,7 @@ pub const ROWS: [Row; 15] = [
         ],
         pci: Some(HOST_BRIDGE),
         make: |_| Box::new(PciHost),
-        ..row("pci-host", "PCI host bridge", "PCI 2.1, 3.2.2.3.2; Intel 82441FX (290549)")
+        ..row("pci-host", "PCI host bridge", "PCI 2.2, 3.2.2.3.2; Intel 82441FX (290549)")
     },
     Row {
         regions: &[Region::ports("reset control", RESET_CONTROL, 1, BYTES)],
@@ -157,7 +153,7 @@ pub const ROWS: [Row; 15] = [
         lines: &[Line::level(IRQ_SCI)],
         fuzz: EVEN,
         make: |_| Box::new(PmPorts::new()),
-        ..row("pm", "Power management", "ACPI 2.0, 4.8")
+        ..row("pm", "Power management", "ACPI 2.0, 4.7.3")
     },
     Row {
         regions: &[Region::ports("code", 0x80, 1, BYTES)],
@@ -173,7 +169,7 @@ pub const ROWS: [Row; 15] = [
         regions: &[Region::ports("clear", 0xf0, 2, BYTES)],
         lines: &[Line::edge(13)],
         make: |_| Box::new(Coprocessor::new()),
-        ..row(COPROCESSOR, "Coprocessor error latch", "IBM PC/AT; SDM volume 1, 8.7.1")
+        ..row(COPROCESSOR, "Coprocessor error latch", "IBM PC/AT; SDM volume 1, 8.7.2")
     },
     Row {
         regions: &[Region::ports("byte", 0xe9, 1, BYTES)],
