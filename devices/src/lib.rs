@@ -13,8 +13,8 @@
 //!
 //! Invariants:
 //! - Time is `now`, nanoseconds of the one machine clock. A `now` in the past counts as the latest one
-//!   seen, so device time never runs backwards. Ticks are exact: see [`clock`].
-//! - A guest can write anything anywhere: no access panics, none takes unbounded time or memory.
+//!   seen, so device time never runs backwards (invariant 14). Ticks are exact: see [`clock`].
+//! - A guest can write anything anywhere: no access panics, none takes unbounded time or memory (invariant 15).
 //! - Nothing here knows the processor: what a device wants of it comes out as a [`BoardEvent`], or as
 //!   the level of the INTR line.
 

@@ -1,7 +1,7 @@
 //! State of devices as bytes: postcard of a plain structure, under a device's name and a version.
 //!
 //! Invariant: what is read back is checked before anything runs on it: a damaged or forged section is an
-//! error, never a chip in a state that no guest could have brought it to.
+//! error, never a chip in a state that no guest could have brought it to (invariant 17).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

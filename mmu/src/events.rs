@@ -9,7 +9,7 @@ pub struct WindowId(pub u32);
 /// Is told what a window no longer maps as it did, so that nobody enters code through it.
 pub trait DropSink {
     /// `pages` pages of `window` from linear page `first` on. Only pages that
-    /// [`Windows::note_fetch`] named are certain to be reported.
+    /// [`Windows::note_fetch`](crate::Windows::note_fetch) named are certain to be reported.
     fn dropped(&mut self, window: WindowId, first: Page, pages: u32);
 
     /// The window is given up; its name may come back for another address space.
@@ -47,7 +47,7 @@ pub enum Reason {
     NoHostMapping,
 }
 
-/// Counters, from the creation of the [`Windows`] on.
+/// Counters, from the creation of the [`Windows`](crate::Windows) on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowStats {
     /// Faults that ended in [`Fill::Mapped`].
@@ -66,7 +66,7 @@ pub struct WindowStats {
     pub windows_created: u64,
     /// Windows given up for room.
     pub windows_evicted: u64,
-    /// Calls of [`Windows::protect_code`] that changed a mapping.
+    /// Calls of [`Windows::protect_code`](crate::Windows::protect_code) that changed a mapping.
     pub protects: u64,
     /// Windows emptied because the host had no mapping left.
     pub resets: u64,

@@ -7,7 +7,7 @@
 //! Invariant: for every page that a window maps, or that translated code was entered for, the copy
 //! holds the entries (directory and table) that the mapping was made from, up to flags that do not
 //! matter. Filling a page therefore brings the copied entries up to date first, and drops what
-//! depended on their old values.
+//! depended on their old values (invariant 6).
 
 use crate::format::bit;
 use crate::ram::GuestMemory;

@@ -12,7 +12,7 @@
 //!
 //! Host mappings are a bounded resource (vm.max_map_count). Each window counts the mappings that it
 //! may have at most; over the budget the counts are made exact, then windows are given up, the least
-//! recently used first. When nothing helps, the fill says so and the access is interpreted.
+//! recently used first. When nothing helps, the fill says so and the access is interpreted (invariant 16).
 
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 use crate::hostmap::window_page;
@@ -261,7 +261,7 @@ impl Windows {
     }
 
     /// Takes the right to write to physical page `frame` away from every window: translated code
-    /// was made from it. (Pages around it in a large page may lose it too; they get it back when
+    /// was made from it (invariant 7). (Pages around it in a large page may lose it too; they get it back when
     /// they are written.)
     pub fn protect_code(&mut self, memory: &GuestMemory, frame: Frame) {
         let Some(offset) = memory.backing(frame) else { return };

@@ -3,7 +3,7 @@
 #! serial = "PASS\r\n"
 #! debug-exit = 0
 # SDM volume 3A, 9.9 (mode switching): LGDT from ROM, CR0.PE, the instructions between MOV CR0 and the far jump still
-# run with the old CS, 16-bit and 32-bit code segments, the way back. traps.md 36.
+# run with the old CS, 16-bit and 32-bit code segments, the way back. docs/traps.md 36.
     .include "real.inc"
     RESET_VECTOR start
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 1. SDM volume 3A, 11.6. Code that ran often (and was translated, linked, cached) is rewritten, and the next run
+# docs/traps.md 1. SDM volume 3A, 11.6. Code that ran often (and was translated, linked, cached) is rewritten, and the next run
 # must be the new code.
     .include "pm.inc"
 

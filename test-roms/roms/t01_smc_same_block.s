@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 1. SDM volume 3A, 11.6 (self-modifying code) and 8.1.3: on processors since the P6 a store to a linear address
+# docs/traps.md 1. SDM volume 3A, 11.6 (self-modifying code) and 8.1.3: on processors since the P6 a store to a linear address
 # holds for the very next instruction fetched through the same linear address.
     .include "pm.inc"
 

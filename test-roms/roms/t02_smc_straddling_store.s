@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 2. SDM volume 3A, 11.6.
+# docs/traps.md 2. SDM volume 3A, 11.6.
     .include "pm.inc"
     .section .text
 main:

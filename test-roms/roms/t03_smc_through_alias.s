@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 3. SDM volume 3A, 11.6 and 8.1.3: when the linear addresses differ, a serialising instruction (CPUID here) must
+# docs/traps.md 3. SDM volume 3A, 11.6 and 8.1.3: when the linear addresses differ, a serialising instruction (CPUID here) must
 # come between the store and the new code; then the new code runs.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 1, 3, 33. SDM volume 3A, 8.1.3 and 4.10.4. A translator that does the thunk's work in its caller must notice that
+# docs/traps.md 1, 3, 33. SDM volume 3A, 8.1.3 and 4.10.4. A translator that does the thunk's work in its caller must notice that
 # the thunk in the other page is another one now, or faults.
     .include "pm.inc"
     .include "paging.inc"

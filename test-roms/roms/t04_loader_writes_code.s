@@ -2,7 +2,7 @@
 #! load = "bootsector"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 4. The disk's sector comes over code that has run a thousand times (by DMA on a real machine, behind the
+# docs/traps.md 4. The disk's sector comes over code that has run a thousand times (by DMA on a real machine, behind the
 # processor's back); INS stores what a port gives into the same. After a serialising instruction the new code runs.
     .intel_syntax noprefix
     .code16

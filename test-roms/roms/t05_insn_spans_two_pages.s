@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 5. SDM volume 3A, 4.7: the fetch of the second half faults with CR2 at that page's first byte and EIP at the
+# docs/traps.md 5. SDM volume 3A, 4.7: the fetch of the second half faults with CR2 at that page's first byte and EIP at the
 # instruction's.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 6. SDM volume 2A, 2.3.11; volume 3A, 6.15 (#GP: more than 15 bytes). A run of prefixes that reaches an absent
+# docs/traps.md 6. SDM volume 2A, 2.3.11; volume 3A, 6.15 (#GP: more than 15 bytes). A run of prefixes that reaches an absent
 # page before the fifteenth byte is a page fault, one that is too long on present pages is #GP(0), also over a boundary.
     .include "pm.inc"
     .include "paging.inc"

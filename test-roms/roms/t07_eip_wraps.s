@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 7. SDM volume 2, JMP and CALL (EIP := EIP + displacement, truncated by the operand size); volume 1, 3.3. A lazy
+# docs/traps.md 7. SDM volume 2, JMP and CALL (EIP := EIP + displacement, truncated by the operand size); volume 1, 3.3. A lazy
 # translator keys its blocks by the linear address alone, computes targets in 64 bits, or takes a page of EIPs for a page of
 # addresses (v86 issue 1561).
     .include "pm.inc"

@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 7. SDM volume 3B, 20.1 (real-address mode); volume 2, JMP, CALL, LOOP with 16-bit operands.
+# docs/traps.md 7. SDM volume 3B, 20.1 (real-address mode); volume 2, JMP, CALL, LOOP with 16-bit operands.
     .include "real.inc"
     RESET_VECTOR start
 

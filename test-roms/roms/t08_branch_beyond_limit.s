@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 8. SDM volume 2, JMP, CALL, RET, LOOP, Jcc, IRET: the new EIP is checked before anything is committed. A lazy
+# docs/traps.md 8. SDM volume 2, JMP, CALL, RET, LOOP, Jcc, IRET: the new EIP is checked before anything is committed. A lazy
 # translator jumps first and faults at the target's fetch, with ESP and ECX already changed. QEMU checks no limits.
     .include "pm.inc"
     .set CODE_SMALL, SPARE

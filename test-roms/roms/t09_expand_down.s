@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 9. SDM volume 3A, 3.4.5.1 and 5.3: valid offsets are limit + 1 to FFFFFFFFh (B set) or FFFFh (B clear). A lazy
+# docs/traps.md 9. SDM volume 3A, 3.4.5.1 and 5.3: valid offsets are limit + 1 to FFFFFFFFh (B set) or FFFFh (B clear). A lazy
 # translator compares with the limit from above, or forgets B. QEMU checks no limits.
     .include "pm.inc"
     .set S, SPARE

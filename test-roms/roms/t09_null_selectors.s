@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 9. SDM volume 3A, 5.4.1. A lazy translator treats a flat-looking or forgotten segment as base 0. QEMU checks
+# docs/traps.md 9. SDM volume 3A, 5.4.1. A lazy translator treats a flat-looking or forgotten segment as base 0. QEMU checks
 # nothing when a segment is used.
     .include "pm.inc"
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 8, 9. SDM volume 3A, 5.3 (limit checking), 5.5; 3.4.5.1 (expand-down). QEMU checks no limits at all, so most of
+# docs/traps.md 8, 9. SDM volume 3A, 5.3 (limit checking), 5.5; 3.4.5.1 (expand-down). QEMU checks no limits at all, so most of
 # this is left out there.
     .include "pm.inc"
     .set S, SPARE

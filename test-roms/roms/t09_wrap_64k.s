@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 9, 15, 43. SDM volume 3B, 21.33 (wraparound) and volume 1, 3.3.1: 16-bit effective addresses wrap at 64 KiB, an
+# docs/traps.md 9, 15, 43. SDM volume 3B, 21.33 (wraparound) and volume 1, 3.3.1: 16-bit effective addresses wrap at 64 KiB, an
 # operand that straddles the limit is #GP (#SS on the stack) from the 80286 on. QEMU checks no limits.
     .include "real.inc"
     RESET_VECTOR start

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 10, 12, 9. SDM volume 2, MOV and LDS; volume 3A, 5.4.1 (null selectors), 5.5 to 5.7, 3.4.5.1 (the accessed bit).
+# docs/traps.md 10, 12, 9. SDM volume 2, MOV and LDS; volume 3A, 5.4.1 (null selectors), 5.5 to 5.7, 3.4.5.1 (the accessed bit).
     .include "pm.inc"
     .include "paging.inc"
     .set S, SPARE

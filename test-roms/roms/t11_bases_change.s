@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 11. SDM volume 3A, 3.4.3 (the hidden part), 3.4.5. A lazy translator bakes base, limit or size into a block and runs it
+# docs/traps.md 11. SDM volume 3A, 3.4.3 (the hidden part), 3.4.5. A lazy translator bakes base, limit or size into a block and runs it
 # for the next segment, or reads the descriptor table at each access.
     .include "pm.inc"
     .set S, SPARE

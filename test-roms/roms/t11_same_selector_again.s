@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 11, 12. SDM volume 3A, 3.4.3, 5.3. A translator that takes such a load for nothing misses edits of the descriptor.
+# docs/traps.md 11, 12. SDM volume 3A, 3.4.3, 5.3. A translator that takes such a load for nothing misses edits of the descriptor.
     .include "pm.inc"
     .set S, SPARE
 

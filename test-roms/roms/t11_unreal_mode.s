@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 11. SDM volume 3A, 3.4.3 and 9.9.2: limits and attributes loaded in protected mode stay in the hidden parts of
+# docs/traps.md 11. SDM volume 3A, 3.4.3 and 9.9.2: limits and attributes loaded in protected mode stay in the hidden parts of
 # the segment registers after CR0.PE is cleared; a real-mode load replaces the base only. A GDT edit changes nothing until
 # the register is loaded again.
     .include "real.inc"

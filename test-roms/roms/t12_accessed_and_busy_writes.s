@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 12. SDM volume 3A, 3.4.5.1, 7.2.2 (TSS descriptor), 4.6 (supervisor writes with CR0.WP). A lazy emulator never writes
+# docs/traps.md 12. SDM volume 3A, 3.4.5.1, 7.2.2 (TSS descriptor), 4.6 (supervisor writes with CR0.WP). A lazy emulator never writes
 # the table, or writes after it has committed. QEMU leaves the accessed bit of far transfers' code segments.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 13, 44. SDM volume 3A, 6.6 (restart): registers, ESP, flags and memory are as before a fault.
+# docs/traps.md 13, 44. SDM volume 3A, 6.6 (restart): registers, ESP, flags and memory are as before a fault.
 # Works at CPL 3 with the user stack on a page whose neighbours are absent, so that #PF gets the ring-0 stack.
     .include "pm.inc"
     .include "paging.inc"

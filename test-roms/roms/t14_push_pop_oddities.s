@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 14. SDM volume 2: PUSH ESP pushes the value before; POP ESP leaves the popped value; POP [ESP+n] computes its
+# docs/traps.md 14. SDM volume 2: PUSH ESP pushes the value before; POP ESP leaves the popped value; POP [ESP+n] computes its
 # address after ESP has been incremented; PUSH [ESP] reads before the decrement; 16-bit pushes in a 32-bit segment.
     .include "pm.inc"
 

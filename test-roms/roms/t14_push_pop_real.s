@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 14, 15, 13. SDM volume 2, PUSH, POP, PUSHA, ENTER, LEAVE: PUSH SP stores the old value, POP [ESP+n] computes its address
+# docs/traps.md 14, 15, 13. SDM volume 2, PUSH, POP, PUSHA, ENTER, LEAVE: PUSH SP stores the old value, POP [ESP+n] computes its address
 # with the new one.
     .include "real.inc"
     RESET_VECTOR start

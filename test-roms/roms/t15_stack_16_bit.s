@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 15, 7, 43. SDM volume 3A, 3.4.5 (D/B flag); volume 1, 6.2.3.
+# docs/traps.md 15, 7, 43. SDM volume 3A, 3.4.5 (D/B flag); volume 1, 6.2.3.
     .include "pm.inc"
     .set STACK16, SPARE
     .set CODE16, SPARE + 8

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 16, 27. SDM volume 2, IRET and RET; volume 3A, 5.8 and 6.12.
+# docs/traps.md 16, 27. SDM volume 2, IRET and RET; volume 3A, 5.8 and 6.12.
     .include "pm.inc"
     .set CODE1, SPARE + 1
     .set DATA1, SPARE + 8 + 1

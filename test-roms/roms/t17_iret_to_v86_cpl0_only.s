@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 17. SDM volume 2, IRET; volume 3A, 20.2.5. At CPL 1 to 3 the image's VM bit is ignored, the frame is an ordinary
+# docs/traps.md 17. SDM volume 2, IRET; volume 3A, 20.2.5. At CPL 1 to 3 the image's VM bit is ignored, the frame is an ordinary
 # one; POPF and the 16-bit IRET never load it. QEMU obeys it at CPL 3 (its issue 3583).
     .include "pm.inc"
     .set CODE1, SPARE + 1

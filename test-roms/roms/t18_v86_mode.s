@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 17, 18, 31. SDM volume 3A, chapter 20.
+# docs/traps.md 17, 18, 31. SDM volume 3A, chapter 20.
     .include "pm.inc"
     .set V86_BASE, 0x10000          # code at 1000:0000
     .set V86_STACK, 0x2000          # 2000:FF00

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 18. SDM volume 3A, 20.2 and 20.3. What a DOS box does: each sensitive instruction comes to the monitor as #GP with CS:IP at
+# docs/traps.md 18. SDM volume 3A, 20.2 and 20.3. What a DOS box does: each sensitive instruction comes to the monitor as #GP with CS:IP at
 # its first byte, everything else runs by itself, in pages that the monitor gives and takes.
     .include "pm.inc"
     .include "paging.inc"

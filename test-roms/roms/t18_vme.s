@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 18. SDM volume 3A, 20.3 and 20.4; volume 2, CLI, STI, PUSHF, POPF, IRET, INT n. A lazy monitor has V86 mode fault
+# docs/traps.md 18. SDM volume 3A, 20.3 and 20.4; volume 2, CLI, STI, PUSHF, POPF, IRET, INT n. A lazy monitor has V86 mode fault
 # whatever CR4 says, or lets the guest's IF through.
     .include "pm.inc"
     .set V86_BASE, 0x10000

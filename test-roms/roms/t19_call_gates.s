@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 19. SDM volume 3A, 5.8.3 to 5.8.6; volume 2, CALL, RET, JMP.
+# docs/traps.md 19. SDM volume 3A, 5.8.3 to 5.8.6; volume 2, CALL, RET, JMP.
     .include "pm.inc"
     .set GATE3, SPARE + 3           # to `inner`, three dwords
     .set GATE0, SPARE + 8           # DPL 0

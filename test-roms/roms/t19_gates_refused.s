@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 19. SDM volume 3A, 5.8.1 to 5.8.6; volume 2, CALL, JMP, RET. A lazy machine checks the gate and forgets the target, or
+# docs/traps.md 19. SDM volume 3A, 5.8.1 to 5.8.6; volume 2, CALL, JMP, RET. A lazy machine checks the gate and forgets the target, or
 # commits the new stack before it has been checked.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 20. SDM volume 3A, 7.3 (the steps and their exceptions, table 7-1), 7.4 (nesting), 7.6 (16-bit TSS). A lazy monitor
+# docs/traps.md 20. SDM volume 3A, 7.3 (the steps and their exceptions, table 7-1), 7.4 (nesting), 7.6 (16-bit TSS). A lazy monitor
 # faults everything in the old task, or half-way.
     .include "pm.inc"
     .include "paging.inc"

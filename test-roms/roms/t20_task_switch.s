@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 20, 12. SDM volume 3A, chapter 7.
+# docs/traps.md 20, 12. SDM volume 3A, chapter 7.
     .include "pm.inc"
     .set TSS_B, SPARE
     .set TASK_GATE, SPARE + 8 + 3

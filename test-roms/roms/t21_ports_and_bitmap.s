@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 21. SDM volume 1, 19.5 (protection and I/O); volume 3A, 7.2.1 (the bitmap's limit and its final byte of ones).
+# docs/traps.md 21. SDM volume 1, 19.5 (protection and I/O); volume 3A, 7.2.1 (the bitmap's limit and its final byte of ones).
     .include "pm.inc"
 
 .macro ALLOWED port, size=al

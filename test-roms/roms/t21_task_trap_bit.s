@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 21. SDM volume 3A, 7.2.1; volume 3B, 17.3.1.5. QEMU leaves T out.
+# docs/traps.md 21. SDM volume 3A, 7.2.1; volume 3B, 17.3.1.5. QEMU leaves T out.
     .include "pm.inc"
     .set TSS_B, SPARE
 

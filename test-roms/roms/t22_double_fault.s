@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 22. SDM volume 3A, 6.15 (#DF) and its table: contributory during contributory, page fault or contributory during a
+# docs/traps.md 22. SDM volume 3A, 6.15 (#DF) and its table: contributory during contributory, page fault or contributory during a
 # page fault; a fault during a benign one is handled as itself.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 22. SDM volume 3A, 6.15 (#DF), table 6-5. First: benign, contributory (#DE, #TS, #NP, #SS, #GP), page fault. Second:
+# docs/traps.md 22. SDM volume 3A, 6.15 (#DF), table 6-5. First: benign, contributory (#DE, #TS, #NP, #SS, #GP), page fault. Second:
 # #NP, #GP, #TS, #SS, #PF. A lazy machine delivers the second, or makes a double fault of everything. EXT is set in the error
 # code of a second that is delivered, but for #PF, which has none.
     .include "pm.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "on the way out\r\n"
 #! end = "triple-fault"
-# traps.md 22. SDM volume 3A, 6.15 (#DF): a fault while #DF is delivered shuts the processor down, which a PC answers with
+# docs/traps.md 22. SDM volume 3A, 6.15 (#DF): a fault while #DF is delivered shuts the processor down, which a PC answers with
 # a reset.
     .include "pm.inc"
 main:

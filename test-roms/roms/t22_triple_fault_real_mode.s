@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "to the end\r\n"
 #! end = "triple-fault"
-# traps.md 22. SDM volume 3B, 20.1.4: a vector beyond the IDT's limit is #GP, whose vector is beyond it too, then #DF, then
+# docs/traps.md 22. SDM volume 3B, 20.1.4: a vector beyond the IDT's limit is #GP, whose vector is beyond it too, then #DF, then
 # shutdown.
     .include "real.inc"
     RESET_VECTOR start

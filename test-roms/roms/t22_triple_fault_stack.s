@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "to the end\r\n"
 #! end = "triple-fault"
-# traps.md 22. SDM volume 3A, 6.15 (#DF): a page fault during the delivery of a double fault shuts the processor down.
+# docs/traps.md 22. SDM volume 3A, 6.15 (#DF): a page fault during the delivery of a double fault shuts the processor down.
     .include "pm.inc"
     .include "paging.inc"
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 23, 31, 37. SDM volume 3A, 6.3, 6.13 (error codes), 6.15 (the exceptions in detail).
+# docs/traps.md 23, 31, 37. SDM volume 3A, 6.3, 6.13 (error codes), 6.15 (the exceptions in detail).
     .include "pm.inc"
     .include "paging.inc"
 
@@ -189,7 +189,7 @@ main:
     and eax, ~0x40000
     mov cr0, eax
 
-    # CR2 is written by page faults only (traps.md 24).
+    # CR2 is written by page faults only (docs/traps.md 24).
     call paging_on
     FAULTS 14, 0, mov al, [WINDOW + 0x777]
     FAULTS 13, 0x8000, jmp 0x8000:0

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 23. SDM volume 3A, 6.9 (table 6-2), 6.13. Faults of decoding before faults of privilege, these before segments, these
+# docs/traps.md 23. SDM volume 3A, 6.9 (table 6-2), 6.13. Faults of decoding before faults of privilege, these before segments, these
 # before pages. A lazy translator touches memory first and asks afterwards.
     .include "pm.inc"
     .include "paging.inc"

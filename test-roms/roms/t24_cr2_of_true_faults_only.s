@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 24. SDM volume 3A, 6.15 (#PF). A translator's own faults (pages not yet in its shadow, pages that hold translated
+# docs/traps.md 24. SDM volume 3A, 6.15 (#PF). A translator's own faults (pages not yet in its shadow, pages that hold translated
 # code, device memory) must leave CR2 alone.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 25, 26. SDM volume 2, STI, CLI, HLT, MOV, POP; volume 3A, 6.8.3.
+# docs/traps.md 25, 26. SDM volume 2, STI, CLI, HLT, MOV, POP; volume 3A, 6.8.3.
     .include "pm.inc"
     .include "pic.inc"
 

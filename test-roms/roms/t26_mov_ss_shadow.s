@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 26. SDM volume 3A, 6.8.3 (masking exceptions and interrupts when switching stacks); volume 2, MOV, POP, LSS.
+# docs/traps.md 26. SDM volume 3A, 6.8.3 (masking exceptions and interrupts when switching stacks); volume 2, MOV, POP, LSS.
     .include "pm.inc"
     .include "pic.inc"
     .set WATCH0, 0x702              # G0, exact

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 27. SDM volume 2, POPF, IRET, PUSHF; volume 1, 3.4.3.
+# docs/traps.md 27. SDM volume 2, POPF, IRET, PUSHF; volume 1, 3.4.3.
     .include "pm.inc"
     .include "pic.inc"
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 28, 26. SDM volume 3A, 17.3.1.4 (single-step trap), 6.8.3 (masking when switching stacks), 17.2 (DR6.BS).
+# docs/traps.md 28, 26. SDM volume 3A, 17.3.1.4 (single-step trap), 6.8.3 (masking when switching stacks), 17.2 (DR6.BS).
     .include "pm.inc"
 
 # Starts counting: the handler notes where each trap came; the POPF that sets TF is not followed by a trap of its own.

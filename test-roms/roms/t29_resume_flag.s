@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 29. SDM volume 3A, 17.3.1.1 (instruction-breakpoint exception condition), 6.8.3; volume 1, 3.4.3.3.
+# docs/traps.md 29. SDM volume 3A, 17.3.1.1 (instruction-breakpoint exception condition), 6.8.3; volume 1, 3.4.3.3.
     .include "pm.inc"
     .include "paging.inc"
     .include "pic.inc"

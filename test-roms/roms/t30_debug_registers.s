@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 29, 30. SDM volume 3A, 17.2 and 17.3.
+# docs/traps.md 29, 30. SDM volume 3A, 17.2 and 17.3.
     .include "pm.inc"
     .set ENABLE0, 2 | 0x700         # G0, LE/GE and bit 10
     .set RW0_WRITE, 1 << 16

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 31. SDM volume 2, INT n; volume 3A, 6.12.1.2, 20.2 and 20.3.2. INT1 (F1h) is a hardware event as far as privilege goes;
+# docs/traps.md 31. SDM volume 2, INT n; volume 3A, 6.12.1.2, 20.2 and 20.3.2. INT1 (F1h) is a hardware event as far as privilege goes;
 # INT3 (CCh) and INTO ask the gate but never IOPL; INT n (CDh 03h too) asks both in V86 mode. QEMU takes F1h for INT n.
     .include "pm.inc"
     .include "pic.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 32, 43, 44. SDM volume 2, REP: each iteration is an instruction boundary; a fault leaves the registers at the
+# docs/traps.md 32, 43, 44. SDM volume 2, REP: each iteration is an instruction boundary; a fault leaves the registers at the
 # iteration that could not be done.
     .include "pm.inc"
     .include "paging.inc"

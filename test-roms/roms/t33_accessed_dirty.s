@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 33. SDM volume 3A, 4.8: A in every entry used for a translation, D only in the entry that maps the page and only
+# docs/traps.md 33. SDM volume 3A, 4.8: A in every entry used for a translation, D only in the entry that maps the page and only
 # by a write; neither is ever cleared by the processor; a write that faults sets no D.
     .include "pm.inc"
     .include "paging.inc"
@@ -87,7 +87,7 @@ main:
     call ecx
     ENTRY_IS P+W+U+A
 
-    FRESH P+W+U                     # a compare that fails writes all the same (traps.md 46)
+    FRESH P+W+U                     # a compare that fails writes all the same (docs/traps.md 46)
     mov eax, [frame]
     not eax
     lock cmpxchg [ADDR], ecx

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 33. The offset is read before the selector behind it, by the interpreter and by translated code alike: in V86
+# docs/traps.md 33. The offset is read before the selector behind it, by the interpreter and by translated code alike: in V86
 # mode, where loads of segments and far transfers are translated.
     .include "pm.inc"
     .include "paging.inc"

@@ -3,7 +3,7 @@
 #! serial = "PASS\r\n"
 #! debug-exit = 0
 #! engines = ["bt", "interp"]
-# traps.md 33. SDM volume 3A, 4.10.4.3: until the flush an access may use either, but what it does to memory, to D and to
+# docs/traps.md 33. SDM volume 3A, 4.10.4.3: until the flush an access may use either, but what it does to memory, to D and to
 # rights must belong to one of the two. After the flush only the new one counts.
 # (Not in lockstep: one engine may choose the old translation and the other the new, and both be right.)
     .include "pm.inc"

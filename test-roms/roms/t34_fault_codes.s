@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# SDM volume 3A, 4.6 (access rights), 4.7 (page-fault exceptions), 6.15 (#PF). traps.md 24, 34.
+# SDM volume 3A, 4.6 (access rights), 4.7 (page-fault exceptions), 6.15 (#PF). docs/traps.md 24, 34.
     .include "pm.inc"
     .include "paging.inc"
     .set OK, 0xff

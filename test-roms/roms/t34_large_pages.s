@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# SDM volume 3A, 4.3 (32-bit paging), 4.7, 4.10.4.1. traps.md 34.
+# SDM volume 3A, 4.3 (32-bit paging), 4.7, 4.10.4.1. docs/traps.md 34.
     .include "pm.inc"
     .include "paging.inc"
     .set LARGE, 0x800000

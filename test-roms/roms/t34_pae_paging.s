@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 34, with PAE (CPUID.PAE is set on this model). SDM volume 3A, 4.4 and 4.7. A lazy MMU walks the PDPT anew at each miss,
+# docs/traps.md 34, with PAE (CPUID.PAE is set on this model). SDM volume 3A, 4.4 and 4.7. A lazy MMU walks the PDPT anew at each miss,
 # forgets the upper halves, or takes bit 7 for a size only when CR4.PSE is set.
     .include "pm.inc"
     .set P, 1

@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 35. The PC's convention: with the gate closed address line 20 is 0 for every access.
+# docs/traps.md 35. The PC's convention: with the gate closed address line 20 is 0 for every access.
     .include "real.inc"
     RESET_VECTOR start
 

@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 35. The gate masks line 20 of the physical address, whoever makes it: page walks too. The tables are at 2 and
+# docs/traps.md 35. The gate masks line 20 of the physical address, whoever makes it: page walks too. The tables are at 2 and
 # 3 MiB; with the gate closed the walk reads at 2 MiB what it would read at 3 MiB.
     .include "real.inc"
     RESET_VECTOR start

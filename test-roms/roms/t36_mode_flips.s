@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 36, 41. SDM volume 3A, 9.8.5, 2.5. Reads where no memory answers are ones or anything; nothing may crash but the
+# docs/traps.md 36, 41. SDM volume 3A, 9.8.5, 2.5. Reads where no memory answers are ones or anything; nothing may crash but the
 # guest.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 36. SDM volume 3A, 9.9.1 and 3.4.3. Between MOV CR0 and the far jump the processor runs on with the hidden parts
+# docs/traps.md 36. SDM volume 3A, 9.9.1 and 3.4.3. Between MOV CR0 and the far jump the processor runs on with the hidden parts
 # that it has. A lazy translator takes its real-mode block for the rest, or switches CS early.
     .include "real.inc"
     RESET_VECTOR start

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 37. SDM volume 2 for each instruction. Only defined flags are looked at.
+# docs/traps.md 37. SDM volume 2 for each instruction. Only defined flags are looked at.
     .include "pm.inc"
     .set CF, 1
     .set PF, 4

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 38. SDM volume 1, appendix D (guidelines for writing x87 exception handlers), D.1 and D.2.1: the PC's wiring.
+# docs/traps.md 38. SDM volume 1, appendix D (guidelines for writing x87 exception handlers), D.1 and D.2.1: the PC's wiring.
     .include "pm.inc"
     .include "pic.inc"
     .set IRQ13, 0x2d

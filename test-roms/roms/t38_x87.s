@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 38. SDM volume 1, chapter 8; volume 2 for FNSTENV, FNSAVE, FXSAVE, FWAIT; volume 3A, 13.1.
+# docs/traps.md 38. SDM volume 1, chapter 8; volume 2 for FNSTENV, FNSAVE, FXSAVE, FWAIT; volume 3A, 13.1.
     .include "pm.inc"
 
 .macro STATUS mask, want

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 38. SDM volume 1, 8.1.8 and 8.1.9: FIP and FCS follow every non-control instruction; on this processor FOP, FDP
+# docs/traps.md 38. SDM volume 1, 8.1.8 and 8.1.9: FIP and FCS follow every non-control instruction; on this processor FOP, FDP
 # and FDS follow those that raise an unmasked exception. Every check runs a hundred times, so that the code is translated.
 # (QEMU keeps no pointers: there the checks of values are left out.)
     .include "pm.inc"

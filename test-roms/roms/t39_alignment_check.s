@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 39. SDM volume 3A, 6.15 (#AC): by the operand's type; error code 0; explicit accesses only at CPL 3.
+# docs/traps.md 39. SDM volume 3A, 6.15 (#AC): by the operand's type; error code 0; explicit accesses only at CPL 3.
     .include "pm.inc"
     .include "paging.inc"
     .set AC, 0x40000

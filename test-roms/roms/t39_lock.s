@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 39. SDM volume 2, LOCK.
+# docs/traps.md 39. SDM volume 2, LOCK.
     .include "pm.inc"
     .include "paging.inc"
     .set PAGE, WINDOW + 0x1000

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 40. Robin and Irvine (2000); SDM volume 2 for each: SGDT SIDT SLDT STR SMSW, PUSHF POPF, LAR LSL VERR VERW,
+# docs/traps.md 40. Robin and Irvine (2000); SDM volume 2 for each: SGDT SIDT SLDT STR SMSW, PUSHF POPF, LAR LSL VERR VERW,
 # PUSH/POP/MOV of segment registers, CS's RPL, far CALL/JMP/RET and INT n at CPL 3.
     .include "pm.inc"
     .set LDT, SPARE                 # a table of two descriptors

@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 40. SDM volume 2 for each; volume 3B, 20.1.3 (instructions of real-address mode).
+# docs/traps.md 40. SDM volume 2 for each; volume 3B, 20.1.3 (instructions of real-address mode).
     .include "real.inc"
     RESET_VECTOR start
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 40, 18. SDM volume 2 for each; volume 3A, 20.2.
+# docs/traps.md 40, 18. SDM volume 2 for each; volume 3A, 20.2.
     .include "pm.inc"
     .include "pic.inc"
     .set V86_BASE, 0x10000

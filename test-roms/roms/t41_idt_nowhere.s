@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "to the end\r\n"
 #! end = "triple-fault"
-# traps.md 41, 22. What is read there is no gate (all ones: the S bit is set; all zeros: type 0), so #UD becomes #GP, then #DF,
+# docs/traps.md 41, 22. What is read there is no gate (all ones: the S bit is set; all zeros: type 0), so #UD becomes #GP, then #DF,
 # then a triple fault.
     .include "pm.inc"
 

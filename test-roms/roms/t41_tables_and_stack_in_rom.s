@@ -2,7 +2,7 @@
 #! load = "rom"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 41, 12. A firmware's tables. The write of the accessed bit goes to ROM and is dropped, as the platform drops any.
+# docs/traps.md 41, 12. A firmware's tables. The write of the accessed bit goes to ROM and is dropped, as the platform drops any.
     .include "real.inc"
     RESET_VECTOR start
 

@@ -3,7 +3,7 @@
 #! memory = "32M"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 41. The SDM leaves the bus to the platform; what must hold: the processor's own checks, and that the machine lives
+# docs/traps.md 41. The SDM leaves the bus to the platform; what must hold: the processor's own checks, and that the machine lives
 # (QEMU issue 2180, v86 issue 1552). ROM is at F0000h, RAM ends at 2000000h, nothing is at D0000000h.
     .include "pm.inc"
     .set END, 0x2000000

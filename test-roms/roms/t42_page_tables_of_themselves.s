@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 42. SDM volume 3A, 4.3: an entry is an entry wherever it is; the recursive mapping at FFC00000h.
+# docs/traps.md 42. SDM volume 3A, 4.3: an entry is an entry wherever it is; the recursive mapping at FFC00000h.
     .include "pm.inc"
     .include "paging.inc"
     .set SELF, 0xffc00000           # directory entry 1023 names the directory

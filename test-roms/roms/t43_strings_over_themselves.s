@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 43. SDM volume 2, MOVS, STOS, CMPS, SCAS, LODS, REP: one element after the other, whatever the sizes.
+# docs/traps.md 43. SDM volume 2, MOVS, STOS, CMPS, SCAS, LODS, REP: one element after the other, whatever the sizes.
     .include "pm.inc"
     .include "paging.inc"
 

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 44. SDM volume 1, 3.3.5 (wrap); volume 3A, 6.5 (faults leave no partial store).
+# docs/traps.md 44. SDM volume 1, 3.3.5 (wrap); volume 3A, 6.5 (faults leave no partial store).
     .include "pm.inc"
     .include "paging.inc"
     .set PAGE, WINDOW + 0x1000

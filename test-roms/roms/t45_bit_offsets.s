@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 45. SDM volume 2, BT, BTS, BTR, BTC.
+# docs/traps.md 45. SDM volume 2, BT, BTS, BTR, BTC.
     .include "pm.inc"
     .include "paging.inc"
     .set PAGE, WINDOW + 0x1000

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md 46. SDM volume 2, CMPXCHG, CMPXCHG8B, XADD.
+# docs/traps.md 46. SDM volume 2, CMPXCHG, CMPXCHG8B, XADD.
     .include "pm.inc"
     .include "paging.inc"
     .set PAGE, WINDOW + 0x1000

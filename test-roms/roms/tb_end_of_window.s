@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, the 4 GiB end. A host address does not wrap where the guest's does. SDM volume 1, 3.3.5.
+# docs/traps.md, table B, the 4 GiB end. A host address does not wrap where the guest's does. SDM volume 1, 3.3.5.
     .include "pm.inc"
     .include "paging.inc"
     .arch .sse2

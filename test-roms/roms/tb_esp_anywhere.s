@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, guest ESP in the host's. The loop does what makes a translator's host take a signal (first touches of
+# docs/traps.md, table B, guest ESP in the host's. The loop does what makes a translator's host take a signal (first touches of
 # pages, writes to code, ports) with ESP on a guarded page, on an absent one, in the adapters' hole, at both ends.
     .include "pm.inc"
     .include "paging.inc"

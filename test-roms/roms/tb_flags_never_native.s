@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, EFLAGS.AC, TF, NT, DF. The flags are on while pages are touched for the first time, ports read, code
+# docs/traps.md, table B, EFLAGS.AC, TF, NT, DF. The flags are on while pages are touched for the first time, ports read, code
 # rewritten: all that takes a translator out of its own code. AC without CR0.AM means nothing; DF runs strings backwards.
     .include "pm.inc"
     .include "paging.inc"

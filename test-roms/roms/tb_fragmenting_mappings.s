@@ -3,7 +3,7 @@
 #! serial = "PASS\r\n"
 #! debug-exit = 0
 #! timeout = 20
-# traps.md, table B, the limit of mappings: 40,000 pages in a row (the budget is 32,000), each with a frame that does not
+# docs/traps.md, table B, the limit of mappings: 40,000 pages in a row (the budget is 32,000), each with a frame that does not
 # follow its neighbour's, touched in order, then again in another order. Only correctness is asked for.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, implicit operands, which no segment prefix moves. The page is at 400000h (where programs of the host
+# docs/traps.md, table B, implicit operands, which no segment prefix moves. The page is at 400000h (where programs of the host
 # like to lie), and at 1000h, at the top of the address space; a frame of its own shows that the bytes came there.
     .include "pm.inc"
     .include "paging.inc"

@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, #GP against #PF. SDM volume 3A, 6.15 and table 23-6 (alignment is checked before the page).
+# docs/traps.md, table B, #GP against #PF. SDM volume 3A, 6.15 and table 23-6 (alignment is checked before the page).
     .include "pm.inc"
     .include "paging.inc"
     .arch .sse2

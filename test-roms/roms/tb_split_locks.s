@@ -3,7 +3,7 @@
 #! serial = "PASS\r\n"
 #! debug-exit = 0
 #! timeout = 8
-# traps.md, table B, split locks. A host takes up to 400 us for one of them, so that a native LOCK does not end in time.
+# docs/traps.md, table B, split locks. A host takes up to 400 us for one of them, so that a native LOCK does not end in time.
     .include "pm.inc"
     .include "paging.inc"
 

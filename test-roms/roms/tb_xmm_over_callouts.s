@@ -2,7 +2,7 @@
 #! load = "multiboot"
 #! serial = "PASS\r\n"
 #! debug-exit = 0
-# traps.md, table B, xmm in callouts. Rust uses SSE; so the registers are compared after first touches of pages, ports,
+# docs/traps.md, table B, xmm in callouts. Rust uses SSE; so the registers are compared after first touches of pages, ports,
 # CPUID, rewritten code, faults, loads of control registers, far jumps, with values that each hold their number.
     .include "pm.inc"
     .include "paging.inc"

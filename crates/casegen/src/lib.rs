@@ -1,10 +1,10 @@
 //! Random single guest instructions, for every test that compares engines.
 //!
-//! - [`rows`]: which instructions there are, and what kind of test can run them;
+//! - [`mod@rows`]: which instructions there are, and what kind of test can run them;
 //! - [`generate`]: encoded bytes of one row, every operand and addressing form, prefixes;
-//! - [`aim`] and [`touches`]: register values that make its memory operands reach a given address;
+//! - [`mod@aim`] and [`touches`]: register values that make its memory operands reach a given address;
 //! - [`values`]: integers, floats, control words and whole states at the edges;
-//! - [`undefined`]: the one table of what the SDM leaves undefined.
+//! - [`mod@undefined`]: the one table of what the SDM leaves undefined.
 //!
 //! Everything follows from a [`Rng`]: the same seed gives the same cases on every host.
 

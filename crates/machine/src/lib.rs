@@ -6,7 +6,7 @@
 //! [`bios`] is the minimal firmware under a boot sector; [`firmware`] is what loaders share.
 //!
 //! Invariants: image files are read once, before anything is built; every size that an image file
-//! states is checked against the file and against guest memory; nothing here panics because of a
+//! states is checked against the file and against guest memory (invariant 17); nothing here panics because of a
 //! file's contents.
 
 pub mod bios;

@@ -1,6 +1,6 @@
 //! What stands between a running guest and a serial sink, which is code of others.
 //!
-//! Invariant: an embedder's code is called with direction flag, MXCSR and x87 unit as the ABI wants them.
+//! Invariant: an embedder's code is called with direction flag, MXCSR and x87 unit as the ABI wants them (invariant 8).
 //! Translated code's exit sees to the first two; the guest's x87 state stays in the host's unit from one
 //! block to the next, and is put aside here.
 

@@ -1,4 +1,4 @@
-//! The one machine clock, in nanoseconds since the machine was made.
+//! The one machine clock, in nanoseconds since the machine was made (invariant 14).
 
 use crate::config::ClockKind;
 use crate::hosttsc::{HostTsc, Scale};

@@ -2,7 +2,7 @@
 //!
 //! A page fault in the window is *hidden* when the guest's own page tables permit the access: the
 //! page is mapped and the host instruction runs again. Otherwise, and for any other trap, the guest
-//! instruction is given to the interpreter, which raises what the architecture says, reaches the
+//! instruction is given to the interpreter (invariant 10), which raises what the architecture says, reaches the
 //! device, or performs the write to a code page. A kick is let in at an instruction boundary; in the
 //! middle of an instruction's sequence the host instructions are single-stepped up to one.
 

@@ -1,7 +1,7 @@
 //! Signals: the one place where host traps in translated code arrive.
 //!
 //! # The handler
-//! It allocates nothing and takes no lock. A trap with RIP in a *block* of the cache is the guest's
+//! It allocates nothing and takes no lock (invariant 9). A trap with RIP in a *block* of the cache is the guest's
 //! doing: the handler notes RIP, the address and the trap number in the context and lets the thread
 //! go on at the Signal exit stub, so that the monitor sees it as an ordinary exit. A kick (an
 //! interrupt wants in) with RIP in a block does the same; with RIP in the stubs it sets the

@@ -4,7 +4,7 @@
 //! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
 //! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows
 //! or tables may be others ([`SpaceSelections::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
-//! difference the stub compares.
+//! difference the stub compares (invariant 12).
 //!
 //! [`SpaceSelections::epoch`]: crate::space_selection::SpaceSelections::epoch
 

@@ -3,7 +3,7 @@
 //! Guest instructions go through iced's encoder, inline sequences through dynasm. Each family of
 //! sequences has a file. They all keep the rules of [`crate::context`]: no flag changes that the
 //! guest instruction does not change, and nothing is committed before the last access that can
-//! fault. A sequence that cannot be emitted answers [`Refused`], and the instruction becomes a
+//! fault (invariants 1 and 2). A sequence that cannot be emitted answers [`Refused`], and the instruction becomes a
 //! callout.
 
 // dynasm converts the numbers of dynamic registers itself.

@@ -215,7 +215,7 @@ impl CodeCache {
         Some((id, off - self.block(id).host_off))
     }
 
-    /// Links site `site` to block `id`, when both lie in one page and nothing changed meanwhile.
+    /// Links site `site` to block `id`, when both lie in one page (invariant 5) and nothing changed meanwhile.
     pub fn link(&mut self, site: u32, id: BlockId) -> bool {
         let Some(s) = self.registry.sites.get(site as usize).copied() else { return false };
         let (from, to) = (self.block(s.block), self.block(id));

@@ -1,5 +1,5 @@
 //! The memory of the translation cache: one memfd mapped twice, so that no address is ever both
-//! writable and executable.
+//! writable and executable (invariant 13).
 //!
 //! Invariants: both views map the same memfd, which nobody else has; every write goes through
 //! [`CacheMemory::write`], whose range is checked; nothing hands out a reference into either view.

@@ -5,11 +5,11 @@
 //!
 //! Invariant: from the first instruction of a block to PUSHFQ in the exit stubs DF and MXCSR are the
 //! guest's; before and behind, they are those of the code around. MXCSR in the image is the guest's
-//! whenever Rust code runs.
+//! whenever Rust code runs (invariant 8).
 //!
 //! Invariant: between the check of `kick` in the entry stubs and the first instruction of a block
 //! there is nothing but the stub itself, so that a signal handler which finds RIP in here can let it
-//! step on to a place where it can be stopped.
+//! step on to a place where it can be stopped (invariant 11).
 
 use super::transfer::{TransferStubs, emit};
 use crate::context::{ContextBlock, ExecContext, ExitReason};

@@ -11,7 +11,7 @@
 //!
 //! Invariant: an entry that is not zero is the offset of a valid block whose guest bytes are mapped
 //! at CS's base plus its EIP in that window. Whoever drops a mapping, a block or the cache clears
-//! entries first.
+//! entries first (invariant 4).
 
 use hashbrown::{HashMap, HashSet};
 use ringer_mmu::WindowId;

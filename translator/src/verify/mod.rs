@@ -3,7 +3,7 @@
 //! This is the second of Popek and Goldberg's conditions, resource control, checked the way that
 //! software fault isolation is: without trusting the translator. Nothing here uses the translator's
 //! tables or emitters; the bytes are decoded anew and everything is refused that is not on the lists
-//! of [`lists`]. A block that passes
+//! of [`lists`]. A block that passes (invariant 3)
 //!
 //! - touches memory only through GS with 32-bit addressing (the window and its guard), through r15
 //!   within the named fields of the context, through r13 with a 32-bit index (the target table), or

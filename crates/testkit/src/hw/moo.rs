@@ -2,7 +2,7 @@
 //! is or in gzip.
 //!
 //! Invariant: no byte of a file is trusted. Every length is checked against what holds it, so that a
-//! truncated or corrupt file is one [`MooError`], never a panic and never a silently shorter file.
+//! truncated or corrupt file is one [`MooError`], never a panic and never a silently shorter file (invariant 17).
 
 use flate2::read::GzDecoder;
 use std::io::Read;

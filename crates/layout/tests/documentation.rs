@@ -1,0 +1,109 @@
+//! The documentation names what there is: links, files, invariants, versions, commands.
+
+use ringer_layout::docs::{self, Names};
+use ringer_layout::source::{name_of, read, root};
+use std::path::Path;
+
+#[test]
+fn no_link_is_dead() {
+    let mut dead = Vec::new();
+    for page in docs::pages() {
+        let links = docs::dead_links(&page, &read(&page));
+        dead.extend(links.into_iter().map(|link| format!("{}: {link}", name_of(&page))));
+    }
+    assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
+}
+
+#[test]
+fn every_file_that_is_named_exists() {
+    let all = Names::read();
+    let mut missing = Vec::new();
+    for page in docs::pages() {
+        let words = docs::missing_files(&page, &read(&page), &all);
+        missing.extend(words.into_iter().map(|word| format!("{}: {word}", name_of(&page))));
+    }
+    assert!(missing.is_empty(), "files that do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn what_is_dead_or_missing_is_found() {
+    let page = root().join("docs/page.md");
+    let text = "[a](traps.md), [b](gone.md), [c](traps.md#nowhere), [d](https://x.org), [e](#here)
+                `translator/src/gone.rs` `traps.md` `crates/{cli,gone}/src` `emit/*.rs`
+                ```\n`gone.rs` [f](gone.md)\n```\n# Here";
+    let links = docs::dead_links(&page, &text.replace("[e](#here)", ""));
+    assert_eq!(links, ["gone.md", "traps.md#nowhere"]);
+    let missing = docs::missing_files(&page, text, &Names::read());
+    assert_eq!(missing, ["translator/src/gone.rs", "crates/{cli,gone}/src"]);
+}
+
+#[test]
+fn listings_are_quoted_as_they_are() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let wrong = docs::misquoted(&text);
+    assert!(wrong.is_empty(), "in no listing:\n{}", wrong.join("\n"));
+    let changed = text.replace("gs:r12d-4", "gs:r12d-8");
+    assert_eq!(docs::misquoted(&changed).len(), 1);
+}
+
+#[test]
+fn invariants_are_numbered_cited_and_written() {
+    let written = docs::invariants();
+    let numbers: Vec<u32> = (1..=written.len() as u32).collect();
+    assert_eq!(written, numbers, "ARCHITECTURE.md numbers its invariants from 1");
+    let cited = docs::citations();
+    let uncited: Vec<&u32> = written.iter().filter(|n| !cited.contains_key(n)).collect();
+    assert!(uncited.is_empty(), "no code cites invariants {uncited:?}");
+    let unwritten: Vec<_> = cited.iter().filter(|(n, _)| !written.contains(n)).collect();
+    assert!(unwritten.is_empty(), "ARCHITECTURE.md has no invariants {unwritten:?}");
+}
+
+#[test]
+fn a_citation_is_the_word_and_numbers_behind_it() {
+    assert_eq!(docs::cited("Invariants: 4 things"), [4; 0]);
+    assert_eq!(
+        docs::cited("(invariant 7): 3 times; invariants 1, 2 and 12. Invariant 5 9"),
+        [7, 1, 2, 12, 5, 9]
+    );
+    assert_eq!(docs::cited("the invariant holds for 4"), [4; 0]);
+}
+
+/// The value of a key in a TOML file, as text.
+fn value(path: &str, key: &str) -> String {
+    let text = read(&root().join(path));
+    let line = text.lines().find(|line| line.starts_with(&format!("{key} = ")));
+    line.unwrap_or_else(|| panic!("{path} has no {key}")).split('"').nth(1).unwrap_or("").to_owned()
+}
+
+#[test]
+fn the_rust_version_is_the_same_everywhere() {
+    let version = value("Cargo.toml", "rust-version");
+    let quoted = format!("\"{version}\"");
+    for (file, wanted) in [
+        ("README.md", format!("Rust toolchain ({version} or newer)")),
+        ("CONTRIBUTING.md", format!("Rust {version}")),
+        (".github/workflows/ci.yml", quoted),
+    ] {
+        assert!(read(&root().join(file)).contains(&wanted), "{file} does not say {wanted}");
+    }
+    for package in ringer_layout::source::packages() {
+        let manifest = read(&package.join("Cargo.toml"));
+        let inherits = manifest.contains("rust-version.workspace = true");
+        assert!(inherits, "{} does not inherit rust-version", name_of(&package));
+        for key in ["description", "keywords", "categories", "license"] {
+            assert!(manifest.contains(key), "{} has no {key}", name_of(&package));
+        }
+    }
+}
+
+#[test]
+fn ci_runs_what_the_readme_and_the_workflow_name() {
+    let script = read(&root().join(".ci/run"));
+    assert!(read(&root().join("README.md")).contains("cargo test --release --workspace"));
+    assert!(script.contains("cargo test --release --workspace"));
+    assert!(script.contains("RUSTDOCFLAGS=\"-D warnings\" cargo doc"));
+    assert!(read(&root().join(".github/workflows/ci.yml")).contains("run: .ci/run"));
+    for word in script.split_whitespace().filter(|word| word.starts_with("scripts/")) {
+        assert!(root().join(Path::new(word)).exists(), "{word} does not exist");
+    }
+}
