@@ -94,6 +94,9 @@ bitflags! {
         const GS_READ = 1 << 37;
         /// CS, of 32-bit code, cannot be read.
         const CS_OPAQUE = 1 << 38;
+        /// Others can touch the guest's memory while translated code runs: LOCK is kept, XCHG with memory is one access, and
+        /// nothing is stored that the guest does not store. Never of the processor's state: whoever runs several adds it.
+        const SHARED = 1 << 39;
     }
 }
 

@@ -3,13 +3,13 @@
 
 use ringer_cpu::{CpuState, Eflags, Features, Lin, Segment};
 use ringer_translator::context::{ExecContext, ExitReason, SharedContext};
-use ringer_translator::runtime::blocks::BlockKey;
+use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::runtime::{CodeCache, set_gs_base};
 use ringer_translator::{
     GoesOn, KnownThunks, Mode, Placement, Source, Translator, TranslatorOptions,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const WINDOW: usize = 4 << 30;
 const EIP: u32 = 0x40_1000;
@@ -97,6 +97,12 @@ impl Guest {
 
     /// Runs `code` with an HLT behind it; answers where it left, relative to its start.
     fn run(&mut self, code: &[u8]) -> u32 {
+        let id = self.place(code);
+        self.enter(id)
+    }
+
+    /// Translates `code` with an HLT behind it.
+    fn place(&mut self, code: &[u8]) -> BlockId {
         let mut bytes = code.to_vec();
         bytes.push(HLT);
         // IP of 16-bit code has 16 bits.
@@ -115,11 +121,16 @@ impl Guest {
         let t = Translator::new(self.options, Features::all())
             .translate(&src, self.mode, &target, first_site);
         let key = BlockKey { pa: 0x1000, eip, mode: self.mode, second: None };
-        let id = self.cache.insert(key, t).expect("room");
+        self.cache.insert(key, t).expect("room")
+    }
+
+    /// Runs block `id`; answers where it left, relative to its start.
+    fn enter(&mut self, id: BlockId) -> u32 {
         set_gs_base(self.base);
         // SAFETY: a block of this cache; GS base is the window; no code here takes a look-up.
         unsafe { self.cache.entry().enter(&mut self.context, self.cache.host_pc(id)) };
-        self.context.cpu.eip().wrapping_sub(eip)
+        let eip = EIP & self.mode.last_eip();
+        self.context.cpu.rip.low().wrapping_sub(eip)
     }
 
     /// As [`Guest::run`], for code that must reach the HLT.
@@ -492,4 +503,75 @@ fn the_guests_mxcsr_and_direction_flag_hold_in_translated_code_only() {
     // SAFETY: LDMXCSR reads a constant without reserved bits.
     unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &0x1f80_u32, options(nostack)) };
     assert_eq!((around, g.context.cpu.fpu.mxcsr() & !flags), (0x3f80, round_up));
+}
+
+#[test]
+fn what_the_guest_locks_is_locked_where_others_can_touch_memory() {
+    const COUNTERS: [u32; 3] = [DATA + 0x40, DATA + 0x80, DATA + 0xc0];
+    const ROUNDS: u32 = 20_000;
+    let mut g = Guest::new();
+    g.mode |= Mode::SHARED;
+    let host = g.base;
+    let at = |k: usize| COUNTERS[k].to_le_bytes();
+    // lock inc dword [0]; mov eax, 2; lock xadd [1], eax; then a spin lock taken and given back with XCHG.
+    let code = [
+        &[0xf0, 0xff, 0x05][..],
+        &at(0),
+        &[0xb8, 2, 0, 0, 0, 0xf0, 0x0f, 0xc1, 0x05],
+        &at(1),
+        &[0xb8, 1, 0, 0, 0, 0x87, 0x05],
+        &at(2),
+    ]
+    .concat();
+    let id = g.place(&code);
+    let shared = |k: usize| {
+        // SAFETY: an aligned dword of the guest's data, which is mapped until the end of this test; both sides access it by
+        // locked instructions only.
+        unsafe { &*((host + u64::from(COUNTERS[k])) as *const AtomicU32) }
+    };
+    let (mut mine, mut taken) = (0, 0);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut taken = 0;
+            for _ in 0..ROUNDS {
+                shared(0).fetch_add(1, Ordering::Relaxed);
+                shared(1).fetch_add(2, Ordering::Relaxed);
+                taken += shared(2).swap(0, Ordering::Relaxed);
+            }
+            taken
+        });
+        for _ in 0..ROUNDS {
+            assert_eq!(g.enter(id), code.len() as u32);
+            mine += 1 - g.gpr()[EAX];
+        }
+        taken = other.join().expect("the other processor");
+    });
+    assert_eq!([shared(0), shared(1)].map(|n| n.load(Ordering::Relaxed)), [2 * ROUNDS, 4 * ROUNDS]);
+    // Each one that was stored was taken once, or is there still.
+    assert_eq!(mine, taken + shared(2).load(Ordering::Relaxed));
+}
+
+#[test]
+fn locked_instructions_do_the_same_with_and_without_the_lock() {
+    let forms: [&[u8]; 6] = [
+        &[0xf0, 0x11, 0x03],       // lock adc [ebx], eax
+        &[0xf0, 0x0f, 0xb1, 0x0b], // lock cmpxchg [ebx], ecx
+        &[0xf0, 0x0f, 0xc7, 0x0b], // lock cmpxchg8b [ebx]
+        &[0xf0, 0xf6, 0x1b],       // lock neg byte [ebx]
+        &[0xf0, 0x00, 0x23],       // lock add [ebx], ah
+        &[0x66, 0x87, 0x43, 0x03], // xchg [ebx+3], ax: not aligned
+    ];
+    for code in forms {
+        let outcome = |mode| {
+            let mut g = Guest::new();
+            g.mode |= mode;
+            g.context.cpu.gpr[EAX] = 0x1234;
+            g.context.cpu.gpr[EBX] = DATA.into();
+            g.set_flags(0x41);
+            g.bytes(DATA, 8).copy_from_slice(&[0x34, 0x12, 0, 0, 3, 0, 0, 0]);
+            g.run_through(code);
+            (g.gpr(), g.flags(), g.bytes(DATA, 8).to_vec())
+        };
+        assert_eq!(outcome(Mode::empty()), outcome(Mode::SHARED), "{code:x?}");
+    }
 }

@@ -165,7 +165,8 @@ fn render(case: &Case) -> String {
     let target = Placement { base: BASE, stubs };
     let (t, outline) = translate(&src, case.mode, case.options, case.features, &target, 7);
     let names = &target.stubs;
-    let subject = Subject { host: &t.host, base: BASE, stubs: names, map: &t.map, exits: &t.exits };
+    let (map, exits, locks) = (&t.map, &t.exits, case.mode.contains(Mode::SHARED));
+    let subject = Subject { host: &t.host, base: BASE, stubs: names, map, exits, locks };
     if let Err(refusal) = Verifier::new().check(&subject, &|_| false) {
         panic!("the verifier refuses a golden block: {refusal}");
     }

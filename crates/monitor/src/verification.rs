@@ -145,6 +145,7 @@ impl Monitor {
                 stubs: &target.stubs,
                 map: &t.map,
                 exits: &t.exits,
+                locks: mode.contains(Mode::SHARED),
             };
             match verifier.check(&subject, &|_| false) {
                 Ok(v) => {

@@ -3,11 +3,11 @@
 use super::emitter::{Emitter, Refused};
 use super::memory::Address;
 use super::operand::rename;
-use crate::mode::SegmentClass;
+use crate::mode::{Mode, SegmentClass};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 impl Emitter {
-    /// Re-emits `i`. LOCK is dropped: there is one virtual processor, and a lock that straddles
+    /// Re-emits `i`. LOCK is dropped where nobody else can touch the guest's memory: a lock that straddles
     /// cache lines costs microseconds on the host. Redundant prefixes go too.
     pub fn identity(&mut self, i: &Instruction) -> Result<(), Refused> {
         self.identity_as(i.code(), i)
@@ -43,7 +43,7 @@ impl Emitter {
     fn identity_as(&mut self, code: Code, i: &Instruction) -> Result<(), Refused> {
         let mut host = *i;
         host.set_code(code);
-        strip_prefixes(&mut host);
+        strip_prefixes(&mut host, self.mode.contains(Mode::SHARED));
         let memory = (0..host.op_count()).any(|k| host.op_kind(k) == OpKind::Memory);
         if memory && (self.needs_sequence(i) || self.parts_high_byte(i)) {
             return self.identity_checked(&mut host, i);
@@ -144,8 +144,9 @@ fn is_high(reg: Register) -> bool {
     matches!(reg, Register::AH | Register::CH | Register::DH | Register::BH)
 }
 
-pub(super) fn strip_prefixes(i: &mut Instruction) {
-    i.set_has_lock_prefix(false);
+/// What no host instruction needs; LOCK is kept if `locks`.
+fn strip_prefixes(i: &mut Instruction, locks: bool) {
+    i.set_has_lock_prefix(locks && i.has_lock_prefix());
     i.set_has_repe_prefix(false);
     i.set_has_repne_prefix(false);
     i.set_segment_prefix(Register::None);

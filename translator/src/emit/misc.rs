@@ -2,13 +2,14 @@
 
 use super::emitter::{Emitter, Refused};
 use super::operand::rename;
+use crate::mode::Mode;
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 impl Emitter {
     /// XCHG: between registers as itself; with memory as a load, a store, and the commit, without
-    /// the lock that the processor would assert.
+    /// the lock that the processor would assert (SDM volume 3A, 9.1.2.1), unless others can touch that memory.
     pub(super) fn exchange(&mut self, i: &Instruction) -> Result<(), Refused> {
-        if i.op0_kind() == OpKind::Register {
+        if i.op0_kind() == OpKind::Register || self.mode.contains(Mode::SHARED) {
             return self.identity(i);
         }
         let reg = rename(i.op1_register());

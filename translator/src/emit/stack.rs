@@ -237,6 +237,7 @@ impl Emitter {
     /// ENTER without nesting. The slot of EBP and the end of the frame are asked for, in that order,
     /// before EBP is pushed.
     pub(super) fn enter(&mut self, i: &Instruction) -> Result<(), Refused> {
+        self.may_store_twice()?;
         if i.immediate8_2nd() & 31 != 0 {
             return Err(Refused);
         }
@@ -270,6 +271,7 @@ impl Emitter {
     /// right to write), then the lowest is written: between them they touch every page involved, in
     /// the order of the pushes, before anything changes.
     pub(super) fn push_all(&mut self, i: &Instruction) -> Result<(), Refused> {
+        self.may_store_twice()?;
         if i.code() == Code::Pushaw || !self.plain_stack() {
             return self.push_all_slots(if i.code() == Code::Pushaw { 2 } else { 4 });
         }
@@ -318,6 +320,11 @@ impl Emitter {
             return Err(Refused);
         }
         self.slot(above, 8 * size)
+    }
+
+    /// Where others look, or store, between the two complements, they would see what the guest never stored, or lose theirs.
+    fn may_store_twice(&self) -> Result<(), Refused> {
+        if self.mode.contains(Mode::SHARED) { Err(Refused) } else { Ok(()) }
     }
 
     /// Complements `operand` twice: NOT leaves the flags alone, and faults as a write, so that not even

@@ -7,6 +7,7 @@ use super::relocate::{CopyAt, relocated};
 use super::sink::BlockSink;
 use super::stubs::{STUB_AREA, Stubs, assemble};
 use super::transfer::TransferStubs;
+use crate::mode::Mode;
 use crate::placement::StubAddresses;
 use crate::tail::lookup_of;
 use crate::thunk::PcThunk;
@@ -335,6 +336,7 @@ impl CodeCache {
             stubs: &self.stubs.exits,
             map: &block.map,
             exits: &exits,
+            locks: block.key.mode.contains(Mode::SHARED),
         };
         verifier.check(&subject, &|address| {
             let found = self.locate(address);

@@ -77,6 +77,13 @@ pub(super) const STRINGS: &[Code] = &[
     C::Lodsw_AX_m16, C::Lodsd_EAX_m32, C::Scasb_AL_m8, C::Scasw_AX_m16, C::Scasd_EAX_m32,
 ];
 
+/// Instructions that can be locked, with a destination in memory (SDM volume 2A, LOCK).
+#[rustfmt::skip]
+pub(super) const LOCKABLE: &[Mnemonic] = &[
+    M::Add, M::Adc, M::And, M::Btc, M::Btr, M::Bts, M::Cmpxchg, M::Cmpxchg8b, M::Dec, M::Inc, M::Neg, M::Not,
+    M::Or, M::Sbb, M::Sub, M::Xor, M::Xadd, M::Xchg,
+];
+
 /// Direct branches and their lengths without prefixes.
 #[rustfmt::skip]
 pub(super) const BRANCHES: &[(Code, usize)] = &[

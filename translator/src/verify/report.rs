@@ -18,6 +18,8 @@ pub struct Subject<'a> {
     pub map: &'a [MapEntry],
     /// Exits that the cache may patch.
     pub exits: &'a [DirectExit],
+    /// Whether it may lock: others can touch the guest's memory.
+    pub locks: bool,
 }
 
 /// What a block broke.
@@ -29,7 +31,7 @@ pub enum Rule {
     /// The instruction is on no list.
     #[error("this instruction is not on the list")]
     Instruction,
-    /// LOCK, a repeat prefix or a redundant prefix where the emitter has none.
+    /// LOCK where nobody else is or on what it cannot lock, a repeat prefix or a redundant prefix where the emitter has none.
     #[error("a prefix that does not belong here")]
     Prefix,
     /// A register that blocks have no business with.

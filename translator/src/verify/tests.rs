@@ -50,11 +50,15 @@ fn verdict(code: &[u8]) -> Result<Verified, Refusal> {
 }
 
 fn bare(host: &[u8], map: &[u32]) -> Result<Verified, Refusal> {
+    bare_where(host, map, false)
+}
+
+fn bare_where(host: &[u8], map: &[u32], locks: bool) -> Result<Verified, Refusal> {
     let map: Vec<_> = map
         .iter()
         .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, x87: X87::Other, shadow: false })
         .collect();
-    let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[] };
+    let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[], locks };
     Verifier::new().check(&subject, &|address| address == BASE + 0x5000)
 }
 
@@ -222,6 +226,24 @@ fn escapes_to_code() -> Vec<Escape> {
 }
 
 #[test]
+fn blocks_lock_the_guest_s_memory_and_only_where_they_may() {
+    let verdict = |code: &[u8], locks| {
+        let host = [code, &leave(code.len())].concat();
+        bare_where(&host, &[0], locks).map_err(|r| r.rule)
+    };
+    let add = [0xf0, 0x65, 0x01, 0x03]; // lock add gs:[rbx], eax
+    assert!(verdict(&add, true).is_ok());
+    assert_eq!(verdict(&add, false), Err(Rule::Prefix), "nobody else is there");
+    let exchange = [0x65, 0x87, 0x03]; // xchg gs:[rbx], eax
+    assert!(verdict(&exchange, true).is_ok() && verdict(&exchange, false).is_ok());
+    let flag = field(offset_of!(ExecContext, if_flag));
+    let context = with(&[0xf0, 0x41, 0x01, 0x87], flag); // lock add [r15+if_flag], eax
+    assert_eq!(verdict(&context, true), Err(Rule::Prefix), "the context is nobody else's");
+    let load = [0xf0, 0x65, 0x8b, 0x03]; // lock mov eax, gs:[rbx]
+    assert!(verdict(&load, true).is_err());
+}
+
+#[test]
 fn every_escape_is_refused_by_its_rule() {
     for (what, code, rule) in [escapes_to_memory(), escapes_to_code()].concat() {
         match verdict(&code) {
@@ -277,7 +299,8 @@ fn map_exits_and_ends_must_be_instructions() {
     assert_eq!(bare(&[0xe9, 0], &[0]).unwrap_err().rule, Rule::Undecodable, "cut off");
     let exits = [crate::DirectExit { site: 0, patch_off: 3, target: 0 }];
     let map = [MapEntry { host_off: 0, eip: 0, esp: 0, x87: X87::Other, shadow: false }];
-    let subject = Subject { host: &host, base: BASE, stubs: &STUBS, map: &map, exits: &exits };
+    let (map, exits, locks) = (&map, &exits, false);
+    let subject = Subject { host: &host, base: BASE, stubs: &STUBS, map, exits, locks };
     assert!(Verifier::new().check(&subject, &|_| false).is_ok());
     let exits = [crate::DirectExit { site: 0, patch_off: 2, target: 0 }];
     let subject = Subject { exits: &exits, ..subject };
@@ -390,7 +413,8 @@ fn block(rng: &mut Rng) -> Translation {
 }
 
 fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verified, Refusal> {
-    let subject = Subject { host, base: BASE, stubs: &STUBS, map: &t.map, exits: &t.exits };
+    let (map, exits) = (&t.map, &t.exits);
+    let subject = Subject { host, base: BASE, stubs: &STUBS, map, exits, locks: true };
     verifier.check(&subject, &|_| false)
 }
 

@@ -1,6 +1,6 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
-use super::lists::{BRANCHES, CONTEXT, PLAIN, REACHING, STRINGS, WIDE, WINDOW_BASE};
+use super::lists::{BRANCHES, CONTEXT, LOCKABLE, PLAIN, REACHING, STRINGS, WIDE, WINDOW_BASE};
 use super::report::{Refusal, Rule, Subject, Verified};
 use super::state::{State, Value, is_anchor, is_scratch};
 use iced_x86::{
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
         if kind == Kind::Refused {
             return Err(Rule::Instruction);
         }
-        prefixes(i)?;
+        prefixes(i, self.subject.locks)?;
         self.integer &= !matches!(kind, Kind::Plain { integer: false });
         let next = match kind {
             Kind::Refused => false,
@@ -311,10 +311,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Blocks lock nothing, and repeat string instructions only.
-fn prefixes(i: &Instruction) -> Verdict {
+/// Blocks lock the guest's memory only, and that only where they may, and repeat string instructions only.
+fn prefixes(i: &Instruction, locks: bool) -> Verdict {
     let repeated = i.has_rep_prefix() || i.has_repne_prefix();
-    if i.has_lock_prefix() || (repeated && !STRINGS.contains(&i.code())) {
+    let locked = i.has_lock_prefix();
+    let lockable = LOCKABLE.contains(&i.mnemonic())
+        && i.op0_kind() == OpKind::Memory
+        && i.segment_prefix() == Register::GS;
+    if (locked && !(locks && lockable)) || (repeated && !STRINGS.contains(&i.code())) {
         return Err(Rule::Prefix);
     }
     Ok(())
