@@ -126,7 +126,7 @@ impl Guest {
 
     /// Runs block `id`; answers where it left, relative to its start.
     fn enter(&mut self, id: BlockId) -> u32 {
-        set_gs_base(self.base);
+        set_gs_base(self.base).unwrap();
         // SAFETY: a block of this cache; GS base is the window; no code here takes a look-up.
         unsafe { self.cache.entry().enter(&mut self.context, self.cache.host_pc(id)) };
         let eip = EIP & self.mode.last_eip();

@@ -4,8 +4,8 @@ use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::{Args, Parser, Subcommand};
 use ringer_machine::{
-    BootSource, ClockKind, CpuModel, Engine, MachineConfig, PcConfig, RunConfig, TranslatorOptions,
-    parse_size,
+    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig,
+    TranslatorOptions, parse_size,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -343,6 +343,7 @@ impl EngineArgs {
                 timeout: self.timeout,
                 profile,
                 no_reboot: false,
+                kick_signal: KickSignal::default(),
             },
         }
     }

@@ -70,6 +70,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
     let board = BoardConfig { ram_size: RAM, debug_exit: true, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
+        kick_signal: ringer_monitor::KickSignal::default(),
         model: CpuModel::Pentium4,
         engine,
         tc_size: CACHE,

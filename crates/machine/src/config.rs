@@ -2,7 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_monitor::{ClockKind, Engine, MonitorConfig, TranslatorOptions};
+use ringer_monitor::{ClockKind, Engine, KickSignal, MonitorConfig, TranslatorOptions};
 use std::time::Duration;
 
 /// The PC: what a guest finds.
@@ -33,6 +33,8 @@ pub struct RunConfig {
     pub engine: Engine,
     /// Translation-cache budget in bytes.
     pub tc_size: u64,
+    /// The signal that interrupts the thread that runs the machine.
+    pub kick_signal: KickSignal,
     /// The translator's optimisations.
     pub options: TranslatorOptions,
     /// What time is.
@@ -53,6 +55,7 @@ impl Default for RunConfig {
         Self {
             engine: Engine::Bt,
             tc_size: 64 << 20,
+            kick_signal: KickSignal::default(),
             options: TranslatorOptions::default(),
             clock: ClockKind::Real,
             profile: false,
@@ -88,6 +91,7 @@ impl MachineConfig {
             max_instructions: self.run.max_instructions,
             timeout: self.run.timeout,
             profile: self.run.profile,
+            kick_signal: self.run.kick_signal,
             options: self.run.options,
         }
     }

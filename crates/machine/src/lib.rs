@@ -29,6 +29,8 @@ pub use remote::Remote;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump, Symbols};
-pub use ringer_monitor::{Checks, ClockKind, Engine, HotCallout, Profile, TranslatorOptions};
+pub use ringer_monitor::{
+    Checks, ClockKind, Engine, HotCallout, KickSignal, Profile, TranslatorOptions, UnusableSignal,
+};
 pub use size::{SizeError, parse_size};
 pub use symbols::{SymbolsError, read_symbols};

@@ -419,7 +419,7 @@ impl Monitor {
         if !self.prefill() {
             return Ok(());
         }
-        self.prepare_entry(true);
+        self.prepare_entry(true)?;
         self.bt.dispatched += 1;
         let entry = self.bt.cache.entry();
         let row = self.bus.io.ledger.switch(Row::Translated);
@@ -435,7 +435,7 @@ impl Monitor {
 
     /// Everything that translated code expects to find; the guest's FPU state only when `fpu` says
     /// that it is used.
-    pub(crate) fn prepare_entry(&mut self, fpu: bool) {
+    pub(crate) fn prepare_entry(&mut self, fpu: bool) -> Result<(), MonitorError> {
         self.context.load_flags();
         self.refresh_segment_memo();
         self.refresh_transfer_memo();
@@ -447,11 +447,13 @@ impl Monitor {
         }
         if self.bt.gs_base != self.context.window_base {
             self.bt.gs_base = self.context.window_base;
-            set_gs_base(self.bt.gs_base);
+            set_gs_base(self.bt.gs_base)
+                .map_err(|source| MonitorError::Host { what: "GS base", source })?;
         }
         if self.bus.io.clock.is_virtual() {
             self.context.budget = self.virtual_budget().min(i64::MAX as u64) as i64;
         }
+        Ok(())
     }
 
     fn take_exits(&mut self) -> Result<(), MonitorError> {

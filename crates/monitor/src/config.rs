@@ -1,5 +1,6 @@
 //! What a run is asked to be, and how it ended.
 
+use crate::signals::KickSignal;
 use ringer_cpu::CpuModel;
 use ringer_translator::TranslatorOptions;
 use std::fmt;
@@ -73,6 +74,8 @@ pub struct MonitorConfig {
     pub timeout: Option<Duration>,
     /// Keep the counters and the time ledger.
     pub profile: bool,
+    /// The signal that interrupts the thread that runs the machine.
+    pub kick_signal: KickSignal,
     /// The translator's optimisations.
     pub options: TranslatorOptions,
 }

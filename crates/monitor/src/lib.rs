@@ -44,4 +44,5 @@ pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use reset::Parts;
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;
+pub use signals::{KickSignal, UnusableSignal};
 pub use verification::Checks;

@@ -69,19 +69,20 @@ impl Monitor {
                 self.step();
                 continue;
             }
-            self.compare_block(id, pc);
+            self.compare_block(id, pc)?;
         }
         Ok(())
     }
 
     /// Runs block `id` both ways, as far as both can go, then the instruction that stopped them.
-    pub(crate) fn compare_block(&mut self, id: BlockId, pc: u64) {
+    pub(crate) fn compare_block(&mut self, id: BlockId, pc: u64) -> Result<(), MonitorError> {
         let mut limit = self.bt.cache.block(id).instrs;
         // ECX where the host code stopped, for a string instruction that had got some way.
         let mut stopped_ecx = None;
         if limit == 0 {
             self.bus.io.counters.callout_exits += 1;
-            return self.callout();
+            self.callout();
+            return Ok(());
         }
         while limit > 0 {
             let before = self.snapshot();
@@ -90,7 +91,7 @@ impl Monitor {
             if dry.journal.device {
                 break;
             }
-            let stop = self.wet_run(id, pc);
+            let stop = self.wet_run(id, pc)?;
             match stop {
                 Stop::NotEntered => {
                     self.context.cpu = before;
@@ -130,15 +131,16 @@ impl Monitor {
             }
             if let Some(what) = what {
                 self.end = Some(RunEnd::Difference(self.report(id, &before, &dry, &what)));
-                return;
+                return Ok(());
             }
             let interrupted = self.context.exit_reason == ExitReason::Check as u32;
             if dry.ran == self.bt.cache.block(id).instrs || dry.left || interrupted {
-                return;
+                return Ok(());
             }
             break;
         }
         self.step_left();
+        Ok(())
     }
 
     /// A string instruction that both engines stopped in, the host's earlier (by a write to a code
@@ -224,12 +226,12 @@ impl Monitor {
     }
 
     /// Runs the host code for real.
-    pub(crate) fn wet_run(&mut self, id: BlockId, pc: u64) -> Stop {
+    pub(crate) fn wet_run(&mut self, id: BlockId, pc: u64) -> Result<Stop, MonitorError> {
         // A kick from before must not keep the block from running; it is served after it.
         let mut kicked = self.context.doorbell().kick.swap(0, Ordering::Relaxed);
         self.context.fault_rip = 0;
         // Loading and saving the FPU's state takes longer than most blocks.
-        self.prepare_entry(!self.bt.verification.is_integer(id));
+        self.prepare_entry(!self.bt.verification.is_integer(id))?;
         self.bt.dispatched += 1;
         let eip = self.context.cpu.eip();
         let entry = self.bt.cache.entry();
@@ -246,7 +248,7 @@ impl Monitor {
                 self.settle();
                 fpu::claim(&mut self.context.cpu);
                 self.context.doorbell().kick.fetch_or(kicked, Ordering::Relaxed);
-                return Stop::Trap(index.map_or(0, |(i, _)| i as u32));
+                return Ok(Stop::Trap(index.map_or(0, |(i, _)| i as u32)));
             }
             kicked |= self.context.doorbell().kick.swap(0, Ordering::Relaxed);
             self.note_stack();
@@ -265,11 +267,11 @@ impl Monitor {
             && self.context.cpu.eip() == eip;
         self.leave_translated();
         fpu::claim(&mut self.context.cpu);
-        match early {
+        Ok(match early {
             _ if not_entered => Stop::NotEntered,
             Some(index) => Stop::Left(index),
             None => Stop::End,
-        }
+        })
     }
 
     /// A block can leave in its middle for the interpreter (a POPF of system flags, say): before

@@ -10,7 +10,8 @@ use crate::inbox::{Inbox, Kicker, Taken};
 use crate::jitdump::SharedJitDump;
 use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
 use crate::random::Random;
-use crate::signals::Registration;
+use crate::signals::coredump::SparedCoreDumps;
+use crate::signals::{Places, Registration};
 use crate::system_bus::{Io, Seen, SystemBus};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
@@ -26,6 +27,22 @@ const SERIAL_CHUNK: usize = 16;
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
 
+/// The time that a thread is a vCPU; ends when dropped.
+struct Stay<'a>(&'a mut Monitor);
+
+impl<'a> Stay<'a> {
+    fn begin(monitor: &'a mut Monitor) -> Result<Self, MonitorError> {
+        monitor.register()?;
+        Ok(Self(monitor))
+    }
+}
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.unregister();
+    }
+}
+
 /// One virtual machine's processor and everything it needs to run.
 #[derive(Debug)]
 pub struct Monitor {
@@ -35,6 +52,7 @@ pub struct Monitor {
     pub(crate) bus: SystemBus,
     pub(crate) bt: Bt,
     pub(crate) signals: Option<Registration>,
+    _spared: SparedCoreDumps,
     inbox: Inbox,
     bios: Option<BiosHook>,
     /// The board's INTR line as last seen.
@@ -89,6 +107,7 @@ impl Monitor {
             bus,
             bt,
             signals: None,
+            _spared: SparedCoreDumps::new(),
             inbox: Inbox::new(),
             bios: None,
             intr: false,
@@ -178,25 +197,34 @@ impl Monitor {
     /// # Errors
     /// When the host refuses a timer or the alternate signal stack.
     pub fn as_vcpu<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> Result<R, MonitorError> {
-        let cache = self.bt.cache_range();
-        let stubs_end = self.bt.stubs_end();
-        let exit = self.bt.exit_signal();
-        let switches = self.bt.cache.transfer_stubs();
-        // SAFETY: the context is boxed and stays in place as long as `self`; the registration is
-        // dropped below, on this thread, before `as_vcpu` returns.
+        let stay = Stay::begin(self)?;
+        Ok(work(stay.0))
+    }
+
+    fn register(&mut self) -> Result<(), MonitorError> {
+        let places = Places {
+            cache: self.bt.cache_range(),
+            stubs_end: self.bt.stubs_end(),
+            exit_signal: self.bt.exit_signal(),
+            switches: self.bt.cache.transfer_stubs(),
+        };
+        // SAFETY: the context stays in place as long as `self`; the registration is dropped in
+        // `unregister`, on this thread, before `as_vcpu` is left in whatever way.
         let registration =
-            unsafe { Registration::new(&self.context, cache, stubs_end, exit, switches) };
+            unsafe { Registration::new(&self.context, places, self.cfg.kick_signal) };
         let registration = registration
             .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
         self.context.host_mxcsr = fpu::mxcsr();
         self.inbox.attach(Some(registration.target()));
         self.signals = Some(registration);
-        let result = work(self);
+        Ok(())
+    }
+
+    fn unregister(&mut self) {
         self.inbox.attach(None);
         self.signals = None;
         self.bt.left_thread();
         fpu::claim(&mut self.context.cpu);
-        Ok(result)
     }
 
     fn run_loop(&mut self) -> Result<RunEnd, MonitorError> {
@@ -246,7 +274,7 @@ impl Monitor {
         self.context.doorbell().irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
         self.bus.io.seen = self.bus.io.look(self.serial_full || more);
         self.deadline = self.bus.io.seen.deadline;
-        self.arm_timer();
+        self.arm_timer()?;
         self.bus.io.ledger.switch(row);
         Ok(())
     }
@@ -317,7 +345,7 @@ impl Monitor {
     }
 
     /// Arms the host timer for the next thing that will happen by itself.
-    fn arm_timer(&mut self) {
+    fn arm_timer(&mut self) -> Result<(), MonitorError> {
         let clock = &self.bus.io.clock;
         let now = clock.now();
         let limit = self.cfg.timeout.map(|t| {
@@ -337,8 +365,11 @@ impl Monitor {
             if key.is_some_and(|k| k <= now) {
                 signals.disarmed();
             }
-            signals.arm(key, key.map_or(0, |k| k.saturating_sub(now)));
+            signals
+                .arm(key, key.map_or(0, |k| k.saturating_sub(now)))
+                .map_err(|source| MonitorError::Host { what: "the timer", source })?;
         }
+        Ok(())
     }
 
     /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time.

@@ -221,6 +221,7 @@ fn report(refusal: &Refusal, eip: u32, guest: &str, host: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::ClockKind;
+    use crate::signals::KickSignal;
     use ringer_cpu::CpuModel;
     use ringer_devices::{Board, BoardConfig, SerialSink};
     use ringer_mmu::GuestMemory;
@@ -238,6 +239,7 @@ mod tests {
             BoardConfig { ram_size: 1 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
         let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
         let cfg = MonitorConfig {
+            kick_signal: KickSignal::default(),
             model: CpuModel::Pentium4,
             engine: Engine::Lockstep,
             tc_size: 1 << 20,

@@ -208,6 +208,7 @@ fn machine() -> Monitor {
         BoardConfig { ram_size: 16 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
+        kick_signal: ringer_monitor::KickSignal::default(),
         model: CpuModel::Pentium4,
         engine: Engine::Lockstep,
         tc_size: 16 << 20,

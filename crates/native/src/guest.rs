@@ -334,6 +334,7 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
     let config = BoardConfig { ram_size: RAM, debug_exit: false, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
+        kick_signal: ringer_monitor::KickSignal::default(),
         model,
         engine: Engine::Lockstep,
         tc_size: 16 << 20,

@@ -7,6 +7,7 @@
 //! its MXCSR has no reserved bit, which LDMXCSR would refuse.
 
 use crate::context::{ContextBlock, SharedContext};
+use std::io;
 use std::sync::OnceLock;
 
 /// Addresses of the two entry stubs in a live cache.
@@ -51,6 +52,7 @@ impl Entry {
 const HWCAP2_FSGSBASE: u64 = 1 << 1;
 const AT_HWCAP2: libc::c_ulong = 26;
 const ARCH_SET_GS: libc::c_long = 0x1001;
+const ARCH_GET_GS: libc::c_long = 0x1004;
 
 fn has_fsgsbase() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
@@ -66,9 +68,24 @@ pub fn can_set_gs_base() -> bool {
     has_fsgsbase()
 }
 
+/// This thread's GS base.
+///
+/// # Errors
+/// When the host refuses to say.
+pub fn gs_base() -> io::Result<u64> {
+    let mut base = 0_u64;
+    // SAFETY: ARCH_GET_GS writes the eight bytes of `base`.
+    let done = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_GS, &raw mut base) };
+    if done == 0 { Ok(base) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Points GS at a window. Neither Rust nor the C library uses GS on x86-64 Linux, so this changes
 /// nothing but what translated code sees.
-pub fn set_gs_base(base: u64) {
+///
+/// # Errors
+/// When the host, without FSGSBASE, refuses.
+#[inline]
+pub fn set_gs_base(base: u64) -> io::Result<()> {
     if has_fsgsbase() {
         // SAFETY: the kernel announced FSGSBASE; GS is not used by this process's own code.
         unsafe {
@@ -76,6 +93,10 @@ pub fn set_gs_base(base: u64) {
         }
     } else {
         // SAFETY: ARCH_SET_GS changes the GS base of this thread only.
-        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
+        let done = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
+        if done != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
+    Ok(())
 }

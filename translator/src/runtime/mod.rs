@@ -21,4 +21,4 @@ pub mod targets;
 pub mod transfer;
 
 pub use cache::{CacheStats, CodeCache};
-pub use enter::{can_set_gs_base, set_gs_base};
+pub use enter::{can_set_gs_base, gs_base, set_gs_base};

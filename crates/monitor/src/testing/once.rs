@@ -38,7 +38,7 @@ impl Monitor {
             && let Found::Block(pc) = self.find(mode)?
             && let Some((id, _)) = self.bt.cache.locate(pc)
         {
-            self.compare_block(id, pc);
+            self.compare_block(id, pc)?;
         }
         Ok(match self.end.take() {
             Some(RunEnd::Difference(report)) => Some(report),
@@ -71,7 +71,7 @@ impl Monitor {
         let Some((id, _)) = self.bt.cache.locate(pc) else { return Ok(Once::NotTranslated) };
         let eip = self.context.cpu.eip();
         loop {
-            match self.wet_run(id, pc) {
+            match self.wet_run(id, pc)? {
                 Stop::NotEntered => {}
                 Stop::End => {
                     let left = self.context.exit_reason == ExitReason::Callout as u32;

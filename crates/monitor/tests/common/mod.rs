@@ -4,7 +4,7 @@ use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{CpuModel, SegAttr, Segment};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::GuestMemory;
-use ringer_monitor::{ClockKind, Engine, Monitor, MonitorConfig, TranslatorOptions};
+use ringer_monitor::{ClockKind, Engine, KickSignal, Monitor, MonitorConfig, TranslatorOptions};
 use std::time::Duration;
 
 struct Nowhere;
@@ -47,6 +47,7 @@ pub fn flat_machine_with(
         BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {
+        kick_signal: KickSignal::default(),
         model: CpuModel::Pentium4,
         engine,
         tc_size: 16 << 20,

@@ -245,6 +245,7 @@ pub fn with_translating<R>(
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
     let cfg = MonitorConfig {
+        kick_signal: ringer_monitor::KickSignal::default(),
         model,
         engine: Engine::Bt,
         tc_size: CACHE,

@@ -1,0 +1,69 @@
+//! A timer that kicks the thread it was made on.
+
+use super::kick::{KickSignal, mark, own_tid};
+use std::io;
+use std::ptr;
+
+/// The timer; deleted when dropped.
+#[derive(Debug)]
+pub(super) struct Timer {
+    id: libc::timer_t,
+    /// The deadline that it is set to.
+    armed: Option<u64>,
+}
+
+impl Timer {
+    /// A timer that is not set.
+    pub fn new(signal: KickSignal) -> io::Result<Self> {
+        // SAFETY: sigevent is plain data for which zeros are valid.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal.number();
+        event.sigev_value = libc::sigval { sival_ptr: mark() as *mut libc::c_void };
+        event.sigev_notify_thread_id = own_tid();
+        let mut id: libc::timer_t = ptr::null_mut();
+        // SAFETY: both pointers are to live locals.
+        if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut id) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { id, armed: None })
+    }
+
+    /// Kicks after `ns` nanoseconds from now, once; `key` names the deadline, so that the timer is set
+    /// only when it changes. Without a key it does not kick.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn arm(&mut self, key: Option<u64>, ns: u64) -> io::Result<()> {
+        if self.armed == key {
+            return Ok(());
+        }
+        let ns = if key.is_some() { ns.max(1) } else { 0 };
+        let value = libc::timespec {
+            tv_sec: (ns / 1_000_000_000) as libc::time_t,
+            tv_nsec: (ns % 1_000_000_000) as libc::c_long,
+        };
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: value,
+        };
+        // SAFETY: the timer is this value's own; the kernel reads `spec`.
+        if unsafe { libc::timer_settime(self.id, 0, &spec, ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.armed = key;
+        Ok(())
+    }
+
+    /// It fired, or may have: the next [`Timer::arm`] sets it whatever its key.
+    pub fn disarmed(&mut self) {
+        self.armed = None;
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // SAFETY: the timer is ours and goes once.
+        unsafe { libc::timer_delete(self.id) };
+    }
+}
