@@ -2,7 +2,7 @@
 
 use super::alu::{self, Binary, Unary};
 use super::operand::write_gpr;
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;

@@ -3,7 +3,7 @@
 use super::alu::{self, Binary};
 use super::arith::{binary, compare};
 use super::operand::{Place, is_address_16};
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;

@@ -4,7 +4,7 @@
 //! 16-bit operand size cuts the target to 16 bits (the decoder has done so for relative ones).
 
 use super::operand::mask;
-use super::table::operand_size;
+use super::size::operand_size;
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;

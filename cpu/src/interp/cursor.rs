@@ -207,22 +207,6 @@ impl<B: Bus> Ctx<'_, B> {
         Ok(())
     }
 
-    /// Pushes a word.
-    ///
-    /// # Errors
-    /// As [`Ctx::push`].
-    pub fn push16(&mut self, value: u16) -> Result<(), Exception> {
-        self.push(2, u32::from(value))
-    }
-
-    /// Pushes a dword.
-    ///
-    /// # Errors
-    /// As [`Ctx::push`].
-    pub fn push32(&mut self, value: u32) -> Result<(), Exception> {
-        self.push(4, value)
-    }
-
     /// The `size` (2 or 4) bytes at `above` the top of the stack, which does not move.
     ///
     /// # Errors
@@ -249,21 +233,5 @@ impl<B: Bus> Ctx<'_, B> {
         let value = self.peek(0, size)?;
         self.release(size);
         Ok(value)
-    }
-
-    /// Pops a word.
-    ///
-    /// # Errors
-    /// As [`Ctx::pop`].
-    pub fn pop16(&mut self) -> Result<u16, Exception> {
-        self.pop(2).map(|v| v as u16)
-    }
-
-    /// Pops a dword.
-    ///
-    /// # Errors
-    /// As [`Ctx::pop`].
-    pub fn pop32(&mut self) -> Result<u32, Exception> {
-        self.pop(4)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::branch::{by_condition, holds};
 use super::operand::{mask, seg_of};
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::{Exception, Vector};

@@ -1,7 +1,7 @@
 //! AND OR XOR TEST NOT.
 
 use super::arith::{binary, compare, unary};
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Handler, alu};
 use crate::bus::Bus;
 use iced_x86::{Code, Mnemonic as M};

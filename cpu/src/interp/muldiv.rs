@@ -1,7 +1,7 @@
 //! MUL IMUL DIV IDIV.
 
 use super::alu::{self, Binary, Divide, Multiply};
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;

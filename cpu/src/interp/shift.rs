@@ -5,7 +5,7 @@
 
 use super::alu::{self, DoubleShift, Shift};
 use super::arith::unary;
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;

@@ -4,7 +4,7 @@
 
 use super::cursor::pointer_size;
 use super::operand::{mask, write_gpr_low};
-use super::table::{by_size, operand_size};
+use super::size::{by_size, operand_size};
 use super::{Ctx, Handler, StackCursor};
 use crate::bus::Bus;
 use crate::exception::Exception;

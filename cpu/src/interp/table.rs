@@ -3,23 +3,21 @@
 //! Filled once an interpreter: every code is offered to the families in turn; a code that no family
 //! knows, or that belongs to a feature the model lacks, gets the handler that raises #UD.
 
-use super::{Ctx, Handler, arith, bcd, bits, branch, data, flagops, fpu, logic, muldiv, shift};
+use super::handler::{Handler, Lookup};
+use super::{Ctx, arith, bcd, bits, branch, data, flagops, fpu, logic, muldiv, shift};
 use super::{stack, string, sys};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::model::Features;
-use iced_x86::{Code, CpuidFeature, Instruction, OpCodeOperandKind};
+use iced_x86::{Code, CpuidFeature, Instruction};
 
 /// The handler of every code, indexed by `Code as usize`.
 pub(super) fn build<B: Bus>(features: Features) -> Box<[Handler<B>]> {
     Code::values()
-        .map(|code| if offered(code, features) { lookup(code) } else { None })
+        .map(|code| if offers(code, features) { lookup(code) } else { None })
         .map(|handler| handler.unwrap_or(undefined))
         .collect()
 }
-
-/// A family's answer to whether a code is its own.
-pub(super) type Lookup<B> = fn(Code) -> Option<Handler<B>>;
 
 fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     let families: [Lookup<B>; 13] = [
@@ -42,7 +40,7 @@ fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 
 /// Whether a processor with `features` has the instruction at all.
 #[must_use]
-pub fn offered(code: Code, features: Features) -> bool {
+pub fn offers(code: Code, features: Features) -> bool {
     code.cpuid_features().iter().all(|&f| has(f, code, features))
 }
 
@@ -79,31 +77,6 @@ fn is_hint(code: Code) -> bool {
     use Code as C;
     matches!(code, C::Endbr32 | C::Endbr64 | C::Rdsspd_r32 | C::Cldemote_m8)
 }
-
-/// The bytes of operand `n` of `code`: 1, 2 or 4; none for other kinds and for memory without a
-/// register form.
-pub(super) fn operand_size(code: Code, n: u32) -> Option<u32> {
-    use OpCodeOperandKind as K;
-    match code.op_code().op_kind(n) {
-        K::r8_or_mem | K::r8_reg | K::r8_opcode | K::al => Some(1),
-        K::r16_or_mem | K::r16_reg | K::r16_rm | K::r16_opcode | K::ax => Some(2),
-        K::r32_or_mem | K::r32_reg | K::r32_rm | K::r32_opcode | K::eax => Some(4),
-        _ => None,
-    }
-}
-
-/// Picks the instance of a handler for operand 0's size.
-macro_rules! by_size {
-    ($size:expr, $handler:ident $(, $op:ty)?) => {
-        match $size {
-            Some(1) => Some($handler::<B, $($op,)? 1> as $crate::interp::Handler<B>),
-            Some(2) => Some($handler::<B, $($op,)? 2> as $crate::interp::Handler<B>),
-            Some(4) => Some($handler::<B, $($op,)? 4> as $crate::interp::Handler<B>),
-            _ => None,
-        }
-    };
-}
-pub(super) use by_size;
 
 /// Raises #UD.
 ///
@@ -157,7 +130,7 @@ mod tests {
                     && info.encoding() == EncodingKind::Legacy
                     && (info.mode16() || info.mode32())
             })
-            .filter(|&code| offered(code, features) && lookup::<FlatBus>(code).is_none())
+            .filter(|&code| offers(code, features) && lookup::<FlatBus>(code).is_none())
             .filter(|&code| !is_excused(code))
             .collect();
         assert_eq!(missing, []);

@@ -1,42 +1,19 @@
-//! The host's FPU as an execution unit: a frame, the cache of thunks, and the call.
+//! The host's FPU as an execution unit: the cache of thunks, and the call.
 //!
 //! Invariant: `current` is an entry of the arena as it is now; only `prepare` sets it.
 
 use super::arena::Arena;
+use super::frame::Frame;
 use super::thunk::{self, Plan};
 use crate::flags::Eflags;
 use crate::state::FpuImage;
 use iced_x86::Instruction;
 use std::collections::HashMap;
-use std::mem::{offset_of, transmute};
+use std::mem::transmute;
 use std::ptr::NonNull;
 
 /// MXCSR bits that exist on any model (SDM volume 1, 10.2.3); others make FXRSTOR fault.
 pub(super) const MXCSR_BITS: u32 = 0xffff;
-
-/// What a thunk works on.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(super) struct Frame {
-    /// The memory operand; long enough for FNSAVE's 108 bytes.
-    pub mem: [u8; 128],
-    /// The guest's registers.
-    pub fx: FpuImage,
-    /// The general register.
-    pub gpr: u64,
-    /// RFLAGS to run with, and as they were afterwards.
-    pub flags: u64,
-    /// The host's MXCSR meanwhile.
-    pub host_mxcsr: u32,
-}
-
-/// Offsets in [`Frame`] for the assembler.
-pub(super) const FX: usize = offset_of!(Frame, fx);
-pub(super) const GPR: usize = offset_of!(Frame, gpr);
-pub(super) const FLAGS: usize = offset_of!(Frame, flags);
-pub(super) const HOST_MXCSR: usize = offset_of!(Frame, host_mxcsr);
-
-const _: () = assert!(offset_of!(Frame, mem) == 0 && FX.is_multiple_of(16));
 
 #[derive(Clone, Copy, Debug)]
 struct Thunk {

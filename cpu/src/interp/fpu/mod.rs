@@ -3,7 +3,7 @@
 //!
 //! # How an instruction runs
 //! The guest's registers are in `CpuState::fpu`, an FXSAVE image. A handler checks availability
-//! ([`gate`]), reads the memory operand through the bus into a [`host::Frame`], lets a *thunk* (the
+//! ([`gate`]), reads the memory operand through the bus into a [`frame::Frame`], lets a *thunk* (the
 //! same instruction, re-encoded to work on the frame; [`thunk`]) run between FXRSTOR and FXSAVE, writes
 //! the memory result through the bus and only then commits the image. So a fault at any point leaves
 //! the guest's state as it was.
@@ -20,6 +20,7 @@
 
 mod arena;
 mod control;
+mod frame;
 mod gate;
 mod host;
 mod image;

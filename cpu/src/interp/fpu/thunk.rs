@@ -5,7 +5,7 @@
 //! MXCSR, load the guest's image and whatever else the instruction reads; then the way back. The x87
 //! unit is left as the ABI wants it, by FNINIT, which a pending exception does not disturb.
 
-use super::host::{FLAGS, FX, GPR, HOST_MXCSR};
+use super::frame::{FLAGS, FX, GPR, HOST_MXCSR};
 use iced_x86::{
     Code, Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };

@@ -2,7 +2,7 @@
 //! 2.5 and 2.8; volume 3B, 17.2.
 
 use super::super::{Ctx, Handler};
-use super::require_cpl0;
+use super::privilege::require_cpl0;
 use crate::bus::{Bus, PagingChange, PagingRegs};
 use crate::exception::Exception;
 use crate::model::Features;

@@ -3,7 +3,7 @@
 use super::super::operand::mask;
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor};
-use super::{far, tss};
+use super::{transfer, tss};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::segment::Selector;
@@ -38,10 +38,10 @@ pub fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, d: &Descriptor) -> Result<(), Exception
         return Err(Exception::gp(sel.error_code()));
     }
     require_present(sel, &target)?;
-    let cs = target.segment(far::with_rpl(sel, cpl));
-    far::check_limit(&cs, d.gate_offset())?;
+    let cs = target.segment(transfer::with_rpl(sel, cpl));
+    transfer::check_limit(&cs, d.gate_offset())?;
     target.mark_accessed(ctx)?;
-    far::commit(ctx, target.segment(cs.sel()), d.gate_offset(), cpl);
+    transfer::commit(ctx, target.segment(cs.sel()), d.gate_offset(), cpl);
     Ok(())
 }
 
@@ -57,8 +57,8 @@ pub fn call<B: Bus>(ctx: &mut Ctx<'_, B>, d: &Descriptor) -> Result<(), Exceptio
     if !target.is_conforming() && target.dpl() < ctx.s.cpl {
         return call_inner(ctx, d, sel, &target, size);
     }
-    let cs = target.segment(far::with_rpl(sel, ctx.s.cpl));
-    far::call_same(ctx, cs, d.gate_offset(), size)
+    let cs = target.segment(transfer::with_rpl(sel, ctx.s.cpl));
+    transfer::call_same(ctx, cs, d.gate_offset(), size)
 }
 
 /// To a more privileged level: the TSS gives the stack; the caller's SS:ESP, its parameters, and
@@ -73,7 +73,7 @@ fn call_inner<B: Bus>(
     let cpl = target.dpl();
     let (ss, esp) = tss::inner_stack(ctx, cpl)?;
     let old = StackCursor::current(ctx.s);
-    let mut new = StackCursor::on(ss, esp, far::privilege(cpl), u32::from(ss.selector & !3));
+    let mut new = StackCursor::on(ss, esp, transfer::privilege(cpl), u32::from(ss.selector & !3));
     let (old_ss, old_esp) = (u32::from(ctx.s.ss().selector), ctx.gpr(Gpr::Esp) & mask(size));
     new.push(ctx, size, old_ss)?;
     new.push(ctx, size, old_esp)?;
@@ -83,10 +83,10 @@ fn call_inner<B: Bus>(
     }
     new.push(ctx, size, u32::from(ctx.s.cs().selector))?;
     new.push(ctx, size, ctx.next_eip)?;
-    let cs = target.segment(far::with_rpl(sel, cpl));
-    far::check_limit(&cs, d.gate_offset())?;
+    let cs = target.segment(transfer::with_rpl(sel, cpl));
+    transfer::check_limit(&cs, d.gate_offset())?;
     new.flush(ctx)?;
-    far::commit(ctx, cs, d.gate_offset(), cpl);
-    far::commit_stack(ctx, ss, new.sp());
+    transfer::commit(ctx, cs, d.gate_offset(), cpl);
+    transfer::commit_stack(ctx, ss, new.sp());
     Ok(())
 }

@@ -4,7 +4,7 @@
 use super::super::operand::mask;
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
-use super::{far, flags, task, tss};
+use super::{flags, task, transfer, tss};
 use crate::addr::Lin;
 use crate::bus::{Bus, Privilege};
 use crate::exception::{Exception, Vector};
@@ -84,11 +84,11 @@ fn real<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
     }
     let (selector, ip) = vector_8086(ctx, ctx.s.idtr.base, event.vector)?;
     let stack = push_8086(ctx, event.eflags)?;
-    let cs = far::cs_8086(ctx, selector);
-    far::check_limit(&cs, ip)?;
+    let cs = transfer::cs_8086(ctx, selector);
+    transfer::check_limit(&cs, ip)?;
     stack.commit(ctx)?;
     clear(ctx, Eflags::IF | Eflags::TF | Eflags::AC | Eflags::RF);
-    far::commit(ctx, cs, ip, ctx.s.cpl);
+    transfer::commit(ctx, cs, ip, ctx.s.cpl);
     Ok(())
 }
 
@@ -103,8 +103,8 @@ pub fn enter_virtual<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<(), Exc
     let stack = push_8086(ctx, if owns_if { eflags } else { flags::virtual_image(eflags) })?;
     stack.commit(ctx)?;
     clear(ctx, Eflags::TF | Eflags::RF | if owns_if { Eflags::IF } else { Eflags::VIF });
-    let cs = far::cs_8086(ctx, selector);
-    far::commit(ctx, cs, ip, 3);
+    let cs = transfer::cs_8086(ctx, selector);
+    transfer::commit(ctx, cs, ip, 3);
     Ok(())
 }
 
@@ -153,25 +153,25 @@ fn gate<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event, d: &Descriptor) -> Result<(
     }
     target.mark_accessed(ctx)?;
     let cpl = if inner { target.dpl() } else { ctx.s.cpl };
-    let cs = target.segment(far::with_rpl(sel, cpl));
+    let cs = target.segment(transfer::with_rpl(sel, cpl));
     let size = if d.is_gate_32() { 4 } else { 2 };
     if inner {
         let (ss, esp) = tss::inner_stack(ctx, cpl)?;
         let mut stack =
-            StackCursor::on(ss, esp, far::privilege(cpl), Selector(ss.selector).error_code());
+            StackCursor::on(ss, esp, transfer::privilege(cpl), Selector(ss.selector).error_code());
         push_outer(ctx, &mut stack, size)?;
         push_return(ctx, &mut stack, event, size)?;
-        far::check_limit(&cs, d.gate_offset())?;
+        transfer::check_limit(&cs, d.gate_offset())?;
         stack.flush(ctx)?;
         leave_v86(ctx);
-        far::commit_stack(ctx, ss, stack.sp());
+        transfer::commit_stack(ctx, ss, stack.sp());
     } else {
         let mut stack = StackCursor::current(ctx.s);
         push_return(ctx, &mut stack, event, size)?;
-        far::check_limit(&cs, d.gate_offset())?;
+        transfer::check_limit(&cs, d.gate_offset())?;
         stack.commit(ctx)?;
     }
-    far::commit(ctx, cs, d.gate_offset(), cpl);
+    transfer::commit(ctx, cs, d.gate_offset(), cpl);
     clear(ctx, Eflags::TF | Eflags::NT | Eflags::VM | Eflags::RF);
     if matches!(d.attr().kind(), kind::INT16 | kind::INT32) {
         clear(ctx, Eflags::IF);

@@ -1,6 +1,6 @@
 //! IN and OUT, and the I/O permission check. SDM volume 1, 19.5 (I/O privilege level, bit map).
 
-use super::super::table::operand_size;
+use super::super::size::operand_size;
 use super::super::{Ctx, Handler, debug};
 use super::descriptor::kind;
 use crate::bus::{Bus, Privilege};

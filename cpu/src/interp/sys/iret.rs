@@ -1,7 +1,7 @@
 //! IRET in all its forms. SDM volume 2, IRET; volume 3A, 6.12, 7.3 and 20.2.5.
 
 use super::super::{Ctx, Handler, StackCursor};
-use super::{far, flags, task};
+use super::{flags, task, transfer};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -76,10 +76,10 @@ fn to_8086<B: Bus>(
     stack: StackCursor,
     frame: &Frame,
 ) -> Result<(), Exception> {
-    let cs = far::cs_8086(ctx, frame.cs.0);
-    far::check_limit(&cs, frame.eip)?;
+    let cs = transfer::cs_8086(ctx, frame.cs.0);
+    transfer::check_limit(&cs, frame.eip)?;
     stack.commit(ctx)?;
-    far::commit(ctx, cs, frame.eip, ctx.s.cpl);
+    transfer::commit(ctx, cs, frame.eip, ctx.s.cpl);
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn v86<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
         flags::merge(ctx, frame.eflags, loaded(size, 3, 3));
         return Ok(());
     }
-    far::check_limit(&far::cs_8086(ctx, frame.cs.0), frame.eip)?;
+    transfer::check_limit(&transfer::cs_8086(ctx, frame.cs.0), frame.eip)?;
     flags::load_virtual(ctx, frame.eflags)?;
     to_8086(ctx, stack, &frame)
 }
@@ -116,16 +116,16 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     if size == 4 && frame.eflags & Eflags::VM.bits() != 0 && old_cpl == 0 {
         return to_v86(ctx, stack, &frame);
     }
-    let cs = far::return_segment(ctx, frame.cs)?;
+    let cs = transfer::return_segment(ctx, frame.cs)?;
     let cpl = cs.sel().rpl();
     if cpl == old_cpl {
-        far::check_limit(&cs, frame.eip)?;
+        transfer::check_limit(&cs, frame.eip)?;
         stack.commit(ctx)?;
-        far::commit(ctx, cs, frame.eip, cpl);
+        transfer::commit(ctx, cs, frame.eip, cpl);
     } else {
-        let (ss, esp) = far::outer_stack(ctx, &mut stack, size, cpl)?;
-        far::check_limit(&cs, frame.eip)?;
-        far::commit_outer(ctx, cs, frame.eip, ss, esp);
+        let (ss, esp) = transfer::outer_stack(ctx, &mut stack, size, cpl)?;
+        transfer::check_limit(&cs, frame.eip)?;
+        transfer::commit_outer(ctx, cs, frame.eip, ss, esp);
     }
     let mut mask = loaded(size, old_cpl, iopl);
     if size == 4 && old_cpl == 0 {
@@ -147,9 +147,9 @@ fn to_v86<B: Bus>(
         *selector = stack.pop(ctx, 4)? as u16;
     }
     let cs = Segment::real(frame.cs.0, 3);
-    far::check_limit(&cs, frame.eip)?;
+    transfer::check_limit(&cs, frame.eip)?;
     flags::merge(ctx, frame.eflags, DEFINED);
-    far::commit(ctx, cs, frame.eip, 3);
+    transfer::commit(ctx, cs, frame.eip, 3);
     let order = [SegReg::Ss, SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs];
     for (seg, selector) in order.into_iter().zip(selectors) {
         ctx.s.seg[seg as usize] = Segment::real(selector, 3);

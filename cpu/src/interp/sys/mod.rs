@@ -7,10 +7,8 @@
 //! from before, as it must be for a restart and for nested delivery. The one exception is the task
 //! switch, which the SDM lets commit half-way (volume 3A, 7.3): `task` says where.
 
-use super::table::Lookup;
-use super::{Ctx, Handler};
+use super::handler::{Handler, Lookup};
 use crate::bus::Bus;
-use crate::exception::Exception;
 use iced_x86::Code;
 
 mod control;
@@ -24,9 +22,11 @@ pub mod interrupt;
 pub mod io;
 mod iret;
 mod msr;
+mod privilege;
 mod protect;
 mod segload;
 mod task;
+mod transfer;
 mod tss;
 
 /// The handler of `code`, if it belongs here.
@@ -44,12 +44,4 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         io::lookup,
     ];
     families.iter().find_map(|family| family(code))
-}
-
-/// What privileged instructions ask for: CPL 0 (real mode has it, V86 mode never).
-///
-/// # Errors
-/// #GP(0).
-fn require_cpl0<B: Bus>(ctx: &Ctx<'_, B>) -> Result<(), Exception> {
-    if ctx.s.cpl == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }

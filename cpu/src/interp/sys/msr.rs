@@ -2,7 +2,8 @@
 //! volume 3A, 5.8.7.
 
 use super::super::{Ctx, Handler};
-use super::{far, require_cpl0};
+use super::privilege::require_cpl0;
+use super::transfer;
 use crate::addr::Lin;
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -142,7 +143,7 @@ fn sysenter<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Excepti
     }
     let msr = ctx.s.msr;
     ctx.s.eflags &= !(Eflags::VM | Eflags::IF | Eflags::RF).bits();
-    far::commit(ctx, flat(base, 0, true), msr.sysenter_eip as u32, 0);
+    transfer::commit(ctx, flat(base, 0, true), msr.sysenter_eip as u32, 0);
     ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(8), 0, false);
     ctx.set_gpr(Gpr::Esp, msr.sysenter_esp as u32);
     Ok(())
@@ -154,7 +155,7 @@ fn sysexit<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exceptio
         return Err(Exception::gp(0));
     }
     let (eip, esp) = (ctx.gpr(Gpr::Edx), ctx.gpr(Gpr::Ecx));
-    far::commit(ctx, flat(base.wrapping_add(16), 3, true), eip, 3);
+    transfer::commit(ctx, flat(base.wrapping_add(16), 3, true), eip, 3);
     ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(24), 3, false);
     ctx.set_gpr(Gpr::Esp, esp);
     Ok(())

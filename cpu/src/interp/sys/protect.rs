@@ -3,7 +3,8 @@
 
 use super::super::{Ctx, Handler};
 use super::descriptor::{self, Descriptor, kind, null_segment};
-use super::{far, require_cpl0, segload};
+use super::privilege::require_cpl0;
+use super::{segload, transfer};
 use crate::addr::Lin;
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -42,7 +43,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 
 /// Real and V86 mode know no selectors.
 fn require_protected<B: Bus>(ctx: &Ctx<'_, B>) -> Result<(), Exception> {
-    if far::is_8086(ctx) { Err(Exception::ud()) } else { Ok(()) }
+    if transfer::is_8086(ctx) { Err(Exception::ud()) } else { Ok(()) }
 }
 
 fn set_zf<B: Bus>(ctx: &mut Ctx<'_, B>, on: bool) {

@@ -8,7 +8,7 @@
 
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind, null_segment};
-use super::{far, segload, tss};
+use super::{segload, transfer, tss};
 use crate::addr::Lin;
 use crate::bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 use crate::exception::Exception;
@@ -136,7 +136,7 @@ pub fn switch<B: Bus>(
         stack.push(ctx, if wide { 4 } else { 2 }, error)?;
         stack.commit(ctx)?;
     }
-    far::check_limit(ctx.s.cs(), new.eip)
+    transfer::check_limit(ctx.s.cs(), new.eip)
 }
 
 /// The current task's descriptor in the GDT. (TR was loaded from there; the guest may have moved

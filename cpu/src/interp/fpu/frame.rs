@@ -1,0 +1,29 @@
+//! The block of memory that a thunk works on: the operand, the guest's registers, and what of the
+//! host's is put aside meanwhile. Its layout is what the assembled code addresses.
+
+use crate::state::FpuImage;
+use std::mem::offset_of;
+
+/// What a thunk works on.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Frame {
+    /// The memory operand; long enough for FNSAVE's 108 bytes.
+    pub mem: [u8; 128],
+    /// The guest's registers.
+    pub fx: FpuImage,
+    /// The general register.
+    pub gpr: u64,
+    /// RFLAGS to run with, and as they were afterwards.
+    pub flags: u64,
+    /// The host's MXCSR meanwhile.
+    pub host_mxcsr: u32,
+}
+
+/// Offsets in [`Frame`] for the assembler.
+pub(super) const FX: usize = offset_of!(Frame, fx);
+pub(super) const GPR: usize = offset_of!(Frame, gpr);
+pub(super) const FLAGS: usize = offset_of!(Frame, flags);
+pub(super) const HOST_MXCSR: usize = offset_of!(Frame, host_mxcsr);
+
+const _: () = assert!(offset_of!(Frame, mem) == 0 && FX.is_multiple_of(16));

@@ -1,0 +1,121 @@
+//! What far control transfers share: their targets' checks, and what they commit.
+//! SDM volume 3A, 5.8.1; volume 2 (JMP, CALL, RET, IRET).
+
+use super::super::{Ctx, StackCursor};
+use super::{descriptor, segload};
+use crate::bus::{Bus, Privilege};
+use crate::exception::Exception;
+use crate::segment::{Segment, Selector};
+use crate::state::{Gpr, SegReg};
+
+/// What CS becomes in real and V86 mode.
+pub fn cs_8086<B: Bus>(ctx: &Ctx<'_, B>, selector: u16) -> Segment {
+    if ctx.s.v86() {
+        Segment::real(selector, 3)
+    } else {
+        segload::real_mode_cs(ctx.s.cs(), selector)
+    }
+}
+
+/// Whether segments are loaded the 8086's way.
+pub fn is_8086<B: Bus>(ctx: &Ctx<'_, B>) -> bool {
+    !ctx.s.protected() || ctx.s.v86()
+}
+
+/// The target is inside the code segment.
+///
+/// # Errors
+/// #GP(0).
+pub fn check_limit(cs: &Segment, eip: u32) -> Result<(), Exception> {
+    if eip > cs.limit { Err(Exception::gp(0)) } else { Ok(()) }
+}
+
+/// Commits a transfer to `cs`:`eip` at privilege `cpl`.
+pub fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, eip: u32, cpl: u8) {
+    ctx.s.seg[SegReg::Cs as usize] = cs;
+    ctx.s.cpl = cpl;
+    ctx.next_eip = eip;
+}
+
+/// Commits a new stack. With a 16-bit stack segment only SP changes.
+pub fn commit_stack<B: Bus>(ctx: &mut Ctx<'_, B>, ss: Segment, esp: u32) {
+    ctx.s.seg[SegReg::Ss as usize] = ss;
+    let esp = if ss.is_32() { esp } else { (ctx.gpr(Gpr::Esp) & 0xffff_0000) | (esp & 0xffff) };
+    ctx.set_gpr(Gpr::Esp, esp);
+}
+
+/// `sel` with its RPL replaced.
+#[must_use]
+pub fn with_rpl(sel: Selector, rpl: u8) -> Selector {
+    Selector((sel.0 & !3) | u16::from(rpl))
+}
+
+/// A far call on the same stack: pushes CS and the return address of `size` bytes each.
+///
+/// # Errors
+/// #SS(0), #GP(0), #PF, #AC.
+pub fn call_same<B: Bus>(
+    ctx: &mut Ctx<'_, B>,
+    cs: Segment,
+    offset: u32,
+    size: u32,
+) -> Result<(), Exception> {
+    let mut stack = StackCursor::current(ctx.s);
+    stack.push(ctx, size, u32::from(ctx.s.cs().selector))?;
+    stack.push(ctx, size, ctx.next_eip)?;
+    check_limit(&cs, offset)?;
+    stack.commit(ctx)?;
+    commit(ctx, cs, offset, ctx.s.cpl);
+    Ok(())
+}
+
+/// The code segment that a far RET or IRET returns to: never an inner one.
+///
+/// # Errors
+/// #GP(selector), #NP(selector), #PF.
+pub fn return_segment<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Segment, Exception> {
+    if sel.is_null() {
+        return Err(Exception::gp(0));
+    }
+    let code = sel.error_code();
+    let mut d = descriptor::fetch(ctx, sel, Exception::gp)?;
+    let dpl_ok = if d.is_conforming() { d.dpl() <= sel.rpl() } else { d.dpl() == sel.rpl() };
+    if !d.is_code() || sel.rpl() < ctx.s.cpl || !dpl_ok {
+        return Err(Exception::gp(code));
+    }
+    if !d.present() {
+        return Err(Exception::np(code));
+    }
+    d.mark_accessed(ctx)?;
+    Ok(d.segment(sel))
+}
+
+/// Pops and checks the outer stack of a return to `cpl`: its segment and pointer.
+///
+/// # Errors
+/// #GP, #SS, #PF.
+pub fn outer_stack<B: Bus>(
+    ctx: &mut Ctx<'_, B>,
+    stack: &mut StackCursor,
+    size: u32,
+    cpl: u8,
+) -> Result<(Segment, u32), Exception> {
+    let esp = stack.pop(ctx, size)?;
+    let selector = stack.pop(ctx, size)? as u16;
+    let ss = segload::stack(ctx, Selector(selector), cpl, Exception::gp)?;
+    Ok((ss, esp))
+}
+
+/// Commits a return to an outer level.
+pub fn commit_outer<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, eip: u32, ss: Segment, esp: u32) {
+    let cpl = cs.sel().rpl();
+    commit(ctx, cs, eip, cpl);
+    commit_stack(ctx, ss, esp);
+    segload::null_inner_data(ctx, cpl);
+}
+
+/// The rights of stack accesses at `cpl`.
+#[must_use]
+pub fn privilege(cpl: u8) -> Privilege {
+    if cpl == 3 { Privilege::User } else { Privilege::Supervisor }
+}
