@@ -8,8 +8,15 @@
 //! Invariant: everything but the RSDP lies in one blob at the address that the caller chose, and every
 //! table's bytes sum to zero.
 
+use acpi_tables::aml::{
+    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Name, Package, ResourceTemplate,
+    Scope,
+};
+use acpi_tables::gas::{self, AccessSize, GAS};
+use acpi_tables::sdt::Sdt;
+use acpi_tables::{Aml, AmlSink};
+
 use crate::addresses::{COM1_BASE, IRQ_SCI, PM_BASE, RESET_CONTROL};
-use crate::aml::{self, Space};
 use crate::pm;
 use crate::rtc;
 
@@ -28,6 +35,8 @@ const OEM_ID: &[u8; 6] = b"RINGER";
 const OEM_TABLE_ID: &[u8; 8] = b"RINGERPC";
 const CREATOR_ID: &[u8; 4] = b"RNGR";
 const HEADER_LEN: usize = 36;
+/// Offset of the creator's identifier and revision in the header.
+const CREATOR: usize = 28;
 const FACS_LEN: usize = 64;
 const FADT_LEN: usize = 244;
 
@@ -39,7 +48,7 @@ pub fn tables(base: u32) -> AcpiTables {
     let facs = place(&mut tables, base, 64, &facs());
     let dsdt = place(&mut tables, base, 16, &dsdt());
     let fadt = place(&mut tables, base, 16, &fadt(facs, dsdt));
-    let rsdt = place(&mut tables, base, 16, &table(b"RSDT", 1, &fadt.to_le_bytes()));
+    let rsdt = place(&mut tables, base, 16, &table(*b"RSDT", 1, &fadt.to_le_bytes()));
     AcpiTables { rsdp: rsdp(rsdt), tables, base }
 }
 
@@ -58,19 +67,12 @@ fn checksum(bytes: &[u8]) -> u8 {
 }
 
 /// A table with the standard header before `body`.
-fn table(signature: &[u8; 4], revision: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
-    bytes.extend_from_slice(signature);
-    bytes.extend_from_slice(&((HEADER_LEN + body.len()) as u32).to_le_bytes());
-    bytes.extend_from_slice(&[revision, 0]);
-    bytes.extend_from_slice(OEM_ID);
-    bytes.extend_from_slice(OEM_TABLE_ID);
-    bytes.extend_from_slice(&1u32.to_le_bytes());
-    bytes.extend_from_slice(CREATOR_ID);
-    bytes.extend_from_slice(&1u32.to_le_bytes());
-    bytes.extend_from_slice(body);
-    bytes[9] = checksum(&bytes);
-    bytes
+fn table(signature: [u8; 4], revision: u8, body: &[u8]) -> Vec<u8> {
+    let mut table = Sdt::new(signature, HEADER_LEN as u32, revision, *OEM_ID, *OEM_TABLE_ID, 1);
+    table.write_bytes(CREATOR, CREATOR_ID);
+    table.write_u32(CREATOR + 4, 1);
+    table.append_slice(body);
+    table.as_slice().to_vec()
 }
 
 /// Root System Description Pointer, revision 0 (ACPI 1.0): 32-bit guests need no more.
@@ -102,12 +104,9 @@ const NO_C2: u16 = 101;
 const NO_C3: u16 = 1001;
 
 /// A generic address of `bits` bits in I/O space.
-fn io_address(bits: u8, port: u16) -> [u8; 12] {
-    let mut gas = [0; 12];
-    gas[0] = 1;
-    gas[1] = bits;
-    gas[4..6].copy_from_slice(&port.to_le_bytes());
-    gas
+fn io_address(bits: u8, port: u16) -> Vec<u8> {
+    let space = gas::AddressSpace::SystemIo;
+    bytes(&GAS::new(space, bits, 0, AccessSize::Undefined, u64::from(port)))
 }
 
 /// Fixed ACPI Description Table, revision 3 (ACPI 2.0).
@@ -147,68 +146,98 @@ fn fadt(facs: u32, dsdt: u32) -> Vec<u8> {
         let start = offset - HEADER_LEN;
         body[start..start + bytes.len()].copy_from_slice(bytes);
     }
-    table(b"FACP", 3, &body)
+    table(*b"FACP", 3, &body)
+}
+
+/// Terms of machine language, as bytes.
+struct Terms(Vec<u8>);
+
+impl Aml for Terms {
+    fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
+        sink.vec(&self.0);
+    }
+}
+
+/// The bytes of `term`.
+fn bytes(term: &dyn Aml) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    term.to_aml_bytes(&mut bytes);
+    bytes
+}
+
+/// `IRQNoFlags () { irq }`: edge-triggered, active high, exclusive; the line is one of the 16 of the 8259s.
+struct IrqNoFlags(u8);
+
+impl Aml for IrqNoFlags {
+    fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
+        sink.byte(0x22);
+        sink.word(1 << (self.0 & 15));
+    }
+}
+
+/// `IO (Decode16, first, first, 1, len)`.
+fn io(first: u16, len: u8) -> IO {
+    IO::new(first, first, 1, len)
 }
 
 /// Differentiated System Description Table: S5 and the devices.
 fn dsdt() -> Vec<u8> {
-    let zero = aml::integer(0);
-    let s5 = aml::integer(u32::from(pm::S5));
-    let terms = [
-        aml::name(b"_S5_", &aml::package(&[s5.clone(), s5, zero.clone(), zero])),
-        aml::scope(b"\\_SB_", &[pci_root()]),
-    ];
-    table(b"DSDT", 1, &terms.concat())
+    let s5 = Package::new(vec![&pm::S5, &pm::S5, &0u8, &0u8]);
+    let root = pci_root();
+    let terms =
+        [bytes(&Name::new("_S5_".into(), &s5)), bytes(&Scope::new("\\_SB_".into(), vec![&root]))];
+    table(*b"DSDT", 1, &terms.concat())
 }
 
 /// The PCI root bridge and, below it, the ISA bridge with what hangs on it.
-fn pci_root() -> Vec<u8> {
-    let windows = aml::resources(&[
-        aml::word_window(Space::Bus, 0, 0xff),
-        aml::io(0xcf8, 8),
-        aml::word_window(Space::Io, 0, 0xcf7),
-        aml::word_window(Space::Io, 0xd00, 0xffff),
-        aml::dword_window(Space::Memory, 0xe000_0000, 0xfebf_ffff),
-    ]);
-    aml::device(
-        b"PCI0",
-        &[
-            aml::name(b"_HID", &aml::eisa_id(*b"PNP0A03")),
-            aml::name(b"_UID", &aml::integer(0)),
-            aml::name(b"_CRS", &windows),
-            isa_bridge(),
+fn pci_root() -> Terms {
+    let cacheable = AddressSpaceCacheable::NotCacheable;
+    let windows = Terms(bytes(&ResourceTemplate::new(vec![
+        &AddressSpace::<u16>::new_bus_number(0, 0xff),
+        &io(0xcf8, 8),
+        &AddressSpace::<u16>::new_io(0, 0xcf7, None),
+        &AddressSpace::<u16>::new_io(0xd00, 0xffff, None),
+        &AddressSpace::<u32>::new_memory(cacheable, true, 0xe000_0000, 0xfebf_ffff, None),
+    ])));
+    Terms(bytes(&Device::new(
+        "PCI0".into(),
+        vec![
+            &Name::new("_HID".into(), &EISAName::new("PNP0A03")),
+            &Name::new("_UID".into(), &0u8),
+            &Name::new("_CRS".into(), &windows),
+            &isa_bridge(),
         ],
-    )
+    )))
 }
 
-fn isa_bridge() -> Vec<u8> {
-    aml::device(
-        b"ISA_",
-        &[
-            aml::name(b"_ADR", &aml::integer(0x0001_0000)),
-            isa_device(b"PIC_", *b"PNP0000", &[aml::io(0x20, 2), aml::io(0xa0, 2), aml::irq(2)]),
-            isa_device(b"TMR_", *b"PNP0100", &[aml::io(0x40, 4), aml::irq(0)]),
-            isa_device(b"RTC_", *b"PNP0B00", &[aml::io(0x70, 2), aml::irq(8)]),
-            isa_device(b"FPU_", *b"PNP0C04", &[aml::io(0xf0, 2), aml::irq(13)]),
-            isa_device(b"KBD_", *b"PNP0303", &[aml::io(0x60, 1), aml::io(0x64, 1), aml::irq(1)]),
-            isa_device(b"COM1", *b"PNP0501", &[aml::io(COM1_BASE, 8), aml::irq(4)]),
+fn isa_bridge() -> Terms {
+    Terms(bytes(&Device::new(
+        "ISA_".into(),
+        vec![
+            &Name::new("_ADR".into(), &0x0001_0000u32),
+            &isa_device("PIC_", "PNP0000", vec![&io(0x20, 2), &io(0xa0, 2), &IrqNoFlags(2)]),
+            &isa_device("TMR_", "PNP0100", vec![&io(0x40, 4), &IrqNoFlags(0)]),
+            &isa_device("RTC_", "PNP0B00", vec![&io(0x70, 2), &IrqNoFlags(8)]),
+            &isa_device("FPU_", "PNP0C04", vec![&io(0xf0, 2), &IrqNoFlags(13)]),
+            &isa_device("KBD_", "PNP0303", vec![&io(0x60, 1), &io(0x64, 1), &IrqNoFlags(1)]),
+            &isa_device("COM1", "PNP0501", vec![&io(COM1_BASE, 8), &IrqNoFlags(4)]),
         ],
-    )
+    )))
 }
 
 /// Present, enabled, shown, working.
-const STATUS_THERE: u32 = 0x0f;
+const STATUS_THERE: u8 = 0x0f;
 
-fn isa_device(name: &[u8; 4], id: [u8; 7], descriptors: &[Vec<u8>]) -> Vec<u8> {
-    aml::device(
-        name,
-        &[
-            aml::name(b"_HID", &aml::eisa_id(id)),
-            aml::name(b"_UID", &aml::integer(1)),
-            aml::name(b"_STA", &aml::integer(STATUS_THERE)),
-            aml::name(b"_CRS", &aml::resources(descriptors)),
+fn isa_device(name: &str, id: &str, resources: Vec<&dyn Aml>) -> Terms {
+    Terms(bytes(&Device::new(
+        name.into(),
+        vec![
+            &Name::new("_HID".into(), &EISAName::new(id)),
+            &Name::new("_UID".into(), &1u8),
+            &Name::new("_STA".into(), &STATUS_THERE),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(resources)),
         ],
-    )
+    )))
 }
 
 #[cfg(test)]
@@ -259,6 +288,27 @@ mod tests {
         assert_eq!([dword(fadt, 56), dword(fadt, 64), dword(fadt, 76)], [0x600, 0x604, 0x608]);
         assert_eq!(dword(fadt, 48), 0, "no SMI command: ACPI mode is the only one");
         assert_eq!(dword(fadt, 120), 0xcf9);
+    }
+
+    #[test]
+    fn dsdt_is_one_scope_to_its_end_with_a_device_for_each_chip() {
+        let bytes = dsdt();
+        let s5 = 5 + 1 + 8;
+        let scope = &bytes[HEADER_LEN + s5..];
+        assert_eq!(scope[0], 0x10);
+        // A package length of two bytes counts itself.
+        assert_eq!(
+            (scope[1] >> 6, (scope[1] & 15) as usize | usize::from(scope[2]) << 4),
+            (1, scope.len() - 1)
+        );
+        for name in [b"PCI0", b"ISA_", b"PIC_", b"TMR_", b"RTC_", b"FPU_", b"KBD_", b"COM1"] {
+            let device = [&[0x5b, 0x82], &name[..]];
+            let at = scope.windows(4).position(|window| window == device[1]).unwrap();
+            assert!(scope[at - 4..at].windows(2).any(|op| op == device[0]), "{name:?}");
+        }
+        // IO (Decode16, 3F8h, 3F8h, 1, 8) and IRQNoFlags () { 4 }, then the end tag.
+        let com1 = [0x47, 1, 0xf8, 3, 0xf8, 3, 1, 8, 0x22, 0x10, 0, 0x79, 0];
+        assert!(scope.ends_with(&com1));
     }
 
     #[test]

@@ -28,7 +28,6 @@ mod access;
 pub mod acpi;
 pub mod addresses;
 #[allow(clippy::cast_possible_truncation)]
-mod aml;
 mod backplane;
 pub mod board;
 mod board_state;
