@@ -24,6 +24,7 @@ mod plant;
 #[cfg(feature = "planted-fault")]
 mod planted;
 pub mod runtime;
+mod slots;
 mod source;
 mod tail;
 mod thunk;

@@ -1,16 +1,13 @@
 //! Listings of guest and host code, for reports and golden tests.
 
-use crate::context::{ContextBlock, ExecContext};
 use crate::decode::guest_decoder;
 use crate::mode::Mode;
+use crate::slots as at;
 use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
     SymbolResult,
 };
-use ringer_cpu::CpuState;
-use ringer_cpu::segment::Segment;
 use std::fmt::Write;
-use std::mem::offset_of;
 
 /// Host code at `base`, one instruction a line: offset, bytes, NASM text. Fields of the execution
 /// context appear by name.
@@ -130,41 +127,40 @@ fn is_loop(i: &Instruction) -> bool {
 
 const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
 
+/// The fields that blocks use, by name.
+const FIELDS: [(i32, &str); 21] = [
+    (at::EIP, "cpu.eip"),
+    (at::IF_FLAG, "if_flag"),
+    (at::SHADOW_IRQ, "cpu.shadow_irq"),
+    (at::SYS_FLAGS, "sys_flags"),
+    (at::IRQ_PENDING, "irq_pending"),
+    (at::slot!(exit_arg), "exit_arg"),
+    (at::X87_EIP, "x87_eip"),
+    (at::X87_FLDCW, "x87_fldcw"),
+    (at::WINDOW_BASE, "window_base"),
+    (at::reload(0, 0), "es.minus_selector"),
+    (at::reload(0, 1), "es.linear"),
+    (at::reload(0, 2), "es.minus_lo"),
+    (at::reload(0, 3), "es.minus_hi"),
+    (at::reload(1, 0), "ds.minus_selector"),
+    (at::reload(1, 1), "ds.linear"),
+    (at::reload(1, 2), "ds.minus_lo"),
+    (at::reload(1, 3), "ds.minus_hi"),
+    (at::RETIRED, "retired"),
+    (at::BUDGET, "budget"),
+    (at::LOOKUPS, "lookups"),
+    (at::BLOCKS, "blocks"),
+];
+
 /// The name of the field at `offset` in the execution context, for those that blocks use.
 fn context_field(offset: usize) -> Option<String> {
-    let cpu = offset_of!(ExecContext, cpu);
-    let fields = [
-        (cpu + offset_of!(CpuState, rip), "cpu.eip"),
-        (offset_of!(ExecContext, if_flag), "if_flag"),
-        (cpu + offset_of!(CpuState, shadow_irq), "cpu.shadow_irq"),
-        (offset_of!(ExecContext, sys_flags), "sys_flags"),
-        (offset_of!(ContextBlock, doorbell.irq_pending), "irq_pending"),
-        (offset_of!(ExecContext, exit_arg), "exit_arg"),
-        (offset_of!(ExecContext, x87_eip), "x87_eip"),
-        (offset_of!(ExecContext, x87_fldcw), "x87_fldcw"),
-        (offset_of!(ExecContext, window_base), "window_base"),
-        (offset_of!(ExecContext, reloads), "es.minus_selector"),
-        (offset_of!(ExecContext, reloads) + 4, "es.linear"),
-        (offset_of!(ExecContext, reloads) + 8, "es.minus_lo"),
-        (offset_of!(ExecContext, reloads) + 12, "es.minus_hi"),
-        (offset_of!(ExecContext, reloads) + 16, "ds.minus_selector"),
-        (offset_of!(ExecContext, reloads) + 20, "ds.linear"),
-        (offset_of!(ExecContext, reloads) + 24, "ds.minus_lo"),
-        (offset_of!(ExecContext, reloads) + 28, "ds.minus_hi"),
-        (offset_of!(ExecContext, retired), "retired"),
-        (offset_of!(ExecContext, budget), "budget"),
-        (offset_of!(ExecContext, lookups), "lookups"),
-        (offset_of!(ExecContext, blocks), "blocks"),
-    ];
-    if let Some((_, name)) = fields.iter().find(|(at, _)| *at == offset) {
+    let offset = i32::try_from(offset).ok()?;
+    if let Some((_, name)) = FIELDS.iter().find(|(at, _)| *at == offset) {
         return Some((*name).to_owned());
     }
-    let within = offset.checked_sub(cpu + offset_of!(CpuState, seg))?;
-    let segment = SEGMENTS.get(within / size_of::<Segment>())?;
-    match within % size_of::<Segment>() {
-        at if at == offset_of!(Segment, base) => Some(format!("{segment}.base")),
-        at if at == offset_of!(Segment, limit) => Some(format!("{segment}.limit")),
-        at if at == offset_of!(Segment, selector) => Some(format!("{segment}.selector")),
-        _ => None,
-    }
+    SEGMENTS.iter().enumerate().find_map(|(k, segment)| {
+        let parts = [(at::base(k), "base"), (at::limit(k), "limit"), (at::selector(k), "selector")];
+        let (_, part) = parts.iter().find(|(at, _)| *at == offset)?;
+        Some(format!("{segment}.{part}"))
+    })
 }

@@ -1,62 +1,20 @@
 //! The emitter's own: the buffers of a block in the making, and what every sequence needs of them.
 
 use super::cold::Cold;
-use crate::context::{ContextBlock, ExecContext, Reload, TransferKind};
+use crate::context::TransferKind;
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
 use crate::placement::{Placement, StubAddresses};
+use crate::slots as at;
 use crate::source::Source;
 use crate::thunk::PcThunk;
 use crate::translation::{DirectExit, Fixup, FixupKind, MapEntry, StringSite, Terminator, X87};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use iced_x86::{Encoder, Instruction, InstructionInfoFactory};
-use ringer_cpu::CpuState;
-use ringer_cpu::segment::Segment;
-use std::mem::offset_of;
 
 /// The instruction has no inline form here: it becomes a callout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
-
-/// Offsets from r15.
-pub(super) mod at {
-    use super::{ContextBlock, CpuState, ExecContext, Reload, Segment, offset_of};
-
-    pub const EIP: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, rip)) as i32;
-    pub const SEG: i32 = (offset_of!(ExecContext, cpu) + offset_of!(CpuState, seg)) as i32;
-    pub const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
-    pub const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;
-    pub const IRQ_PENDING: i32 = offset_of!(ContextBlock, doorbell.irq_pending) as i32;
-    pub const SHADOW_IRQ: i32 =
-        (offset_of!(ExecContext, cpu) + offset_of!(CpuState, shadow_irq)) as i32;
-    pub const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;
-    pub const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
-    pub const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
-    pub const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
-    pub const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;
-    pub const LOOKUPS: i32 = offset_of!(ExecContext, lookups) as i32;
-    pub const BLOCKS: i32 = offset_of!(ExecContext, blocks) as i32;
-
-    /// A number of the context's reload `slot`: selector, address, low and high half by `part`.
-    pub const fn reload(slot: usize, part: usize) -> i32 {
-        (offset_of!(ExecContext, reloads) + slot * size_of::<Reload>() + 4 * part) as i32
-    }
-
-    /// Limit of the segment with encoding index `k`.
-    pub const fn limit(k: usize) -> i32 {
-        SEG + (k * size_of::<Segment>() + offset_of!(Segment, limit)) as i32
-    }
-
-    /// Base of the segment with encoding index `k`.
-    pub const fn base(k: usize) -> i32 {
-        SEG + (k * size_of::<Segment>() + offset_of!(Segment, base)) as i32
-    }
-
-    /// Selector of the segment with encoding index `k`.
-    pub const fn selector(k: usize) -> i32 {
-        SEG + (k * size_of::<Segment>() + offset_of!(Segment, selector)) as i32
-    }
-}
 
 /// What one guest instruction became.
 pub(crate) enum Step {

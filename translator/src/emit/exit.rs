@@ -5,8 +5,9 @@
 //! address space; so a block can be shared between address spaces.
 
 use super::cold::Cold;
-use super::emitter::{Emitter, at, last_x87};
+use super::emitter::{Emitter, last_x87};
 use crate::options::TranslatorOptions;
+use crate::slots as at;
 use crate::tail::{LINK_TAIL, link_tail};
 use crate::translation::{DirectExit, FixupKind, MapEntry, X87};
 use dynasmrt::{DynasmApi, dynasm};

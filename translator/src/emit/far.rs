@@ -4,8 +4,10 @@
 //! The block is left for the dispatcher: target tables belong to one base of CS. The new IP waits in
 //! the context's EIP, which means nothing until then.
 
-use super::emitter::{Emitter, Refused, Step, at};
+use super::emitter::{Emitter, Refused, Step};
+use super::scheme::{RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
+use crate::slots as at;
 use crate::translation::Terminator;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, Register};
@@ -41,7 +43,7 @@ impl Emitter {
         if self.mode.class(i.memory_segment()) == SegmentClass::Flat {
             return Err(Refused); // No segment is, in these modes.
         }
-        let from = self.address(i, Register::R12D)?;
+        let from = self.address(i, Registers::ESP)?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R9D, from.operand())?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R8D, from.plus(2).operand())?;
         dynasm!(self.asm ; .arch x64 ; mov [r15 + at::EIP], r9d);

@@ -2,9 +2,10 @@
 //! the context, and the others are too, in a sum that saves PUSHF an AND.
 
 use super::cold::Cold;
-use super::emitter::{Emitter, Refused, at};
+use super::emitter::{Emitter, Refused};
 use super::operand::stack_size;
 use crate::mode::Mode;
+use crate::slots as at;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::Instruction;
 use ringer_cpu::Eflags;

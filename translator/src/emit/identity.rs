@@ -1,8 +1,7 @@
 //! Innocuous instructions: the same operation, with ESP renamed and the memory operand re-based.
 
 use super::emitter::{Emitter, Refused};
-use super::memory::Address;
-use super::operand::rename;
+use super::scheme::{Address, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
@@ -50,9 +49,9 @@ impl Emitter {
         }
         for k in 0..host.op_count() {
             match host.op_kind(k) {
-                OpKind::Register => host.set_op_register(k, rename(host.op_register(k))),
+                OpKind::Register => host.set_op_register(k, Registers::host(host.op_register(k))),
                 OpKind::Memory => {
-                    let address = self.address(i, Register::R12D)?;
+                    let address = self.address(i, Registers::ESP)?;
                     address.apply(&mut host);
                 }
                 OpKind::Immediate8
@@ -78,7 +77,7 @@ impl Emitter {
 
     /// With an operand at r11d or on the stack, which AH to BH cannot stand next to.
     fn identity_checked(&mut self, host: &mut Instruction, i: &Instruction) -> Result<(), Refused> {
-        let address = self.address(i, Register::R12D)?;
+        let address = self.address(i, Registers::ESP)?;
         if host.code() == Code::Xlat_m8 {
             return self.move_sized(Code::Mov_r8_rm8, Register::AL, address.operand());
         }
@@ -87,7 +86,7 @@ impl Emitter {
                 OpKind::Register if is_high(host.op_register(k)) => {
                     return self.beside_high_byte(host, k, address);
                 }
-                OpKind::Register => host.set_op_register(k, rename(host.op_register(k))),
+                OpKind::Register => host.set_op_register(k, Registers::host(host.op_register(k))),
                 OpKind::Memory => address.apply(host),
                 OpKind::Immediate8
                 | OpKind::Immediate8_2nd

@@ -5,11 +5,12 @@
 //! access beyond the limit leaves for the interpreter, which raises what the architecture says.
 
 use super::cold::Cold;
-use super::emitter::{Emitter, Refused, at};
-use super::memory::Address;
+use super::emitter::{Emitter, Refused};
 use super::operand::{reaches_far, segment_index};
+use super::scheme::{Address, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
 use crate::options::TranslatorOptions;
+use crate::slots as at;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, OpAccess, OpKind, Register};
 use ringer_cpu::interp::operand::is_address_16;
@@ -200,7 +201,7 @@ impl Emitter {
     /// is not plain) is in r11d.
     pub(super) fn slot(&mut self, above: i32, size: u32) -> Result<Address, Refused> {
         let disp = self.esp.wrapping_add(above as u32);
-        let stack = Address { disp, ..Address::at(Register::R12D) };
+        let stack = Address { disp, ..Address::at(Registers::ESP) };
         if self.plain_stack() {
             return Ok(stack);
         }
@@ -252,6 +253,6 @@ fn sixteen(reg: Register) -> Register {
         Register::EBP => Register::BP,
         Register::ESI => Register::SI,
         Register::EDI => Register::DI,
-        _ => Register::R12W,
+        _ => Registers::SP,
     }
 }

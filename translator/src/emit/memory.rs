@@ -1,85 +1,18 @@
 //! Guest memory operands in host form.
 //!
-//! With GS base at the window and the 67h prefix, `[ebx+ecx*4+8]` truncates to 32 bits and adds the
-//! window's base in hardware. A segment base is added by LEA: r10d holds it, r11d the sum of base and
+//! How an operand reaches memory is the scheme's; here is what its address is. A segment base is added by LEA: r10d holds it, r11d the sum of base and
 //! index where both are there. 16-bit addresses and segments with a limit are in `limit.rs`; segments
 //! whose checks are more than that are refused.
 
-use super::emitter::{Emitter, Refused, at};
-use super::operand::rename;
+use super::emitter::{Emitter, Refused};
 use super::operand::{reaches_far, segment_index};
+use super::scheme::{Address, RegisterMap, Registers};
 use crate::mode::SegmentClass;
 use crate::options::TranslatorOptions;
+use crate::slots as at;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use ringer_cpu::interp::operand::is_address_16;
-
-/// A host operand `gs:[base + index*scale + disp]`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Address {
-    pub base: Register,
-    pub index: Register,
-    pub scale: u32,
-    pub disp: u32,
-}
-
-impl Address {
-    /// The operand at a fixed offset.
-    pub fn fixed(disp: u32) -> Self {
-        Self { base: Register::None, index: Register::None, scale: 1, disp }
-    }
-
-    /// The operand at `reg`.
-    pub fn at(reg: Register) -> Self {
-        Self { base: reg, ..Self::fixed(0) }
-    }
-
-    /// The operand `by` bytes further on.
-    pub fn plus(self, by: u32) -> Self {
-        Self { disp: self.disp.wrapping_add(by), ..self }
-    }
-
-    /// Bytes of displacement to encode. Without a base the only form has four.
-    fn displ_size(&self) -> u32 {
-        match self.disp as i32 {
-            _ if self.base == Register::None => 4,
-            0 => 0,
-            -128..=127 => 1,
-            _ => 4,
-        }
-    }
-
-    /// For building host instructions.
-    pub fn operand(&self) -> MemoryOperand {
-        MemoryOperand::new(
-            self.base,
-            self.index,
-            self.scale,
-            self.displ(),
-            self.displ_size(),
-            false,
-            Register::GS,
-        )
-    }
-
-    /// Replaces the memory operand of `host`.
-    pub fn apply(&self, host: &mut Instruction) {
-        host.set_memory_base(self.base);
-        host.set_memory_index(self.index);
-        host.set_memory_index_scale(self.scale);
-        host.set_memory_displacement64(self.displ() as u64);
-        host.set_memory_displ_size(self.displ_size());
-        host.set_segment_prefix(Register::GS);
-    }
-
-    fn displ(&self) -> i64 {
-        if self.base == Register::None && self.index == Register::None {
-            i64::from(self.disp)
-        } else {
-            i64::from(self.disp as i32)
-        }
-    }
-}
 
 fn wide(reg: Register) -> Register {
     if reg == Register::None { reg } else { reg.full_register() }
@@ -117,7 +50,7 @@ impl Emitter {
     /// The parts of the operand of `i`, with ESP as `esp` plus what it lags behind.
     pub(super) fn parts(&self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
         let mut a = plain(i, esp)?;
-        if a.base == Register::R12D {
+        if a.base == Registers::ESP {
             a.disp = a.disp.wrapping_add(self.esp);
         }
         Ok(a)
@@ -157,8 +90,8 @@ impl Emitter {
 
     /// LEA: arithmetic, no access. A 16-bit address is cut to 16 bits.
     pub(super) fn lea(&mut self, i: &Instruction) -> Result<(), Refused> {
-        let mut a = self.parts(i, Register::R12D)?;
-        let reg = rename(i.op0_register());
+        let mut a = self.parts(i, Registers::ESP)?;
+        let reg = Registers::host(i.op0_register());
         if a.base == Register::None && a.index != Register::None && a.scale == 1 {
             (a.base, a.index) = (a.index, Register::None);
         }
@@ -174,10 +107,10 @@ impl Emitter {
     pub(super) fn load_r8d(&mut self, i: &Instruction, size: u32) -> Result<(), Refused> {
         let code = if size == 2 { Code::Movzx_r32_rm16 } else { Code::Mov_r32_rm32 };
         let load = if i.op0_kind() == iced_x86::OpKind::Register {
-            let reg = rename(i.op0_register());
+            let reg = Registers::host(i.op0_register());
             Instruction::with2(code, Register::R8D, reg)
         } else {
-            let operand = self.address(i, Register::R12D)?.operand();
+            let operand = self.address(i, Registers::ESP)?.operand();
             Instruction::with2(code, Register::R8D, operand)
         };
         self.encode(&load.map_err(|_| Refused)?)

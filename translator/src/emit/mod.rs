@@ -21,6 +21,7 @@ mod memory;
 mod misc;
 mod operand;
 mod rewrite;
+mod scheme;
 mod segment;
 mod segstring;
 mod stack;

@@ -3,15 +3,6 @@
 use super::emitter::Refused;
 use iced_x86::{Code, Instruction, Register};
 
-/// The host register of a guest register: ESP and SP live in r12.
-pub(super) fn rename(reg: Register) -> Register {
-    match reg {
-        Register::ESP => Register::R12D,
-        Register::SP => Register::R12W,
-        other => other,
-    }
-}
-
 /// Encoding index of a segment register.
 pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
     if reg.is_segment_register() { Ok(reg.number()) } else { Err(Refused) }

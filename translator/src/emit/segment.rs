@@ -6,9 +6,11 @@
 //! already; a load of FS by supervisor code ends the block (`transfer.rs`). SS too is the interpreter's, for the shadow that
 //! follows, but for LSS, which has none.
 
-use super::emitter::{Emitter, Refused, Step, at};
-use super::operand::{rename, segment_index, stack_size};
+use super::emitter::{Emitter, Refused, Step};
+use super::operand::{segment_index, stack_size};
+use super::scheme::{Memory, MemoryWay, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
+use crate::slots as at;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
@@ -40,7 +42,7 @@ impl Emitter {
     pub(super) fn read_segment(&mut self, i: &Instruction) -> Result<(), Refused> {
         let k = segment_index(i.op1_register())?;
         if i.op0_kind() == OpKind::Register {
-            let reg = rename(i.op0_register());
+            let reg = Registers::host(i.op0_register());
             let n = reg.number() as u8;
             if reg.size() == 4 {
                 dynasm!(self.asm ; .arch x64 ; movzx Rd(n), WORD [r15 + at::selector(k)]);
@@ -50,7 +52,7 @@ impl Emitter {
             return Ok(());
         }
         dynasm!(self.asm ; .arch x64 ; movzx r8d, WORD [r15 + at::selector(k)]);
-        let operand = self.address(i, Register::R12D)?.operand();
+        let operand = self.address(i, Registers::ESP)?.operand();
         let store = Instruction::with2(Code::Mov_rm16_r16, operand, Register::R8W);
         self.encode(&store.map_err(|_| Refused)?)
     }
@@ -96,10 +98,10 @@ impl Emitter {
     /// Operand `k`, of which the low word counts.
     fn selector_to_r8d(&mut self, i: &Instruction, k: u32) -> Result<(), Refused> {
         let load = if i.op_kind(k) == OpKind::Register {
-            let from = rename(i.op_register(k).full_register32());
+            let from = Registers::host(i.op_register(k).full_register32());
             Instruction::with2(Code::Mov_r32_rm32, Register::R8D, from)
         } else {
-            let operand = self.address(i, Register::R12D)?.operand();
+            let operand = self.address(i, Registers::ESP)?.operand();
             Instruction::with2(Code::Movzx_r32_rm16, Register::R8D, operand)
         };
         self.encode(&load.map_err(|_| Refused)?)
@@ -157,8 +159,9 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64
             ; mov ecx, r9d
             ; mov r10d, [r15 + at(1)]
-            ; gs mov r11d, [r10d]
-            ; gs mov r10d, [r10d + 4]
+        );
+        Memory::load_descriptor(&mut self.asm);
+        dynasm!(self.asm ; .arch x64
             ; mov ecx, [r15 + at(2)]
             ; lea ecx, [rcx + r11]
         );
@@ -209,7 +212,7 @@ impl Emitter {
         if self.mode.class(i.memory_segment()) == SegmentClass::Flat {
             return Err(Refused); // No segment is, in these modes.
         }
-        let at = self.address(i, Register::R12D)?;
+        let at = self.address(i, Registers::ESP)?;
         let (load, held) = match size {
             2 => (Code::Mov_r16_rm16, Register::R9W),
             _ => (Code::Mov_r32_rm32, Register::R9D),
@@ -217,7 +220,7 @@ impl Emitter {
         // In the order of addresses: where both reads fault, the first page alone was accessed.
         self.move_sized(load, held, at.operand())?;
         self.move_sized(Code::Movzx_r32_rm16, Register::R8D, at.plus(size).operand())?;
-        let commit = Instruction::with2(load, rename(reg), held);
+        let commit = Instruction::with2(load, Registers::host(reg), held);
         self.encode(&commit.map_err(|_| Refused)?)?;
         self.commit_selector(k);
         Ok(())

@@ -6,11 +6,13 @@
 //! before it begins: one that would wrap or leave its segment is the interpreter's.
 
 use super::cold::Cold;
-use super::emitter::{Emitter, Refused, at};
+use super::emitter::{Emitter, Refused};
 use super::operand::segment_index;
+use super::scheme::{Memory, MemoryWay};
 use super::string::Form;
 use crate::mode::SegmentClass;
 use crate::options::TranslatorOptions;
+use crate::slots as at;
 use crate::translation::StringSite;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Instruction, OpKind, Register};
@@ -217,13 +219,7 @@ impl Emitter {
         if run.destination.is_some() {
             dynasm!(self.asm ; .arch x64 ; mov r8d, edi ; mov edi, r11d ; mov r11d, r8d);
         }
-        dynasm!(self.asm ; .arch x64 ; mov r8, [r15 + at::WINDOW_BASE]);
-        if run.source.is_some() {
-            dynasm!(self.asm ; .arch x64 ; lea rsi, [rsi + r8]);
-        }
-        if run.destination.is_some() {
-            dynasm!(self.asm ; .arch x64 ; lea rdi, [rdi + r8]);
-        }
+        Memory::to_pointers(&mut self.asm, run.source.is_some(), run.destination.is_some());
     }
 
     fn check_one(&mut self, run: &StringRun, side: Side) {
@@ -246,7 +242,7 @@ impl Emitter {
     fn give_pointers_back(&mut self, run: &StringRun) {
         if let Some(side) = run.source {
             if side.class == SegmentClass::Flat {
-                dynasm!(self.asm ; .arch x64 ; mov esi, esi);
+                Memory::to_addresses(&mut self.asm, true, false);
             } else {
                 dynasm!(self.asm ; .arch x64
                     ; mov r10d, [r15 + at::base(side.k)]
@@ -260,7 +256,7 @@ impl Emitter {
         }
         if let Some(side) = run.destination {
             if side.class == SegmentClass::Flat {
-                dynasm!(self.asm ; .arch x64 ; mov edi, edi);
+                Memory::to_addresses(&mut self.asm, false, true);
             } else {
                 dynasm!(self.asm ; .arch x64
                     ; mov r10d, [r15 + at::base(side.k)]

@@ -1,38 +1,36 @@
-//! PUSH, POP and their kin. The store or load comes first, r12 (guest ESP) is committed last.
+//! PUSH, POP and their kin. The store or load comes first, ESP is committed last.
 //!
-//! Each move of r12 depends on the one before it, which costs a call-heavy program more than the
+//! Each move of its host register depends on the one before it, which costs a call-heavy program more than the
 //! accesses do. So the moves of a block are added up at translation time (`FOLD_ESP`), offsets take
-//! them into account, and r12 is brought up to date where somebody asks for ESP and at every exit. The
+//! them into account, and it is brought up to date where somebody asks for ESP and at every exit. The
 //! block's map tells the monitor what is missing at each boundary.
 //!
 //! On a 16-bit stack SP alone moves, at each instruction; `limit.rs` finds the operand there, and on
 //! any stack that is not flat.
 
 use super::emitter::{Emitter, Refused};
-use super::memory::Address;
-use super::operand::rename;
 use super::operand::stack_size;
+use super::scheme::{Address, Memory, MemoryWay, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
 use crate::options::TranslatorOptions;
-use dynasmrt::{DynasmApi, dynasm};
+use dynasmrt::dynasm;
 use iced_x86::{Code, Instruction, MemoryOperand, OpKind, Register};
 
+/// Numbers of two scratch registers.
+const R8: u8 = 8;
+const R9: u8 = 9;
+
 impl Emitter {
-    /// Makes r12 guest ESP.
+    /// Brings ESP's host register up to date.
     pub fn settle_esp(&mut self) {
-        let by = self.esp as i32;
+        Registers::move_esp(&mut self.asm, self.esp as i32);
         self.esp = 0;
-        match i8::try_from(by) {
-            Ok(0) => {}
-            Ok(by) => dynasm!(self.asm ; .arch x64 ; lea r12d, [BYTE r12 + by]),
-            Err(_) => dynasm!(self.asm ; .arch x64 ; lea r12d, [r12 + by]),
-        }
     }
 
     /// Guest ESP (on a 16-bit stack: SP) moves by `by`, now or together with what follows.
     pub(super) fn move_esp(&mut self, by: i32) {
         if self.mode.contains(Mode::STACK16) {
-            dynasm!(self.asm ; .arch x64 ; lea r12w, [r12 + by]);
+            Registers::move_sp(&mut self.asm, by);
             return;
         }
         self.esp = self.esp.wrapping_add(by as u32);
@@ -56,12 +54,8 @@ impl Emitter {
     }
 
     fn push_plain(&mut self, reg: Register) {
-        let n = reg.number() as u8;
         let at = self.esp.wrapping_sub(4) as i32;
-        match i8::try_from(at) {
-            Ok(at) => dynasm!(self.asm ; .arch x64 ; gs mov [BYTE r12d + at], Rd(n)),
-            Err(_) => dynasm!(self.asm ; .arch x64 ; gs mov [r12d + at], Rd(n)),
-        }
+        Memory::store_at_esp(&mut self.asm, at, reg.number() as u8);
         self.move_esp(-4);
     }
 
@@ -103,10 +97,7 @@ impl Emitter {
     /// Stores `value` below the top of the guest's stack; ESP stays.
     fn store_plain_value(&mut self, value: i32) {
         let at = self.esp.wrapping_sub(4) as i32;
-        match i8::try_from(at) {
-            Ok(at) => dynasm!(self.asm ; .arch x64 ; gs mov DWORD [BYTE r12d + at], value),
-            Err(_) => dynasm!(self.asm ; .arch x64 ; gs mov DWORD [r12d + at], value),
-        }
+        Memory::store_value_at_esp(&mut self.asm, at, value);
     }
 
     /// Loads the `size` bytes on top of the guest's stack into r8d, zero-extended; ESP stays.
@@ -120,18 +111,13 @@ impl Emitter {
     }
 
     fn load_plain_top(&mut self, reg: Register) {
-        let n = reg.number() as u8;
-        match i8::try_from(self.esp as i32) {
-            Ok(0) => dynasm!(self.asm ; .arch x64 ; gs mov Rd(n), [r12]),
-            Ok(at) => dynasm!(self.asm ; .arch x64 ; gs mov Rd(n), [BYTE r12d + at]),
-            Err(_) => dynasm!(self.asm ; .arch x64 ; gs mov Rd(n), [r12d + self.esp as i32]),
-        }
+        Memory::load_at_esp(&mut self.asm, reg.number() as u8, self.esp as i32);
     }
 
     pub(super) fn push(&mut self, i: &Instruction) -> Result<(), Refused> {
         let size = stack_size(i);
         match i.op0_kind() {
-            OpKind::Register => self.push_register(rename(i.op0_register()), size),
+            OpKind::Register => self.push_register(Registers::host(i.op0_register()), size),
             OpKind::Immediate16 => self.push_value(u32::from(i.immediate16()), size),
             OpKind::Immediate32 => self.push_value(i.immediate32(), size),
             OpKind::Immediate8to16 => self.push_value(i.immediate8to16() as u32, size),
@@ -147,31 +133,29 @@ impl Emitter {
     pub(super) fn pop(&mut self, i: &Instruction) -> Result<(), Refused> {
         let size = stack_size(i);
         if i.op0_kind() == OpKind::Register {
-            return self.pop_register(rename(i.op0_register()), size);
+            return self.pop_register(Registers::host(i.op0_register()), size);
         }
         if size == 2 || !self.plain_stack() || self.needs_sequence(i) {
             return self.pop_memory(i, size);
         }
-        dynasm!(self.asm ; .arch x64
-            ; gs mov r8d, [r12]
-            ; lea r9d, [r12 + 4]
-        );
+        Memory::load_at_esp(&mut self.asm, R8, 0);
+        Registers::esp_plus(&mut self.asm, R9, 4);
         let operand = self.address(i, Register::R9D)?.operand();
         let store = Instruction::with2(Code::Mov_rm32_r32, operand, Register::R8D);
         self.encode(&store.map_err(|_| Refused)?)?;
-        dynasm!(self.asm ; .arch x64 ; mov r12d, r9d);
+        Registers::set_esp(&mut self.asm, R9);
         Ok(())
     }
 
     fn pop_register(&mut self, reg: Register, size: u32) -> Result<(), Refused> {
         match (size, reg) {
             (4, _) if self.plain_stack() => self.load_plain_top(reg),
-            (2, Register::R12W) => {
+            (2, Registers::SP) => {
                 // The high word of ESP counts up with the stack, the popped value is the low one.
                 self.load_top(2)?;
                 self.move_esp(2);
                 self.settle_esp();
-                dynasm!(self.asm ; .arch x64 ; mov r12w, r8w);
+                Registers::set_sp(&mut self.asm, R8);
                 return Ok(());
             }
             _ => {
@@ -180,7 +164,7 @@ impl Emitter {
                 self.move_sized(load, reg, slot)?;
             }
         }
-        if reg != Register::R12D {
+        if reg != Registers::ESP {
             self.move_esp(size as i32);
         }
         Ok(())
@@ -192,7 +176,7 @@ impl Emitter {
             return Err(Refused);
         }
         self.load_top(size)?;
-        let operand = self.address(i, Register::R12D)?.operand();
+        let operand = self.address(i, Registers::ESP)?.operand();
         let (store, value) = if size == 2 {
             (Code::Mov_rm16_r16, Register::R8W)
         } else {
@@ -211,21 +195,15 @@ impl Emitter {
     pub(super) fn leave(&mut self, i: &Instruction) -> Result<(), Refused> {
         let size = stack_size(i);
         if size == 4 && self.plain_stack() {
-            dynasm!(self.asm ; .arch x64
-                ; gs mov r8d, [rbp]
-                ; lea r12d, [rbp + 4]
-                ; mov ebp, r8d
-            );
+            Memory::load_frame(&mut self.asm);
+            Registers::leave_frame(&mut self.asm);
+            dynasm!(self.asm ; .arch x64 ; mov ebp, r8d);
             return Ok(());
         }
         let slot = self.frame_slot(size)?.operand();
         self.move_sized(wide_load(size), Register::R8D, slot)?;
         let by = size as i32;
-        if self.mode.contains(Mode::STACK16) {
-            dynasm!(self.asm ; .arch x64 ; lea r12w, [rbp + by]);
-        } else {
-            dynasm!(self.asm ; .arch x64 ; lea r12d, [rbp + by]);
-        }
+        Registers::leave_frame_by(&mut self.asm, by, self.mode.contains(Mode::STACK16));
         if size == 2 {
             dynasm!(self.asm ; .arch x64 ; mov bp, r8w);
         } else {
@@ -255,13 +233,11 @@ impl Emitter {
         }
         let slot = self.slot(frame, size)?.operand();
         self.move_sized(store, ebp, slot)?;
-        if short {
-            dynasm!(self.asm ; .arch x64 ; lea bp, [r12 + frame]);
-        } else if self.mode.contains(Mode::STACK16) {
-            dynasm!(self.asm ; .arch x64 ; mov ebp, r12d ; lea bp, [r12 + frame]);
-        } else {
-            dynasm!(self.asm ; .arch x64 ; lea ebp, [r12 + frame]);
+        let word = self.mode.contains(Mode::STACK16);
+        if word && !short {
+            Registers::copy_esp_to_ebp(&mut self.asm);
         }
+        Registers::enter_frame(&mut self.asm, frame, short || word);
         self.move_esp(end);
         self.settle_esp();
         Ok(())
@@ -275,19 +251,14 @@ impl Emitter {
         if i.code() == Code::Pushaw || !self.plain_stack() {
             return self.push_all_slots(if i.code() == Code::Pushaw { 2 } else { 4 });
         }
-        dynasm!(self.asm ; .arch x64
-            ; gs not DWORD [r12d - 4]
-            ; gs not DWORD [r12d - 4]
-            ; gs mov [r12d - 32], edi
-            ; gs mov [r12d - 4], eax
-            ; gs mov [r12d - 8], ecx
-            ; gs mov [r12d - 12], edx
-            ; gs mov [r12d - 16], ebx
-            ; gs mov [r12d - 20], r12d
-            ; gs mov [r12d - 24], ebp
-            ; gs mov [r12d - 28], esi
-            ; lea r12d, [r12 - 32]
-        );
+        for _ in 0..2 {
+            Memory::complement_at_esp(&mut self.asm, -4);
+        }
+        for k in [7, 0, 1, 2, 3, 4, 5, 6] {
+            let at = -4 * (k as i32 + 1);
+            Memory::store_at_esp(&mut self.asm, at, Registers::MAP[k]);
+        }
+        Registers::move_esp(&mut self.asm, -32);
         Ok(())
     }
 
@@ -297,17 +268,13 @@ impl Emitter {
         if i.code() == Code::Popaw || !self.plain_stack() {
             return self.pop_all_slots(if i.code() == Code::Popaw { 2 } else { 4 });
         }
-        dynasm!(self.asm ; .arch x64
-            ; gs mov r8d, [r12]
-            ; gs mov eax, [r12d + 28]
-            ; gs mov esi, [r12d + 4]
-            ; gs mov ebp, [r12d + 8]
-            ; gs mov ebx, [r12d + 16]
-            ; gs mov edx, [r12d + 20]
-            ; gs mov ecx, [r12d + 24]
-            ; mov edi, r8d
-            ; lea r12d, [r12 + 32]
-        );
+        Memory::load_at_esp(&mut self.asm, R8, 0);
+        for k in [0, 6, 5, 3, 2, 1] {
+            let at = 4 * (7 - k as i32);
+            Memory::load_at_esp(&mut self.asm, Registers::MAP[k], at);
+        }
+        dynasm!(self.asm ; .arch x64 ; mov edi, r8d);
+        Registers::move_esp(&mut self.asm, 32);
         Ok(())
     }
 
@@ -373,7 +340,7 @@ const SLOTS: [Register; 8] = [
     Register::EDI,
     Register::ESI,
     Register::EBP,
-    Register::R12D,
+    Registers::ESP,
     Register::EBX,
     Register::EDX,
     Register::ECX,
@@ -386,7 +353,7 @@ fn sized(reg: Register, size: u32) -> Register {
         Register::EDI => Register::DI,
         Register::ESI => Register::SI,
         Register::EBP => Register::BP,
-        Register::R12D => Register::R12W,
+        Registers::ESP => Registers::SP,
         Register::EBX => Register::BX,
         Register::EDX => Register::DX,
         Register::ECX => Register::CX,

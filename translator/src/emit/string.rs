@@ -4,7 +4,8 @@
 //! taken off by zero-extension afterwards. The window is 4 GiB aligned: at a fault or an interrupt in
 //! the middle, the low halves of RSI, RDI and RCX are the guest's ESI, EDI and ECX.
 
-use super::emitter::{Emitter, Refused, at};
+use super::emitter::{Emitter, Refused};
+use super::scheme::{Memory, MemoryWay};
 use crate::mode::SegmentClass;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpKind, Register};
@@ -47,13 +48,7 @@ impl Emitter {
         if !self.is_plain_string(i, &f) {
             return self.segmented_string(i, &f);
         }
-        dynasm!(self.asm ; .arch x64 ; mov r8, [r15 + at::WINDOW_BASE]);
-        if f.esi {
-            dynasm!(self.asm ; .arch x64 ; lea rsi, [rsi + r8]);
-        }
-        if f.edi {
-            dynasm!(self.asm ; .arch x64 ; lea rdi, [rdi + r8]);
-        }
+        Memory::to_pointers(&mut self.asm, f.esi, f.edi);
         let repeated = i.has_repe_prefix() || i.has_repne_prefix();
         if f.compares && repeated {
             // A fault in the middle leaves the flags of before (SDM volume 2, REP), but some hosts
@@ -61,12 +56,7 @@ impl Emitter {
             dynasm!(self.asm ; .arch x64 ; pushfq ; pop r10);
         }
         self.host_string(i, &f);
-        if f.esi {
-            dynasm!(self.asm ; .arch x64 ; mov esi, esi);
-        }
-        if f.edi {
-            dynasm!(self.asm ; .arch x64 ; mov edi, edi);
-        }
+        Memory::to_addresses(&mut self.asm, f.esi, f.edi);
         Ok(())
     }
 

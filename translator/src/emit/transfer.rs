@@ -1,10 +1,11 @@
 //! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS; and RDTSC and writes of
 //! interrupt masks. The block ends with them, in a stub that knows what they did last time (`crate::runtime::transfer`).
 
-use super::emitter::{Emitter, Refused, Step, at};
+use super::emitter::{Emitter, Refused, Step};
 use crate::context::TransferKind;
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
+use crate::slots as at;
 use crate::translation::Terminator;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::Instruction;

@@ -12,50 +12,15 @@
 //! step on to a place where it can be stopped (invariant 11).
 
 use super::transfer::{TransferStubs, emit};
-use crate::context::{ContextBlock, ExecContext, ExitReason};
+use crate::context::ExitReason;
 use crate::placement::StubAddresses;
+use crate::slots::{EIP, KICK, MXCSR, gpr, slot, wide, xmm};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
-use ringer_cpu::CpuState;
-use std::mem::offset_of;
 
 /// Bytes at the start of the cache that are set aside for stubs.
 pub const STUB_AREA: usize = 4096;
-
-const FX_MXCSR: usize = 24;
-const FX_XMM: usize = 160;
-
-/// Offset of a field of the context.
-macro_rules! at {
-    ($field:ident) => {
-        offset_of!(ExecContext, $field) as i32
-    };
-}
-
-fn gpr(index: usize) -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, gpr) + 8 * index) as i32
-}
-
-fn eip() -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, rip)) as i32
-}
-
-fn xmm(index: usize) -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, fpu) + FX_XMM + 16 * index) as i32
-}
-
-fn mxcsr() -> i32 {
-    (offset_of!(ExecContext, cpu) + offset_of!(CpuState, fpu) + FX_MXCSR) as i32
-}
-
-fn kick() -> i32 {
-    offset_of!(ContextBlock, doorbell.kick) as i32
-}
-
-fn wide(index: usize) -> i32 {
-    (offset_of!(ExecContext, wide) + 8 * index) as i32
-}
 
 /// The assembled stubs and where each begins.
 #[derive(Debug)]
@@ -89,10 +54,10 @@ pub fn assemble(base: u64) -> Stubs {
     let mut a = Asm::new(base as usize);
     let addr = |a: &Asm| base + a.offset().0 as u64;
     let exit_miss = addr(&a);
-    dynasm!(a ; .arch x64 ; ->exit_miss: ; mov [r15 + eip()], r8d);
+    dynasm!(a ; .arch x64 ; ->exit_miss: ; mov [r15 + EIP], r8d);
     exit_with(&mut a, ExitReason::Miss);
     let exit_link = addr(&a);
-    dynasm!(a ; .arch x64 ; mov [r15 + eip()], r8d ; mov [r15 + at!(exit_arg)], r9d);
+    dynasm!(a ; .arch x64 ; mov [r15 + EIP], r8d ; mov [r15 + slot!(exit_arg)], r9d);
     exit_with(&mut a, ExitReason::Link);
     let exit_callout = addr(&a);
     dynasm!(a ; .arch x64 ; ->exit_callout:);
@@ -121,7 +86,7 @@ pub fn assemble(base: u64) -> Stubs {
 }
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {
-    dynasm!(a ; .arch x64 ; mov DWORD [r15 + at!(exit_reason)], reason as i32 ; jmp ->common);
+    dynasm!(a ; .arch x64 ; mov DWORD [r15 + slot!(exit_reason)], reason as i32 ; jmp ->common);
 }
 
 /// Guest registers and MXCSR into the context, the host's MXCSR and DF back. No flag is touched before PUSHFQ.
@@ -136,10 +101,10 @@ fn save_guest(a: &mut Asm) {
         ; mov [r15 + gpr(6)], esi
         ; mov [r15 + gpr(7)], edi
         ; pushfq
-        ; pop QWORD [r15 + at!(host_flags)]
+        ; pop QWORD [r15 + slot!(host_flags)]
         ; cld
-        ; stmxcsr [r15 + mxcsr()]
-        ; ldmxcsr [r15 + at!(host_mxcsr)]
+        ; stmxcsr [r15 + MXCSR]
+        ; ldmxcsr [r15 + slot!(host_mxcsr)]
         ; movaps [r15 + xmm(0)], xmm0
         ; movaps [r15 + xmm(1)], xmm1
         ; movaps [r15 + xmm(2)], xmm2
@@ -153,7 +118,7 @@ fn save_guest(a: &mut Asm) {
 
 fn leave(a: &mut Asm) {
     dynasm!(a ; .arch x64
-        ; mov rsp, [r15 + at!(host_rsp)]
+        ; mov rsp, [r15 + slot!(host_rsp)]
         ; add rsp, 8
         ; pop r15
         ; pop r14
@@ -175,7 +140,7 @@ fn prologue(a: &mut Asm) {
         ; push r15
         ; sub rsp, 8
         ; mov r15, rdi
-        ; mov [r15 + at!(host_rsp)], rsp
+        ; mov [r15 + slot!(host_rsp)], rsp
         ; movaps xmm0, [r15 + xmm(0)]
         ; movaps xmm1, [r15 + xmm(1)]
         ; movaps xmm2, [r15 + xmm(2)]
@@ -184,16 +149,16 @@ fn prologue(a: &mut Asm) {
         ; movaps xmm5, [r15 + xmm(5)]
         ; movaps xmm6, [r15 + xmm(6)]
         ; movaps xmm7, [r15 + xmm(7)]
-        ; mov r13, [r15 + at!(target_table)]
-        ; mov r14, [r15 + at!(cache_base)]
+        ; mov r13, [r15 + slot!(target_table)]
+        ; mov r14, [r15 + slot!(cache_base)]
     );
 }
 
 /// Loads MXCSR, EAX..EDI and the flags; r8-r11 are left alone.
 fn load_guest(a: &mut Asm) {
     dynasm!(a ; .arch x64
-        ; ldmxcsr [r15 + mxcsr()]
-        ; push QWORD [r15 + at!(host_flags)]
+        ; ldmxcsr [r15 + MXCSR]
+        ; push QWORD [r15 + slot!(host_flags)]
         ; popfq
         ; mov eax, [r15 + gpr(0)]
         ; mov ecx, [r15 + gpr(1)]
@@ -210,14 +175,14 @@ fn emit_enter(a: &mut Asm) {
     prologue(a);
     dynasm!(a ; .arch x64
         ; mov r11, rsi
-        ; cmp DWORD [r15 + kick()], 0
+        ; cmp DWORD [r15 + KICK], 0
         ; jne >kicked
     );
     load_guest(a);
     dynasm!(a ; .arch x64
         ; jmp r11
         ; kicked:
-        ; mov DWORD [r15 + at!(exit_reason)], ExitReason::Check as i32
+        ; mov DWORD [r15 + slot!(exit_reason)], ExitReason::Check as i32
     );
     leave(a);
 }
@@ -238,7 +203,7 @@ fn save_wide(a: &mut Asm) {
         ; mov [r15 + wide(11)], r11
         ; mov [r15 + wide(12)], r12
         ; mov r11, [rsp]
-        ; mov [r15 + at!(stack_top)], r11
+        ; mov [r15 + slot!(stack_top)], r11
     );
 }
 
@@ -248,15 +213,15 @@ fn save_wide(a: &mut Asm) {
 fn emit_resume(a: &mut Asm) {
     prologue(a);
     dynasm!(a ; .arch x64
-        ; mov rax, [r15 + at!(stack_top)]
+        ; mov rax, [r15 + slot!(stack_top)]
         ; mov [rsp - 8], rax
-        ; sub rsp, [r15 + at!(stack_depth)]
-        ; cmp DWORD [r15 + kick()], 0
+        ; sub rsp, [r15 + slot!(stack_depth)]
+        ; cmp DWORD [r15 + KICK], 0
         ; je >quiet
-        ; or DWORD [r15 + at!(host_flags)], TF
-        ; mov DWORD [r15 + at!(step_skip)], 1
+        ; or DWORD [r15 + slot!(host_flags)], TF
+        ; mov DWORD [r15 + slot!(step_skip)], 1
         ; quiet:
-        ; ldmxcsr [r15 + mxcsr()]
+        ; ldmxcsr [r15 + MXCSR]
         ; mov rax, [r15 + wide(0)]
         ; mov rcx, [r15 + wide(1)]
         ; mov rdx, [r15 + wide(2)]
@@ -269,8 +234,8 @@ fn emit_resume(a: &mut Asm) {
         ; mov r10, [r15 + wide(10)]
         ; mov r11, [r15 + wide(11)]
         ; mov r12, [r15 + wide(12)]
-        ; push QWORD [r15 + at!(host_flags)]
+        ; push QWORD [r15 + slot!(host_flags)]
         ; popfq
-        ; jmp QWORD [r15 + at!(fault_rip)]
+        ; jmp QWORD [r15 + slot!(fault_rip)]
     );
 }

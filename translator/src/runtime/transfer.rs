@@ -13,11 +13,12 @@
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
-use crate::context::{ContextBlock, ExecContext, FastCall, FsLoad, TransferKind};
+use crate::context::{FastCall, FsLoad, TransferKind};
+use crate::slots::{self, slot};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
-use ringer_cpu::{CpuState, SegReg, Segment};
+use ringer_cpu::{SegReg, Segment};
 use std::mem::offset_of;
 use std::ops::Range;
 
@@ -25,13 +26,6 @@ type Asm = VecAssembler<X64Relocation>;
 
 /// Makes ADD set OF when AL is 1, as SETO left it.
 const TO_OVERFLOW: i8 = 0x7f;
-
-/// Offset of a field of the context.
-macro_rules! at {
-    ($field:ident) => {
-        offset_of!(ExecContext, $field) as i32
-    };
-}
 
 /// Offset of a field of the context's transfer for SYSENTER or SYSEXIT.
 macro_rules! part {
@@ -47,12 +41,8 @@ macro_rules! load {
     };
 }
 
-fn cpu(offset: usize) -> i32 {
-    (offset_of!(ExecContext, cpu) + offset) as i32
-}
-
 fn segment(reg: SegReg) -> i32 {
-    cpu(offset_of!(CpuState, seg) + reg as usize * size_of::<Segment>())
+    slots::segment(reg as usize)
 }
 
 /// Where the stubs are.
@@ -103,8 +93,8 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> TransferStubs {
 /// Puts EAX and the flags aside, and r11: 1 when the block counted the instruction.
 fn begin(a: &mut Asm) {
     dynasm!(a ; .arch x64
-        ; mov [r15 + at!(held_eax)], eax
-        ; mov [r15 + at!(held_count)], r11d
+        ; mov [r15 + slot!(held_eax)], eax
+        ; mov [r15 + slot!(held_count)], r11d
         ; lahf
         ; seto al
     );
@@ -114,20 +104,20 @@ fn restore(a: &mut Asm) {
     dynasm!(a ; .arch x64
         ; add al, TO_OVERFLOW
         ; sahf
-        ; mov eax, [r15 + at!(held_eax)]
+        ; mov eax, [r15 + slot!(held_eax)]
     );
 }
 
 /// Leaves for the interpreter, with everything as before the instruction.
 fn decline(a: &mut Asm, kind: TransferKind) {
     dynasm!(a ; .arch x64
-        ; mov r8d, [r15 + at!(held_count)]
-        ; sub [r15 + at!(retired)], r8
-        ; add [r15 + at!(budget)], r8
+        ; mov r8d, [r15 + slot!(held_count)]
+        ; sub [r15 + slot!(retired)], r8
+        ; add [r15 + slot!(budget)], r8
     );
     restore(a);
     dynasm!(a ; .arch x64
-        ; mov DWORD [r15 + at!(declined)], kind as i32 + 1
+        ; mov DWORD [r15 + slot!(declined)], kind as i32 + 1
         ; jmp ->exit_callout
     );
 }
@@ -168,7 +158,7 @@ fn transfer(a: &mut Asm, t: i32, kind: TransferKind) {
     dynasm!(a ; .arch x64
         ; cmp r13, [r15 + part!(t, from)]
         ; jne >no
-        ; mov r8d, [r15 + at!(sys_flags)]
+        ; mov r8d, [r15 + slot!(sys_flags)]
         ; cmp r8d, [r15 + part!(t, sys_flags)]
         ; jne >no
         ; mov r8, [r15 + user]
@@ -188,21 +178,21 @@ fn transfer(a: &mut Asm, t: i32, kind: TransferKind) {
     copy_segment(a, R15, part!(t, ss), segment(SegReg::Ss));
     dynasm!(a ; .arch x64
         ; mov r13, [r15 + part!(t, table)]
-        ; mov [r15 + at!(target_table)], r13
+        ; mov [r15 + slot!(target_table)], r13
         ; mov r8, [r15 + part!(t, window)]
-        ; mov [r15 + at!(window_base)], r8
+        ; mov [r15 + slot!(window_base)], r8
         ; wrgsbase r8
     );
 }
 
 /// SYSENTER (SDM volume 2B): CS, SS, ESP and EIP from the MSRs, CPL 0, IF clear.
 fn sysenter(a: &mut Asm, on: bool) {
-    let t = at!(sysenter);
+    let t = slot!(sysenter);
     begin(a);
     transfer(a, t, TransferKind::Sysenter);
     dynasm!(a ; .arch x64
-        ; mov BYTE [r15 + cpu(offset_of!(CpuState, cpl))], 0
-        ; mov DWORD [r15 + at!(if_flag)], 0
+        ; mov BYTE [r15 + slots::CPL], 0
+        ; mov DWORD [r15 + slot!(if_flag)], 0
         ; mov r12d, [r15 + part!(t, esp)]
         ; mov r8d, [r15 + part!(t, eip)]
     );
@@ -212,12 +202,12 @@ fn sysenter(a: &mut Asm, on: bool) {
 /// SYSEXIT: EIP from EDX, ESP from ECX, CPL 3. An STI right before it takes effect now.
 fn sysexit(a: &mut Asm, on: bool) {
     begin(a);
-    transfer(a, at!(sysexit), TransferKind::Sysexit);
+    transfer(a, slot!(sysexit), TransferKind::Sysexit);
     dynasm!(a ; .arch x64
-        ; mov BYTE [r15 + cpu(offset_of!(CpuState, cpl))], 3
+        ; mov BYTE [r15 + slots::CPL], 3
         ; mov r12d, ecx
         ; mov r8d, edx
-        ; cmp DWORD [r15 + offset_of!(ContextBlock, doorbell.irq_pending) as i32], 0
+        ; cmp DWORD [r15 + slots::IRQ_PENDING], 0
         ; je >quiet
     );
     go(a, false);
@@ -228,9 +218,9 @@ fn sysexit(a: &mut Asm, on: bool) {
 /// A load of FS with the selector in r8d; ESP grows by r9d; the next instruction is at r10d.
 fn load_fs(a: &mut Asm, on: bool) {
     begin(a);
-    dynasm!(a ; .arch x64 ; mov [r15 + at!(held_next)], r10d);
+    dynasm!(a ; .arch x64 ; mov [r15 + slot!(held_next)], r10d);
     for slot in 0..2 {
-        let base = at!(fs_loads) + slot * size_of::<FsLoad>() as i32;
+        let base = slot!(fs_loads) + slot * size_of::<FsLoad>() as i32;
         dynasm!(a ; .arch x64
             ; cmp r8d, [r15 + base + load!(selector)]
             ; jne >other
@@ -261,8 +251,8 @@ fn load_fs(a: &mut Asm, on: bool) {
     dynasm!(a ; .arch x64
         ; lea r12d, [r12 + r9]
         ; mov r13, [r8 + load!(table)]
-        ; mov [r15 + at!(target_table)], r13
-        ; mov r8d, [r15 + at!(held_next)]
+        ; mov [r15 + slot!(target_table)], r13
+        ; mov r8d, [r15 + slot!(held_next)]
     );
     go(a, on);
 }
@@ -271,20 +261,20 @@ fn load_fs(a: &mut Asm, on: bool) {
 fn rdtsc(a: &mut Asm, on: bool) {
     begin(a);
     dynasm!(a ; .arch x64
-        ; cmp QWORD [r15 + at!(tsc_scale)], 0
+        ; cmp QWORD [r15 + slot!(tsc_scale)], 0
         ; je ->decline_rdtsc
         ; mov r9d, eax
         ; mov r8d, r10d
         ; rdtsc
         ; shl rdx, 32
         ; or rax, rdx
-        ; sub rax, [r15 + at!(tsc_host)]
-        ; mul QWORD [r15 + at!(tsc_scale)]
+        ; sub rax, [r15 + slot!(tsc_host)]
+        ; mul QWORD [r15 + slot!(tsc_scale)]
         ; shrd rax, rdx, 32
-        ; add rax, [r15 + at!(tsc_guest)]
+        ; add rax, [r15 + slot!(tsc_guest)]
         ; mov rdx, rax
         ; shr rdx, 32
-        ; mov [r15 + at!(held_eax)], eax
+        ; mov [r15 + slot!(held_eax)], eax
         ; mov eax, r9d
     );
     go(a, on);
@@ -295,13 +285,13 @@ fn rdtsc(a: &mut Asm, on: bool) {
 fn pic_mask(a: &mut Asm, on: bool) {
     begin(a);
     dynasm!(a ; .arch x64
-        ; movzx r8d, BYTE [r15 + at!(held_eax)]
+        ; movzx r8d, BYTE [r15 + slot!(held_eax)]
         ; mov r11d, r8d
         ; not r11d
-        ; test [r15 + r9 * 4 + at!(requests)], r11d
+        ; test [r15 + r9 * 4 + slot!(requests)], r11d
         ; jnz ->decline_mask
-        ; mov [r15 + r9 * 4 + at!(masks)], r8d
-        ; inc QWORD [r15 + at!(mask_writes)]
+        ; mov [r15 + r9 * 4 + slot!(masks)], r8d
+        ; inc QWORD [r15 + slot!(mask_writes)]
         ; mov r8d, r10d
     );
     go(a, on);
