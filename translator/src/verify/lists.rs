@@ -3,11 +3,7 @@
 //!
 //! The lists were written from the SDM (volume 1, chapter 5), not from the translator's table.
 
-use crate::context::{ContextBlock, ExecContext, Reload};
 use iced_x86::{Code, Mnemonic};
-use ringer_cpu::CpuState;
-use ringer_cpu::segment::Segment;
-use std::mem::offset_of;
 
 use Code as C;
 use Mnemonic as M;
@@ -113,60 +109,4 @@ pub(super) const WIDE: &[Code] = &[
 pub(super) const REACHING: &[Code] = &[
     C::Bt_rm16_r16, C::Bt_rm32_r32, C::Bts_rm16_r16, C::Bts_rm32_r32, C::Btr_rm16_r16,
     C::Btr_rm32_r32, C::Btc_rm16_r16, C::Btc_rm32_r32, C::Xlat_m8,
-];
-
-/// A part of the context that blocks use.
-pub(super) struct Field {
-    /// Its offset from r15.
-    pub at: usize,
-    /// Its bytes.
-    pub len: usize,
-    /// Whether blocks may write it.
-    pub write: bool,
-}
-
-const fn field(at: usize, len: usize, write: bool) -> Field {
-    Field { at, len, write }
-}
-
-/// A writable part of segment register number `k`.
-const fn segment_field(k: usize, at: usize, len: usize) -> Field {
-    field(CPU + offset_of!(CpuState, seg) + k * size_of::<Segment>() + at, len, true)
-}
-
-/// Where the window's base is: the one 64-bit field whose value blocks may compute with.
-pub(super) const WINDOW_BASE: usize = offset_of!(ExecContext, window_base);
-
-const CPU: usize = offset_of!(ExecContext, cpu);
-
-/// The parts of the context that blocks may touch. Everything else there is the monitor's.
-pub(super) const CONTEXT: &[Field] = &[
-    field(CPU + offset_of!(CpuState, rip), 4, true),
-    field(CPU + offset_of!(CpuState, seg), size_of::<[Segment; 6]>(), false),
-    // Real and V86 mode: a load of a segment register sets selector and base. Wherever the base lies,
-    // addresses are cut to 32 bits behind it; with another CS the block is left.
-    segment_field(0, offset_of!(Segment, selector), 2),
-    segment_field(0, offset_of!(Segment, base), 4),
-    segment_field(1, offset_of!(Segment, selector), 2),
-    segment_field(1, offset_of!(Segment, base), 4),
-    segment_field(2, offset_of!(Segment, selector), 2),
-    segment_field(2, offset_of!(Segment, base), 4),
-    segment_field(3, offset_of!(Segment, selector), 2),
-    segment_field(3, offset_of!(Segment, base), 4),
-    segment_field(4, offset_of!(Segment, selector), 2),
-    segment_field(4, offset_of!(Segment, base), 4),
-    segment_field(5, offset_of!(Segment, selector), 2),
-    segment_field(5, offset_of!(Segment, base), 4),
-    field(CPU + offset_of!(CpuState, shadow_irq), 1, true),
-    field(offset_of!(ExecContext, if_flag), 4, true),
-    field(offset_of!(ExecContext, sys_flags), 4, false),
-    field(offset_of!(ContextBlock, doorbell.irq_pending), 4, false),
-    field(offset_of!(ExecContext, exit_arg), 4, true),
-    field(offset_of!(ExecContext, x87_eip), 8, true),
-    field(WINDOW_BASE, 8, false),
-    field(offset_of!(ExecContext, reloads), size_of::<[Reload; 3]>(), false),
-    field(offset_of!(ExecContext, retired), 8, true),
-    field(offset_of!(ExecContext, budget), 8, true),
-    field(offset_of!(ExecContext, lookups), 8, true),
-    field(offset_of!(ExecContext, blocks), 8, true),
 ];

@@ -20,6 +20,7 @@
 
 mod lists;
 mod report;
+mod scheme;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ mod verifier;
 mod walk;
 
 pub use report::{Refusal, Rule, Subject, Verified};
+pub use scheme::Scheme;
 pub use verifier::Verifier;

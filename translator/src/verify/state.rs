@@ -1,5 +1,6 @@
 //! What is known about the registers at a point of a block.
 
+use super::scheme::Scheme;
 use iced_x86::Register;
 
 /// What is known about a 64-bit register.
@@ -47,24 +48,9 @@ impl Value {
     }
 }
 
-/// Numbers of the registers that hold the guest's, r12 (ESP) included.
-pub(super) const GUEST: [usize; 8] = [0, 1, 2, 3, 5, 6, 7, 12];
-/// RSP, r13, r14, r15.
-const ANCHORS: [usize; 4] = [4, 13, 14, 15];
-
-/// True for r8-r11.
-pub(super) fn is_scratch(reg: Register) -> bool {
-    reg.is_gpr() && matches!(number(reg), 8..=11)
-}
-
 /// The number of the 64-bit register that `reg` is a part of.
-pub(super) fn number(reg: Register) -> usize {
+fn number(reg: Register) -> usize {
     reg.full_register().number()
-}
-
-/// True for RSP, r13, r14 and r15, or a part of one.
-pub(super) fn is_anchor(reg: Register) -> bool {
-    reg.is_gpr() && ANCHORS.contains(&number(reg))
 }
 
 /// Everything that is known at one point.
@@ -77,9 +63,9 @@ pub(super) struct State {
 
 impl State {
     /// At a block's entry.
-    pub fn entry() -> Self {
+    pub fn entry(scheme: &Scheme) -> Self {
         let mut regs = [Value::Any; 16];
-        for k in GUEST {
+        for k in scheme.guest {
             regs[k] = Value::Narrow;
         }
         Self { regs, flags_pushed: false }
@@ -96,8 +82,8 @@ impl State {
     }
 
     /// True when all guest registers are narrow and the host stack is as at the entry.
-    pub fn is_boundary(&self) -> bool {
-        !self.flags_pushed && GUEST.iter().all(|k| self.regs[*k].is_narrow())
+    pub fn is_boundary(&self, scheme: &Scheme) -> bool {
+        !self.flags_pushed && scheme.guest.iter().all(|k| self.regs[*k].is_narrow())
     }
 
     /// What is known when two paths meet; `None` when the host stack differs.

@@ -1,7 +1,7 @@
 //! The verifier against escapes made by hand, against every mutation that a random sweep finds, and
 //! against the translator's own blocks, where it must stay silent.
 
-use super::{Refusal, Rule, Subject, Verified, Verifier, lists};
+use super::{Refusal, Rule, Scheme, Subject, Verified, Verifier, lists};
 use crate::context::{ContextBlock, ExecContext};
 use crate::listing::listing;
 use crate::mode::Mode;
@@ -223,6 +223,33 @@ fn escapes_to_code() -> Vec<Escape> {
         ("vaddps", v(&[0xc5, 0xf8, 0x58, 0xc0]), R::Instruction),
         ("no instruction", v(&[0x06]), R::Undecodable),
     ]
+}
+
+#[test]
+fn the_rules_are_those_of_the_scheme() {
+    static OTHER: Scheme = Scheme {
+        memory: Register::FS,
+        context: Register::R14,
+        cache: Register::R15,
+        scratch: [8, 9, 10, 12],
+        guest: [0, 1, 2, 3, 5, 6, 7, 11],
+        ..*Scheme::IA32
+    };
+    let verdict = |scheme, code: &[u8]| {
+        let stub = STUBS.exit_callout;
+        let host = [code, &jump_to(code.len(), stub)].concat();
+        let subject =
+            Subject { host: &host, base: BASE, stubs: &STUBS, map: &[], exits: &[], locks: false };
+        Verifier::of(scheme).check(&subject, &|_| false).map_err(|r| r.rule)
+    };
+    let either =
+        |code: &[u8]| [verdict(Scheme::IA32, code), verdict(&OTHER, code)].map(|v| v.err());
+    let store = |rex| [&[rex, 0xc7, 0x87][..], &field(eip()), &[0; 4]].concat();
+    assert_eq!(either(&store(0x41)), [None, Some(Rule::Memory)], "mov [r15+eip], 0");
+    assert_eq!(either(&[0x65, 0x8b, 0x03]), [None, Some(Rule::Memory)], "mov eax, gs:[rbx]");
+    assert_eq!(either(&[0x64, 0x8b, 0x03]), [Some(Rule::Memory), None], "mov eax, fs:[rbx]");
+    // lea r11, [rax+rcx]: a wide sum in what holds a guest register elsewhere.
+    assert_eq!(either(&[0x4c, 0x8d, 0x1c, 0x08]), [None, Some(Rule::Wide)]);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The way in.
 
 use super::report::{Refusal, Subject, Verified};
+use super::scheme::Scheme;
 use super::walk::Walk;
 use iced_x86::InstructionInfoFactory;
 use std::fmt;
 
 /// Verifies blocks; owns the decoder's buffers.
 pub struct Verifier {
+    scheme: &'static Scheme,
     info: InstructionInfoFactory,
 }
 
@@ -23,10 +25,16 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// A verifier.
+    /// A verifier of 16- and 32-bit guests' blocks.
     #[must_use]
     pub fn new() -> Self {
-        Self { info: InstructionInfoFactory::new() }
+        Self::of(Scheme::IA32)
+    }
+
+    /// A verifier of blocks of `scheme`.
+    #[must_use]
+    pub fn of(scheme: &'static Scheme) -> Self {
+        Self { scheme, info: InstructionInfoFactory::new() }
     }
 
     /// Verifies one block; `entry` says of a host address whether a block begins there.
@@ -38,6 +46,6 @@ impl Verifier {
         subject: &Subject<'_>,
         entry: &dyn Fn(u64) -> bool,
     ) -> Result<Verified, Refusal> {
-        Walk::new(subject, entry, &mut self.info).run()
+        Walk::new(self.scheme, subject, entry, &mut self.info).run()
     }
 }

@@ -1,8 +1,9 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
-use super::lists::{BRANCHES, CONTEXT, LOCKABLE, PLAIN, REACHING, STRINGS, WIDE, WINDOW_BASE};
+use super::lists::{BRANCHES, LOCKABLE, PLAIN, REACHING, STRINGS, WIDE};
 use super::report::{Refusal, Rule, Subject, Verified};
-use super::state::{State, Value, is_anchor, is_scratch};
+use super::scheme::Scheme;
+use super::state::{State, Value};
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
     InstructionInfo, InstructionInfoFactory, Mnemonic, NasmFormatter, OpAccess, OpKind, Register,
@@ -67,6 +68,7 @@ fn is_string_operand(code: Code, k: u32) -> bool {
 
 /// One verification.
 pub(super) struct Walk<'a> {
+    scheme: &'a Scheme,
     subject: &'a Subject<'a>,
     entry: &'a dyn Fn(u64) -> bool,
     info: &'a mut InstructionInfoFactory,
@@ -86,15 +88,17 @@ type Verdict<T = ()> = Result<T, Rule>;
 
 impl<'a> Walk<'a> {
     pub fn new(
+        scheme: &'a Scheme,
         subject: &'a Subject<'a>,
         entry: &'a dyn Fn(u64) -> bool,
         info: &'a mut InstructionInfoFactory,
     ) -> Self {
         Self {
+            scheme,
             subject,
             entry,
             info,
-            state: Some(State::entry()),
+            state: Some(State::entry(scheme)),
             pending: Vec::new(),
             rel32: Vec::new(),
             mapped: 0,
@@ -138,19 +142,19 @@ impl<'a> Walk<'a> {
         self.arrive(offset, end)?;
         // Code that nothing runs into (an exit that is linked past its tail) is held to what holds
         // at every boundary.
-        let mut state = self.state.unwrap_or(State::entry());
+        let mut state = self.state.unwrap_or(State::entry(self.scheme));
         self.boundaries(&state, offset, end)?;
         let kind = kinds()[i.code() as usize];
         if kind == Kind::Refused {
             return Err(Rule::Instruction);
         }
-        prefixes(i, self.subject.locks)?;
+        prefixes(self.scheme, i, self.subject.locks)?;
         self.integer &= !matches!(kind, Kind::Plain { integer: false });
         let next = match kind {
             Kind::Refused => false,
             Kind::Branch(len) => self.branch(i, &mut state, usize::from(len))?,
             Kind::Wide => self.wide(i, &mut state)?,
-            Kind::String => string(i, &mut state).map(|()| true)?,
+            Kind::String => string(self.scheme, i, &mut state).map(|()| true)?,
             Kind::Plain { .. } => self.plain(i, &mut state).map(|()| true)?,
         };
         self.state = next.then_some(state);
@@ -186,7 +190,7 @@ impl<'a> Walk<'a> {
             if entry.host_off != offset {
                 return Err(Rule::Map);
             }
-            if !state.is_boundary() {
+            if !state.is_boundary(self.scheme) {
                 return Err(Rule::Boundary);
             }
             self.mapped += 1;
@@ -223,7 +227,7 @@ impl<'a> Walk<'a> {
         if !known && offset != 0 && !(self.entry)(target) {
             return Err(Rule::Target);
         }
-        if state.is_boundary() { Ok(()) } else { Err(Rule::Boundary) }
+        if state.is_boundary(self.scheme) { Ok(()) } else { Err(Rule::Boundary) }
     }
 
     /// The approved patterns with 64-bit operands; true when the next instruction may run.
@@ -231,7 +235,7 @@ impl<'a> Walk<'a> {
         match i.code() {
             Code::Pushfq if !state.flags_pushed => state.flags_pushed = true,
             Code::Popfq if state.flags_pushed => state.flags_pushed = false,
-            Code::Pop_r64 if state.flags_pushed && is_scratch(i.op0_register()) => {
+            Code::Pop_r64 if state.flags_pushed && self.scheme.is_scratch(i.op0_register()) => {
                 state.flags_pushed = false;
                 state.set(i.op0_register(), Value::Any);
             }
@@ -242,34 +246,37 @@ impl<'a> Walk<'a> {
                 if !from_table {
                     return Err(Rule::Indirect);
                 }
-                if !state.is_boundary() {
+                if !state.is_boundary(self.scheme) {
                     return Err(Rule::Boundary);
                 }
                 return Ok(false);
             }
-            Code::Lea_r64_m => lea(i, state)?,
-            Code::Bswap_r64 if is_scratch(i.op0_register()) => {
+            Code::Lea_r64_m => lea(self.scheme, i, state)?,
+            Code::Bswap_r64 if self.scheme.is_scratch(i.op0_register()) => {
                 state.set(i.op0_register(), Value::Any);
             }
             Code::Mov_r64_rm64 => {
                 let to = i.op0_register();
-                if i.op1_kind() != OpKind::Memory || !is_scratch(to) {
+                if i.op1_kind() != OpKind::Memory || !self.scheme.is_scratch(to) {
                     return Err(Rule::Wide);
                 }
-                let at = context(i, false)?;
-                state.set(to, if at == WINDOW_BASE { Value::WindowBase } else { Value::Any });
+                let at = context(self.scheme, i, false)?;
+                state.set(
+                    to,
+                    if at == self.scheme.window_base { Value::WindowBase } else { Value::Any },
+                );
             }
             Code::Mov_rm64_r64 => {
-                if i.op0_kind() != OpKind::Memory || !is_scratch(i.op1_register()) {
+                if i.op0_kind() != OpKind::Memory || !self.scheme.is_scratch(i.op1_register()) {
                     return Err(Rule::Wide);
                 }
-                context(i, true)?;
+                context(self.scheme, i, true)?;
             }
             _ => {
                 if i.op0_kind() != OpKind::Memory {
                     return Err(Rule::Wide);
                 }
-                context(i, true)?;
+                context(self.scheme, i, true)?;
             }
         }
         Ok(true)
@@ -281,13 +288,13 @@ impl<'a> Walk<'a> {
         let mut loaded = None;
         for k in 0..i.op_count() {
             match i.op_kind(k) {
-                OpKind::Register => register(i.op_register(k))?,
+                OpKind::Register => register(self.scheme, i.op_register(k))?,
                 OpKind::Memory if is_lea(i.code()) => {
                     if matches!(i.memory_base(), Register::RIP | Register::EIP) {
                         return Err(Rule::Memory);
                     }
                 }
-                OpKind::Memory => loaded = memory(i, info.op_access(k), state)?,
+                OpKind::Memory => loaded = memory(self.scheme, i, info.op_access(k), state)?,
                 OpKind::Immediate8
                 | OpKind::Immediate8_2nd
                 | OpKind::Immediate16
@@ -298,11 +305,11 @@ impl<'a> Walk<'a> {
                 _ => return Err(Rule::Instruction),
             }
         }
-        write_registers(info, state)?;
+        write_registers(self.scheme, info, state)?;
         if let Some(value) = loaded {
             // `mov r32, [table]` is the one load whose result is worth knowing.
             let to = i.op0_register();
-            if i.code() != Code::Mov_r32_rm32 || !is_scratch(to) {
+            if i.code() != Code::Mov_r32_rm32 || !self.scheme.is_scratch(to) {
                 return Err(Rule::Memory);
             }
             state.set(to, value);
@@ -312,12 +319,12 @@ impl<'a> Walk<'a> {
 }
 
 /// Blocks lock the guest's memory only, and that only where they may, and repeat string instructions only.
-fn prefixes(i: &Instruction, locks: bool) -> Verdict {
+fn prefixes(s: &Scheme, i: &Instruction, locks: bool) -> Verdict {
     let repeated = i.has_rep_prefix() || i.has_repne_prefix();
     let locked = i.has_lock_prefix();
     let lockable = LOCKABLE.contains(&i.mnemonic())
         && i.op0_kind() == OpKind::Memory
-        && i.segment_prefix() == Register::GS;
+        && i.segment_prefix() == s.memory;
     if (locked && !(locks && lockable)) || (repeated && !STRINGS.contains(&i.code())) {
         return Err(Rule::Prefix);
     }
@@ -329,17 +336,17 @@ fn is_lea(code: Code) -> bool {
 }
 
 /// Registers that operands may name: those of the guest and the scratch ones, at most 32 bits wide.
-fn register(reg: Register) -> Verdict {
+fn register(s: &Scheme, reg: Register) -> Verdict {
     if reg.is_gpr() && reg.size() == 8 {
         return Err(Rule::Wide);
     }
-    let integer = reg.is_gpr() && !is_anchor(reg);
+    let integer = reg.is_gpr() && !s.is_anchor(reg);
     let known = integer || reg.is_st() || reg.is_mm() || (reg.is_xmm() && reg.number() < 8);
     if known { Ok(()) } else { Err(Rule::Register) }
 }
 
 /// What an instruction without 64-bit operands leaves in the general registers.
-fn write_registers(info: &InstructionInfo, state: &mut State) -> Verdict {
+fn write_registers(s: &Scheme, info: &InstructionInfo, state: &mut State) -> Verdict {
     for used in info.used_registers() {
         let reg = used.register();
         let access = used.access();
@@ -347,7 +354,7 @@ fn write_registers(info: &InstructionInfo, state: &mut State) -> Verdict {
             continue;
         }
         let full = reg.full_register();
-        if is_anchor(full) {
+        if s.is_anchor(full) {
             return Err(Rule::Anchor);
         }
         let before = state.get(full);
@@ -364,23 +371,23 @@ fn write_registers(info: &InstructionInfo, state: &mut State) -> Verdict {
 }
 
 /// An explicit memory operand; what a load from it yields when that is worth knowing.
-fn memory(i: &Instruction, access: OpAccess, state: &State) -> Verdict<Option<Value>> {
+fn memory(s: &Scheme, i: &Instruction, access: OpAccess, state: &State) -> Verdict<Option<Value>> {
     let write = matches!(
         access,
         OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite
     );
     match i.segment_prefix() {
-        Register::GS => guest(i, state).map(|()| None),
-        Register::None if i.memory_base() == Register::R13 => {
-            table(i, write, state).map(|()| Some(Value::TableEntry))
+        prefix if prefix == s.memory => guest(s, i, state).map(|()| None),
+        Register::None if i.memory_base() == s.table => {
+            table(s, i, write, state).map(|()| Some(Value::TableEntry))
         }
-        Register::None => context(i, write).map(|_| None),
+        Register::None => context(s, i, write).map(|_| None),
         _ => Err(Rule::Memory),
     }
 }
 
-/// `gs:[...]`: 32-bit addressing truncates in hardware; a 64-bit register alone must be narrow.
-fn guest(i: &Instruction, state: &State) -> Verdict {
+/// The guest's memory: 32-bit addressing truncates in hardware; a 64-bit register alone must be narrow.
+fn guest(s: &Scheme, i: &Instruction, state: &State) -> Verdict {
     let (base, index) = (i.memory_base(), i.memory_index());
     if matches!(base, Register::RIP | Register::EIP) {
         return Err(Rule::Memory);
@@ -399,17 +406,17 @@ fn guest(i: &Instruction, state: &State) -> Verdict {
         && index == Register::None
         && i.memory_displacement64() == 0
         && !REACHING.contains(&i.code());
-    if !alone || is_anchor(base) {
+    if !alone || s.is_anchor(base) {
         return Err(Rule::Memory);
     }
     if state.get(base).is_narrow() { Ok(()) } else { Err(Rule::WideAddress) }
 }
 
-/// `[r13 + scratch*4]`, read as 4 bytes.
-fn table(i: &Instruction, write: bool, state: &State) -> Verdict {
+/// `[table + scratch*4]`, read as 4 bytes.
+fn table(s: &Scheme, i: &Instruction, write: bool, state: &State) -> Verdict {
     let index = i.memory_index();
     let form = !write
-        && is_scratch(index)
+        && s.is_scratch(index)
         && index.size() == 8
         && i.memory_index_scale() == 4
         && i.memory_displacement64() == 0
@@ -420,10 +427,10 @@ fn table(i: &Instruction, write: bool, state: &State) -> Verdict {
     if state.get(index).is_narrow() { Ok(()) } else { Err(Rule::WideAddress) }
 }
 
-/// `[r15 + field]`; the offset.
-fn context(i: &Instruction, write: bool) -> Verdict<usize> {
+/// `[context + field]`; the offset.
+fn context(s: &Scheme, i: &Instruction, write: bool) -> Verdict<usize> {
     let form = i.segment_prefix() == Register::None
-        && i.memory_base() == Register::R15
+        && i.memory_base() == s.context
         && i.memory_index() == Register::None;
     if !form {
         return Err(Rule::Memory);
@@ -431,12 +438,12 @@ fn context(i: &Instruction, write: bool) -> Verdict<usize> {
     let at = usize::try_from(i.memory_displacement64() as i64).map_err(|_| Rule::Context)?;
     let len = i.memory_size().size();
     let inside =
-        CONTEXT.iter().any(|f| at >= f.at && at + len <= f.at + f.len && (f.write || !write));
+        s.fields.iter().any(|f| at >= f.at && at + len <= f.at + f.len && (f.write || !write));
     if inside && len > 0 { Ok(at) } else { Err(Rule::Context) }
 }
 
 /// LEA with a 64-bit result: a pointer into the window, a block's address, or a scratch sum.
-fn lea(i: &Instruction, state: &mut State) -> Verdict {
+fn lea(s: &Scheme, i: &Instruction, state: &mut State) -> Verdict {
     let (to, base, index) = (i.op0_register(), i.memory_base(), i.memory_index());
     if matches!(base, Register::RIP | Register::EIP) {
         return Err(Rule::Memory);
@@ -447,13 +454,13 @@ fn lea(i: &Instruction, state: &mut State) -> Verdict {
         && base.size() == 8;
     let known = |reg| if reg == Register::None { Value::Any } else { state.get(reg) };
     let of_window = sum && known(index) == Value::WindowBase && known(base).is_narrow();
-    let of_cache = sum && index == Register::R14 && known(base) == Value::TableEntry;
-    let value = if matches!(to, Register::RSI | Register::RDI) {
+    let of_cache = sum && index == s.cache && known(base) == Value::TableEntry;
+    let value = if s.pointers.contains(&to) {
         if !of_window {
             return Err(Rule::Wide);
         }
         Value::InWindow
-    } else if !is_scratch(to) {
+    } else if !s.is_scratch(to) {
         return Err(Rule::Wide);
     } else if of_cache {
         Value::BlockEntry
@@ -466,7 +473,7 @@ fn lea(i: &Instruction, state: &mut State) -> Verdict {
 
 /// A string instruction: its pointers lie in the window, its count is 32 bits. It stops in the guard
 /// at the latest, where it faults; so afterwards nothing is known of the pointers.
-fn string(i: &Instruction, state: &mut State) -> Verdict {
+fn string(s: &Scheme, i: &Instruction, state: &mut State) -> Verdict {
     if i.segment_prefix() != Register::None {
         return Err(Rule::Memory);
     }
@@ -476,8 +483,8 @@ fn string(i: &Instruction, state: &mut State) -> Verdict {
     }
     for k in 0..i.op_count() {
         let pointer = match i.op_kind(k) {
-            OpKind::MemorySegRSI => Register::RSI,
-            OpKind::MemoryESRDI => Register::RDI,
+            OpKind::MemorySegRSI => s.pointers[0],
+            OpKind::MemoryESRDI => s.pointers[1],
             OpKind::Register => continue,
             _ => return Err(Rule::Memory),
         };
