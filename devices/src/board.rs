@@ -103,7 +103,7 @@ fn ahead(due: Option<u64>, now: u64) -> Option<u64> {
 }
 
 impl Board {
-    /// A board after power-on at time 0, with the devices of [`rows::ROWS`] that `config` asks for. COM1's
+    /// A board after power-on at time 0, with the devices of [`rows::TABLE`] that `config` asks for. COM1's
     /// output goes to `serial`, port E9h's to `debugcon`.
     ///
     /// # Panics
@@ -124,8 +124,9 @@ impl Board {
             coprocessor: None,
             serial: None,
         };
-        for row in rows::ROWS.iter().filter(|row| (row.fitted)(&config)) {
-            board.attach(*row, (row.make)(&config)).expect("the rows of the table do not overlap");
+        for entry in rows::TABLE.iter().filter(|entry| (entry.fitted)(&config)) {
+            let attached = board.attach(entry.row, (entry.make)(&config));
+            attached.expect("the rows of the table do not overlap");
         }
         board.connect(rows::COM1, serial);
         board.connect(rows::DEBUG_CONSOLE, debugcon);
@@ -156,9 +157,9 @@ impl Board {
     /// # Errors
     /// As [`Board::attach`], or [`AttachError::Unknown`].
     pub fn fit(&mut self, id: &str) -> Result<(), AttachError> {
-        let row = rows::ROWS.iter().find(|row| row.id == id);
-        let row = row.ok_or_else(|| AttachError::Unknown(id.to_owned()))?;
-        self.attach(*row, (row.make)(&self.config))
+        let entry = rows::TABLE.iter().find(|entry| entry.row.id == id);
+        let entry = entry.ok_or_else(|| AttachError::Unknown(id.to_owned()))?;
+        self.attach(entry.row, (entry.make)(&self.config))
     }
 
     /// Puts a device on the board: its regions on the buses, its function on PCI bus 0. Meant for before the

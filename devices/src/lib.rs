@@ -8,7 +8,7 @@
 //!   port numbers nor interrupt numbers, hold no locks and read no clock: time is an argument.
 //! - a [`Device`] is a chip in its mounting: it turns accesses to regions into accesses to registers, and pins
 //!   into lines of a [`Ctx`], the one way out of it.
-//! - a [`Row`] says all else there is to know of a device, and [`rows::ROWS`] is the table of them.
+//! - a [`Row`] says all else there is to know of a device, and [`rows::TABLE`] is the table of them.
 //! - the *board* ([`board`]) mounts devices by their rows on the buses ([`bus`]), calls them, and saves them.
 //!
 //! Invariants:

@@ -1,8 +1,5 @@
 //! A row: all that the board, the tests and the documentation know of a device.
 
-use crate::config::BoardConfig;
-use crate::device::Device;
-
 /// An address space of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
@@ -148,8 +145,4 @@ pub struct Row {
     pub loads: &'static [u32],
     /// Weights of a random test.
     pub fuzz: Fuzz,
-    /// Whether a board of this configuration has it.
-    pub fitted: fn(&BoardConfig) -> bool,
-    /// A new one, at power-on at time 0.
-    pub make: fn(&BoardConfig) -> Box<dyn Device>,
 }

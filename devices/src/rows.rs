@@ -5,6 +5,7 @@
 
 use crate::addresses::{COM1_BASE, FIRMWARE_PORT, IRQ_SCI, PM_BASE, RESET_CONTROL};
 use crate::config::BoardConfig;
+use crate::device::Device;
 use crate::mounts::coprocessor::Coprocessor;
 use crate::mounts::debug_console::DebugConsole;
 use crate::mounts::debug_exit::DebugExit;
@@ -61,7 +62,18 @@ const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
 /// A device of which only accesses matter.
 const TIMELESS: Fuzz = Fuzz { read: 1, write: 1, time: 0 };
 
-/// What most rows have: no function, lines or DMA, state of version 1, fitted always.
+/// A row, and how to come by its device.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The row.
+    pub row: Row,
+    /// Whether a board of this configuration has it.
+    pub fitted: fn(&BoardConfig) -> bool,
+    /// A new one, at power-on at time 0.
+    pub make: fn(&BoardConfig) -> Box<dyn Device>,
+}
+
+/// What most rows have: no function, lines or DMA, and state of version 1.
 const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
     Row {
         id,
@@ -74,8 +86,6 @@ const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
         version: 1,
         loads: &[],
         fuzz: TIMELESS,
-        fitted: always,
-        make: |_| Box::new(FastA20),
     }
 }
 
@@ -84,108 +94,163 @@ fn always(_: &BoardConfig) -> bool {
 }
 
 /// The rows.
-pub const ROWS: [Row; 15] = [
-    Row {
-        regions: &[
-            Region::ports("master", 0x20, 2, BYTES),
-            Region::ports("slave", 0xa0, 2, BYTES),
-            Region::ports("edge/level", 0x4d0, 2, BYTES),
-        ],
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().map(|entry| &entry.row)
+}
+
+/// The table.
+pub static TABLE: [Entry; 15] = [
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("master", 0x20, 2, BYTES),
+                Region::ports("slave", 0xa0, 2, BYTES),
+                Region::ports("edge/level", 0x4d0, 2, BYTES),
+            ],
+            ..row(
+                "pic",
+                "Interrupt controllers",
+                "Intel 8259A (231468), two, with the PIIX3's ELCR",
+            )
+        },
+        fitted: always,
         make: |_| Box::new(PicPorts),
-        ..row("pic", "Interrupt controllers", "Intel 8259A (231468), two, with the PIIX3's ELCR")
     },
-    Row {
-        regions: &[
-            Region::ports("counters", 0x40, 4, BYTES),
-            Region::ports("control", 0x61, 1, BYTES),
-        ],
-        lines: &[Line::edge(0)],
-        fuzz: EVEN,
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("counters", 0x40, 4, BYTES),
+                Region::ports("control", 0x61, 1, BYTES),
+            ],
+            lines: &[Line::edge(0)],
+            fuzz: EVEN,
+            ..row("timer", "Timer and port 61h", "Intel 8254 (231164)")
+        },
+        fitted: always,
         make: |_| Box::new(Timer::new()),
-        ..row("timer", "Timer and port 61h", "Intel 8254 (231164)")
     },
-    Row {
-        regions: &[Region::ports("index and data", 0x70, 2, BYTES)],
-        lines: &[Line::edge(8)],
-        fuzz: EVEN,
+    Entry {
+        row: Row {
+            regions: &[Region::ports("index and data", 0x70, 2, BYTES)],
+            lines: &[Line::edge(8)],
+            fuzz: EVEN,
+            ..row("rtc", "Real-time clock and CMOS", "Motorola MC146818A")
+        },
+        fitted: always,
         make: |config| Box::new(RtcPorts::new(config)),
-        ..row("rtc", "Real-time clock and CMOS", "Motorola MC146818A")
     },
-    Row {
-        regions: &[Region::ports("registers", COM1_BASE, 8, BYTES)],
-        lines: &[Line::edge(4)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("registers", COM1_BASE, 8, BYTES)],
+            lines: &[Line::edge(4)],
+            ..row(COM1, "First serial port", "National PC16550D")
+        },
+        fitted: always,
         make: |_| Box::new(Serial::new()),
-        ..row(COM1, "First serial port", "National PC16550D")
     },
-    Row {
-        regions: &[Region::ports("data", 0x60, 1, BYTES), Region::ports("command", 0x64, 1, BYTES)],
-        lines: &[Line::edge(1), Line::edge(12)],
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("data", 0x60, 1, BYTES),
+                Region::ports("command", 0x64, 1, BYTES),
+            ],
+            lines: &[Line::edge(1), Line::edge(12)],
+            ..row("keyboard", "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
+        },
+        fitted: always,
         make: |_| Box::new(KeyboardPorts::new()),
-        ..row("keyboard", "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
     },
-    Row {
-        regions: &[
-            Region::ports("channels 0-3", 0x00, 16, BYTES),
-            Region::ports("channels 4-7", 0xc0, 32, BYTES),
-            Region::ports("pages", 0x81, 15, BYTES),
-        ],
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("channels 0-3", 0x00, 16, BYTES),
+                Region::ports("channels 4-7", 0xc0, 32, BYTES),
+                Region::ports("pages", 0x81, 15, BYTES),
+            ],
+            ..row("dma", "DMA controllers, without transfers", "Intel 8237A (231466), two")
+        },
+        fitted: always,
         make: |_| Box::new(DmaPorts::new()),
-        ..row("dma", "DMA controllers, without transfers", "Intel 8237A (231466), two")
     },
-    Row {
-        // Words are decoded, and answered with all ones: else their bytes would reach the reset register.
-        regions: &[
-            Region::ports("address", 0xcf8, 4, 2 | 4),
-            Region::ports("data", 0xcfc, 4, WHOLE),
-        ],
-        pci: Some(HOST_BRIDGE),
+    Entry {
+        row: Row {
+            // Words are decoded, and answered with all ones: else their bytes would reach the reset register.
+            regions: &[
+                Region::ports("address", 0xcf8, 4, 2 | 4),
+                Region::ports("data", 0xcfc, 4, WHOLE),
+            ],
+            pci: Some(HOST_BRIDGE),
+            ..row("pci-host", "PCI host bridge", "PCI 2.2, 3.2.2.3.2; Intel 82441FX (290549)")
+        },
+        fitted: always,
         make: |_| Box::new(PciHost),
-        ..row("pci-host", "PCI host bridge", "PCI 2.2, 3.2.2.3.2; Intel 82441FX (290549)")
     },
-    Row {
-        regions: &[Region::ports("reset control", RESET_CONTROL, 1, BYTES)],
-        pci: Some(ISA_BRIDGE),
+    Entry {
+        row: Row {
+            regions: &[Region::ports("reset control", RESET_CONTROL, 1, BYTES)],
+            pci: Some(ISA_BRIDGE),
+            ..row("isa-bridge", "ISA bridge with reset control", "Intel 82371SB (290550)")
+        },
+        fitted: always,
         make: |_| Box::new(ResetControl::new()),
-        ..row("isa-bridge", "ISA bridge with reset control", "Intel 82371SB (290550)")
     },
-    Row {
-        regions: &[Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE)],
-        lines: &[Line::level(IRQ_SCI)],
-        fuzz: EVEN,
+    Entry {
+        row: Row {
+            regions: &[Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE)],
+            lines: &[Line::level(IRQ_SCI)],
+            fuzz: EVEN,
+            ..row("pm", "Power management", "ACPI 2.0, 4.7.3")
+        },
+        fitted: always,
         make: |_| Box::new(PmPorts::new()),
-        ..row("pm", "Power management", "ACPI 2.0, 4.7.3")
     },
-    Row {
-        regions: &[Region::ports("code", 0x80, 1, BYTES)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("code", 0x80, 1, BYTES)],
+            ..row("post", "POST codes", "IBM PC/AT")
+        },
+        fitted: always,
         make: |_| Box::new(Post::new()),
-        ..row("post", "POST codes", "IBM PC/AT")
     },
-    Row {
-        regions: &[Region::ports("control", 0x92, 1, BYTES)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("control", 0x92, 1, BYTES)],
+            ..row("fast-a20", "Fast A20 and reset", "IBM PS/2, system control port A")
+        },
+        fitted: always,
         make: |_| Box::new(FastA20),
-        ..row("fast-a20", "Fast A20 and reset", "IBM PS/2, system control port A")
     },
-    Row {
-        regions: &[Region::ports("clear", 0xf0, 2, BYTES)],
-        lines: &[Line::edge(13)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("clear", 0xf0, 2, BYTES)],
+            lines: &[Line::edge(13)],
+            ..row(COPROCESSOR, "Coprocessor error latch", "IBM PC/AT; SDM volume 1, 8.7.2")
+        },
+        fitted: always,
         make: |_| Box::new(Coprocessor::new()),
-        ..row(COPROCESSOR, "Coprocessor error latch", "IBM PC/AT; SDM volume 1, 8.7.2")
     },
-    Row {
-        regions: &[Region::ports("byte", 0xe9, 1, BYTES)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("byte", 0xe9, 1, BYTES)],
+            ..row(DEBUG_CONSOLE, "Debug console", "Bochs, port E9h")
+        },
+        fitted: always,
         make: |_| Box::new(DebugConsole),
-        ..row(DEBUG_CONSOLE, "Debug console", "Bochs, port E9h")
     },
-    Row {
-        regions: &[Region::ports("value", 0xf4, 4, WHOLE)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("value", 0xf4, 4, WHOLE)],
+            ..row("debug-exit", "Debug exit", "QEMU isa-debug-exit, with the value as the status")
+        },
         fitted: |config| config.debug_exit,
         make: |_| Box::new(DebugExit),
-        ..row("debug-exit", "Debug exit", "QEMU isa-debug-exit, with the value as the status")
     },
-    Row {
-        regions: &[Region::ports("call", FIRMWARE_PORT, 1, BYTES)],
+    Entry {
+        row: Row {
+            regions: &[Region::ports("call", FIRMWARE_PORT, 1, BYTES)],
+            ..row(FIRMWARE, "Firmware call", "Ringer's own BIOS")
+        },
         fitted: |_| false,
         make: |_| Box::new(FirmwarePort),
-        ..row(FIRMWARE, "Firmware call", "Ringer's own BIOS")
     },
 ];

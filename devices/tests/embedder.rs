@@ -46,8 +46,6 @@ const ROW: Row = Row {
     version: 3,
     loads: &[2],
     fuzz: Fuzz { read: 1, write: 1, time: 1 },
-    fitted: |_| true,
-    make: |_| Box::new(Copier::default()),
 };
 
 /// What no device may drive, where no region may be, what many may drive.

@@ -2,7 +2,7 @@
 //! --test readme` writes it there.
 
 use ringer_devices::row::{DmaKind, Region, Row, Space, Trigger};
-use ringer_devices::rows::ROWS;
+use ringer_devices::rows;
 use std::fmt::Write as _;
 use std::{env, fs};
 
@@ -42,7 +42,7 @@ fn table() -> String {
         "| id | device | built after | ports: name, address, widths | PCI | IRQ | DMA | state |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for row in &ROWS {
+    for row in rows::all() {
         let regions: Vec<String> = row.regions.iter().map(region).collect();
         let dma = if row.dma == DmaKind::Master { "master" } else { "" };
         writeln!(
