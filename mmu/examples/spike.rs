@@ -268,7 +268,7 @@ fn protection() {
     let start = Instant::now();
     for frame in (0x1000..0x1800).map(Frame) {
         mmu.set_code_page(&mut memory, frame, true);
-        windows.protect_code(&memory, frame);
+        windows.protect_frame(&memory, frame);
     }
     let ns = start.elapsed().as_nanos() as f64 / 2048.0;
     println!("| protect a page of kernel text (2,048 in a row), ns | - | {ns:.0} | - |");

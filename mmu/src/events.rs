@@ -66,7 +66,7 @@ pub struct WindowStats {
     pub windows_created: u64,
     /// Windows given up for room.
     pub windows_evicted: u64,
-    /// Calls of [`Windows::protect_code`](crate::Windows::protect_code) that changed a mapping.
+    /// Calls of [`Windows::protect_frame`](crate::Windows::protect_frame) that changed a mapping.
     pub protects: u64,
     /// Windows emptied because the host had no mapping left.
     pub resets: u64,

@@ -60,6 +60,7 @@ impl Window {
             Region::Ram { offset } if write && memory.is_code_offset(offset) => {
                 return Fill::Interpret(Reason::CodeWrite);
             }
+            Region::Ram { offset } if write => memory.note_write(offset),
             Region::Ram { .. } | Region::Rom { .. } => {}
         }
         let mut job = Job { view: View { paging, memory }, notes, page: window_page(lin), write };
@@ -112,9 +113,9 @@ impl Window {
         let f = self.key.format;
         let offset = view.memory.backing(pte_pa.frame())? + pte_pa.in_frame();
         let pte = if f.wide() {
-            view.memory.entry64(offset)
+            view.memory.file.entry64(offset)
         } else {
-            u64::from(view.memory.entry32(offset))
+            u64::from(view.memory.file.entry32(offset))
         };
         if pte & bit::P == 0 || pte & bit::A == 0 || f.bad_pte(pte) {
             return None;
@@ -128,7 +129,7 @@ impl Window {
         let granted = view.paging.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
         match view.memory.region(f.frame(pte).masked(view.paging.a20_mask)) {
             Region::Ram { offset } => {
-                let writable = granted && !view.memory.is_code_offset(offset);
+                let writable = granted && !view.memory.is_guarded(offset);
                 Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable })
             }
             Region::Rom { offset } => {
@@ -255,13 +256,15 @@ impl Window {
             let at = frame.plus(u64::from(k)).start().masked(job.view.paging.a20_mask);
             // Under 1 MiB a single page may be of another kind than its neighbours.
             let low = at.get() < LEGACY_END;
-            match (memory.region(at), memory.region(at.plus(15 * PAGE_SIZE))) {
-                (Region::Ram { offset }, Region::Ram { .. }) if !low => {
+            let alike = !low && memory.map.is_uniform(at, 16 * PAGE_SIZE);
+            match memory.region(at) {
+                // (Pages of the memory file have their marks by sixteen, aligned.)
+                Region::Ram { offset } if alike && offset.is_multiple_of(16 * PAGE_SIZE) => {
                     let frame = (offset / PAGE_SIZE) as u32;
-                    let writable = granted && !memory.granule_has_code(frame);
+                    let writable = granted && !memory.any_guarded_of_16(frame);
                     Run::push(&mut runs, Run { page: first + k, pages: 16, frame, writable });
                 }
-                (Region::Io, Region::Io) if !low => {}
+                Region::Io if alike => {}
                 _ => (0..16).for_each(|n| {
                     if let Some(run) = self.large_page(job.view, first + k + n, at, n, granted) {
                         Run::push(&mut runs, run);
@@ -270,13 +273,13 @@ impl Window {
             }
         }
         // With A20 closed every other MiB is an alias: the frames are not consecutive.
-        let span = job.view.paging.a20();
-        if span {
-            for k in (0..pages).step_by(512) {
-                self.records.set_span(first + k, frame.plus(u64::from(k)).low());
-            }
+        if job.view.paging.a20() {
+            self.records.set_spans(first, pages, &runs);
         }
-        runs.iter().all(|run| self.map(job.view.memory, run, span, job.notes.stats).is_ok())
+        runs.iter().all(|run| {
+            let span = self.records.in_step(run);
+            self.map(job.view.memory, run, span, job.notes.stats).is_ok()
+        })
     }
 
     /// What may be mapped at `page`, page `n` after physical address `base` in a large page.
@@ -293,7 +296,7 @@ impl Window {
             Region::Rom { offset } => (offset, false),
             Region::Io => return None,
         };
-        let writable = granted && ram && !view.memory.is_code_offset(offset);
+        let writable = granted && ram && !view.memory.is_guarded(offset);
         Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable })
     }
 
@@ -316,7 +319,7 @@ impl Window {
         let Some(run) = runs.iter().find(|r| job.page.wrapping_sub(r.page) < r.pages) else {
             return false;
         };
-        let span = job.view.paging.a20() && self.records.in_span(job.page);
+        let span = self.records.in_step(run);
         (run.writable || !job.write)
             && self.map(job.view.memory, run, span, job.notes.stats).is_ok()
     }

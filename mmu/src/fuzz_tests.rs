@@ -187,7 +187,7 @@ impl Guest {
             self.mmu.set_code_page(frame, false);
         } else {
             self.mmu.set_code_page(frame, true);
-            self.windows.protect_code(&self.mmu.memory, frame);
+            self.windows.protect_frame(&self.mmu.memory, frame);
         }
     }
 

@@ -1,21 +1,25 @@
 //! Guest memory as the processor sees it: RAM, page walks, the software TLB, shadow windows.
 //!
-//! - [`ram`]: guest physical memory in a memfd.
+//! - [`map`]: the physical address space as data. [`ram`]: guest memory, in a memfd, and the door of devices to it.
 //! - [`walk`]: page walks with rights, reserved bits, accessed and dirty flags.
 //! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
 //! - [`HugePages`]: guest memory in huge pages of the host.
 //! - [`windows`]: host address ranges in which translated code reaches guest memory directly.
 //!
-//! `unsafe` is confined to `ram.rs` and `hostmap.rs`.
+//! `unsafe` is confined to `file.rs` and `hostmap.rs`.
 
 mod events;
+mod file;
 mod fill;
 mod format;
 #[cfg(test)]
 mod fuzz_tests;
 mod hostmap;
 mod huge;
+pub mod image;
 mod key;
+pub mod map;
+mod pages;
 pub mod phys;
 pub mod ram;
 mod records;
@@ -27,12 +31,16 @@ mod tlb;
 pub mod walk;
 mod window;
 pub mod windows;
+#[cfg(test)]
+mod windows_memory_tests;
 
 pub use events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 pub use format::Format;
 pub use huge::{HugePages, Progress};
+pub use image::{LoadError, MemoryState};
+pub use map::{MapError, MemoryMap, Shadow};
 pub use phys::PhysIo;
-pub use ram::{GuestMemory, MemoryError, Region};
+pub use ram::{DmaRefusals, Flush, GuestMemory, MemoryError, Region};
 pub use soft::Mmu;
-pub use walk::{Paging, Path, Translation};
+pub use walk::{Paging, PagingState, Path, Translation};
 pub use windows::{WindowError, Windows};

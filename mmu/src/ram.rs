@@ -1,21 +1,15 @@
-//! Guest physical memory: one memfd, mapped once in the host.
+//! Guest physical memory: the memory file behind the map of physical addresses, the marks that say whose writes must be
+//! noticed, and the door through which devices and loaders reach it.
 //!
-//! The memfd is the single copy of guest RAM. The host reaches it through one read-write mapping
-//! that this file owns; shadow windows map pieces of the same memfd at other addresses. Offset in
-//! the memfd = physical address for RAM; the ROM image follows behind the end of RAM.
-//!
-//! Invariants:
-//! - No reference into guest memory ever leaves this file: bytes are copied in and out, so that
-//!   guest code running through a window cannot break Rust's aliasing rules.
-//! - Every access by offset is checked against the mapping's length; nothing that a guest computes
-//!   reaches other host memory through here.
+//! A page is *guarded* when a write to it must be noticed before it happens: translated code was made from it, or its
+//! writes are logged and it is clean. Guarded pages are never writable in a software TLB or in a window; whatever
+//! comes to guard a page answers with what processors must forget ([`Flush`]).
 
-use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+use crate::file::MemoryFile;
+use crate::map::{Kind, MapError, MemoryMap, Shadow};
+use crate::pages::PageSet;
 use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
-use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, fstat, ftruncate, memfd_create};
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::BorrowedFd;
 
 /// Least RAM: what lies under 1 MiB.
 pub const MIN_RAM: u64 = 1 << 20;
@@ -23,15 +17,6 @@ pub const MIN_RAM: u64 = 1 << 20;
 pub const MAX_RAM: u64 = 3 << 30;
 /// Largest ROM image.
 pub const MAX_ROM: usize = 16 << 20;
-
-const FOUR_GIB: u64 = 1 << 32;
-/// The hole of the legacy display adapters.
-const VGA_START: u64 = 0xa_0000;
-/// Start of the memory behind option ROMs and the BIOS (shadow RAM).
-const SHADOW_START: u64 = 0xc_0000;
-const ONE_MIB: u64 = 0x10_0000;
-/// At most so much of the ROM's end shows under 1 MiB.
-const ALIAS: u64 = 128 << 10;
 
 /// What went wrong with guest memory.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +27,9 @@ pub enum MemoryError {
     /// The ROM image has no bytes or too many.
     #[error("ROM image of {0} bytes: it must have 1 byte to 16 MiB")]
     BadRom(usize),
+    /// The memory was not built as a PC's.
+    #[error("this memory has no place for a ROM image: its map is not that of a PC")]
+    NoRom,
     /// A loader's bytes do not lie in memory.
     #[error("{len} bytes at physical address {pa:#x} do not lie in guest memory")]
     NotMemory {
@@ -50,6 +38,9 @@ pub enum MemoryError {
         /// How many bytes.
         len: usize,
     },
+    /// The map cannot be.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The host refused.
     #[error("cannot allocate guest memory: {0}")]
     Host(#[from] std::io::Error),
@@ -58,64 +49,74 @@ pub enum MemoryError {
 /// What stands behind a physical page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// Memory, at this offset in the memfd.
+    /// Memory, at this offset in the memory file.
     Ram {
-        /// Offset of the address in the memfd.
+        /// Offset of the address in the memory file.
         offset: u64,
     },
-    /// Memory that the guest cannot write, at this offset in the memfd.
+    /// Memory that the guest cannot write, at this offset in the memory file.
     Rom {
-        /// Offset of the address in the memfd.
+        /// Offset of the address in the memory file.
         offset: u64,
     },
     /// Devices, or nothing.
     Io,
 }
 
+/// What every processor must forget after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flush {
+    /// Nothing.
+    Nothing,
+    /// That pages may be written: [`Mmu::flush_tlb`](crate::Mmu::flush_tlb) and
+    /// [`Windows::protect_all`](crate::Windows::protect_all), or for the pages that the change named
+    /// [`Windows::protect_frame`](crate::Windows::protect_frame).
+    Writes,
+    /// Which memory is where: [`Mmu::flush_tlb`](crate::Mmu::flush_tlb) and
+    /// [`Windows::forget_all`](crate::Windows::forget_all), and the translated code.
+    Everything,
+}
+
+/// Accesses of devices that were refused, from the creation of the memory on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DmaRefusals {
+    /// Writes that had a byte in ROM.
+    pub rom: u64,
+    /// Accesses that had a byte in no memory.
+    pub no_memory: u64,
+}
+
 /// Guest physical memory.
 #[derive(Debug)]
 pub struct GuestMemory {
-    file: File,
-    map: MmapRaw,
+    pub(crate) file: MemoryFile,
+    pub(crate) map: MemoryMap,
+    /// The map as it was built: that of a reset.
+    built: MemoryMap,
     ram_size: u64,
-    /// Physical address of the ROM image; 4 GiB when there is none.
-    rom_start: u64,
-    /// There is RAM at A0000h too: no PC, see [`GuestMemory::without_hole`].
-    whole: bool,
-    /// One bit a page from C0000h: the page is write-protected.
-    shadow_rom: u64,
-    /// One bit a memfd page: translated code was made from it.
-    code: Vec<u64>,
+    /// There is room for a ROM behind the RAM.
+    rom_fits: bool,
+    /// Pages that translated code was made from.
+    pub(crate) code: PageSet,
+    /// Pages whose writes are logged.
+    logged: PageSet,
+    /// Those of them that were not written since the log was read.
+    clean: PageSet,
     /// Writes to code pages that came from devices and loaders.
     code_writes: Vec<(Pa, u32)>,
+    refusals: DmaRefusals,
 }
 
 impl GuestMemory {
-    /// Allocates `ram_size` bytes of RAM, all zero. Host memory is taken page by page, on first use.
+    /// A PC's memory with `ram_size` bytes of RAM, all zero. Host memory is taken page by page, on first use.
     ///
     /// # Errors
     /// [`MemoryError::BadSize`], or [`MemoryError::Host`] when the host has no memory for it.
     pub fn new(ram_size: u64) -> Result<Self, MemoryError> {
-        if !(MIN_RAM..=MAX_RAM).contains(&ram_size) || !ram_size.is_multiple_of(PAGE_SIZE) {
-            return Err(MemoryError::BadSize(ram_size));
-        }
-        let total = ram_size + MAX_ROM as u64;
-        let fd = memfd_create("guest-ram", MemfdFlags::CLOEXEC).map_err(std::io::Error::from)?;
-        ftruncate(&fd, total).map_err(std::io::Error::from)?;
-        let file = File::from(fd);
-        let map = MmapOptions::new().len(total as usize).no_reserve_swap().map_raw(&file)?;
-        map.advise(Advice::DontDump)?;
-        let words = (total / PAGE_SIZE).div_ceil(64) as usize;
-        Ok(Self {
-            file,
-            map,
-            ram_size,
-            rom_start: FOUR_GIB,
-            whole: false,
-            shadow_rom: 0,
-            code: vec![0; words],
-            code_writes: Vec::new(),
-        })
+        check_size(ram_size)?;
+        let map = MemoryMap::pc(ram_size, 0)?;
+        Ok(Self { rom_fits: true, ..Self::with_room(map, ram_size, ram_size + MAX_ROM as u64)? })
     }
 
     /// The same without the display adapters' hole: RAM from 0 to `ram_size`. For test benches whose
@@ -124,97 +125,113 @@ impl GuestMemory {
     /// # Errors
     /// As [`GuestMemory::new`].
     pub fn without_hole(ram_size: u64) -> Result<Self, MemoryError> {
-        Ok(Self { whole: true, ..Self::new(ram_size)? })
+        check_size(ram_size)?;
+        Self::with_map(MemoryMap::flat(ram_size)?)
     }
 
-    /// Bytes of RAM; the display hole under 1 MiB counts as if it were there.
+    /// Memory by a map of one's own.
+    ///
+    /// # Errors
+    /// [`MemoryError::Host`] when the host has no memory for it.
+    pub fn with_map(map: MemoryMap) -> Result<Self, MemoryError> {
+        let len = map.file_len();
+        Self::with_room(map, len, len)
+    }
+
+    fn with_room(map: MemoryMap, ram_size: u64, len: u64) -> Result<Self, MemoryError> {
+        let mut memory = Self {
+            file: MemoryFile::new(len)?,
+            built: map.clone(),
+            map,
+            ram_size,
+            rom_fits: false,
+            code: PageSet::empty(len),
+            logged: PageSet::empty(len),
+            clean: PageSet::empty(len),
+            code_writes: Vec::new(),
+            refusals: DmaRefusals::default(),
+        };
+        memory.set_logged(false);
+        Ok(memory)
+    }
+
+    /// Bytes of the memory file that are RAM; in a PC the display hole under 1 MiB counts as if it were there.
     #[must_use]
     pub fn ram_size(&self) -> u64 {
         self.ram_size
     }
 
-    /// The memfd, for mapping pieces of it elsewhere.
+    /// The map in force.
+    #[must_use]
+    pub fn map(&self) -> &MemoryMap {
+        &self.map
+    }
+
+    /// The memory file, for mapping pieces of it elsewhere.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.file.fd()
     }
 
     /// Bytes that the guest, a device or a loader has touched.
     #[must_use]
     pub fn touched(&self) -> u64 {
-        fstat(&self.file).map_or(0, |data| data.st_blocks.max(0) as u64 * 512)
+        self.file.touched()
     }
 
     /// Takes the pages out of the process's resident set as far as this mapping keeps them there; their contents stay,
     /// and the next access finds them again.
     pub fn release(&self) {
-        // SAFETY: the mapping is a shared one of a file: the advice takes nothing from it but entries of the host's page
-        // tables, and its bytes are in the file as before.
-        let _ = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
+        self.file.release();
     }
 
     /// What stands behind physical address `pa`; the answer holds for its whole 4 KiB page.
     #[inline]
     #[must_use]
     pub fn region(&self, pa: Pa) -> Region {
-        let pa = pa.get();
-        if pa < self.ram_size {
-            if pa.wrapping_sub(VGA_START) < ONE_MIB - VGA_START {
-                return self.legacy_region(pa);
-            }
-            Region::Ram { offset: pa }
-        } else if pa >= self.rom_start && pa < FOUR_GIB {
-            Region::Rom { offset: self.rom_offset(pa) }
-        } else {
-            Region::Io
+        match self.map.find(pa) {
+            Some(Kind::Ram { offset } | Kind::DeviceRam { offset }) => Region::Ram { offset },
+            Some(Kind::Rom { offset }) => Region::Rom { offset },
+            Some(Kind::Shadowed { ram, rom, state }) => match (state, rom) {
+                (Shadow::ReadWrite, _) => Region::Ram { offset: ram },
+                (Shadow::ReadOnly, _) => Region::Rom { offset: ram },
+                (Shadow::Rom, Some(offset)) => Region::Rom { offset },
+                (Shadow::Rom, None) => Region::Io,
+            },
+            None => Region::Io,
         }
     }
 
-    /// A0000h to FFFFFh.
-    fn legacy_region(&self, pa: u64) -> Region {
-        if pa < SHADOW_START {
-            return if self.whole { Region::Ram { offset: pa } } else { Region::Io };
-        }
-        if pa >= ONE_MIB - self.alias_len() {
-            return Region::Rom { offset: self.rom_offset(pa + (FOUR_GIB - ONE_MIB)) };
-        }
-        if self.shadow_rom >> ((pa - SHADOW_START) / PAGE_SIZE) & 1 != 0 {
-            return Region::Rom { offset: pa };
-        }
-        Region::Ram { offset: pa }
-    }
-
-    /// How much of the ROM shows under 1 MiB.
-    fn alias_len(&self) -> u64 {
-        (FOUR_GIB - self.rom_start).min(ALIAS)
-    }
-
-    fn rom_offset(&self, pa: u64) -> u64 {
-        self.ram_size + (pa - self.rom_start)
-    }
-
-    /// Reads physical memory. False, with nothing read, when a byte of it is not memory.
+    /// Looks at physical memory. False, with nothing read, when a byte of it is not memory.
     pub fn read(&self, pa: Pa, buf: &mut [u8]) -> bool {
-        if !self.is_backed(pa, buf.len(), false) {
+        if self.refusal(pa, buf.len(), false).is_some() {
             return false;
         }
         for (at, range) in pieces(pa, buf.len()) {
-            let (Region::Ram { offset } | Region::Rom { offset }) = self.region(at) else {
-                return false;
-            };
-            self.read_offset(offset, &mut buf[range]);
+            if let Region::Ram { offset } | Region::Rom { offset } = self.region(at) {
+                self.read_offset(offset, &mut buf[range]);
+            }
         }
         true
     }
 
-    /// Writes physical memory on behalf of a device. False, with nothing written, when a byte of it
-    /// is not RAM. Writes to code pages are noted, see [`GuestMemory::take_code_writes`].
+    /// A device reads memory. False, with nothing read and the refusal counted, when a byte of it is not memory.
+    pub fn dma_read(&mut self, pa: Pa, buf: &mut [u8]) -> bool {
+        let done = self.read(pa, buf);
+        self.refusals.no_memory += u64::from(!done);
+        done
+    }
+
+    /// A device writes RAM. False, with nothing written and the refusal counted, when a byte of it is not RAM. Writes to
+    /// code pages are noted, see [`GuestMemory::take_code_writes`], and so are pages that are logged.
     pub fn dma_write(&mut self, pa: Pa, data: &[u8]) -> bool {
-        if !self.is_backed(pa, data.len(), true) {
-            return false;
+        let refusal = self.refusal(pa, data.len(), true);
+        match refusal {
+            None => self.store(pa, data),
+            Some(Region::Rom { .. }) => self.refusals.rom += 1,
+            Some(_) => self.refusals.no_memory += 1,
         }
-        self.store(pa, data);
-        true
+        refusal.is_none()
     }
 
     /// Writes memory on behalf of a loader, read-only memory included.
@@ -222,7 +239,7 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError::NotMemory`], with nothing written, when a byte of it is not memory.
     pub fn load(&mut self, pa: Pa, data: &[u8]) -> Result<(), MemoryError> {
-        if !self.is_backed(pa, data.len(), false) {
+        if self.refusal(pa, data.len(), false).is_some() {
             return Err(MemoryError::NotMemory { pa, len: data.len() });
         }
         self.store(pa, data);
@@ -235,19 +252,15 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError::Host`] when the host refuses.
     pub fn clear(&mut self, pa: Pa, len: u64) -> Result<(), MemoryError> {
-        let end = pa.get().saturating_add(len).min(FOUR_GIB);
+        let end = pa.get().saturating_add(len).min(self.map.end());
         let mut at = pa.get();
         while at < end {
-            let page_end = (at | (PAGE_SIZE - 1)) + 1;
-            if at.is_multiple_of(PAGE_SIZE)
-                && page_end <= end
-                && matches!(self.region(Pa(at)), Region::Ram { .. })
-            {
-                let run = self.ram_pages(at, end);
-                self.give_back(at, run)?;
-                at += run;
+            let whole = self.ram_pages(at, end);
+            if let (Region::Ram { offset }, 1..) = (self.region(Pa(at)), whole) {
+                self.give_back(Pa(at), offset, whole)?;
+                at += whole;
             } else {
-                let next = page_end.min(end);
+                let next = ((at | (PAGE_SIZE - 1)) + 1).min(end);
                 self.store(Pa(at), &[0; PAGE_SIZE as usize][..(next - at) as usize]);
                 at = next;
             }
@@ -255,22 +268,27 @@ impl GuestMemory {
         Ok(())
     }
 
-    /// Bytes of whole RAM pages from page `at` on, up to `end`.
+    /// Bytes of whole RAM pages from `at` on, up to `end`, that follow each other in the memory file.
     fn ram_pages(&self, at: u64, end: u64) -> u64 {
+        let Region::Ram { offset } = self.region(Pa(at)) else { return 0 };
+        if !at.is_multiple_of(PAGE_SIZE) {
+            return 0;
+        }
+        let follows =
+            |page: &u64| self.region(Pa(*page)) == Region::Ram { offset: offset + page - at };
         let pages = (at..end & !(PAGE_SIZE - 1)).step_by(PAGE_SIZE as usize);
-        let ram = pages.take_while(|page| matches!(self.region(Pa(*page)), Region::Ram { .. }));
-        ram.count() as u64 * PAGE_SIZE
+        pages.take_while(follows).count() as u64 * PAGE_SIZE
     }
 
-    /// Punches whole pages of RAM, whose physical addresses are their offsets, out of the memfd.
-    fn give_back(&mut self, at: u64, len: u64) -> Result<(), MemoryError> {
-        for page in (at..at + len).step_by(PAGE_SIZE as usize) {
-            if self.is_code_offset(page) {
-                self.code_writes.push((Pa(page), PAGE_SIZE as u32));
+    /// Punches whole pages of RAM out of the memory file.
+    fn give_back(&mut self, pa: Pa, offset: u64, len: u64) -> Result<(), MemoryError> {
+        for within in (0..len).step_by(PAGE_SIZE as usize) {
+            if self.is_code_offset(offset + within) {
+                self.code_writes.push((pa.plus(within), PAGE_SIZE as u32));
             }
+            self.note_write(offset + within);
         }
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&self.file, hole, at, len).map_err(std::io::Error::from)?)
+        Ok(self.file.punch(offset, len)?)
     }
 
     fn store(&mut self, pa: Pa, data: &[u8]) {
@@ -279,18 +297,28 @@ impl GuestMemory {
                 if self.is_code_offset(offset) {
                     self.code_writes.push((at, range.len() as u32));
                 }
+                self.note_write(offset);
                 self.write_offset(offset, &data[range]);
             }
         }
     }
 
-    fn is_backed(&self, pa: Pa, len: usize, ram_only: bool) -> bool {
-        pa.get().checked_add(len as u64).is_some()
-            && pieces(pa, len).all(|(at, _)| match self.region(at) {
-                Region::Ram { .. } => true,
-                Region::Rom { .. } => !ram_only,
-                Region::Io => false,
-            })
+    /// The first region of an access that forbids it. (One that wraps at 2^64 meets no memory.)
+    fn refusal(&self, pa: Pa, len: usize, write: bool) -> Option<Region> {
+        if pa.get().checked_add(len as u64).is_none() {
+            return Some(Region::Io);
+        }
+        pieces(pa, len).map(|(at, _)| self.region(at)).find(|region| match region {
+            Region::Ram { .. } => false,
+            Region::Rom { .. } => write,
+            Region::Io => true,
+        })
+    }
+
+    /// The device accesses that were refused.
+    #[must_use]
+    pub fn dma_refusals(&self) -> DmaRefusals {
+        self.refusals
     }
 
     /// The device and loader writes to code pages since the last call: physical address, length.
@@ -298,38 +326,59 @@ impl GuestMemory {
         std::mem::take(&mut self.code_writes)
     }
 
-    /// Installs a ROM image so that it ends at 4 GiB; its last 128 KiB show under 1 MiB too. An
-    /// image that is not a multiple of 4 KiB is padded with FFh in front.
+    /// Installs a ROM image in a PC's memory so that it ends at 4 GiB; its last 128 KiB show under 1 MiB too. An
+    /// image that is not a multiple of 4 KiB is padded with FFh in front. Shadow RAM is as after a reset then. For
+    /// memory that no processor has used yet.
     ///
     /// # Errors
-    /// [`MemoryError::BadRom`] when the image is empty or over 16 MiB.
+    /// [`MemoryError::BadRom`] when the image is empty or over 16 MiB, [`MemoryError::NoRom`] when this is no PC's memory.
     pub fn install_rom(&mut self, image: &[u8]) -> Result<(), MemoryError> {
         if image.is_empty() || image.len() > MAX_ROM {
             return Err(MemoryError::BadRom(image.len()));
         }
+        if !self.rom_fits {
+            return Err(MemoryError::NoRom);
+        }
         let size = image.len().next_multiple_of(PAGE_SIZE as usize);
         let pad = vec![0xff; size - image.len()];
-        self.rom_start = FOUR_GIB - size as u64;
+        self.built = MemoryMap::pc(self.ram_size, size as u64)?;
+        self.map = self.built.clone();
         let at = self.ram_size;
         self.write_offset(at, &pad);
         self.write_offset(at + pad.len() as u64, image);
         Ok(())
     }
 
-    /// Write-protects (or opens) the pages of `pa..pa + len` that lie in the shadow RAM, C0000h to
-    /// FFFFFh. Other pages are left as they are.
-    pub fn protect_shadow(&mut self, pa: Pa, len: u64, read_only: bool) {
-        let end = pa.get().saturating_add(len).min(ONE_MIB);
-        let mut page = pa.frame().start().get().max(SHADOW_START);
-        while page < end {
-            let bit = 1 << ((page - SHADOW_START) / PAGE_SIZE);
-            self.shadow_rom =
-                if read_only { self.shadow_rom | bit } else { self.shadow_rom & !bit };
-            page += PAGE_SIZE;
-        }
+    /// Switches `len` bytes of shadowed memory at `pa`, as a chipset's attribute registers do.
+    ///
+    /// # Errors
+    /// [`MapError`], with nothing changed, when these are no whole pages of shadowed memory.
+    pub fn switch_shadow(&mut self, pa: Pa, len: u64, to: Shadow) -> Result<Flush, MapError> {
+        let before = self.map.clone();
+        self.map.switch(pa, len, to)?;
+        Ok(if self.map == before { Flush::Nothing } else { Flush::Everything })
     }
 
-    /// The memfd offset of physical page `frame`, when it is memory.
+    /// A reset of the machine: shadow RAM is as it was built. RAM, ROM, marks of code and what is logged stay.
+    pub fn reset(&mut self) -> Flush {
+        let switched = self.map != self.built;
+        self.map.clone_from(&self.built);
+        if switched { Flush::Everything } else { Flush::Nothing }
+    }
+
+    /// Takes another map over, whose memory must lie in the file.
+    pub(crate) fn set_map(&mut self, map: MemoryMap) {
+        self.map = map;
+        self.forget_code();
+    }
+
+    /// No page is marked as code.
+    pub(crate) fn forget_code(&mut self) {
+        self.code.clear();
+        self.code_writes.clear();
+    }
+
+    /// The offset of physical page `frame` in the memory file, when it is memory.
     #[must_use]
     pub(crate) fn backing(&self, frame: Frame) -> Option<u64> {
         match self.region(frame.start()) {
@@ -347,106 +396,93 @@ impl GuestMemory {
     /// Marks physical page `frame` as one that translated code was made from, or no more; true when that changed
     /// something. Software TLBs may hold a page that is marked as writable: [`Mmu::set_code_page`](crate::Mmu::set_code_page).
     pub fn mark_code(&mut self, frame: Frame, code: bool) -> bool {
-        self.backing(frame).is_some_and(|offset| self.mark_code_offset(offset, code))
+        self.backing(frame).is_some_and(|offset| self.code.set(offset, code))
     }
 
-    /// Whether translated code was made from the memfd page of `offset`.
+    /// Whether translated code was made from the page of the memory file at `offset`.
     #[inline]
     #[must_use]
     pub fn is_code_offset(&self, offset: u64) -> bool {
-        let page = offset / PAGE_SIZE;
-        self.code.get((page / 64) as usize).is_some_and(|w| w >> (page % 64) & 1 != 0)
+        self.code.has(offset)
     }
 
-    /// Whether one of the 16 memfd pages around `frame` (aligned by 16) is a code page.
+    /// Whether a write to the page of the memory file at `offset` must be noticed.
+    #[inline]
     #[must_use]
-    pub(crate) fn granule_has_code(&self, frame: u32) -> bool {
-        let word = self.code.get(frame as usize / 64).copied().unwrap_or(0);
-        word >> (frame % 64 / 16 * 16) & 0xffff != 0
+    pub(crate) fn is_guarded(&self, offset: u64) -> bool {
+        self.code.has(offset) || self.clean.has(offset)
     }
 
-    /// Marks the memfd page of `offset`; true when that changed something.
-    pub(crate) fn mark_code_offset(&mut self, offset: u64, code: bool) -> bool {
-        let page = offset / PAGE_SIZE;
-        let Some(word) = self.code.get_mut((page / 64) as usize) else { return false };
-        let bit = 1 << (page % 64);
-        let before = *word;
-        *word = if code { before | bit } else { before & !bit };
-        *word != before
+    /// Whether one of the 16 pages of the memory file around page `page` (aligned by 16) is guarded.
+    #[must_use]
+    pub(crate) fn any_guarded_of_16(&self, page: u32) -> bool {
+        self.code.any_of_16(page) || self.clean.any_of_16(page)
     }
 
-    fn in_bounds(&self, offset: u64, len: usize) -> bool {
-        let total = self.map.len() as u64;
-        offset <= total && len as u64 <= total - offset
+    /// A write to the page at `offset` is about to be made.
+    #[inline]
+    pub(crate) fn note_write(&mut self, offset: u64) {
+        self.clean.set(offset, false);
     }
 
-    /// Copies bytes at a memfd offset out; `buf` is left as it is when they are not all there.
+    /// Logs writes to all RAM, or to that of devices only, which is always logged. All pages are clean then.
+    pub fn log_writes(&mut self, all: bool) -> Flush {
+        self.set_logged(all);
+        Flush::Writes
+    }
+
+    fn set_logged(&mut self, all: bool) {
+        self.logged.clear();
+        for range in self.map.ranges() {
+            let offset = match range.kind {
+                Kind::DeviceRam { offset } => offset,
+                Kind::Ram { offset } | Kind::Shadowed { ram: offset, .. } if all => offset,
+                Kind::Ram { .. } | Kind::Rom { .. } | Kind::Shadowed { .. } => continue,
+            };
+            for at in (offset..offset + range.len).step_by(PAGE_SIZE as usize) {
+                self.logged.set(at, true);
+            }
+        }
+        self.clean = self.logged.clone();
+    }
+
+    /// The logged pages of `len` bytes at `pa` that were written since the last call, which are clean now: processors must
+    /// forget that they may be written ([`Flush::Writes`]).
+    #[must_use]
+    pub fn take_dirty(&mut self, pa: Pa, len: u64) -> Vec<Frame> {
+        let end = pa.get().saturating_add(len).div_ceil(PAGE_SIZE);
+        let mut dirty = Vec::new();
+        for frame in (pa.frame().get()..end).map(Frame) {
+            let Region::Ram { offset } = self.region(frame.start()) else { continue };
+            if self.logged.has(offset) && self.clean.set(offset, true) {
+                dirty.push(frame);
+            }
+        }
+        dirty
+    }
+
+    /// All logged pages count as written.
+    pub(crate) fn all_dirty(&mut self) {
+        self.clean.clear();
+    }
+
+    /// Copies bytes at an offset in the memory file out; `buf` is left as it is when they are not all there.
     #[inline]
     pub fn read_offset(&self, offset: u64, buf: &mut [u8]) {
-        if self.in_bounds(offset, buf.len()) {
-            // SAFETY: the source lies in the mapping (checked above), which lives as long as
-            // `self`; `buf` is a Rust slice and cannot overlap memory of which no reference exists.
-            unsafe {
-                let from = self.map.as_ptr().add(offset as usize);
-                std::ptr::copy_nonoverlapping(from, buf.as_mut_ptr(), buf.len());
-            }
-        }
+        self.file.read_offset(offset, buf);
     }
 
-    /// Copies bytes to a memfd offset; nothing happens when there is no room for all of them.
+    /// Copies bytes to an offset in the memory file; nothing happens when there is no room for all of them. Nobody is
+    /// told of it.
     #[inline]
     pub fn write_offset(&mut self, offset: u64, data: &[u8]) {
-        if self.in_bounds(offset, data.len()) {
-            // SAFETY: as in `read_offset`, with the roles exchanged.
-            unsafe {
-                let to = self.map.as_mut_ptr().add(offset as usize);
-                std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len());
-            }
-        }
+        self.file.write_offset(offset, data);
     }
+}
 
-    /// Reads a page-table entry of 4 bytes.
-    #[inline]
-    pub(crate) fn entry32(&self, offset: u64) -> u32 {
-        let mut b = [0; 4];
-        self.read_offset(offset, &mut b);
-        u32::from_le_bytes(b)
-    }
-
-    /// Reads a page-table entry of 8 bytes.
-    #[inline]
-    pub(crate) fn entry64(&self, offset: u64) -> u64 {
-        let mut b = [0; 8];
-        self.read_offset(offset, &mut b);
-        u64::from_le_bytes(b)
-    }
-
-    /// Sets bits in the dword at `offset`, atomically as the SDM asks of accessed and dirty flags
-    /// (volume 3A, 8.1.2.1). `offset` is a multiple of 4.
-    pub(crate) fn set_bits(&mut self, offset: u64, bits: u32) {
-        if self.in_bounds(offset, 4) && offset.is_multiple_of(4) {
-            // SAFETY: four bytes in the mapping (checked), aligned because the mapping is aligned
-            // by pages; all accesses to it go through raw pointers.
-            let word = unsafe {
-                let at = self.map.as_mut_ptr().add(offset as usize);
-                AtomicU32::from_ptr(at.cast())
-            };
-            word.fetch_or(bits, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the page at `offset` holds exactly `copy`.
-    #[must_use]
-    pub(crate) fn page_is(&self, offset: u64, copy: &[u8; PAGE_SIZE as usize]) -> bool {
-        if !self.in_bounds(offset, copy.len()) {
-            return false;
-        }
-        // SAFETY: both are 4096 readable bytes; the first is checked above.
-        unsafe {
-            let at = self.map.as_ptr().add(offset as usize);
-            libc::memcmp(at.cast(), copy.as_ptr().cast(), copy.len()) == 0
-        }
-    }
+fn check_size(ram_size: u64) -> Result<(), MemoryError> {
+    let fits = (MIN_RAM..=MAX_RAM).contains(&ram_size) && ram_size.is_multiple_of(PAGE_SIZE);
+    if fits { Ok(()) } else { Err(MemoryError::BadSize(ram_size)) }
 }
 
 /// Splits `len` bytes at `pa` at page borders: address and range of each piece.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::map::Range;
 
 fn memory() -> GuestMemory {
     GuestMemory::new(2 << 20).unwrap()
@@ -62,18 +63,78 @@ fn a_rom_of_odd_size_is_padded_in_front() {
 }
 
 #[test]
-fn shadow_ram_can_be_write_protected() {
+fn shadow_ram_can_be_switched() {
     let mut m = memory();
+    m.install_rom(&[0x5a; 0x2_0000]).unwrap();
     assert!(m.dma_write(Pa(0xc_8000), &[7]));
-    m.protect_shadow(Pa(0xc_8000), 0x1000, true);
+    assert_eq!(m.switch_shadow(Pa(0xc_8000), 0x1000, Shadow::ReadOnly), Ok(Flush::Everything));
+    assert_eq!(m.switch_shadow(Pa(0xc_8000), 0x1000, Shadow::ReadOnly), Ok(Flush::Nothing));
     assert!(!m.dma_write(Pa(0xc_8000), &[8]));
     assert!(m.load(Pa(0xc_8000), &[9]).is_ok(), "loaders may");
     let mut b = [0; 1];
     assert!(m.read(Pa(0xc_8000), &mut b));
     assert_eq!(b, [9]);
     assert!(m.dma_write(Pa(0xc_9000), &[1]));
-    m.protect_shadow(Pa(0), u64::MAX, false);
-    assert!(m.dma_write(Pa(0xc_8000), &[8]));
+    // The RAM behind the ROM comes forth, and is what it was written to be.
+    assert!(!m.dma_write(Pa(0xe_0000), &[1]));
+    assert_eq!(m.switch_shadow(Pa(0xe_0000), 0x2_0000, Shadow::ReadWrite), Ok(Flush::Everything));
+    assert!(m.dma_write(Pa(0xe_0000), &[0x33]) && m.read(Pa(0xe_0000), &mut b));
+    assert_eq!(b, [0x33]);
+    assert_eq!(m.reset(), Flush::Everything);
+    assert!(m.read(Pa(0xe_0000), &mut b));
+    assert_eq!(b, [0x5a], "a reset shows the ROM again");
+    assert!(m.dma_write(Pa(0xc_8000), &[8]), "and opens shadow RAM");
+    assert!(m.switch_shadow(Pa(0x9_f000), 0x2000, Shadow::ReadOnly).is_err());
+}
+
+#[test]
+fn a_reset_keeps_ram_and_marks_of_code() {
+    let mut m = memory();
+    assert!(m.dma_write(Pa(0x5000), &[5]) && m.mark_code(Frame(5), true));
+    assert_eq!(m.reset(), Flush::Nothing);
+    let mut b = [0; 1];
+    assert!(m.read(Pa(0x5000), &mut b) && m.is_code_page(Frame(5)));
+    assert_eq!(b, [5]);
+}
+
+#[test]
+fn refused_accesses_of_devices_are_counted() {
+    let mut m = memory();
+    m.install_rom(&[1; 4096]).unwrap();
+    assert!(!m.dma_write(Pa(0xffff_f000), &[1]) && !m.dma_write(Pa(0xa_0000), &[1]));
+    assert!(!m.dma_read(Pa(0x1f_ffff), &mut [0; 2]) && m.dma_read(Pa(0xffff_f000), &mut [0; 2]));
+    assert_eq!(m.dma_refusals(), DmaRefusals { rom: 1, no_memory: 2 });
+}
+
+#[test]
+fn only_a_pcs_memory_takes_a_rom() {
+    let mut flat = GuestMemory::without_hole(2 << 20).unwrap();
+    assert!(matches!(flat.install_rom(&[1]), Err(MemoryError::NoRom)));
+}
+
+/// RAM of 1 MiB and 64 KiB of a device's at 16 MiB.
+fn with_device() -> GuestMemory {
+    let ranges = vec![
+        Range { start: 0, len: 1 << 20, kind: Kind::Ram { offset: 0 } },
+        Range { start: 16 << 20, len: 0x1_0000, kind: Kind::DeviceRam { offset: 1 << 20 } },
+    ];
+    GuestMemory::with_map(MemoryMap::new(ranges).unwrap()).unwrap()
+}
+
+#[test]
+fn pages_that_devices_write_are_logged_where_the_map_says_so() {
+    let mut m = with_device();
+    let screen = Pa(16 << 20);
+    assert!(m.dma_write(Pa(0x5000), &[1]) && m.dma_write(screen.plus(0x2fff), &[1, 2]));
+    assert_eq!(m.take_dirty(screen, 0x1_0000), [Frame(0x1002), Frame(0x1003)]);
+    assert_eq!(m.take_dirty(screen, 0x1_0000), []);
+    assert_eq!(m.take_dirty(Pa(0), 1 << 20), [], "plain RAM is not logged");
+    assert_eq!(m.log_writes(true), Flush::Writes);
+    assert!(m.dma_write(Pa(0x5000), &[1]) && m.dma_write(screen, &[1]));
+    assert_eq!(m.take_dirty(Pa(0), u64::MAX >> 20), [Frame(5), Frame(0x1000)]);
+    let _ = m.log_writes(false);
+    assert!(m.dma_write(Pa(0x6000), &[1]) && m.dma_write(screen, &[1]));
+    assert_eq!(m.take_dirty(Pa(0), 32 << 20), [Frame(0x1000)]);
 }
 
 #[test]
@@ -104,7 +165,7 @@ fn offsets_out_of_bounds_reach_nothing() {
 #[test]
 fn device_writes_to_code_pages_are_noted() {
     let mut m = memory();
-    m.mark_code_offset(0x3000, true);
+    m.mark_code(Frame(3), true);
     assert!(m.dma_write(Pa(0x2ffe), &[1; 4]));
     assert!(m.dma_write(Pa(0x5000), &[1; 4]));
     assert_eq!(m.take_code_writes(), vec![(Pa(0x3000), 2)]);
@@ -114,10 +175,10 @@ fn device_writes_to_code_pages_are_noted() {
 #[test]
 fn memory_without_the_hole_is_ram_up_to_its_end() {
     let mut memory = GuestMemory::without_hole(2 << 20).unwrap();
-    assert!(memory.dma_write(Pa(VGA_START - 2), &[1, 2, 3, 4]));
-    assert_eq!(memory.region(Pa(VGA_START)), Region::Ram { offset: VGA_START });
+    assert!(memory.dma_write(Pa(0xa_0000 - 2), &[1, 2, 3, 4]));
+    assert_eq!(memory.region(Pa(0xa_0000)), Region::Ram { offset: 0xa_0000 });
     assert_eq!(memory.region(Pa(2 << 20)), Region::Io);
-    assert_eq!(GuestMemory::new(2 << 20).unwrap().region(Pa(VGA_START)), Region::Io);
+    assert_eq!(GuestMemory::new(2 << 20).unwrap().region(Pa(0xa_0000)), Region::Io);
 }
 
 #[test]
@@ -126,8 +187,8 @@ fn cleared_memory_is_zero_and_given_back_and_its_code_is_noted() {
     m.load(Pa(0x9_e000), &[7; 0x2000]).unwrap();
     m.load(Pa(0xc_0000), &[7; 0x4000]).unwrap();
     let touched = m.touched();
-    m.mark_code_offset(0xc_1000, true);
-    m.mark_code_offset(0xc_3000, true);
+    m.mark_code(Frame(0xc1), true);
+    m.mark_code(Frame(0xc3), true);
     // The display adapters' hole lies between.
     m.clear(Pa(0x9_f800), 0xc_3010 - 0x9_f800).unwrap();
     let byte = |m: &GuestMemory, pa: u64| {

@@ -99,7 +99,7 @@ impl Records {
     }
 
     /// Records a mapped run. `span`: its frames are the leaf's first frame plus the page's place in
-    /// the leaf, as [`Records::set_span`] said.
+    /// the leaf, as [`Records::in_step`] says.
     pub fn set(&mut self, run: &Run, span: bool) {
         let flags = Rec::MAPPED | if run.writable { Rec::WRITABLE } else { 0 };
         let mut done = 0;
@@ -120,9 +120,25 @@ impl Records {
         }
     }
 
-    /// Says that the leaf of `page` is mapped in bulk: its page k is memfd page `frame` + k.
-    pub fn set_span(&mut self, page: u32, frame: u32) {
-        self.spans[(page / LEAF) as usize % LEAVES] = frame;
+    /// Says that the leaves of `pages` pages from `first` on are about to be mapped in bulk, by these runs: page k of a leaf
+    /// is k pages behind the leaf's first page in the memory file, for the runs that are in step with the leaf's first.
+    pub fn set_spans(&mut self, first: u32, pages: u32, runs: &[Run]) {
+        for leaf in (first..first + pages).step_by(LEAF as usize) {
+            let run = runs.iter().find(|run| run.page + run.pages > leaf);
+            if let Some(run) = run.filter(|run| run.page < leaf + LEAF) {
+                self.spans[(leaf / LEAF) as usize % LEAVES] =
+                    run.frame.wrapping_add(leaf.wrapping_sub(run.page));
+            }
+        }
+    }
+
+    /// Whether all leaves of a run are mapped in bulk and it is in step with them.
+    pub fn in_step(&self, run: &Run) -> bool {
+        (run.page / LEAF..=(run.page + run.pages - 1) / LEAF).all(|leaf| {
+            let base = self.spans[leaf as usize % LEAVES];
+            let want = run.frame.wrapping_add((leaf * LEAF).wrapping_sub(run.page));
+            base != NO_SPAN && base == want
+        })
     }
 
     /// Whether the leaf of `page` is mapped in bulk.

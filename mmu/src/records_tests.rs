@@ -22,9 +22,12 @@ fn writers_are_all_aliases_that_are_still_mapped_writable() {
 #[test]
 fn pages_in_bulk_mappings_are_found_without_an_index() {
     let mut r = Records::new();
-    r.set_span(1024, 4096);
-    r.set_span(1536, 4608);
-    r.set(&run(1024, 1024, 4096, true), true);
+    let bulk = run(1024, 1024, 4096, true);
+    assert!(!r.in_step(&bulk));
+    r.set_spans(1024, 1024, &[bulk]);
+    assert!(r.in_step(&bulk) && r.in_step(&run(1100, 1, 4172, true)));
+    assert!(!r.in_step(&run(1100, 1, 4171, true)), "an alias");
+    r.set(&bulk, true);
     assert_eq!(r.writers(4096 + 700), [1024 + 700]);
     assert!(r.in_span(1535) && !r.in_span(1023));
     r.take(1024, 512);

@@ -45,7 +45,7 @@ impl Table {
 
     /// Whether memory still holds exactly the copy.
     pub fn is_current(&self, memory: &GuestMemory) -> bool {
-        memory.page_is(self.offset, &self.copy)
+        memory.file.page_is(self.offset, &self.copy)
     }
 
     fn entry(&self, at: u64, wide: bool) -> u64 {
@@ -98,7 +98,7 @@ impl Table {
 }
 
 fn read(memory: &GuestMemory, offset: u64, wide: bool) -> u64 {
-    if wide { memory.entry64(offset) } else { u64::from(memory.entry32(offset)) }
+    if wide { memory.file.entry64(offset) } else { u64::from(memory.file.entry32(offset)) }
 }
 
 /// What it means for pages mapped through `old` that the entry is `new` now.

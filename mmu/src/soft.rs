@@ -10,7 +10,7 @@
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::tlb::{Rights, Tlb};
-use crate::walk::{Paging, Translation};
+use crate::walk::{Paging, PagingState, Translation};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
@@ -42,6 +42,13 @@ impl Mmu {
     #[must_use]
     pub fn paging(&self) -> &Paging {
         &self.paging
+    }
+
+    /// As saved, with the paging registers that go with it. The software TLB is empty; the windows' business is theirs
+    /// ([`Windows::forget_all`](crate::Windows::forget_all)).
+    pub fn load_state(&mut self, state: &PagingState, regs: &PagingRegs) {
+        self.paging.load_state(state, regs);
+        self.flush_tlb();
     }
 
     /// Opens or closes the A20 gate.
@@ -246,7 +253,10 @@ impl Mmu {
         let t = self.paging.walk(memory, io, lin, access, who)?;
         Ok(match memory.region(t.pa) {
             Region::Ram { offset } => {
-                let write = t.writable && t.dirty && !memory.is_code_offset(offset);
+                if access == Access::Write {
+                    memory.note_write(offset);
+                }
+                let write = t.writable && t.dirty && !memory.is_guarded(offset);
                 self.remember(lin, who, offset, &t, write);
                 Place::Ram { offset, pa: t.pa }
             }

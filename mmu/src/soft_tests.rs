@@ -1,9 +1,11 @@
 use super::*;
 use crate::format::bit;
+use crate::ram::Flush;
 use crate::testing::{
-    ALL, Bench, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, regs,
+    ALL, Bench, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, put64, regs,
 };
 use ringer_cpu::Privilege::{Supervisor, User};
+use ringer_cpu::addr::Pa;
 
 fn read32(mmu: &mut Bench, lin: u32) -> Result<u32, u32> {
     let mut b = [0; 4];
@@ -222,4 +224,56 @@ fn closing_a20_wraps_at_1_mib_for_data_already_cached() {
     assert_eq!(read32(&mut mmu, 0x10_0000), Ok(2));
     mmu.mmu.set_a20(false);
     assert_eq!(read32(&mut mmu, 0x10_0000), Ok(1));
+}
+
+#[test]
+fn pdptes_and_the_gate_are_saved_and_the_tlb_is_not() {
+    let mut mmu = machine();
+    let pae = PagingRegs { cr4: ringer_cpu::state::cr4::PAE, ..regs(0x10_0000) };
+    put64(&mut mmu, 0x10_0000, 0x20_1001);
+    put64(&mut mmu, 0x20_1000, 0x20_2067);
+    put64(&mut mmu, 0x20_2000 + 8 * 3, 0x7067);
+    put32(&mut mmu, 0x7000, 77);
+    mmu.load_pdptes(&mut TestIo::default(), &pae).unwrap();
+    mmu.paging_changed(&pae, PagingChange::Mode);
+    mmu.mmu.set_a20(false);
+    assert_eq!(read32(&mut mmu, 0x3000), Ok(77));
+    let state = mmu.paging().state();
+    assert_eq!(state, PagingState { pdptes: [0x20_1001, 0, 0, 0], a20: false });
+    // The PDPTE in memory is another one by now.
+    put64(&mut mmu, 0x10_0000, 0);
+    mmu.paging_changed(&regs(DIR), PagingChange::Mode);
+    mmu.mmu.set_a20(true);
+    mmu.mmu.load_state(&state, &pae);
+    assert_eq!(mmu.paging().state(), state);
+    assert_eq!(read32(&mut mmu, 0x3000), Ok(77));
+    put64(&mut mmu, 0x20_2000 + 8 * 3, 0x8067);
+    mmu.mmu.load_state(&state, &pae);
+    assert_eq!(read32(&mut mmu, 0x3000), Ok(0), "what the TLB held is gone");
+    // What no processor would have loaded is not present.
+    mmu.mmu.load_state(&PagingState { pdptes: [0x20_1003; 4], ..state }, &pae);
+    assert_eq!(read32(&mut mmu, 0x3000), Err(4));
+}
+
+#[test]
+fn writes_of_the_interpreter_and_of_walks_are_logged() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, PWU);
+    write(&mut mmu, 0x1000, &[1]).unwrap();
+    assert_eq!(mmu.memory.log_writes(true), Flush::Writes);
+    mmu.mmu.flush_tlb();
+    read32(&mut mmu, 0x1000).unwrap();
+    assert_eq!(mmu.memory.take_dirty(Pa(0), 16 << 20), []);
+    for _ in 0..2 {
+        write(&mut mmu, 0x1000, &[1]).unwrap();
+        write(&mut mmu, 0x1004, &[1]).unwrap();
+        assert_eq!(mmu.memory.take_dirty(Pa(0), 16 << 20), [Frame(5)]);
+        mmu.mmu.flush_tlb();
+    }
+    // The flags that a walk sets are a write to the table.
+    map(&mut mmu, 0x2000, 0x6000, PWU);
+    let _ = mmu.memory.take_dirty(Pa(0), 16 << 20);
+    mmu.mmu.flush_tlb();
+    read32(&mut mmu, 0x2000).unwrap();
+    assert_eq!(mmu.memory.take_dirty(Pa(0), 16 << 20), [Pa(pte_at(DIR, 0x2000)).frame()]);
 }

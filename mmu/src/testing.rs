@@ -1,12 +1,13 @@
 //! What the tests of this crate share: a device that remembers, guests with page tables, and reads
 //! and writes through windows that fail instead of crashing.
 
-use crate::events::{DropSink, WindowId};
+use crate::events::{DropSink, Fill, Reason, WindowId};
 use crate::format::bit;
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::soft::Mmu;
 use crate::walk::{Paging, Path, Translation};
+use crate::windows::Windows;
 use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
@@ -258,5 +259,88 @@ impl Drop for Prober {
             // SAFETY: both descriptors are this prober's own.
             unsafe { libc::close(fd) };
         }
+    }
+}
+
+/// A guest with windows, its user window running.
+pub(crate) struct Rig {
+    pub mmu: Bench,
+    pub windows: Windows,
+    pub io: TestIo,
+    pub sink: TestSink,
+    pub base: u64,
+    pub p: Prober,
+}
+
+impl Rig {
+    pub fn new(mmu: Bench) -> Self {
+        Self::with(mmu, Windows::new(8, 1000).unwrap())
+    }
+
+    pub fn with(mmu: Bench, windows: Windows) -> Self {
+        let (io, sink) = (TestIo::default(), TestSink::default());
+        let mut rig = Self { mmu, windows, io, sink, base: 0, p: Prober::new() };
+        rig.activate(true);
+        rig
+    }
+
+    pub fn activate(&mut self, user: bool) -> WindowId {
+        let active =
+            self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
+        self.base = active.base;
+        active.id
+    }
+
+    pub fn load_cr3(&mut self, dir: u64) {
+        self.mmu.paging_changed(&regs(dir), PagingChange::Cr3);
+        self.windows.on_cr3_load();
+        self.activate(true);
+    }
+
+    pub fn fault(&mut self, lin: u32, write: bool) -> Fill {
+        self.windows.fault(
+            self.mmu.mmu.paging(),
+            &mut self.mmu.memory,
+            &mut self.io,
+            Lin::from(lin),
+            write,
+            &mut self.sink,
+        )
+    }
+
+    /// Reads as translated code does: a fault is filled once.
+    pub fn read(&mut self, lin: u32) -> Result<u32, Reason> {
+        assert_eq!(self.windows.maps(Lin::from(lin), false), self.direct(lin).is_some());
+        if let Some(v) = self.direct(lin) {
+            return Ok(v);
+        }
+        match self.fault(lin, false) {
+            Fill::Mapped => Ok(self.direct(lin).expect("filled, and still no access")),
+            Fill::Interpret(reason) => Err(reason),
+        }
+    }
+
+    pub fn write(&mut self, lin: u32, value: u32) -> Result<(), Reason> {
+        let at = self.base + u64::from(lin);
+        if self.p.write(at, value) {
+            return Ok(());
+        }
+        match self.fault(lin, true) {
+            Fill::Mapped => {
+                assert!(self.p.write(at, value), "filled, and still no access");
+                Ok(())
+            }
+            Fill::Interpret(reason) => Err(reason),
+        }
+    }
+
+    pub fn direct(&self, lin: u32) -> Option<u32> {
+        self.p.read(self.base + u64::from(lin))
+    }
+
+    pub fn protect(&mut self, frame: u64) {
+        let frame = Frame(frame);
+        self.mmu.set_code_page(frame, true);
+        self.windows.protect_frame(&self.mmu.memory, frame);
     }
 }

@@ -14,6 +14,7 @@ use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::exception::pf;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{Access, Exception, PagingRegs, Privilege};
+use serde::{Deserialize, Serialize};
 
 /// Physical addresses with A20 closed: bit 20 is always 0.
 const A20_CLOSED: u64 = !(1 << 20);
@@ -101,6 +102,15 @@ pub enum Miss {
     Unreadable,
 }
 
+/// What of [`Paging`] is in no register that the processor's own state holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagingState {
+    /// The PDPTEs, as they were loaded (SDM volume 3A, 4.4.1).
+    pub pdptes: [u64; 4],
+    /// The A20 gate is open.
+    pub a20: bool,
+}
+
 impl Paging {
     /// The state after reset: paging off, A20 open.
     #[must_use]
@@ -123,6 +133,21 @@ impl Paging {
     #[must_use]
     pub fn a20(&self) -> bool {
         self.a20_mask == u64::MAX
+    }
+
+    /// What is to save.
+    #[must_use]
+    pub fn state(&self) -> PagingState {
+        PagingState { pdptes: self.pdptes, a20: self.a20() }
+    }
+
+    /// As saved, with the paging registers that go with it; what was remembered of translations is stale then. PDPTEs
+    /// that no MOV to CR3 would have loaded are not present.
+    pub(crate) fn load_state(&mut self, state: &PagingState, regs: &PagingRegs) {
+        let good = |pdpte: u64| pdpte & bit::P == 0 || pdpte & RESERVED_PDPTE == 0;
+        self.pdptes = state.pdptes.map(|pdpte| if good(pdpte) { pdpte } else { 0 });
+        self.set_a20(state.a20);
+        self.set_regs(regs);
     }
 
     /// The bits that a linear address has in the running mode.
@@ -290,9 +315,11 @@ impl Paging {
     fn entry(&self, memory: &GuestMemory, pa: Pa, device: &mut Device<'_>) -> Result<u64, Miss> {
         let wide = self.format.wide();
         match memory.region(pa) {
-            Region::Ram { offset } | Region::Rom { offset } if wide => Ok(memory.entry64(offset)),
+            Region::Ram { offset } | Region::Rom { offset } if wide => {
+                Ok(memory.file.entry64(offset))
+            }
             Region::Ram { offset } | Region::Rom { offset } => {
-                Ok(u64::from(memory.entry32(offset)))
+                Ok(u64::from(memory.file.entry32(offset)))
             }
             Region::Io if wide => device(pa, 8).ok_or(Miss::Unreadable),
             Region::Io => Ok(device(pa, 4).ok_or(Miss::Unreadable)? & 0xffff_ffff),
@@ -348,7 +375,7 @@ impl Paging {
         for (k, slot) in (0u64..).zip(&mut loaded) {
             let pa = Pa(regs.cr3 & 0xffff_ffe0).plus(k * 8).masked(self.a20_mask);
             let pdpte = match memory.region(pa) {
-                Region::Ram { offset } | Region::Rom { offset } => memory.entry64(offset),
+                Region::Ram { offset } | Region::Rom { offset } => memory.file.entry64(offset),
                 Region::Io => io.mmio_read(pa, 8),
             };
             if pdpte & bit::P != 0 && pdpte & RESERVED_PDPTE != 0 {
@@ -369,7 +396,8 @@ fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: Pa, entry: 
         if memory.is_code_offset(offset) {
             io.code_write(pa, 4);
         }
-        memory.set_bits(offset, bits as u32);
+        memory.note_write(offset);
+        memory.file.set_bits(offset, bits as u32);
         io.flags_set(offset);
     }
 }

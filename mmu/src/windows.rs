@@ -15,7 +15,7 @@
 //! recently used first. When nothing helps, the fill says so and the access is interpreted (invariant 16).
 
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
-use crate::hostmap::window_page;
+use crate::hostmap::{WINDOW_PAGES, window_page};
 use crate::key::Key;
 use crate::phys::PhysIo;
 use crate::ram::GuestMemory;
@@ -260,10 +260,10 @@ impl Windows {
         mapped.for_each(|(_, w)| w.host.release());
     }
 
-    /// Takes the right to write to physical page `frame` away from every window: translated code
-    /// was made from it (invariant 7). (Pages around it in a large page may lose it too; they get it back when
+    /// Takes the right to write to physical page `frame` away from every window: a write to it must be
+    /// noticed from now on (invariant 7). (Pages around it in a large page may lose it too; they get it back when
     /// they are written.)
-    pub fn protect_code(&mut self, memory: &GuestMemory, frame: Frame) {
+    pub fn protect_frame(&mut self, memory: &GuestMemory, frame: Frame) {
         let Some(offset) = memory.backing(frame) else { return };
         let frame = (offset >> 12) as u32;
         for window in &mut self.slots {
@@ -273,6 +273,20 @@ impl Windows {
                 window.write_protect(first, pages, &mut self.stats);
                 self.stats.protects += 1;
             }
+        }
+    }
+
+    /// Takes the right to write away from every page of every window.
+    pub fn protect_all(&mut self) {
+        for window in &mut self.slots {
+            window.write_protect(0, WINDOW_PAGES, &mut self.stats);
+        }
+    }
+
+    /// Empties all windows and forgets what they were for: guest memory is not what it was. [`Windows::activate`] comes next.
+    pub fn forget_all(&mut self, sink: &mut dyn DropSink) {
+        for k in 0..self.slots.len() {
+            self.evict(k, sink);
         }
     }
 

@@ -1,8 +1,9 @@
 use super::*;
 use crate::format::bit;
+use crate::map::Shadow;
 use crate::testing::{
-    ALL, Bench, DIR, PWU, Prober, TestIo, TestSink, get32, guest, machine, map, map_in, pte_at,
-    put32, put64, regs,
+    ALL, DIR, PWU, Rig, TestIo, TestSink, get32, guest, machine, map, map_in, pte_at, put32, put64,
+    regs,
 };
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr4;
@@ -13,89 +14,6 @@ const A: u32 = bit::A as u32;
 const RW: u32 = bit::RW as u32;
 const US: u32 = bit::US as u32;
 const LARGE: u32 = ALL | bit::PS as u32;
-
-/// A guest with windows, its user window running.
-struct Rig {
-    mmu: Bench,
-    windows: Windows,
-    io: TestIo,
-    sink: TestSink,
-    base: u64,
-    p: Prober,
-}
-
-impl Rig {
-    fn new(mmu: Bench) -> Self {
-        Self::with(mmu, Windows::new(8, 1000).unwrap())
-    }
-
-    fn with(mmu: Bench, windows: Windows) -> Self {
-        let (io, sink) = (TestIo::default(), TestSink::default());
-        let mut rig = Self { mmu, windows, io, sink, base: 0, p: Prober::new() };
-        rig.activate(true);
-        rig
-    }
-
-    fn activate(&mut self, user: bool) -> WindowId {
-        let active =
-            self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
-        self.base = active.base;
-        active.id
-    }
-
-    fn load_cr3(&mut self, dir: u64) {
-        self.mmu.paging_changed(&regs(dir), PagingChange::Cr3);
-        self.windows.on_cr3_load();
-        self.activate(true);
-    }
-
-    fn fault(&mut self, lin: u32, write: bool) -> Fill {
-        self.windows.fault(
-            self.mmu.mmu.paging(),
-            &mut self.mmu.memory,
-            &mut self.io,
-            Lin::from(lin),
-            write,
-            &mut self.sink,
-        )
-    }
-
-    /// Reads as translated code does: a fault is filled once.
-    fn read(&mut self, lin: u32) -> Result<u32, Reason> {
-        assert_eq!(self.windows.maps(Lin::from(lin), false), self.direct(lin).is_some());
-        if let Some(v) = self.direct(lin) {
-            return Ok(v);
-        }
-        match self.fault(lin, false) {
-            Fill::Mapped => Ok(self.direct(lin).expect("filled, and still no access")),
-            Fill::Interpret(reason) => Err(reason),
-        }
-    }
-
-    fn write(&mut self, lin: u32, value: u32) -> Result<(), Reason> {
-        let at = self.base + u64::from(lin);
-        if self.p.write(at, value) {
-            return Ok(());
-        }
-        match self.fault(lin, true) {
-            Fill::Mapped => {
-                assert!(self.p.write(at, value), "filled, and still no access");
-                Ok(())
-            }
-            Fill::Interpret(reason) => Err(reason),
-        }
-    }
-
-    fn direct(&self, lin: u32) -> Option<u32> {
-        self.p.read(self.base + u64::from(lin))
-    }
-
-    fn protect(&mut self, frame: u64) {
-        let frame = Frame(frame);
-        self.mmu.set_code_page(frame, true);
-        self.windows.protect_code(&self.mmu.memory, frame);
-    }
-}
 
 #[test]
 fn pages_appear_on_first_access_with_the_guests_rights() {
@@ -383,7 +301,7 @@ fn protected_code_loses_the_right_to_write_under_every_alias() {
 #[test]
 fn without_paging_all_of_ram_is_mapped_at_once_around_holes_and_code() {
     let mut rig = Rig::new(machine());
-    rig.mmu.memory.protect_shadow(Pa(0xc_8000), 0x1000, true);
+    rig.mmu.memory.switch_shadow(Pa(0xc_8000), 0x1000, Shadow::ReadOnly).map(drop).unwrap();
     rig.protect(0x123);
     assert_eq!(rig.write(0x50_0000, 1), Ok(()));
     for lin in [0u32, 0x9_fffc, 0xc_0000, 0xc_9000, 0xff_fffc, 0x10_0000] {

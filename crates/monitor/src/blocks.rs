@@ -141,7 +141,7 @@ impl Monitor {
             return;
         }
         self.bus.mmu.set_code_page(&mut self.bus.memory, Frame(frame), true);
-        self.bt.windows.protect_code(&self.bus.memory, Frame(frame));
+        self.bt.windows.protect_frame(&self.bus.memory, Frame(frame));
     }
 
     /// Evicts the whole translation cache.

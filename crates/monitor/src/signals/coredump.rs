@@ -1,6 +1,6 @@
 //! Keeps guest memory out of core dumps: it is the only shared memory without a file here, and the many
 //! mappings of the windows cannot each be marked. Where the host has no such switch, the direct mapping at
-//! least is marked (`ram.rs` of the MMU).
+//! least is marked (`file.rs` of the MMU).
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,342 @@
+//! The guest-physical address space as data: which ranges are memory, of which kind, and where in the memory file
+//! they lie. What no range covers belongs to the devices, or to nobody.
+//!
+//! Invariant: the ranges are in ascending order, made of whole pages, do not overlap, end below [`PHYSICAL_END`], and
+//! name no byte of the memory file beyond [`MAX_FILE`]. [`MemoryMap::check`] is the only way in, and a switch of a
+//! range at run time keeps it.
+
+use ringer_cpu::addr::{PAGE_SIZE, Pa};
+use serde::{Deserialize, Serialize};
+
+/// End of the physical address space: 36 bits.
+pub const PHYSICAL_END: u64 = 1 << 36;
+/// Most bytes of the memory file: windows keep its pages as numbers of 20 bits.
+pub const MAX_FILE: u64 = 4 << 30;
+/// Most ranges of a map, far above what a layout and its switches need.
+const MAX_RANGES: usize = 1024;
+
+const FOUR_GIB: u64 = 1 << 32;
+/// The hole of the legacy display adapters.
+const VGA_START: u64 = 0xa_0000;
+/// Start of the memory behind option ROMs and the BIOS (shadow RAM).
+const SHADOW_START: u64 = 0xc_0000;
+const ONE_MIB: u64 = 0x10_0000;
+/// At most so much of the ROM's end shows under 1 MiB.
+const ROM_TAIL: u64 = 128 << 10;
+
+/// How a shadowed range answers, as a chipset's attribute registers switch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shadow {
+    /// RAM that can be read and written.
+    ReadWrite,
+    /// RAM that can be read.
+    ReadOnly,
+    /// The ROM before it, or devices where there is none.
+    Rom,
+}
+
+/// What a range is. Offsets are those of its first byte in the memory file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Memory.
+    Ram {
+        /// Offset in the memory file.
+        offset: u64,
+    },
+    /// Memory that the guest cannot write. Several ranges may show the same bytes.
+    Rom {
+        /// Offset in the memory file.
+        offset: u64,
+    },
+    /// Memory of a device: what is written is logged, page by page.
+    DeviceRam {
+        /// Offset in the memory file.
+        offset: u64,
+    },
+    /// RAM behind a ROM, between which the chipset chooses.
+    Shadowed {
+        /// Offset of the RAM in the memory file.
+        ram: u64,
+        /// Offset of the ROM in the memory file.
+        rom: Option<u64>,
+        /// The choice.
+        state: Shadow,
+    },
+}
+
+impl Kind {
+    /// The same kind, `bytes` further on.
+    fn plus(self, bytes: u64) -> Self {
+        match self {
+            Self::Ram { offset } => Self::Ram { offset: offset + bytes },
+            Self::Rom { offset } => Self::Rom { offset: offset + bytes },
+            Self::DeviceRam { offset } => Self::DeviceRam { offset: offset + bytes },
+            Self::Shadowed { ram, rom, state } => {
+                Self::Shadowed { ram: ram + bytes, rom: rom.map(|rom| rom + bytes), state }
+            }
+        }
+    }
+
+    /// The offsets that it has.
+    fn offsets(self) -> impl Iterator<Item = u64> {
+        let (first, second) = match self {
+            Self::Ram { offset } | Self::Rom { offset } | Self::DeviceRam { offset } => {
+                (offset, None)
+            }
+            Self::Shadowed { ram, rom, .. } => (ram, rom),
+        };
+        std::iter::once(first).chain(second)
+    }
+}
+
+/// A range of physical addresses that is memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// First address, a multiple of 4 KiB.
+    pub start: u64,
+    /// Bytes, a multiple of 4 KiB.
+    pub len: u64,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl Range {
+    fn end(&self) -> u64 {
+        self.start + self.len
+    }
+
+    /// The part of it from `start` to `end`, which lie in it.
+    fn part(&self, start: u64, end: u64) -> Self {
+        Self { start, len: end - start, kind: self.kind.plus(start - self.start) }
+    }
+}
+
+/// What is wrong with a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MapError {
+    /// A range or an offset is not made of whole pages, or is empty.
+    #[error(
+        "memory range {start:#x}, {len:#x} bytes: it must be whole pages of 4 KiB, at least one"
+    )]
+    Misaligned {
+        /// First address.
+        start: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// A range ends beyond the physical address space, or lies beyond the memory file's greatest size.
+    #[error(
+        "memory range {start:#x}, {len:#x} bytes: addresses end at 64 GiB, memory at 4 GiB in all"
+    )]
+    TooLarge {
+        /// First address.
+        start: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// Two ranges cover the same address.
+    #[error("memory ranges at {first:#x} and {second:#x} overlap")]
+    Overlap {
+        /// First address of the lower one.
+        first: u64,
+        /// First address of the higher one.
+        second: u64,
+    },
+    /// Nothing but RAM that is no device's can have a ROM before it, and nothing else can be shadowed.
+    #[error("memory at {start:#x}, {len:#x} bytes cannot be switched between RAM and ROM")]
+    NotShadowed {
+        /// First address.
+        start: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// There are too many ranges.
+    #[error("{0} memory ranges: 1024 at most")]
+    TooMany(usize),
+}
+
+/// The physical address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryMap {
+    ranges: Vec<Range>,
+    /// The longest of them, which is asked first.
+    main: Range,
+}
+
+impl MemoryMap {
+    /// The map of these ranges, in any order.
+    ///
+    /// # Errors
+    /// [`MapError`] with the first range that breaks the invariant.
+    pub fn new(mut ranges: Vec<Range>) -> Result<Self, MapError> {
+        ranges.sort_by_key(|range| range.start);
+        Self::check(&ranges)?;
+        let main = longest(&ranges);
+        Ok(Self { ranges, main })
+    }
+
+    /// A PC with `ram_size` bytes of RAM, at least 1 MiB: the display adapters' hole under C0000h, shadow RAM from there
+    /// to 1 MiB, and, when there is one, a ROM of `rom` bytes that lies behind the RAM in the memory file, ends at 4 GiB,
+    /// and whose last 128 KiB show under 1 MiB too.
+    ///
+    /// # Errors
+    /// [`MapError`] when the sizes are no whole pages or the parts meet.
+    pub fn pc(ram_size: u64, rom: u64) -> Result<Self, MapError> {
+        let ram = |start: u64, end: u64| Range {
+            start,
+            len: end.saturating_sub(start),
+            kind: Kind::Ram { offset: start },
+        };
+        let tail = rom.min(ROM_TAIL);
+        let shadowed = |start: u64, end: u64, rom| Range {
+            start,
+            len: end.saturating_sub(start),
+            kind: Kind::Shadowed {
+                ram: start,
+                rom,
+                state: if rom.is_some() { Shadow::Rom } else { Shadow::ReadWrite },
+            },
+        };
+        let mut ranges = vec![ram(0, VGA_START), shadowed(SHADOW_START, ONE_MIB - tail, None)];
+        if ram_size > ONE_MIB {
+            ranges.push(ram(ONE_MIB, ram_size));
+        }
+        if rom > 0 {
+            ranges.push(shadowed(ONE_MIB - tail, ONE_MIB, Some(ram_size + rom - tail)));
+            let start = FOUR_GIB.saturating_sub(rom);
+            ranges.push(Range { start, len: rom, kind: Kind::Rom { offset: ram_size } });
+        }
+        Self::new(ranges)
+    }
+
+    /// RAM from 0 to `ram_size` and nothing else.
+    ///
+    /// # Errors
+    /// [`MapError`] when the size is no whole number of pages, or too large.
+    pub fn flat(ram_size: u64) -> Result<Self, MapError> {
+        Self::new(vec![Range { start: 0, len: ram_size, kind: Kind::Ram { offset: 0 } }])
+    }
+
+    fn check(ranges: &[Range]) -> Result<(), MapError> {
+        if ranges.len() > MAX_RANGES {
+            return Err(MapError::TooMany(ranges.len()));
+        }
+        let mut last: Option<&Range> = None;
+        for range in ranges {
+            let Range { start, len, kind } = *range;
+            let mut words = kind.offsets().chain([start, len]);
+            if len == 0 || !words.all(|word| word.is_multiple_of(PAGE_SIZE)) {
+                return Err(MapError::Misaligned { start, len });
+            }
+            let within = |at: u64, end: u64| at.checked_add(len).is_some_and(|sum| sum <= end);
+            if !within(start, PHYSICAL_END) || !kind.offsets().all(|at| within(at, MAX_FILE)) {
+                return Err(MapError::TooLarge { start, len });
+            }
+            if let Some(last) = last.filter(|last| last.end() > start) {
+                return Err(MapError::Overlap { first: last.start, second: start });
+            }
+            last = Some(range);
+        }
+        Ok(())
+    }
+
+    /// The ranges, in ascending order.
+    #[must_use]
+    pub fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    /// Bytes that the memory file needs.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        let ends = self.ranges.iter().flat_map(|r| r.kind.offsets().map(|offset| offset + r.len));
+        ends.max().unwrap_or(0)
+    }
+
+    /// The first address behind the last range.
+    pub(crate) fn end(&self) -> u64 {
+        self.ranges.last().map_or(0, Range::end)
+    }
+
+    /// The kind of the byte at `pa`, with its own offset.
+    #[inline]
+    pub(crate) fn find(&self, pa: Pa) -> Option<Kind> {
+        let pa = pa.get();
+        let within = pa.wrapping_sub(self.main.start);
+        if within < self.main.len {
+            return Some(self.main.kind.plus(within));
+        }
+        let next = self.ranges.partition_point(|range| range.start <= pa);
+        let range = self.ranges.get(next.checked_sub(1)?)?;
+        (pa < range.end()).then(|| range.kind.plus(pa - range.start))
+    }
+
+    /// Whether `len` bytes at `pa` lie in one range, or all of them in none.
+    pub(crate) fn is_uniform(&self, pa: Pa, len: u64) -> bool {
+        let (first, last) = (pa.get(), pa.get().saturating_add(len - 1));
+        let main = |pa: u64| pa.wrapping_sub(self.main.start) < self.main.len;
+        if main(first) && main(last) {
+            return true;
+        }
+        let next = |pa: u64| self.ranges.partition_point(|range| range.start <= pa);
+        next(first) == next(last) && self.find(Pa(first)).is_some() == self.find(Pa(last)).is_some()
+    }
+
+    /// Switches the shadowed memory at `pa`, `len` bytes.
+    ///
+    /// # Errors
+    /// [`MapError::Misaligned`], and [`MapError::NotShadowed`] when some of it is not shadowed; nothing changes then.
+    pub(crate) fn switch(&mut self, pa: Pa, len: u64, to: Shadow) -> Result<(), MapError> {
+        let start = pa.get();
+        if len == 0 || !start.is_multiple_of(PAGE_SIZE) || !len.is_multiple_of(PAGE_SIZE) {
+            return Err(MapError::Misaligned { start, len });
+        }
+        let wrong = MapError::NotShadowed { start, len };
+        let end = start.checked_add(len).ok_or(wrong)?;
+        let mut ranges: Vec<Range> = Vec::with_capacity(self.ranges.len() + 2);
+        let mut switched = 0;
+        for range in &self.ranges {
+            let (low, high) = (range.start.max(start), range.end().min(end));
+            if low >= high {
+                push(&mut ranges, *range);
+                continue;
+            }
+            push(&mut ranges, range.part(range.start, low));
+            let mut middle = range.part(low, high);
+            let Kind::Shadowed { state, .. } = &mut middle.kind else { return Err(wrong) };
+            *state = to;
+            switched += middle.len;
+            push(&mut ranges, middle);
+            push(&mut ranges, range.part(high, range.end()));
+        }
+        if switched != len {
+            return Err(wrong);
+        }
+        *self = Self::new(ranges)?;
+        Ok(())
+    }
+}
+
+fn longest(ranges: &[Range]) -> Range {
+    let none = Range { start: 0, len: 0, kind: Kind::Ram { offset: 0 } };
+    ranges.iter().copied().max_by_key(|range| range.len).unwrap_or(none)
+}
+
+/// Appends a range, empty ones excepted, and merges it with the one before when it continues that.
+fn push(ranges: &mut Vec<Range>, next: Range) {
+    if next.len == 0 {
+        return;
+    }
+    if let Some(last) = ranges.last_mut() {
+        let continues = last.end() == next.start && last.kind.plus(last.len) == next.kind;
+        if continues {
+            last.len += next.len;
+            return;
+        }
+    }
+    ranges.push(next);
+}
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;
