@@ -14,7 +14,7 @@ fn targets(package: &Path) -> Vec<PathBuf> {
 }
 
 /// How many files of a package still are in circles; it must become empty, and nothing is added.
-const STILL: [(&str, usize); 2] = [("crates/machine", 9), ("crates/monitor", 11)];
+const STILL: &[(&str, usize)] = &[("crates/monitor", 11)];
 
 #[test]
 fn no_file_imports_another_in_a_circle() {

@@ -22,10 +22,8 @@ use ringer_cpu::CpuState;
 use ringer_cpu::addr::Pa;
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::BiosHook;
+pub use rom::BOOT_ADDRESS;
 use std::sync::Arc;
-
-/// Where boot sectors are loaded and entered.
-pub const BOOT_ADDRESS: u32 = 0x7c00;
 
 /// The firmware's state on the host's side.
 #[derive(Debug)]

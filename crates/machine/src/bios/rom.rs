@@ -7,6 +7,9 @@ use ringer_cpu::{CpuState, SegReg, Segment};
 use ringer_devices::addresses::FIRMWARE_PORT;
 use ringer_mmu::{GuestMemory, MemoryError};
 
+/// Where boot sectors are loaded and entered.
+pub const BOOT_ADDRESS: u32 = 0x7c00;
+
 /// The ROM's real-mode segment.
 const SEGMENT: u16 = 0xf000;
 const SIZE: usize = 0x1_0000;

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::disk::Disk;
-use super::{BOOT_ADDRESS, rom};
+use super::rom::{self, BOOT_ADDRESS};
 use crate::firmware::{self, data};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{Gpr, SegReg, Segment};

@@ -1,7 +1,7 @@
 //! A raw boot sector, or a disk image that starts with one, over the minimal firmware in
 //! [`crate::bios`].
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::bios::{self, Disk};
 use crate::firmware;
 use ringer_cpu::CpuState;

@@ -5,7 +5,7 @@
 //! The header's layout comes from linux-loader's `bootparam`; its own loader wants another memory
 //! type and does not tell a truncated file from a short one, so placing the parts is done here.
 
-use super::LoadError;
+use super::error::{LinuxError, LoadError};
 use super::payload::Payload;
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, MemoryRange};
 use linux_loader::loader::bootparam::{
@@ -14,7 +14,6 @@ use linux_loader::loader::bootparam::{
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Gpr};
 use ringer_mmu::GuestMemory;
-use thiserror::Error;
 use vm_memory::ByteValued;
 
 /// Where the setup header lies in the file and in the zero page.
@@ -34,58 +33,6 @@ const STACK: u32 = 0x1_0000;
 const CMDLINE_ROOM: u32 = 0x1_0000;
 const PAGE: u64 = 4096;
 const CODE: u16 = 0x10;
-
-/// What is wrong with a bzImage, or why it cannot run in this machine.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub enum LinuxError {
-    /// No setup header.
-    #[error("not a Linux bzImage (no boot-protocol header)")]
-    NotAKernel,
-    /// Ends within its headers or its code.
-    #[error("truncated bzImage: {missing} of {wanted} bytes are missing")]
-    Truncated {
-        /// Bytes that are not there.
-        missing: u64,
-        /// Bytes that the header announces.
-        wanted: u64,
-    },
-    /// Older than the protocol that is spoken here.
-    #[error("its boot protocol {}.{:02} is too old (2.06 is needed)", version >> 8, version & 255)]
-    TooOld {
-        /// The version in the header.
-        version: u16,
-    },
-    /// A zImage.
-    #[error("not a bzImage but a zImage, which loads low; such kernels are not supported")]
-    LoadsLow,
-    /// For another processor.
-    #[error("a 64-bit kernel; Ringer's processors have 32 bits")]
-    Needs64Bit,
-    /// The command line is too long.
-    #[error("the command line has {length} bytes; this kernel takes {limit}")]
-    CommandLine {
-        /// Its length.
-        length: usize,
-        /// What the kernel takes.
-        limit: u32,
-    },
-    /// Not enough memory for the kernel.
-    #[error("the kernel needs {} MiB of memory to start, the guest has {} MiB (-m)", needed.div_ceil(1 << 20), ram >> 20)]
-    Memory {
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes there are.
-        ram: u64,
-    },
-    /// Not enough memory for the initrd besides the kernel.
-    #[error("no room for an initrd of {} MiB besides the kernel in {} MiB of memory (-m)", size.div_ceil(1 << 20), ram >> 20)]
-    InitrdRoom {
-        /// The initrd's size in bytes.
-        size: u64,
-        /// Bytes of memory.
-        ram: u64,
-    },
-}
 
 /// A kernel that was read, checked and laid out for a machine's memory.
 #[derive(Debug)]

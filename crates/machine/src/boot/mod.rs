@@ -6,26 +6,26 @@
 
 pub mod bootsector;
 mod elf;
+mod error;
+mod file;
 pub mod linux;
 pub mod multiboot;
 mod payload;
 pub mod rom;
 
-use crate::bios::DiskError;
 use crate::firmware;
 use bootsector::BootSector;
-use linux::{LinuxError, LinuxImage};
-use multiboot::{MultibootError, MultibootImage};
+pub use error::{LinuxError, LoadError, MultibootError, RomError};
+use file::{read_at_most, read_file};
+use linux::LinuxImage;
+use multiboot::MultibootImage;
 use payload::Payload;
 use ringer_cpu::CpuState;
-use ringer_mmu::{GuestMemory, MemoryError};
+use ringer_mmu::GuestMemory;
 use ringer_monitor::BiosHook;
-use rom::{Rom, RomError};
+use rom::Rom;
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// What to boot.
 #[derive(Clone, Debug)]
@@ -59,93 +59,6 @@ pub enum BootSource {
     Rom(PathBuf),
     /// A raw boot sector, or a disk image that starts with one.
     BootSector(PathBuf),
-}
-
-/// A file that cannot be booted, and why.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// The file could not be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A directory where a file is wanted.
-    #[error("{} is a directory, not a file", .0.display())]
-    Directory(PathBuf),
-    /// Nothing in it.
-    #[error("{} is empty", .0.display())]
-    Empty(PathBuf),
-    /// More than can be used.
-    #[error("{} is larger than {what} ({} MiB)", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// What limits it.
-        what: &'static str,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// Not a bzImage that can be booted.
-    #[error("{}: {source}", path.display())]
-    Linux {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: LinuxError,
-    },
-    /// Not a Multiboot image that can be booted.
-    #[error("{}: {source}", path.display())]
-    Multiboot {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: MultibootError,
-    },
-    /// Not a ROM.
-    #[error("{}: {source}", path.display())]
-    Rom {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: RomError,
-    },
-    /// Not a disk image with a boot sector.
-    #[error("{}: {source}", path.display())]
-    Disk {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: DiskError,
-    },
-    /// Guest memory refused a part of the image.
-    #[error("the image does not fit into the guest's memory: {0}")]
-    Memory(#[from] MemoryError),
-}
-
-/// Reads a whole file that must fit into `ram` bytes of guest memory.
-fn read_file(path: &Path, ram: u64) -> Result<Vec<u8>, LoadError> {
-    read_at_most(path, ram, "the guest's memory")
-}
-
-/// Reads a whole file of at most `limit` bytes; `what` sets that limit.
-fn read_at_most(path: &Path, limit: u64, what: &'static str) -> Result<Vec<u8>, LoadError> {
-    let error = |source| LoadError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(error)?;
-    if file.metadata().map_err(error)?.is_dir() {
-        return Err(LoadError::Directory(path.to_owned()));
-    }
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(error)?;
-    if bytes.is_empty() {
-        return Err(LoadError::Empty(path.to_owned()));
-    }
-    if bytes.len() as u64 > limit {
-        return Err(LoadError::TooLarge { path: path.to_owned(), what, limit });
-    }
-    Ok(bytes)
 }
 
 /// An image that was read and checked.

@@ -4,13 +4,12 @@
 //! Everything the guest is told (structure, strings, memory map, module list, descriptor table) is
 //! one block in conventional memory, at the lowest place that the kernel itself does not use.
 
-use super::LoadError;
-use super::elf::{self, ElfError, Piece};
+use super::elf::{self, Piece};
+use super::error::{LoadError, MultibootError};
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, LOW_MEMORY_END};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Gpr};
 use ringer_mmu::GuestMemory;
-use thiserror::Error;
 
 const HEADER_MAGIC: u32 = 0x1bad_b002;
 /// What EAX holds at the entry.
@@ -30,40 +29,6 @@ const FIRST_INFO: u32 = 0x1000;
 const PAGE: u32 = 4096;
 const CODE: u16 = 8;
 const LOADER_NAME: &[u8] = b"Ringer\0";
-
-/// What is wrong with a Multiboot image, or why it cannot run in this machine.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub enum MultibootError {
-    /// No header.
-    #[error("not a Multiboot 1 image (no header in its first 8 KiB)")]
-    NoHeader,
-    /// Wants something that is not here.
-    #[error("the image requires Multiboot features that Ringer lacks (flags {0:#x})")]
-    Features(u32),
-    /// The header's addresses do not fit together.
-    #[error("the addresses in the Multiboot header contradict each other")]
-    Addresses,
-    /// The file ends too early.
-    #[error("truncated: {missing} bytes of the image are missing")]
-    Truncated {
-        /// Bytes that are not there.
-        missing: u64,
-    },
-    /// The ELF file is bad.
-    #[error(transparent)]
-    Elf(#[from] ElfError),
-    /// A part lies outside of memory.
-    #[error("the image wants memory up to {end:#x}, the guest has {} MiB (-m)", ram >> 20)]
-    Memory {
-        /// End of the part.
-        end: u64,
-        /// Bytes of memory.
-        ram: u64,
-    },
-    /// The kernel uses all conventional memory.
-    #[error("the image leaves no room under 640 KiB for the Multiboot information")]
-    NoRoomForInfo,
-}
 
 /// A kernel that was read, checked and laid out.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The Multiboot loader against synthetic images.
 
+use super::super::elf::ElfError;
 use super::*;
 use ringer_cpu::addr::Pa;
 

@@ -4,7 +4,8 @@
 //! cost as much as the guest's copy. So a regular file stays open and is read again, and what can be read only once (a
 //! pipe) is kept.
 
-use super::{LoadError, read_file};
+use super::error::LoadError;
+use super::file::read_file;
 use ringer_cpu::addr::Pa;
 use ringer_mmu::GuestMemory;
 use std::fs::File;

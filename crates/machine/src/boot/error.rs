@@ -1,0 +1,172 @@
+//! Why a file cannot be booted, by kind of image.
+
+use super::elf::ElfError;
+use crate::bios::DiskError;
+use ringer_mmu::MemoryError;
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A ROM's length in bytes is a multiple of this.
+pub const ROM_UNIT: usize = 4096;
+
+/// A file that cannot be booted, and why.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory where a file is wanted.
+    #[error("{} is a directory, not a file", .0.display())]
+    Directory(PathBuf),
+    /// Nothing in it.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// More than can be used.
+    #[error("{} is larger than {what} ({} MiB)", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What limits it.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Not a bzImage that can be booted.
+    #[error("{}: {source}", path.display())]
+    Linux {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LinuxError,
+    },
+    /// Not a Multiboot image that can be booted.
+    #[error("{}: {source}", path.display())]
+    Multiboot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MultibootError,
+    },
+    /// Not a ROM.
+    #[error("{}: {source}", path.display())]
+    Rom {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RomError,
+    },
+    /// Not a disk image with a boot sector.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DiskError,
+    },
+    /// Guest memory refused a part of the image.
+    #[error("the image does not fit into the guest's memory: {0}")]
+    Memory(#[from] MemoryError),
+}
+
+/// What is wrong with a bzImage, or why it cannot run in this machine.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum LinuxError {
+    /// No setup header.
+    #[error("not a Linux bzImage (no boot-protocol header)")]
+    NotAKernel,
+    /// Ends within its headers or its code.
+    #[error("truncated bzImage: {missing} of {wanted} bytes are missing")]
+    Truncated {
+        /// Bytes that are not there.
+        missing: u64,
+        /// Bytes that the header announces.
+        wanted: u64,
+    },
+    /// Older than the protocol that is spoken here.
+    #[error("its boot protocol {}.{:02} is too old (2.06 is needed)", version >> 8, version & 255)]
+    TooOld {
+        /// The version in the header.
+        version: u16,
+    },
+    /// A zImage.
+    #[error("not a bzImage but a zImage, which loads low; such kernels are not supported")]
+    LoadsLow,
+    /// For another processor.
+    #[error("a 64-bit kernel; Ringer's processors have 32 bits")]
+    Needs64Bit,
+    /// The command line is too long.
+    #[error("the command line has {length} bytes; this kernel takes {limit}")]
+    CommandLine {
+        /// Its length.
+        length: usize,
+        /// What the kernel takes.
+        limit: u32,
+    },
+    /// Not enough memory for the kernel.
+    #[error("the kernel needs {} MiB of memory to start, the guest has {} MiB (-m)", needed.div_ceil(1 << 20), ram >> 20)]
+    Memory {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        ram: u64,
+    },
+    /// Not enough memory for the initrd besides the kernel.
+    #[error("no room for an initrd of {} MiB besides the kernel in {} MiB of memory (-m)", size.div_ceil(1 << 20), ram >> 20)]
+    InitrdRoom {
+        /// The initrd's size in bytes.
+        size: u64,
+        /// Bytes of memory.
+        ram: u64,
+    },
+}
+
+/// What is wrong with a Multiboot image, or why it cannot run in this machine.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum MultibootError {
+    /// No header.
+    #[error("not a Multiboot 1 image (no header in its first 8 KiB)")]
+    NoHeader,
+    /// Wants something that is not here.
+    #[error("the image requires Multiboot features that Ringer lacks (flags {0:#x})")]
+    Features(u32),
+    /// The header's addresses do not fit together.
+    #[error("the addresses in the Multiboot header contradict each other")]
+    Addresses,
+    /// The file ends too early.
+    #[error("truncated: {missing} bytes of the image are missing")]
+    Truncated {
+        /// Bytes that are not there.
+        missing: u64,
+    },
+    /// The ELF file is bad.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// A part lies outside of memory.
+    #[error("the image wants memory up to {end:#x}, the guest has {} MiB (-m)", ram >> 20)]
+    Memory {
+        /// End of the part.
+        end: u64,
+        /// Bytes of memory.
+        ram: u64,
+    },
+    /// The kernel uses all conventional memory.
+    #[error("the image leaves no room under 640 KiB for the Multiboot information")]
+    NoRoomForInfo,
+}
+
+/// A file that is no ROM.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum RomError {
+    /// Not whole pages.
+    #[error("a ROM must be a multiple of 4 KiB; this is {size} bytes ({} too many)", size % ROM_UNIT)]
+    OddSize {
+        /// The file's size.
+        size: usize,
+    },
+}
