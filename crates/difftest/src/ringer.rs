@@ -81,7 +81,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         options: TranslatorOptions::default() | TranslatorOptions::COUNT,
     };
     let mut monitor = Monitor::new(cfg, memory, board)?;
-    monitor.translate_at_visit(1);
+    monitor.testing().translate_at_visit(1);
     let source = BootSource::MultibootBytes { name: "the runner", image: RUNNER };
     let image = Image::read(&source, RAM)?;
     image.power_on(monitor.memory_mut())?;

@@ -13,20 +13,11 @@ fn targets(package: &Path) -> Vec<PathBuf> {
     roots.filter(|path| path.exists()).collect()
 }
 
-/// How many files of a package still are in circles; it must become empty, and nothing is added.
-const STILL: &[(&str, usize)] = &[("crates/monitor", 11)];
-
 #[test]
 fn no_file_imports_another_in_a_circle() {
     let mut found = Vec::new();
     for package in source::packages() {
-        let lines: Vec<String> =
-            targets(&package).iter().flat_map(|root| circles_of(root)).collect();
-        let name = source::name_of(&package);
-        let known = STILL.iter().find(|(package, _)| *package == name).map_or(0, |(_, n)| *n);
-        if lines.len() > known {
-            found.extend(lines);
-        }
+        found.extend(targets(&package).iter().flat_map(|root| circles_of(root)));
     }
     assert!(found.is_empty(), "circles of imports:\n{}", found.join("\n"));
 }

@@ -210,7 +210,8 @@ fn exit_of(end: RunEnd) -> Exit {
         RunEnd::DebugExit(value) => Exit::DebugExit(value),
         RunEnd::Timeout => Exit::Timeout,
         RunEnd::InstructionLimit => Exit::InstructionLimit,
-        RunEnd::Quit => Exit::Quit,
+        // Nothing here asks for the other three.
+        RunEnd::Quit | RunEnd::Breakpoint { .. } | RunEnd::Halted | RunEnd::Paused => Exit::Quit,
         RunEnd::Difference(report) => Exit::Difference(report),
         RunEnd::Refused(report) => Exit::Refused(report),
     }

@@ -1,7 +1,8 @@
 //! The one machine clock, in nanoseconds since the machine was made (invariant 14).
 
-use crate::config::ClockKind;
+use crate::config::{ClockKind, MonitorError};
 use crate::hosttsc::{HostTsc, Scale};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// Nanoseconds of virtual time that a port access takes.
@@ -18,7 +19,42 @@ pub struct Clock {
     skipped: u64,
 }
 
+/// What a saved machine says of its clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClockState {
+    /// Whether time was a function of retired instructions.
+    virtual_time: bool,
+    /// Nanoseconds of machine time.
+    pub now: u64,
+    /// Guest instructions retired.
+    retired: u64,
+}
+
 impl Clock {
+    /// Its state.
+    pub(crate) fn save(&self) -> ClockState {
+        ClockState { virtual_time: self.is_virtual(), now: self.now(), retired: self.retired }
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Errors
+    /// When that is of the other kind of clock.
+    pub(crate) fn load(&mut self, state: &ClockState) -> Result<(), MonitorError> {
+        if state.virtual_time != self.is_virtual() {
+            return Err(MonitorError::StateClock);
+        }
+        self.retired = state.retired;
+        self.skipped = state.now.saturating_sub(state.retired);
+        if !self.is_virtual() {
+            // An instant before the host was started is as good as any.
+            let start = Instant::now().checked_sub(Duration::from_nanos(state.now));
+            let start = start.ok_or(MonitorError::StateClock)?;
+            self.tsc = HostTsc::new(start, true);
+        }
+        Ok(())
+    }
+
     /// A clock that starts now, at zero.
     #[must_use]
     pub fn new(kind: ClockKind) -> Self {

@@ -80,35 +80,6 @@ pub struct MonitorConfig {
     pub options: TranslatorOptions,
 }
 
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunEnd {
-    /// The guest switched the machine off.
-    PowerOff,
-    /// The guest asked for a reset.
-    Reset,
-    /// The processor shut down; where it was.
-    TripleFault {
-        /// CS selector.
-        cs: u16,
-        /// EIP of the instruction whose exception could not be delivered.
-        eip: u32,
-    },
-    /// The guest wrote this value to the debug-exit port.
-    DebugExit(u32),
-    /// The host-time limit was reached.
-    Timeout,
-    /// The instruction limit was reached.
-    InstructionLimit,
-    /// The user asked for the end.
-    Quit,
-    /// Lockstep found a difference; the report.
-    Difference(String),
-    /// The verifier refused host code before it ran, or host code reached outside its window; the
-    /// report.
-    Refused(String),
-}
-
 /// The monitor could not start or go on; never the guest's fault.
 #[derive(Debug, Error)]
 pub enum MonitorError {
@@ -129,6 +100,23 @@ pub enum MonitorError {
         /// What the host said.
         source: std::io::Error,
     },
+    /// A run until so many instructions, under a clock that does not count them.
+    #[error("only a machine with the virtual clock counts its instructions and can stop at one")]
+    NotCounted,
+    /// A saved state of another version.
+    #[error("the state is of version {found}; this Ringer reads version {known}")]
+    StateVersion {
+        /// The state's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A saved state of a machine with another kind of clock.
+    #[error("the state is of a machine with another clock; use the same --clock")]
+    StateClock,
+    /// The verifier refused host code of a single block, or it reached outside its window; the report.
+    #[error("{0}")]
+    Refused(String),
     /// A device cannot be put on the board.
     #[error(transparent)]
     Attach(#[from] ringer_devices::AttachError),

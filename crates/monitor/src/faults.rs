@@ -7,124 +7,125 @@
 //! middle of an instruction's sequence the host instructions are single-stepped up to one.
 
 use crate::profile::Row;
-use crate::run::Monitor;
-use iced_x86::{Code, Decoder};
-use ringer_cpu::addr::Lin;
+use crate::stop::Next;
+use crate::vcpu::{Chassis, Vcpu};
+use iced_x86::{Code as Form, Decoder};
 use ringer_cpu::{Eflags, Gpr, Outcome, SegReg};
 use ringer_mmu::{Fill, Reason};
 use ringer_translator::X87;
 use ringer_translator::context::TRAP_KICK;
+use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::BlockId;
 
 const TRAP_PAGE_FAULT: u64 = 14;
 const ERROR_WRITE: u64 = 2;
 const TF: u64 = 0x100;
 
-impl Monitor {
-    /// Handles a Signal exit. True: resume translated code at `fault_rip`; false: the guest state is
-    /// whole and the dispatcher goes on.
-    pub(crate) fn signal_exit(&mut self) -> bool {
+impl Vcpu {
+    /// Handles a Signal exit. [`Next::Resume`]: translated code goes on at `fault_rip`; else the guest
+    /// state is whole.
+    pub fn signal_exit(&mut self, chassis: &mut Chassis) -> Next {
         self.context.host_flags &= !TF;
         self.note_stack();
         match self.context.fault_trap {
-            TRAP_PAGE_FAULT => self.page_fault(),
-            TRAP_KICK => self.kicked(),
+            TRAP_PAGE_FAULT => self.page_fault(chassis),
+            TRAP_KICK => self.kicked(chassis),
             _ => {
-                self.bus.io.counters.other_faults += 1;
-                let site = self.bt.cache.locate(self.context.fault_rip);
-                let outcome = self.reexecute(Row::TrueFaults);
+                chassis.bus.io.counters.other_faults += 1;
+                let site = chassis.code.cache.locate(self.context.fault_rip);
+                let outcome = self.reexecute(chassis);
                 if let (Some((id, off)), Outcome::Delivered(_)) = (site, outcome) {
-                    self.note_trap(id, off);
+                    let Chassis { bus, code } = chassis;
+                    code.note_trap(bus, &mut self.spaces.targets, id, off);
                 }
-                false
+                Next::Dispatch
             }
         }
     }
 
     /// Notes what the interrupted sequence has on the host's stack, for resuming it.
-    pub(crate) fn note_stack(&mut self) {
+    pub fn note_stack(&mut self) {
         self.context.stack_depth = self.context.host_rsp.wrapping_sub(self.context.wide[4]);
     }
 
-    fn page_fault(&mut self) -> bool {
-        let row = self.bus.io.ledger.switch(Row::HiddenFaults);
-        let fill = self.try_fill();
-        self.bus.io.ledger.switch(row);
-        let counters = &mut self.bus.io.counters;
+    fn page_fault(&mut self, chassis: &mut Chassis) -> Next {
+        let row = chassis.bus.io.ledger.switch(Row::HiddenFaults);
+        let fill = self.try_fill(chassis);
+        chassis.bus.io.ledger.switch(row);
+        let counters = &mut chassis.bus.io.counters;
+        let fill = match fill {
+            Ok(fill) => fill,
+            Err(report) => {
+                self.settle(chassis);
+                return Next::refused(report);
+            }
+        };
         match fill {
             Fill::Mapped => {
                 counters.hidden_faults += 1;
-                return true;
+                return Next::Resume;
             }
             Fill::Interpret(Reason::TrueFault) => counters.true_faults += 1,
             Fill::Interpret(Reason::Mmio) => counters.mmio_faults += 1,
             Fill::Interpret(Reason::CodeWrite) => counters.code_write_faults += 1,
             Fill::Interpret(Reason::NoHostMapping) => counters.other_faults += 1,
         }
-        let site = self.bt.cache.locate(self.context.fault_rip);
-        let outcome = self.reexecute(Row::TrueFaults);
-        if fill == Fill::Interpret(Reason::TrueFault) {
-            self.expect_prefill(outcome);
+        let site = chassis.code.cache.locate(self.context.fault_rip);
+        let outcome = self.reexecute(chassis);
+        let Chassis { bus, code } = chassis;
+        let true_fault = fill == Fill::Interpret(Reason::TrueFault);
+        if true_fault && matches!(outcome, Outcome::Delivered(_)) {
+            self.prefill.expect(&self.context, &code.cache);
         }
-        let (Some((id, off)), Fill::Interpret(Reason::TrueFault | Reason::Mmio)) = (site, fill)
-        else {
-            return false;
-        };
-        self.note_trap(id, off);
-        false
+        if let (Some((id, off)), Fill::Interpret(Reason::TrueFault | Reason::Mmio)) = (site, fill) {
+            code.note_trap(bus, &mut self.spaces.targets, id, off);
+        }
+        Next::Dispatch
     }
 
-    /// The same for lockstep: true when the trap was a hidden fault and the window is filled.
-    pub(crate) fn fill_window(&mut self) -> bool {
+    /// The same for lockstep: whether the trap was a hidden fault and the window is filled.
+    ///
+    /// # Errors
+    /// The report: the block broke out.
+    pub fn fill_window(&mut self, chassis: &mut Chassis) -> Result<bool, String> {
         self.context.host_flags &= !TF;
-        let filled = self.context.fault_trap == TRAP_PAGE_FAULT && self.try_fill() == Fill::Mapped;
-        self.bus.io.counters.hidden_faults += u64::from(filled);
-        filled
+        let page_fault = self.context.fault_trap == TRAP_PAGE_FAULT;
+        let filled = page_fault && self.try_fill(chassis)? == Fill::Mapped;
+        chassis.bus.io.counters.hidden_faults += u64::from(filled);
+        Ok(filled)
     }
 
-    fn try_fill(&mut self) -> Fill {
-        let write = self.context.fault_error & ERROR_WRITE != 0 || self.reads_to_write();
+    fn try_fill(&mut self, chassis: &mut Chassis) -> Result<Fill, String> {
+        let code = &mut chassis.code;
         let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
         let Ok(lin) = u32::try_from(lin) else {
-            // In the guard: the access wraps at 4 GiB.
-            self.outside_the_window(lin);
-            return Fill::Interpret(Reason::NoHostMapping);
+            // Beside the window: the access wraps at 4 GiB.
+            code.verification.pass_fault(&code.cache, &self.context, lin)?;
+            return Ok(Fill::Interpret(Reason::NoHostMapping));
         };
-        self.bt.verification.checks.faults_inside += 1;
-        let selected = self.bt.selected_window();
-        let (windows, mut sink) = self.bt.windows_and_sink();
-        let fill = windows.fault(
-            self.bus.mmu.paging(),
-            &mut self.bus.memory,
-            &mut self.bus.io,
-            Lin::from(lin),
-            write,
-            &mut sink,
-        );
-        // The window may have been given up for room: then nothing can be resumed in it.
-        if fill == Fill::Mapped && self.bt.selected_window() != selected {
-            return Fill::Interpret(Reason::NoHostMapping);
-        }
-        fill
+        code.verification.checks.faults_inside += 1;
+        let write = self.context.fault_error & ERROR_WRITE != 0 || self.reads_to_write(chassis);
+        Ok(self.spaces.fault(&mut chassis.bus, lin, write))
     }
 
     /// The host read that faulted belongs to an XCHG with memory, which is one access for writing: on
     /// a page that may not be written not even the accessed flag changes.
-    fn reads_to_write(&self) -> bool {
-        let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) else { return false };
-        let block = self.bt.cache.block(id);
+    fn reads_to_write(&self, chassis: &Chassis) -> bool {
+        let (bus, code) = (&chassis.bus, &chassis.code);
+        let Some((id, off)) = code.cache.locate(self.context.fault_rip) else { return false };
+        let block = code.cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return false };
-        let bytes = self.guest_bytes(id, entry.eip);
+        let bytes = code.guest_bytes(&bus.memory, id, entry.eip);
         let i = Decoder::new(block.key.mode.bitness(), &bytes, 0).decode();
-        matches!(i.code(), Code::Xchg_rm8_r8 | Code::Xchg_rm16_r16 | Code::Xchg_rm32_r32)
+        matches!(i.code(), Form::Xchg_rm8_r8 | Form::Xchg_rm16_r16 | Form::Xchg_rm32_r32)
     }
 
     /// Gives the guest instruction at `fault_rip` to the interpreter.
-    fn reexecute(&mut self, row: Row) -> Outcome {
-        self.settle();
-        let before = self.bus.io.ledger.switch(row);
-        let outcome = self.step();
-        self.bus.io.ledger.switch(before);
+    fn reexecute(&mut self, chassis: &mut Chassis) -> Outcome {
+        self.settle(chassis);
+        let before = chassis.bus.io.ledger.switch(Row::TrueFaults);
+        let outcome = self.step(chassis);
+        chassis.bus.io.ledger.switch(before);
         outcome
     }
 
@@ -133,39 +134,45 @@ impl Monitor {
     /// By the emission rule all guest registers are as before that instruction; EIP comes from the
     /// block's map, and the instructions that the block's head counted but that did not run are
     /// taken back.
-    pub(crate) fn settle(&mut self) {
-        if let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) {
-            self.restore_string_flags(id, off);
-            self.restore_string_registers(id, off);
-            let block = self.bt.cache.block(id);
-            if let Some((index, entry)) = block.entry_at(off) {
-                self.context.cpu.set_eip(entry.eip);
-                let esp = self.context.cpu.reg32(Gpr::Esp).wrapping_add(entry.esp);
-                self.context.cpu.set_reg32(Gpr::Esp, esp);
-                let before = &block.map[..index];
-                if let Some(last) = before.iter().rev().find(|e| e.x87 == X87::Computes) {
-                    self.context.x87_eip = last.eip;
-                    self.context.x87_fldcw = 0;
-                }
-                let last = before.iter().rev().find(|e| e.x87 != X87::Other);
-                if last.is_some_and(|e| e.x87 == X87::ControlWord) {
-                    self.context.x87_fldcw = 1;
-                }
-                if self.bt.counts() && off > 0 {
-                    let missing = u64::from(block.instrs).saturating_sub(index as u64);
-                    self.context.retired = self.context.retired.wrapping_sub(missing);
-                }
-            }
+    pub fn settle(&mut self, chassis: &mut Chassis) {
+        let code = &chassis.code;
+        if let Some((id, off)) = code.cache.locate(self.context.fault_rip) {
+            self.restore_string_flags(&code.cache, id, off);
+            self.restore_string_registers(&code.cache, id, off);
+            self.restore_position(&code.cache, id, off, code.counts());
         }
-        self.leave_translated();
+        self.leave_translated(chassis);
+    }
+
+    /// EIP, ESP, the x87 unit's last instruction and the count of instructions, at host code `off` of
+    /// block `id`.
+    fn restore_position(&mut self, cache: &CodeCache, id: BlockId, off: u32, counts: bool) {
+        let block = cache.block(id);
+        let Some((index, entry)) = block.entry_at(off) else { return };
+        self.context.cpu.set_eip(entry.eip);
+        let esp = self.context.cpu.reg32(Gpr::Esp).wrapping_add(entry.esp);
+        self.context.cpu.set_reg32(Gpr::Esp, esp);
+        let before = &block.map[..index];
+        if let Some(last) = before.iter().rev().find(|e| e.x87 == X87::Computes) {
+            self.context.x87_eip = last.eip;
+            self.context.x87_fldcw = 0;
+        }
+        let last = before.iter().rev().find(|e| e.x87 != X87::Other);
+        if last.is_some_and(|e| e.x87 == X87::ControlWord) {
+            self.context.x87_fldcw = 1;
+        }
+        if counts && off > 0 {
+            let missing = u64::from(block.instrs).saturating_sub(index as u64);
+            self.context.retired = self.context.retired.wrapping_sub(missing);
+        }
     }
 
     /// A repeated CMPS or SCAS that stops in its middle has the flags from before it: they are in
     /// r10.
-    fn restore_string_flags(&mut self, id: BlockId, off: u32) {
-        let at = self.bt.cache.block(id).host_off + off;
-        let repeated = matches!(self.host_bytes(at)[0], 0xf2 | 0xf3);
-        if repeated && matches!(self.string_opcode(at), Some(0xa6 | 0xa7 | 0xae | 0xaf)) {
+    fn restore_string_flags(&mut self, cache: &CodeCache, id: BlockId, off: u32) {
+        let at = cache.block(id).host_off + off;
+        let repeated = matches!(host_bytes(cache, at)[0], 0xf2 | 0xf3);
+        if repeated && matches!(string_opcode(cache, at), Some(0xa6 | 0xa7 | 0xae | 0xaf)) {
             let arith = u64::from(Eflags::ARITH.bits());
             let saved = self.context.wide[10] & arith;
             self.context.host_flags = self.context.host_flags & !arith | saved;
@@ -175,8 +182,8 @@ impl Monitor {
     /// A string instruction on other pointers than the guest's: see [`StringSite`].
     ///
     /// [`StringSite`]: ringer_translator::StringSite
-    fn restore_string_registers(&mut self, id: BlockId, off: u32) {
-        let strings = &self.bt.cache.block(id).strings;
+    fn restore_string_registers(&mut self, cache: &CodeCache, id: BlockId, off: u32) {
+        let strings = &cache.block(id).strings;
         let Some(site) = strings.iter().find(|site| site.host_off == off).copied() else { return };
         let (wide, cpu) = (self.context.wide, &mut self.context.cpu);
         let merge = |saved: u64, now: u32| {
@@ -198,54 +205,51 @@ impl Monitor {
         }
     }
 
-    fn kicked(&mut self) -> bool {
-        let rip = self.context.fault_rip;
-        let located = self.bt.cache.locate(rip);
-        if located.is_some_and(|(id, off)| self.at_boundary(id, off)) {
-            self.bus.io.counters.kicks += 1;
-            let between = located.is_some_and(|(id, off)| !self.at_start(id, off));
-            self.settle();
+    /// A kick is let in at an instruction boundary, and stepped to one otherwise.
+    fn kicked(&mut self, chassis: &mut Chassis) -> Next {
+        let cache = &chassis.code.cache;
+        let located = cache.locate(self.context.fault_rip);
+        if let Some((id, off)) = located.filter(|(id, off)| at_boundary(cache, *id, *off)) {
+            let between = !at_start(cache, id, off);
+            chassis.bus.io.counters.kicks += 1;
+            self.settle(chassis);
             if between {
                 // What interrupts a REP between iterations pushes RF set (SDM volume 3B, 17.3.1.1).
                 self.context.cpu.eflags |= Eflags::RF.bits();
             }
-            return false;
+            return Next::Dispatch;
         }
-        self.bus.io.counters.steps += 1;
+        chassis.bus.io.counters.steps += 1;
         self.context.host_flags |= TF;
         self.context.step_skip = 1;
-        true
+        Next::Resume
     }
+}
 
-    /// Whether the host instruction at `off` starts a guest instruction's sequence.
-    fn at_start(&self, id: BlockId, off: u32) -> bool {
-        self.bt.cache.block(id).entry_at(off).is_some_and(|(_, e)| e.host_off == off)
-    }
+/// Whether the host instruction at `off` starts a guest instruction's sequence.
+fn at_start(cache: &CodeCache, id: BlockId, off: u32) -> bool {
+    cache.block(id).entry_at(off).is_some_and(|(_, e)| e.host_off == off)
+}
 
-    /// Whether the host instruction at `off` starts a guest instruction's sequence, or is a string
-    /// instruction: those keep the guest's registers right from one iteration to the next.
-    fn at_boundary(&self, id: BlockId, off: u32) -> bool {
-        let block = self.bt.cache.block(id);
-        let Some((_, entry)) = block.entry_at(off).filter(|(_, e)| !e.shadow) else {
-            return false;
-        };
-        entry.host_off == off || self.at_string(block.host_off + off)
-    }
+/// Whether the host instruction at `off` starts a guest instruction's sequence, or is a string
+/// instruction: those keep the guest's registers right from one iteration to the next.
+fn at_boundary(cache: &CodeCache, id: BlockId, off: u32) -> bool {
+    let block = cache.block(id);
+    let Some((_, entry)) = block.entry_at(off).filter(|(_, e)| !e.shadow) else {
+        return false;
+    };
+    entry.host_off == off || string_opcode(cache, block.host_off + off).is_some()
+}
 
-    fn at_string(&self, cache_off: u32) -> bool {
-        self.string_opcode(cache_off).is_some()
-    }
+/// The opcode of the string instruction at `cache_off`, if there is one.
+fn string_opcode(cache: &CodeCache, cache_off: u32) -> Option<u8> {
+    let bytes = host_bytes(cache, cache_off);
+    let opcode = bytes.into_iter().find(|b| !matches!(b, 0xf2 | 0xf3 | 0x66))?;
+    matches!(opcode, 0xa4..=0xa7 | 0xaa..=0xaf).then_some(opcode)
+}
 
-    /// The opcode of the string instruction at `cache_off`, if there is one.
-    fn string_opcode(&self, cache_off: u32) -> Option<u8> {
-        let bytes = self.host_bytes(cache_off);
-        let opcode = bytes.into_iter().find(|b| !matches!(b, 0xf2 | 0xf3 | 0x66))?;
-        matches!(opcode, 0xa4..=0xa7 | 0xaa..=0xaf).then_some(opcode)
-    }
-
-    fn host_bytes(&self, cache_off: u32) -> [u8; 4] {
-        let mut bytes = [0; 4];
-        self.bt.cache.read_host(cache_off, &mut bytes);
-        bytes
-    }
+fn host_bytes(cache: &CodeCache, cache_off: u32) -> [u8; 4] {
+    let mut bytes = [0; 4];
+    cache.read_host(cache_off, &mut bytes);
+    bytes
 }

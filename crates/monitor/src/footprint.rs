@@ -6,7 +6,8 @@
 //! the host makes them again at the next access, without a signal. And target tables are given up, the oldest first, as
 //! soon as all of them together hold too much. Neither changes anything that a guest could notice.
 
-use crate::run::Monitor;
+use crate::space_selection::Spaces;
+use ringer_mmu::GuestMemory;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
@@ -43,6 +44,40 @@ struct Resident {
 }
 
 impl Footprint {
+    /// Gives memory back when the process holds more than it should, beside the `cache` bytes of the translation cache.
+    /// True: it was time to look.
+    pub fn mind(
+        &mut self,
+        idle: bool,
+        memory: &GuestMemory,
+        spaces: &mut Spaces,
+        cache: usize,
+    ) -> bool {
+        if !self.due(idle) {
+            return false;
+        }
+        spaces.trim_tables(TABLES);
+        for step in 0..3 {
+            if !self.holds_too_much(memory.touched() + cache as u64) {
+                break;
+            }
+            match step {
+                0 => memory.release(),
+                1 => spaces.release(false),
+                _ => spaces.release(true),
+            }
+            self.gave_back = true;
+        }
+        true
+    }
+
+    /// Whether more is resident than the `files` bytes of guest memory and cache account for.
+    fn holds_too_much(&mut self, files: u64) -> bool {
+        let Some(resident) = self.resident() else { return false };
+        let private = resident.all.saturating_sub(resident.shared);
+        resident.shared > files + surplus(private)
+    }
+
     /// Whether it is time to look; `idle`: the guest has nothing to do.
     fn due(&mut self, idle: bool) -> bool {
         self.services += 1;
@@ -81,37 +116,6 @@ fn parse(text: &str) -> Option<Resident> {
 /// of its own.
 fn surplus(private: u64) -> u64 {
     (ALLOWANCE - MARGIN).saturating_sub(private).max(LEAST_SURPLUS)
-}
-
-impl Monitor {
-    /// Gives memory back when the process holds more than it should.
-    pub(crate) fn mind_footprint(&mut self, idle: bool) {
-        if !self.footprint.due(idle) {
-            return;
-        }
-        self.begin_huge_pages();
-        if self.bt.targets.trim(TABLES) {
-            self.bt.selections.forget();
-        }
-        for step in 0..3 {
-            if !self.holds_too_much() {
-                return;
-            }
-            match step {
-                0 => self.bus.memory.release(),
-                1 => self.bt.windows.release(false),
-                _ => self.bt.windows.release(true),
-            }
-            self.footprint.gave_back = true;
-        }
-    }
-
-    fn holds_too_much(&mut self) -> bool {
-        let files = self.bus.memory.touched() + self.bt.cache.used() as u64;
-        let Some(resident) = self.footprint.resident() else { return false };
-        let private = resident.all.saturating_sub(resident.shared);
-        resident.shared > files + surplus(private)
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@
 //! access through it is the interpreter's then, which is right whatever GS holds, and slow. When a sample of the
 //! callouts shows that there are many such accesses, GS counts again.
 
-use crate::run::Monitor;
-use iced_x86::{OpKind, Register};
+use iced_x86::{Instruction, OpKind, Register};
 use ringer_translator::Mode;
 
 /// One callout of supervisor code in so many is looked at.
@@ -27,41 +26,33 @@ impl GsUse {
         self.seen >= ENOUGH
     }
 
+    /// Makes GS count from now on.
+    #[cfg(feature = "testing")]
+    pub fn always(&mut self) {
+        self.seen = ENOUGH;
+    }
+
     /// `mode` without what it says of GS, if that is not worth knowing.
     pub fn simplify(&self, mode: Mode) -> Mode {
         if self.counts() { mode } else { mode.without_gs() }
     }
 
     /// Whether the callout that comes is one to look at.
-    fn wants(&mut self, supervisor: bool) -> bool {
+    pub fn wants(&mut self, supervisor: bool) -> bool {
         if !supervisor || self.counts() {
             return false;
         }
         self.callouts += 1;
         self.callouts.is_multiple_of(SAMPLE)
     }
-}
 
-impl Monitor {
-    /// The mode of translated code here and now; `None`: only the interpreter can go on.
-    pub(crate) fn mode(&self) -> Option<Mode> {
-        let cpu = &self.context.cpu;
-        let mode = if cpu.shadow_irq { None } else { Mode::of(cpu) };
-        mode.map(|mode| self.bt.gs_use.simplify(mode))
-    }
-
-    /// Looks at the instruction of a callout, now and then.
-    pub(crate) fn sample_gs(&mut self) {
-        if !self.bt.gs_use.wants(self.context.cpu.cpl == 0) {
-            return;
-        }
-        let Ok(i) = self.interp.decode(&self.context.cpu, &mut self.bus) else { return };
+    /// Looks at the instruction of a callout. True: from now on GS counts, and all modes are others.
+    pub fn look_at(&mut self, i: &Instruction) -> bool {
         let memory = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
-        if memory && i.memory_segment() == Register::GS {
-            self.bt.gs_use.seen += 1;
-            if self.bt.gs_use.counts() {
-                self.bt.selections.forget();
-            }
+        if !memory || i.memory_segment() != Register::GS {
+            return false;
         }
+        self.seen += 1;
+        self.counts()
     }
 }

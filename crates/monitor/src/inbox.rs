@@ -10,6 +10,7 @@ use std::time::Instant;
 struct Mail {
     serial: VecDeque<u8>,
     quit: bool,
+    pause: bool,
     vcpu: Option<KickTarget>,
 }
 
@@ -64,6 +65,11 @@ impl Kicker {
         self.post(|mail| mail.quit = true);
     }
 
+    /// Asks the run that goes on, or else the next one, to end with [`crate::RunEnd::Paused`].
+    pub fn pause(&self) {
+        self.post(|mail| mail.pause = true);
+    }
+
     fn post(&self, change: impl FnOnce(&mut Mail)) {
         let mut mail = self.0.lock();
         change(&mut mail);
@@ -83,6 +89,8 @@ pub struct Taken {
     pub more: bool,
     /// The end was asked for.
     pub quit: bool,
+    /// A pause was asked for.
+    pub pause: bool,
 }
 
 /// The vCPU's side.
@@ -124,7 +132,18 @@ impl Inbox {
         let mut mail = self.0.lock();
         let n = mail.serial.len().min(max);
         let serial = mail.serial.drain(..n).collect();
-        Taken { serial, more: !mail.serial.is_empty(), quit: mail.quit }
+        let pause = std::mem::take(&mut mail.pause);
+        Taken { serial, more: !mail.serial.is_empty(), quit: mail.quit, pause }
+    }
+
+    /// Serial bytes that wait, the oldest first.
+    pub(crate) fn serial(&self) -> Vec<u8> {
+        self.0.lock().serial.iter().copied().collect()
+    }
+
+    /// From now on these wait.
+    pub(crate) fn set_serial(&self, bytes: &[u8]) {
+        self.0.lock().serial = bytes.iter().copied().collect();
     }
 
     /// Gives back bytes that the serial port had no room for.
@@ -138,7 +157,7 @@ impl Inbox {
     /// Sleeps until `until` or until `wake` says that mail matters, whichever is first.
     pub fn wait(&self, until: Option<Instant>, can_take_serial: bool) {
         let mail = self.0.lock();
-        if mail.quit || (can_take_serial && !mail.serial.is_empty()) {
+        if mail.quit || mail.pause || (can_take_serial && !mail.serial.is_empty()) {
             return;
         }
         match until {

@@ -1,5 +1,7 @@
 //! What lockstep's dry run wrote, so that it can be undone and then compared.
 
+use ringer_mmu::GuestMemory;
+
 /// Bytes of one write; the usual ones, up to 16, without an allocation.
 #[derive(Clone, Debug)]
 pub enum Bytes {
@@ -20,6 +22,11 @@ impl Bytes {
         let mut many = vec![0; len].into_boxed_slice();
         fill(&mut many);
         Self::Many(many)
+    }
+
+    /// The `len` bytes of `memory` at `offset`.
+    pub fn of(memory: &GuestMemory, offset: u64, len: usize) -> Self {
+        Self::fill(len, |out| memory.read_offset(offset, out))
     }
 
     /// The bytes.

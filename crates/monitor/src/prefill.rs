@@ -5,73 +5,79 @@
 //! set for an access that did not happen yet.
 
 use crate::profile::Row;
-use crate::run::Monitor;
-use ringer_cpu::Outcome;
+use crate::space_selection::Spaces;
+use crate::system_bus::SystemBus;
+use ringer_cpu::CpuState;
 use ringer_cpu::addr::Lin;
 use ringer_mmu::Fill;
+use ringer_translator::Mode;
+use ringer_translator::context::ExecContext;
+use ringer_translator::runtime::CodeCache;
 
 /// The access that faulted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Prefill {
+struct Access {
     eip: u32,
     cpl: u8,
     lin: u32,
     write: bool,
 }
 
+/// An access that the guest's handler of its page fault may have made possible.
+#[derive(Debug, Default)]
+pub(crate) struct Prefill(Option<Access>);
+
 /// Bits of a #PF's error code.
 const WRITE: u64 = 2;
 
-impl Monitor {
-    /// The instruction that the host's page fault stopped came to `outcome` in the interpreter. An
-    /// exception has changed CPL and EIP: what they were is in the context's note of the fault.
-    pub(crate) fn expect_prefill(&mut self, outcome: Outcome) {
-        let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
-        let write = self.context.fault_error & WRITE != 0;
-        let (Outcome::Delivered(_), Ok(lin)) = (outcome, u32::try_from(lin)) else { return };
-        let Some((id, off)) = self.bt.cache.locate(self.context.fault_rip) else { return };
-        let block = self.bt.cache.block(id);
+impl Prefill {
+    /// The access that the host's page fault in `context` stopped raised an exception in the
+    /// interpreter. That changed CPL and EIP: what they were, the block says.
+    pub fn expect(&mut self, context: &ExecContext, cache: &CodeCache) {
+        let lin = context.fault_addr.wrapping_sub(context.window_base);
+        let write = context.fault_error & WRITE != 0;
+        let Ok(lin) = u32::try_from(lin) else { return };
+        let Some((id, off)) = cache.locate(context.fault_rip) else { return };
+        let block = cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return };
-        let cpl = if block.key.mode.contains(ringer_translator::Mode::USER) { 3 } else { 0 };
-        self.bt.prefill = Some(Prefill { eip: entry.eip, cpl, lin, write });
+        let cpl = if block.key.mode.contains(Mode::USER) { 3 } else { 0 };
+        self.0 = Some(Access { eip: entry.eip, cpl, lin, write });
     }
 
-    /// Before translated code is entered, with its window selected. False: it is selected no more.
+    /// Before translated code is entered at `cpu`, with its window selected. False: it is selected no
+    /// more.
     #[inline]
-    pub(crate) fn prefill(&mut self) -> bool {
-        self.bt.prefill.is_none_or(|prefill| self.prefill_at(prefill))
+    pub fn apply(&mut self, cpu: &CpuState, spaces: &mut Spaces, bus: &mut SystemBus) -> bool {
+        match self.0 {
+            Some(access) if cpu.eip() == access.eip && cpu.cpl == access.cpl => {
+                self.0 = None;
+                access.map(spaces, bus)
+            }
+            _ => true,
+        }
     }
 
-    fn prefill_at(&mut self, prefill: Prefill) -> bool {
-        let cpu = &self.context.cpu;
-        if cpu.eip() != prefill.eip || cpu.cpl != prefill.cpl {
+    /// The processor was reset.
+    pub fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Access {
+    fn map(&self, spaces: &mut Spaces, bus: &mut SystemBus) -> bool {
+        let (lin, write) = (self.lin, self.write);
+        let permitted =
+            bus.mmu.paging().permits_as_it_is(&bus.memory, Lin::from(lin), write, self.cpl == 3);
+        if !permitted {
             return true;
         }
-        self.bt.prefill = None;
-        if !self.bus.mmu.paging().permits_as_it_is(
-            &self.bus.memory,
-            Lin::from(prefill.lin),
-            prefill.write,
-            prefill.cpl == 3,
-        ) {
-            return true;
+        let row = bus.io.ledger.switch(Row::HiddenFaults);
+        let selected = spaces.current();
+        if !spaces.maps(lin, write) {
+            let fill = spaces.fault(bus, lin, write);
+            bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
         }
-        let row = self.bus.io.ledger.switch(Row::HiddenFaults);
-        let selected = self.bt.selections.current();
-        let (windows, mut sink) = self.bt.windows_and_sink();
-        let (lin, write) = (Lin::from(prefill.lin), prefill.write);
-        if !windows.maps(lin, write) {
-            let fill = windows.fault(
-                self.bus.mmu.paging(),
-                &mut self.bus.memory,
-                &mut self.bus.io,
-                lin,
-                write,
-                &mut sink,
-            );
-            self.bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
-        }
-        self.bus.io.ledger.switch(row);
-        selected == self.bt.selections.current()
+        bus.io.ledger.switch(row);
+        selected == spaces.current()
     }
 }

@@ -18,6 +18,16 @@ pub struct Random {
 }
 
 impl Random {
+    /// Where the fixed sequence is.
+    pub(crate) fn save(&self) -> u64 {
+        self.state
+    }
+
+    /// Goes on with the fixed sequence at `state`.
+    pub(crate) fn load(&mut self, state: u64) {
+        self.state = state;
+    }
+
     /// The next number; `repeatable`: of the fixed sequence. A host that has none to give (which Linux
     /// never lacks after its own boot) leaves the fixed sequence too, moved on by the time.
     pub fn next(&mut self, repeatable: bool) -> u32 {

@@ -4,10 +4,7 @@
 //! interpreter: the blocks with it are made anew and end before it. When it goes on without faulting,
 //! it gets its host code back, and next time it takes more traps to lose it.
 
-use crate::run::Monitor;
 use hashbrown::HashMap;
-use ringer_cpu::addr::Pa;
-use ringer_translator::runtime::blocks::BlockId;
 use std::collections::BTreeMap;
 
 /// Traps after which an instruction is left to the interpreter, the first time.
@@ -53,7 +50,7 @@ impl Retranslation {
     }
 
     /// Counts a trap; true when it was one too many.
-    fn trapped(&mut self, pa: u64, eip: u32) -> bool {
+    pub fn trapped(&mut self, pa: u64, eip: u32) -> bool {
         if self.sites.len() >= COUNTED {
             self.sites.clear();
         }
@@ -72,7 +69,7 @@ impl Retranslation {
 
     /// The interpreter ran the instruction at `eip` from a callout, and it `faulted` or not. The
     /// address of an instruction that gets its host code back.
-    fn ran(&mut self, eip: u32, faulted: bool) -> Option<u64> {
+    pub fn ran(&mut self, eip: u32, faulted: bool) -> Option<u64> {
         let left = self.by_eip.get_mut(&eip)?;
         if faulted {
             left.credit = (left.credit + CREDIT).min(MOST_CREDIT);
@@ -101,40 +98,8 @@ impl Retranslation {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.by_eip.is_empty()
-    }
-}
-
-impl Monitor {
-    /// The instruction at host code `off` of block `id` trapped, and the interpreter ran it.
-    pub(crate) fn note_trap(&mut self, id: BlockId, off: u32) {
-        let block = self.bt.cache.block(id);
-        let Some((_, entry)) = block.entry_at(off) else { return };
-        let eip = entry.eip;
-        let pa = block.key.pa + u64::from(eip.wrapping_sub(block.key.eip));
-        if self.bt.retranslation.trapped(pa, eip) {
-            self.remake(pa);
-        }
-    }
-
-    /// A callout at `eip` was needed (it faulted, or came to a device), or was not.
-    pub(crate) fn note_callout(&mut self, eip: u32, needed: bool) {
-        if self.bt.retranslation.is_empty() {
-            return;
-        }
-        if let Some(pa) = self.bt.retranslation.ran(eip, needed) {
-            self.remake(pa);
-        }
-    }
-
-    /// The blocks with the instruction at `pa` are made anew at their next visit.
-    fn remake(&mut self, pa: u64) {
-        self.bt.pending_link = None;
-        self.bt.cache.invalidate(pa, 1, &mut self.bt.targets);
-        if !self.bt.cache.has_code(pa >> 12) {
-            self.bus.mmu.set_code_page(&mut self.bus.memory, Pa(pa).frame(), false);
-        }
     }
 }
 

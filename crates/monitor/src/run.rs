@@ -1,31 +1,33 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
 use crate::bios::BiosHook;
-use crate::bt::Bt;
-use crate::clock::Clock;
-use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError, RunEnd};
+use crate::code::Code;
+use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::footprint::Footprint;
-use crate::huge_pages::HugePageThread;
-use crate::inbox::{Inbox, Kicker, Taken};
+use crate::huge_pages::HugePageGathering;
+use crate::inbox::{Inbox, Kicker};
 use crate::jitdump::SharedJitDump;
-use crate::profile::{Counters, Ledger, LedgerRow, Profile, Row};
-use crate::random::Random;
+use crate::parts::Parts;
+use crate::profile::{Profile, Row};
 use crate::signals::coredump::SparedCoreDumps;
 use crate::signals::{Places, Registration};
-use crate::system_bus::{Io, Seen, SystemBus};
+use crate::state::MonitorState;
+use crate::stop::{Next, RunEnd, Until};
+use crate::summary;
+use crate::system_bus::{PagingEvent, SystemBus};
+#[cfg(feature = "testing")]
+use crate::testing::Harness;
+use crate::vcpu::{Chassis, Vcpu};
+use crate::verification::Checks;
 use ringer_cpu::interp::fpu;
-use ringer_cpu::{Activity, CpuState, Eflags, Interp, Outcome};
-use ringer_devices::addresses::COM1_BASE;
-use ringer_devices::{Board, BoardEvent, rows};
-use ringer_mmu::{GuestMemory, Mmu};
-use ringer_translator::context::{ExecContext, SharedContext};
+use ringer_cpu::{Activity, Bus, CpuState, PagingChange, PagingRegs};
+use ringer_devices::{Board, BoardEvent};
+use ringer_mmu::GuestMemory;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Serial bytes taken from the inbox at a time.
 const SERIAL_CHUNK: usize = 16;
-/// Instructions the interpreter engine runs between looks at the inbox.
-const INTERP_SLICE: u32 = 4096;
 
 /// The time that a thread is a vCPU; ends when dropped.
 struct Stay<'a>(&'a mut Monitor);
@@ -43,31 +45,22 @@ impl Drop for Stay<'_> {
     }
 }
 
-/// One virtual machine's processor and everything it needs to run.
+/// One virtual machine: a processor, the machine it runs on, and the thread that runs it.
 #[derive(Debug)]
 pub struct Monitor {
-    pub(crate) cfg: MonitorConfig,
-    pub(crate) context: SharedContext,
-    pub(crate) interp: Interp<SystemBus>,
-    pub(crate) bus: SystemBus,
-    pub(crate) bt: Bt,
-    pub(crate) signals: Option<Registration>,
+    cfg: MonitorConfig,
+    vcpu: Vcpu,
+    chassis: Chassis,
     _spared: SparedCoreDumps,
     inbox: Inbox,
-    bios: Option<BiosHook>,
-    /// The board's INTR line as last seen.
-    pub(crate) intr: bool,
-    /// Set when the run must end.
-    pub(crate) end: Option<RunEnd>,
-    pub(crate) started: Instant,
+    footprint: Footprint,
+    huge_pages: HugePageGathering,
+    started: Instant,
     seconds: f64,
-    last_eip: (u16, u32),
-    /// The board's next deadline as of the last service.
-    deadline: Option<u64>,
     /// COM1 had no room for the last input.
     serial_full: bool,
-    pub(crate) footprint: Footprint,
-    pub(crate) huge_pages: Option<HugePageThread>,
+    /// HLT ends the run, unless the run began with it.
+    stops_at_halt: bool,
 }
 
 impl Monitor {
@@ -83,65 +76,55 @@ impl Monitor {
         if cfg.max_instructions.is_some() || cfg.engine == Engine::Lockstep {
             cfg.clock = ClockKind::Virtual;
         }
-        let interp = Interp::new(cfg.model);
-        let state = interp.state();
-        let bt = Bt::new(&cfg)?;
-        let context = SharedContext::new(ExecContext::new(state, bt.cache_base()));
-        let io = Io {
-            board,
-            clock: Clock::new(cfg.clock),
-            code_writes: Vec::new(),
-            journal: None,
-            touched: true,
-            seen: Seen::default(),
-            accesses: 0,
-            random: Random::default(),
-            counters: Counters::default(),
-            ledger: Ledger::new(cfg.profile),
-        };
-        let bus = SystemBus { mmu: Mmu::new(), memory, io, paging: Vec::new() };
+        let code = Code::new(&cfg)?;
+        let vcpu = Vcpu::new(&cfg, &code)?;
+        let bus = SystemBus::new(memory, board, cfg.clock, cfg.profile);
         Ok(Self {
             cfg,
-            context,
-            interp,
-            bus,
-            bt,
-            signals: None,
+            vcpu,
+            chassis: Chassis { bus, code },
             _spared: SparedCoreDumps::new(),
             inbox: Inbox::new(),
-            bios: None,
-            intr: false,
-            end: None,
+            footprint: Footprint::default(),
+            huge_pages: HugePageGathering::default(),
             started: Instant::now(),
             seconds: 0.0,
-            last_eip: (0, 0),
-            deadline: None,
             serial_full: false,
-            footprint: Footprint::default(),
-            huge_pages: None,
+            stops_at_halt: false,
         })
     }
 
     /// The processor's state, for loaders.
     pub fn state_mut(&mut self) -> &mut CpuState {
-        &mut self.context.cpu
+        &mut self.vcpu.context.cpu
     }
 
     /// The processor's state.
     #[must_use]
     pub fn state(&self) -> &CpuState {
-        &self.context.cpu
+        &self.vcpu.context.cpu
     }
 
     /// Guest memory.
     #[must_use]
     pub fn memory(&self) -> &GuestMemory {
-        &self.bus.memory
+        &self.chassis.bus.memory
     }
 
     /// Guest memory, for loaders.
     pub fn memory_mut(&mut self) -> &mut GuestMemory {
-        &mut self.bus.memory
+        &mut self.chassis.bus.memory
+    }
+
+    /// The board, for its logs.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.chassis.bus.io.board
+    }
+
+    /// The board, for whoever resets it or loads its state; not while the guest runs.
+    pub fn board_mut(&mut self) -> &mut Board {
+        &mut self.chassis.bus.io.board
     }
 
     /// A handle for other threads.
@@ -152,7 +135,7 @@ impl Monitor {
 
     /// Tells `dump` of every block that is translated from now on.
     pub fn set_jitdump(&mut self, dump: SharedJitDump) {
-        self.bt.jitdump = Some(dump);
+        self.chassis.code.jitdump = Some(dump);
     }
 
     /// Puts the firmware port on the board and lets `hook` serve its calls.
@@ -160,33 +143,132 @@ impl Monitor {
     /// # Errors
     /// When another device is at its port.
     pub fn set_bios(&mut self, hook: BiosHook) -> Result<(), MonitorError> {
-        self.bus.io.board.fit(rows::FIRMWARE)?;
-        self.bios = Some(hook);
-        Ok(())
-    }
-
-    /// The board, for its logs.
-    #[must_use]
-    pub fn board(&self) -> &Board {
-        &self.bus.io.board
+        Ok(self.chassis.bus.set_firmware(hook)?)
     }
 
     /// Guest instructions retired so far (translated ones only when they are counted: with a
     /// virtual clock, a limit or profiling).
     #[must_use]
     pub fn retired(&self) -> u64 {
-        self.bus.io.clock.retired
+        self.chassis.bus.io.clock.retired
     }
 
-    /// Runs until the guest, a limit or the user ends it.
+    /// What was checked so far.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        self.chassis.code.verification.checks
+    }
+
+    /// What the run cost and where its time went.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        summary::profile(&self.vcpu, &self.chassis, self.cfg.engine.to_string(), self.seconds)
+    }
+
+    /// Spoils one row of the translator.
+    #[cfg(feature = "planted-fault")]
+    pub fn plant(&mut self, fault: ringer_translator::PlantedFault) {
+        self.chassis.code.translator.plant(fault);
+    }
+
+    /// Single blocks and cases outside the run loop.
+    #[cfg(feature = "testing")]
+    pub fn testing(&mut self) -> Harness<'_> {
+        Harness::new(&mut self.vcpu, &mut self.chassis, self.cfg.engine)
+    }
+
+    /// Evicts the whole translation cache.
+    pub fn flush_cache(&mut self) {
+        self.vcpu.link.forget();
+        let Chassis { bus, code } = &mut self.chassis;
+        code.flush(bus, &mut self.vcpu.spaces.targets);
+    }
+
+    /// Pulls the processor's RESET pin (SDM volume 3A, table 10-1). Memory, devices, clock and
+    /// translated code stay as they are; the time-stamp counter goes on, as it does over INIT. Nothing
+    /// that was remembered of the code that ran before outlives it.
+    pub fn reset(&mut self) {
+        self.vcpu.context.cpu = self.vcpu.interp.state();
+        self.vcpu.forget();
+        let bus = &mut self.chassis.bus;
+        bus.paging_changed(&PagingRegs::default(), PagingChange::Mode);
+        let now = bus.io.clock.now();
+        bus.io.board.set_ferr(now, false);
+    }
+
+    /// Lets `work` act as the firmware does. What it wrote over translated code is noticed.
+    pub fn firmware<R>(&mut self, work: impl FnOnce(Parts<'_>) -> R) -> R {
+        let Chassis { bus, code } = &mut self.chassis;
+        let result = work(bus.parts(&mut self.vcpu.context.cpu));
+        bus.note_host_writes();
+        code.take_writes(bus, &mut self.vcpu.spaces.targets);
+        result
+    }
+
+    /// From the next [`Monitor::run`] on, each ends after so much host time.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.cfg.timeout = timeout;
+    }
+
+    /// Tells the monitor that the processor's state, memory or the board are others than it left
+    /// them: paging registers are taken over from the state, and nothing that was translated or
+    /// remembered is used again.
+    pub fn state_replaced(&mut self) {
+        let cpu = &self.vcpu.context.cpu;
+        let regs = PagingRegs { cr0: cpu.cr0, cr3: cpu.cr3, cr4: cpu.cr4, efer: cpu.msr.efer };
+        self.chassis.bus.paging_changed(&regs, PagingChange::Mode);
+        self.chassis.bus.io.touched = true;
+        self.vcpu.forget();
+        self.flush_cache();
+    }
+
+    /// What the monitor itself has of the machine's state, between two runs.
+    #[must_use]
+    pub fn save_state(&self) -> MonitorState {
+        let io = &self.chassis.bus.io;
+        MonitorState::new(&io.clock, &io.random, &self.inbox, self.vcpu.last)
+    }
+
+    /// Takes over what [`Monitor::save_state`] said of another machine of this configuration.
+    /// Processor, memory and board are to be loaded before it.
+    ///
+    /// # Errors
+    /// When the state is of another version or another kind of clock; nothing has changed then.
+    pub fn load_state(&mut self, state: &MonitorState) -> Result<(), MonitorError> {
+        let io = &mut self.chassis.bus.io;
+        self.vcpu.last = state.load(&mut io.clock, &mut io.random, &self.inbox)?;
+        self.state_replaced();
+        Ok(())
+    }
+
+    /// Runs until the guest, one of the configuration's limits or the user ends it.
     ///
     /// # Errors
     /// When the host fails us; never because of what the guest does.
     pub fn run(&mut self) -> Result<RunEnd, MonitorError> {
+        let (retired, timeout) = (self.cfg.max_instructions, self.cfg.timeout);
+        self.run_until(&Until { retired, timeout, ..Until::default() })
+    }
+
+    /// Runs until the guest, `until` or the user ends it. A machine whose run has ended may run on.
+    ///
+    /// # Errors
+    /// When the host fails us, or `until` names a number of instructions and they are not counted;
+    /// never because of what the guest does.
+    pub fn run_until(&mut self, until: &Until) -> Result<RunEnd, MonitorError> {
+        if until.retired.is_some() && !self.chassis.bus.io.clock.is_virtual() {
+            return Err(MonitorError::NotCounted);
+        }
         self.started = Instant::now();
-        self.bus.io.ledger.begin();
-        let result = self.as_vcpu(Self::run_loop)?;
-        self.bus.io.ledger.switch(Row::Dispatch);
+        self.vcpu.schedule.retired = until.retired;
+        self.vcpu.schedule.ends = until.timeout.and_then(|t| self.started.checked_add(t));
+        if self.chassis.code.breakpoints.set(&until.breakpoints, &self.vcpu.context.cpu) {
+            self.flush_cache();
+        }
+        self.chassis.bus.io.touched = true;
+        self.chassis.bus.io.ledger.begin();
+        let result = self.as_vcpu(|monitor| monitor.run_loop(until.halt))?;
+        self.chassis.bus.io.ledger.switch(Row::Dispatch);
         self.seconds += self.started.elapsed().as_secs_f64();
         result
     }
@@ -202,313 +284,181 @@ impl Monitor {
     }
 
     fn register(&mut self) -> Result<(), MonitorError> {
+        let cache = &self.chassis.code.cache;
         let places = Places {
-            cache: self.bt.cache_range(),
-            stubs_end: self.bt.stubs_end(),
-            exit_signal: self.bt.exit_signal(),
-            switches: self.bt.cache.transfer_stubs(),
+            cache: cache.range(),
+            stubs_end: cache.stub_range().end,
+            exit_signal: cache.exit_signal(),
+            switches: cache.transfer_stubs(),
         };
         // SAFETY: the context stays in place as long as `self`; the registration is dropped in
         // `unregister`, on this thread, before `as_vcpu` is left in whatever way.
         let registration =
-            unsafe { Registration::new(&self.context, places, self.cfg.kick_signal) };
+            unsafe { Registration::new(&self.vcpu.context, places, self.cfg.kick_signal) };
         let registration = registration
             .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
-        self.context.host_mxcsr = fpu::mxcsr();
+        self.vcpu.context.host_mxcsr = fpu::mxcsr();
         self.inbox.attach(Some(registration.target()));
-        self.signals = Some(registration);
+        self.vcpu.signals = Some(registration);
         Ok(())
     }
 
     fn unregister(&mut self) {
         self.inbox.attach(None);
-        self.signals = None;
-        self.bt.left_thread();
-        fpu::claim(&mut self.context.cpu);
+        self.vcpu.signals = None;
+        self.vcpu.spaces.left_thread();
+        fpu::claim(&mut self.vcpu.context.cpu);
     }
 
-    fn run_loop(&mut self) -> Result<RunEnd, MonitorError> {
+    fn run_loop(&mut self, until_halt: bool) -> Result<RunEnd, MonitorError> {
+        self.stops_at_halt = until_halt && self.vcpu.context.cpu.activity == Activity::Running;
         loop {
-            self.service()?;
-            if let Some(end) = self.end.take() {
+            if let Some(end) = self.service()? {
                 return Ok(end);
             }
-            if self.context.cpu.activity != Activity::Running {
+            if self.vcpu.context.cpu.activity != Activity::Running {
                 self.idle();
                 continue;
             }
-            match self.cfg.engine {
-                Engine::Interp => self.interp_slice(),
-                Engine::Bt => self.bt_slice()?,
-                Engine::Lockstep => self.lockstep_slice()?,
+            let (vcpu, chassis) = (&mut self.vcpu, &mut self.chassis);
+            let next = match self.cfg.engine {
+                Engine::Interp => vcpu.interp_slice(chassis),
+                Engine::Bt => vcpu.slice(chassis)?,
+                Engine::Lockstep => vcpu.lockstep_slice(chassis)?,
+            };
+            if let Next::Stop(end) = next {
+                return Ok(*end);
             }
+            self.stops_at_halt = until_halt;
         }
     }
 
-    /// Brings devices up to date, takes mail, and delivers an interrupt when one can be.
-    fn service(&mut self) -> Result<(), MonitorError> {
-        let row = self.bus.io.ledger.switch(Row::Devices);
-        self.context.doorbell().kick.store(0, Ordering::Relaxed);
-        self.bus.io.touched = false;
-        self.tell_progress();
-        self.mind_footprint(false);
+    /// Brings devices up to date, takes mail, and delivers an interrupt when one can be. How the run
+    /// ends, if it does.
+    fn service(&mut self) -> Result<Option<RunEnd>, MonitorError> {
+        let row = self.chassis.bus.io.ledger.switch(Row::Devices);
+        self.vcpu.context.doorbell().kick.store(0, Ordering::Relaxed);
+        self.chassis.bus.io.touched = false;
+        self.inbox.tell(self.retired());
+        self.mind_memory(false);
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }
-        let Taken { serial: bytes, more, quit } = self.inbox.take(SERIAL_CHUNK);
-        let now = self.bus.io.clock.corrected_now();
-        self.serial_full = false;
-        if !bytes.is_empty() {
-            let taken = self.bus.io.board.serial_input(now, &bytes);
-            self.serial_full = taken < bytes.len();
-            self.inbox.give_back(&bytes[taken.min(bytes.len())..]);
+        let now = self.chassis.bus.io.clock.corrected_now();
+        let (more, mail) = self.take_mail(now);
+        self.chassis.bus.io.board.advance(now);
+        let event = self.take_events()?;
+        if let Some(end) = mail.or(event).or_else(|| self.reached_limit()) {
+            return Ok(Some(end));
         }
-        self.bus.io.board.advance(now);
-        self.take_events()?;
-        if quit {
-            self.end = Some(RunEnd::Quit);
-        }
-        self.check_limits();
-        self.bus.io.ledger.switch(Row::Interrupts);
-        self.deliver_interrupt();
-        self.context.doorbell().irq_pending.store(u32::from(self.intr), Ordering::Relaxed);
-        self.bus.io.seen = self.bus.io.look(self.serial_full || more);
-        self.deadline = self.bus.io.seen.deadline;
-        self.arm_timer()?;
-        self.bus.io.ledger.switch(row);
-        Ok(())
+        self.chassis.bus.io.ledger.switch(Row::Interrupts);
+        self.vcpu.deliver_interrupt(&mut self.chassis);
+        self.vcpu
+            .context
+            .doorbell()
+            .irq_pending
+            .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
+        let io = &mut self.chassis.bus.io;
+        io.seen = io.look(self.serial_full || more);
+        self.vcpu.schedule.deadline = io.seen.deadline;
+        self.vcpu.schedule.arm(&io.clock, self.vcpu.signals.as_mut())?;
+        io.ledger.switch(row);
+        Ok(None)
     }
 
-    /// Lets other threads know how far the guest is.
-    pub(crate) fn tell_progress(&self) {
-        self.inbox.tell(self.bus.io.clock.retired);
+    /// Takes what other threads sent. Whether there is more, and how the run ends, if they want that.
+    fn take_mail(&mut self, now: u64) -> (bool, Option<RunEnd>) {
+        let mail = self.inbox.take(SERIAL_CHUNK);
+        let board = &mut self.chassis.bus.io.board;
+        self.serial_full = false;
+        if !mail.serial.is_empty() {
+            let taken = board.serial_input(now, &mail.serial).min(mail.serial.len());
+            self.serial_full = taken < mail.serial.len();
+            self.inbox.give_back(&mail.serial[taken..]);
+        }
+        let end = match (mail.quit, mail.pause) {
+            (true, _) => Some(RunEnd::Quit),
+            (false, true) => Some(RunEnd::Paused),
+            (false, false) => None,
+        };
+        (mail.more, end)
     }
 
     /// Goes on in lockstep, when the clock is virtual and so does not care.
     fn start_lockstep(&mut self) {
-        if self.bus.io.clock.is_virtual() {
+        if self.chassis.bus.io.clock.is_virtual() {
             self.cfg.engine = Engine::Lockstep;
             self.flush_cache();
-            self.bt.change_engine(&self.cfg);
+            self.chassis.code.change_engine(&self.cfg);
         }
     }
 
-    fn take_events(&mut self) -> Result<(), MonitorError> {
-        while let Some(event) = self.bus.io.board.take_event() {
+    /// What the board has to say.
+    fn take_events(&mut self) -> Result<Option<RunEnd>, MonitorError> {
+        let mut end = None;
+        let bus = &mut self.chassis.bus;
+        while let Some(event) = bus.io.board.take_event() {
             match event {
-                BoardEvent::PowerOff => self.end = Some(RunEnd::PowerOff),
-                BoardEvent::Reset => self.end = Some(RunEnd::Reset),
-                BoardEvent::DebugExit(value) => self.end = Some(RunEnd::DebugExit(value)),
+                BoardEvent::PowerOff => end = Some(RunEnd::PowerOff),
+                BoardEvent::Reset => end = Some(RunEnd::Reset),
+                BoardEvent::DebugExit(value) => end = Some(RunEnd::DebugExit(value)),
                 BoardEvent::A20(open) => {
-                    self.bus.mmu.set_a20(open);
-                    self.bus.paging.push(crate::system_bus::PagingEvent::Mode);
+                    bus.mmu.set_a20(open);
+                    bus.paging.push(PagingEvent::Mode);
                 }
                 // Served right after the instruction, by whoever serves it.
                 BoardEvent::FirmwareCall(_) => {}
                 BoardEvent::SerialError(e) => return Err(MonitorError::Serial(e)),
             }
         }
-        Ok(())
+        Ok(end)
     }
 
-    fn check_limits(&mut self) {
-        if self.end.is_some() {
-            return;
+    /// The limit of the run that was reached, or the halt that it cannot go on from.
+    fn reached_limit(&self) -> Option<RunEnd> {
+        let schedule = &self.vcpu.schedule;
+        let activity = self.vcpu.context.cpu.activity;
+        if activity == Activity::Shutdown {
+            let (cs, eip) = self.vcpu.last;
+            Some(RunEnd::TripleFault { cs, eip })
+        } else if schedule.retired.is_some_and(|n| self.retired() >= n) {
+            Some(RunEnd::InstructionLimit)
+        } else if schedule.ends.is_some_and(|end| Instant::now() >= end) {
+            Some(RunEnd::Timeout)
+        } else if self.stops_at_halt && activity == Activity::Halted {
+            Some(RunEnd::Halted)
+        } else {
+            None
         }
-        if self.context.cpu.activity == Activity::Shutdown {
-            let (cs, eip) = self.last_eip;
-            self.end = Some(RunEnd::TripleFault { cs, eip });
-        } else if self.cfg.max_instructions.is_some_and(|n| self.bus.io.clock.retired >= n) {
-            self.end = Some(RunEnd::InstructionLimit);
-        } else if self.cfg.timeout.is_some_and(|t| self.started.elapsed() >= t) {
-            self.end = Some(RunEnd::Timeout);
-        }
-    }
-
-    fn interruptible(&self) -> bool {
-        let cpu = &self.context.cpu;
-        cpu.eflags & Eflags::IF.bits() != 0 && !cpu.shadow_irq
-    }
-
-    fn deliver_interrupt(&mut self) {
-        self.intr = self.bus.io.board.intr();
-        if !self.intr || !self.interruptible() || self.end.is_some() {
-            return;
-        }
-        let now = self.bus.io.clock.now();
-        let vector = self.bus.io.board.ack(now);
-        self.bus.io.counters.interrupts += 1;
-        let outcome = self.interp.interrupt(&mut self.context.cpu, &mut self.bus, vector);
-        // The interrupt came between two instructions: none retired.
-        self.after_step(if outcome == Outcome::Retired { Outcome::Partial } else { outcome });
-        self.intr = self.bus.io.board.intr();
-    }
-
-    /// Arms the host timer for the next thing that will happen by itself.
-    fn arm_timer(&mut self) -> Result<(), MonitorError> {
-        let clock = &self.bus.io.clock;
-        let now = clock.now();
-        let limit = self.cfg.timeout.map(|t| {
-            let left = t.saturating_sub(self.started.elapsed()).as_nanos() as u64;
-            now.saturating_add(left).max(now + 1)
-        });
-        let deadline = if clock.is_virtual() { None } else { self.deadline };
-        // A limit moves with every look at the clock: round its key, so that the timer is not set
-        // anew at each exit.
-        let key = match (deadline, limit) {
-            (Some(d), Some(l)) if d <= l => Some(d),
-            (Some(d), None) => Some(d),
-            (_, Some(l)) => Some(l | 0x3f_ffff),
-            (None, None) => None,
-        };
-        if let Some(signals) = &mut self.signals {
-            if key.is_some_and(|k| k <= now) {
-                signals.disarmed();
-            }
-            signals
-                .arm(key, key.map_or(0, |k| k.saturating_sub(now)))
-                .map_err(|source| MonitorError::Host { what: "the timer", source })?;
-        }
-        Ok(())
     }
 
     /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time.
     fn idle(&mut self) {
-        if self.context.cpu.activity == Activity::Shutdown {
+        if self.vcpu.context.cpu.activity == Activity::Shutdown {
             return;
         }
-        self.mind_footprint(true);
-        let row = self.bus.io.ledger.switch(Row::Idle);
-        let deadline = self.bus.io.board.next_deadline();
-        let can_wake = self.interruptible();
-        let limit = self.cfg.timeout.map(|t| self.started + t);
-        if self.bus.io.clock.is_virtual() && can_wake && deadline.is_some() {
-            self.bus.io.clock.skip_to(deadline.unwrap_or(0));
-        } else {
-            let wake = if can_wake && !self.bus.io.clock.is_virtual() { deadline } else { None };
-            let at = wake.map(|ns| self.bus.io.clock.instant_at(ns));
-            let until = match (at, limit) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-            self.inbox.wait(until, !self.serial_full);
-        }
-        self.bus.io.ledger.switch(row);
-    }
-
-    /// True when the run loop wants the floor back before more guest code runs.
-    pub(crate) fn must_service(&self) -> bool {
-        self.bus.io.touched
-            || self.context.doorbell().kick.load(Ordering::Relaxed) != 0
-            || self.end.is_some()
-            || (self.intr && self.interruptible())
-            || self.context.cpu.activity != Activity::Running
-            || self.out_of_time()
-    }
-
-    /// Virtual time reached a deadline or the instruction limit.
-    pub(crate) fn out_of_time(&self) -> bool {
-        self.bus.io.clock.is_virtual() && self.virtual_budget() == 0
-    }
-
-    /// Instructions until virtual time must be looked at.
-    pub(crate) fn virtual_budget(&self) -> u64 {
-        let clock = &self.bus.io.clock;
-        let deadline = self.deadline.unwrap_or(u64::MAX);
-        let to_deadline = deadline.saturating_sub(clock.now());
-        let limit = self.cfg.max_instructions.unwrap_or(u64::MAX);
-        to_deadline.min(limit.saturating_sub(clock.retired))
-    }
-
-    fn interp_slice(&mut self) {
-        self.bus.io.ledger.switch(Row::Interpreter);
-        for _ in 0..INTERP_SLICE {
-            self.step();
-            if self.must_service() {
-                break;
+        self.mind_memory(true);
+        let can_wake = self.vcpu.interruptible();
+        let io = &mut self.chassis.bus.io;
+        let row = io.ledger.switch(Row::Idle);
+        let deadline = io.board.next_deadline().filter(|_| can_wake);
+        match deadline {
+            Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
+            _ => {
+                let wake = deadline.map(|ns| io.clock.instant_at(ns));
+                let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
+                self.inbox.wait(until, !self.serial_full);
             }
         }
-        self.bus.paging.clear();
-        self.bus.io.ledger.switch(Row::Dispatch);
+        io.ledger.switch(row);
     }
 
-    /// One instruction by the interpreter, with everything that follows from it.
-    pub(crate) fn step(&mut self) -> Outcome {
-        let cpu = &self.context.cpu;
-        self.last_eip = (cpu.cs().selector, cpu.eip());
-        let outcome = self.interp.step(&mut self.context.cpu, &mut self.bus);
-        self.after_step(outcome);
-        outcome
-    }
-
-    pub(crate) fn after_step(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Retired | Outcome::Halted => {
-                self.bus.io.clock.retired += 1;
-                self.bus.io.counters.interpreted += 1;
-            }
-            Outcome::Partial | Outcome::Delivered(_) | Outcome::Shutdown => {}
+    /// Minds what the process holds, when it is time.
+    fn mind_memory(&mut self, idle: bool) {
+        let Chassis { bus, code } = &self.chassis;
+        let spaces = &mut self.vcpu.spaces;
+        if self.footprint.mind(idle, &bus.memory, spaces, code.cache.used()) {
+            self.huge_pages.advance(self.started, &bus.memory);
         }
-        if self.bus.io.touched {
-            self.intr = self.bus.io.board.intr();
-            self.call_bios();
-        }
-        if !self.bus.io.code_writes.is_empty() {
-            self.flush_code_writes();
-        }
-    }
-
-    /// The instruction was an OUT to the firmware port: serves the call.
-    fn call_bios(&mut self) {
-        if self.bus.io.board.take_firmware_call().is_none() {
-            return;
-        }
-        let Some(hook) = &mut self.bios else { return };
-        // The hook sees the whole state, and may be anybody's code.
-        fpu::claim(&mut self.context.cpu);
-        let now = self.bus.io.clock.now();
-        let board = std::cell::RefCell::new(&mut self.bus.io.board);
-        let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1_BASE, 1, u32::from(byte));
-        let mut get = || {
-            let mut board = board.borrow_mut();
-            let ready = board.port_in(now, COM1_BASE + 5, 1) & 1 != 0;
-            ready.then(|| board.port_in(now, COM1_BASE, 1) as u8)
-        };
-        let memory = &mut self.bus.memory;
-        (hook.handler)(&mut self.context.cpu, memory, &mut put, &mut get);
-        let writes = self.bus.memory.take_code_writes();
-        self.bus.io.code_writes.extend(writes.into_iter().map(|(pa, len)| (pa.get(), len)));
-    }
-
-    /// What the run cost and where its time went.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        let mut p = Profile {
-            engine: self.cfg.engine.to_string(),
-            seconds: self.seconds,
-            ..Profile::default()
-        };
-        let c = &self.bus.io.counters;
-        p.instructions_interpreted = c.interpreted;
-        p.interrupts = c.interrupts;
-        p.callouts = c.callout_exits;
-        p.hidden_faults = c.hidden_faults;
-        p.prefills = c.prefills;
-        p.true_faults = c.true_faults;
-        p.mmio_faults = c.mmio_faults;
-        p.code_write_faults = c.code_write_faults;
-        p.other_faults = c.other_faults;
-        p.port_io = c.port_io;
-        p.mmio = c.mmio;
-        self.bt.fill_profile(&mut p, c, &self.context);
-        let ledger = &self.bus.io.ledger;
-        let mut claimed = 0.0;
-        for &row in Row::ALL {
-            let seconds = ledger.spent(row) as f64 / 1e9;
-            claimed += seconds;
-            p.ledger.push(LedgerRow { name: row.name(), seconds, count: ledger.entered(row) });
-        }
-        p.residual_seconds = self.seconds - claimed;
-        p
     }
 }

@@ -3,12 +3,12 @@
 //! stands in the context; where all is as it was, the load changes nothing. VERW of the kernel's stack segment is answered
 //! in the same way.
 
-use crate::run::Monitor;
+use crate::system_bus::SystemBus;
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::segment::Selector;
 use ringer_cpu::state::{TableReg, cr0};
-use ringer_cpu::{SegAttr, SegReg, Segment};
-use ringer_translator::context::Reload;
+use ringer_cpu::{CpuState, SegAttr, SegReg, Segment};
+use ringer_translator::context::{ExecContext, Reload};
 
 /// The registers, in the order of the context's `reloads`.
 const REGISTERS: [SegReg; 2] = [SegReg::Es, SegReg::Ds];
@@ -27,77 +27,74 @@ impl SegmentMemo {
     fn holds(&self, slot: usize, segment: &Segment, gdtr: &TableReg) -> bool {
         matches!(&self.0[slot], Some((s, g)) if s == segment && g == gdtr)
     }
-}
 
-impl Monitor {
-    /// Brings them up to date before translated code runs. User code may go over to supervisor code on its own, so what
-    /// it changed is forgotten; it is learnt again when supervisor code runs.
+    /// Brings the context up to date before translated code runs. User code may go over to supervisor code on its own,
+    /// so what it changed is forgotten; it is learnt again when supervisor code runs.
     #[inline]
-    pub(crate) fn refresh_segment_memo(&mut self) {
-        let user = self.context.cpu.cpl != 0;
+    pub fn refresh(&mut self, context: &mut ExecContext, bus: &SystemBus) {
+        let user = context.cpu.cpl != 0;
         for (slot, reg) in REGISTERS.into_iter().enumerate() {
-            let cpu = &self.context.cpu;
-            if self.bt.segment_memo.holds(slot, &cpu.seg[reg as usize], &cpu.gdtr) {
+            let cpu = &context.cpu;
+            if self.holds(slot, &cpu.seg[reg as usize], &cpu.gdtr) {
                 continue;
             }
             let now = (cpu.seg[reg as usize], cpu.gdtr);
-            self.bt.segment_memo.0[slot] = if user { None } else { Some(now) };
-            let known = if user { None } else { self.reload_of(now.0, now.1) };
-            self.context.reloads[slot] = known.unwrap_or_default();
+            self.0[slot] = if user { None } else { Some(now) };
+            let known = if user { None } else { reload_of(cpu, bus, now.0) };
+            context.reloads[slot] = known.unwrap_or_default();
         }
         if !user {
-            self.refresh_verified();
+            self.refresh_verified(context, bus);
         }
     }
 
     /// SS's segment is one that supervisor code may write, whatever SS holds later: VERW of its selector finds that as
     /// long as the descriptor is as it is.
-    fn refresh_verified(&mut self) {
-        let cpu = &self.context.cpu;
-        let now = (*cpu.ss(), cpu.gdtr);
-        if !self.bt.segment_memo.holds(VERIFIED, cpu.ss(), &cpu.gdtr) {
-            self.bt.segment_memo.0[VERIFIED] = Some(now);
-            let writable = now.0.attr.contains(SegAttr::WRITABLE);
-            let known = if writable { self.reload_of(now.0, now.1) } else { None };
-            self.context.reloads[VERIFIED] = known.unwrap_or_default();
+    fn refresh_verified(&mut self, context: &mut ExecContext, bus: &SystemBus) {
+        let cpu = &context.cpu;
+        if !self.holds(VERIFIED, cpu.ss(), &cpu.gdtr) {
+            let ss = *cpu.ss();
+            self.0[VERIFIED] = Some((ss, cpu.gdtr));
+            let writable = ss.attr.contains(SegAttr::WRITABLE);
+            let known = if writable { reload_of(cpu, bus, ss) } else { None };
+            context.reloads[VERIFIED] = known.unwrap_or_default();
         }
     }
+}
 
-    /// The selector and descriptor that load `segment` at CPL 0, writing nothing.
-    fn reload_of(&self, segment: Segment, gdtr: TableReg) -> Option<Reload> {
-        let (linear, lo, hi) = self.descriptor_of(segment, gdtr)?;
-        Some(Reload::new(segment.selector, linear, lo, hi))
-    }
+/// The selector and descriptor that load `segment` at CPL 0, writing nothing.
+fn reload_of(cpu: &CpuState, bus: &SystemBus, segment: Segment) -> Option<Reload> {
+    let (linear, lo, hi) = descriptor_of(cpu, bus, segment)?;
+    Some(Reload::new(segment.selector, linear, lo, hi))
+}
 
-    /// The descriptor that loads data segment `segment` at CPL 0, writing nothing: its linear address, low and high half.
-    pub(crate) fn descriptor_of(
-        &self,
-        segment: Segment,
-        gdtr: TableReg,
-    ) -> Option<(u32, u32, u32)> {
-        let cpu = &self.context.cpu;
-        let sel = Selector(segment.selector);
-        let beyond = sel.offset() + 7 > u32::from(gdtr.limit);
-        if !cpu.protected() || cpu.v86() || sel.is_null() || sel.is_local() || beyond {
-            return None;
-        }
-        let linear = gdtr.base.low().wrapping_add(sel.offset());
-        // Wherever these bytes come from: what counts is that they make this segment.
-        let pa = match self.bus.mmu.paging().peek(&self.bus.memory, Lin::from(linear)) {
-            Some(path) => path.pa,
-            None if cpu.cr0 & cr0::PG == 0 => Pa::from(linear),
-            None => return None,
-        };
-        let mut raw = [0; 8];
-        if linear & 0xfff > 0xff8 || !self.bus.memory.read(pa, &mut raw) {
-            return None;
-        }
-        let raw = u64::from_le_bytes(raw);
-        let (lo, hi) = (raw as u32, (raw >> 32) as u32);
-        let attr = segment.attr;
-        let usable = attr.contains(SegAttr::S | SegAttr::PRESENT | SegAttr::ACCESSED);
-        let data = !attr.contains(SegAttr::CODE) && attr.dpl() >= sel.rpl();
-        let same = Segment::from_descriptor(segment.selector, lo, hi) == segment;
-        (usable && data && same).then_some((linear, lo, hi))
+/// The descriptor that loads data segment `segment` at CPL 0, writing nothing: its linear address, low and high half.
+pub(crate) fn descriptor_of(
+    cpu: &CpuState,
+    bus: &SystemBus,
+    segment: Segment,
+) -> Option<(u32, u32, u32)> {
+    let sel = Selector(segment.selector);
+    let beyond = sel.offset() + 7 > u32::from(cpu.gdtr.limit);
+    if !cpu.protected() || cpu.v86() || sel.is_null() || sel.is_local() || beyond {
+        return None;
     }
+    let linear = cpu.gdtr.base.low().wrapping_add(sel.offset());
+    // Wherever these bytes come from: what counts is that they make this segment.
+    let pa = match bus.mmu.paging().peek(&bus.memory, Lin::from(linear)) {
+        Some(path) => path.pa,
+        None if cpu.cr0 & cr0::PG == 0 => Pa::from(linear),
+        None => return None,
+    };
+    let mut raw = [0; 8];
+    if linear & 0xfff > 0xff8 || !bus.memory.read(pa, &mut raw) {
+        return None;
+    }
+    let raw = u64::from_le_bytes(raw);
+    let (lo, hi) = (raw as u32, (raw >> 32) as u32);
+    let attr = segment.attr;
+    let usable = attr.contains(SegAttr::S | SegAttr::PRESENT | SegAttr::ACCESSED);
+    let data = !attr.contains(SegAttr::CODE) && attr.dpl() >= sel.rpl();
+    let same = Segment::from_descriptor(segment.selector, lo, hi) == segment;
+    (usable && data && same).then_some((linear, lo, hi))
 }

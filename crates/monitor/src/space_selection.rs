@@ -5,12 +5,20 @@
 //! paging mode, and until its window or its table is given up.
 
 use crate::config::MonitorError;
-use crate::run::Monitor;
+use crate::system_bus::{PagingEvent, SystemBus};
+use ringer_cpu::addr::{Frame, Lin, Page};
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
-use ringer_mmu::WindowId;
+use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowStats, Windows};
 use ringer_translator::Mode;
-use ringer_translator::runtime::targets::{Selection, TableId};
+use ringer_translator::context::ExecContext;
+use ringer_translator::runtime::blocks::BlockKey;
+use ringer_translator::runtime::set_gs_base;
+use ringer_translator::runtime::targets::{Selection, TableId, Targets};
 
+/// Shadow windows kept at once.
+const MAX_WINDOWS: usize = 48;
+/// Host mappings that the windows may use: half of vm.max_map_count.
+const VMA_BUDGET: usize = 32_000;
 /// Answers kept; a power of two.
 const KEPT: usize = 8;
 /// The flags that the mode depends on.
@@ -67,117 +75,277 @@ struct Known {
 
 /// The current selection and the known ones.
 #[derive(Debug, Default)]
-pub(crate) struct SpaceSelections {
+struct Selections {
     current: Option<Selected>,
     known: [Option<Known>; KEPT],
     epoch: u64,
 }
 
-impl SpaceSelections {
-    /// The selection whose window and table are in the context.
-    pub fn current(&self) -> Option<Selected> {
-        self.current
-    }
-
-    /// Grows whenever answers stop to hold.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Translated code went over to `selected` by itself.
-    pub fn follow(&mut self, selected: Option<Selected>) {
-        self.current = selected;
-    }
-
+impl Selections {
     fn forget_known(&mut self) {
         self.known = [None; KEPT];
         self.epoch += 1;
     }
 
-    /// Address spaces changed, or what is known of them.
-    pub fn forget(&mut self) {
-        self.current = None;
-        self.forget_known();
-    }
-
-    /// `window` is given up.
-    pub fn window_gone(&mut self, window: WindowId) {
-        if self.current.is_some_and(|s| s.selection.window == window) {
-            self.current = None;
-        }
-        self.forget_known();
-    }
-
     /// Where the answer for `s` is kept. A system call passes through user code, and kernel code with
     /// the user's and with the kernel's FS or GS.
+    #[inline]
     fn place(s: &CpuState) -> usize {
         let of = |reg: SegReg| usize::from(s.seg[reg as usize].selector >> 3);
         ((usize::from(s.cpl & 1) + (of(SegReg::Fs) << 1)) ^ (of(SegReg::Gs) << 2)) % KEPT
     }
 }
 
-impl Monitor {
-    /// The host code at CS:EIP, if the selection is known and the target table has it; selects it.
-    #[inline]
-    pub(crate) fn known_block(&mut self) -> Option<u64> {
-        let cpu = &self.context.cpu;
-        if cpu.shadow_irq || self.bt.pending_link.is_some() {
-            return None;
+/// Passes dropped mappings on to the target tables.
+struct Sink<'a> {
+    targets: &'a mut Targets,
+    selections: &'a mut Selections,
+}
+
+impl DropSink for Sink<'_> {
+    fn dropped(&mut self, window: WindowId, first: Page, pages: u32) {
+        self.targets.drop_pages(window, first.low(), pages);
+    }
+
+    fn window_gone(&mut self, window: WindowId) {
+        self.targets.drop_window(window);
+        let current = &mut self.selections.current;
+        if current.is_some_and(|s| s.selection.window == window) {
+            *current = None;
         }
-        let known = self.bt.selections.known[SpaceSelections::place(cpu)].as_ref()?;
+        self.selections.forget_known();
+    }
+}
+
+/// A processor's address spaces as the host has them: windows and target tables, and which of them
+/// the context names.
+#[derive(Debug)]
+pub(crate) struct Spaces {
+    windows: Windows,
+    /// Where each space's blocks are.
+    pub targets: Targets,
+    selections: Selections,
+    /// GS base as last set on this thread.
+    gs_base: u64,
+}
+
+impl Spaces {
+    /// None selected.
+    ///
+    /// # Errors
+    /// When the host refuses address space.
+    pub fn new() -> Result<Self, MonitorError> {
+        let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)
+            .map_err(|e| MonitorError::Windows(e.to_string()))?;
+        let (targets, selections) = (Targets::default(), Selections::default());
+        Ok(Self { windows, targets, selections, gs_base: 0 })
+    }
+
+    /// The selection whose window and table are in the context.
+    #[inline]
+    pub fn current(&self) -> Option<Selected> {
+        self.selections.current
+    }
+
+    /// The table of the current selection.
+    pub fn current_table(&self) -> Option<TableId> {
+        self.selections.current.map(|selected| selected.table)
+    }
+
+    /// Grows whenever answers stop to hold.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        self.selections.epoch
+    }
+
+    /// Address spaces changed, or what is known of them.
+    pub fn forget(&mut self) {
+        self.selections.current = None;
+        self.selections.forget_known();
+    }
+
+    /// The answer for the state in `context`, if it is known; selects it.
+    #[inline]
+    pub fn known(&mut self, context: &mut ExecContext) -> Option<Selected> {
+        let cpu = &context.cpu;
+        let known = self.selections.known[Selections::place(cpu)].as_ref()?;
         if cpu.eip() > known.last || !known.facts.hold(cpu) {
             return None;
         }
-        let off = self.bt.targets.get(known.selected.table, cpu.eip());
-        if off == 0 {
-            return None;
+        let selected = known.selected;
+        context.window_base = known.window_base;
+        context.target_table = known.table_address;
+        if self.selections.current != Some(selected) {
+            self.windows.reactivate(selected.selection.window);
+            self.selections.current = Some(selected);
         }
-        self.context.window_base = known.window_base;
-        self.context.target_table = known.table_address;
-        if self.bt.selections.current != Some(known.selected) {
-            let selected = known.selected;
-            self.bt.windows.reactivate(selected.selection.window);
-            self.bt.selections.current = Some(selected);
-        }
-        Some(self.bt.cache.base() + u64::from(off))
+        Some(selected)
     }
 
-    /// Makes the window and the target table of the running (address space, privilege, mode, code
+    /// Makes the window and the target table of the running (address space, privilege, `mode`, code
     /// segment) current.
-    pub(crate) fn select(&mut self, mode: Mode) -> Result<Selected, MonitorError> {
-        let cs_base = self.context.cpu.cs().base;
-        let current = self.bt.selections.current;
-        let same = |s: &Selected| s.selection.mode == mode && s.selection.cs_base == cs_base.low();
-        let selected = match current.filter(same) {
+    ///
+    /// # Errors
+    /// When the host refuses a target table.
+    pub fn select(
+        &mut self,
+        context: &mut ExecContext,
+        bus: &SystemBus,
+        mode: Mode,
+    ) -> Result<Selected, MonitorError> {
+        let cs_base = context.cpu.cs().base.low();
+        let same = |s: &Selected| s.selection.mode == mode && s.selection.cs_base == cs_base;
+        let selected = match self.selections.current.filter(same) {
             Some(selected) => selected,
-            None => self.select_anew(mode, cs_base.low())?,
+            None => self.select_anew(context, bus, mode, cs_base)?,
         };
-        let cpu = &self.context.cpu;
-        self.bt.selections.known[SpaceSelections::place(cpu)] = Some(Known {
+        let cpu = &context.cpu;
+        self.selections.known[Selections::place(cpu)] = Some(Known {
             facts: Facts::of(cpu),
             last: mode.last_eip().min(cpu.cs().limit),
             selected,
-            window_base: self.context.window_base,
-            table_address: self.context.target_table,
+            window_base: context.window_base,
+            table_address: context.target_table,
         });
         Ok(selected)
     }
 
-    fn select_anew(&mut self, mode: Mode, cs_base: u32) -> Result<Selected, MonitorError> {
-        let user = self.context.cpu.cpl == 3;
-        let (windows, mut sink) = self.bt.windows_and_sink();
-        let active = windows.activate(self.bus.mmu.paging(), &self.bus.memory, user, &mut sink);
+    fn select_anew(
+        &mut self,
+        context: &mut ExecContext,
+        bus: &SystemBus,
+        mode: Mode,
+        cs_base: u32,
+    ) -> Result<Selected, MonitorError> {
+        let user = context.cpu.cpl == 3;
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        let active = self.windows.activate(bus.mmu.paging(), &bus.memory, user, &mut sink);
         let selection = Selection { window: active.id, mode, cs_base };
-        let targets = &mut self.bt.targets;
-        let given_up = targets.given_up();
-        let table = targets.select(selection).map_err(MonitorError::Targets)?;
-        if targets.given_up() != given_up {
-            self.bt.selections.forget_known();
+        let given_up = self.targets.given_up();
+        let table = self.targets.select(selection).map_err(MonitorError::Targets)?;
+        if self.targets.given_up() != given_up {
+            self.selections.forget_known();
         }
         let selected = Selected { selection, table };
-        self.context.window_base = active.base;
-        self.context.target_table = self.bt.targets.address(table);
-        self.bt.selections.current = Some(selected);
+        context.window_base = active.base;
+        context.target_table = self.targets.address(table);
+        self.selections.current = Some(selected);
         Ok(selected)
+    }
+
+    /// Translated code went over to `selected` by itself, and set GS base to its window.
+    pub fn follow(&mut self, selected: Option<Selected>, gs_base: u64) {
+        self.gs_base = gs_base;
+        self.selections.current = selected;
+        if let Some(selected) = selected {
+            self.windows.reactivate(selected.selection.window);
+        }
+    }
+
+    /// Points GS at the window at `base`, before translated code is entered.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    #[inline]
+    pub fn load_gs_base(&mut self, base: u64) -> Result<(), MonitorError> {
+        if self.gs_base != base {
+            self.gs_base = base;
+            set_gs_base(base).map_err(|source| MonitorError::Host { what: "GS base", source })?;
+        }
+        Ok(())
+    }
+
+    /// The next entry may be on another thread: its GS base is unknown.
+    pub fn left_thread(&mut self) {
+        self.gs_base = 0;
+    }
+
+    /// Tells the windows what happened to the paging registers.
+    #[inline]
+    pub fn sync(&mut self, bus: &mut SystemBus) {
+        if !bus.paging.is_empty() {
+            self.sync_events(bus);
+        }
+    }
+
+    fn sync_events(&mut self, bus: &mut SystemBus) {
+        if bus.paging.iter().any(|event| !matches!(event, PagingEvent::Page(_))) {
+            self.forget();
+        }
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        for event in bus.paging.drain(..) {
+            match event {
+                PagingEvent::Cr3 => self.windows.on_cr3_load(),
+                PagingEvent::Mode => self.windows.on_mode_change(),
+                PagingEvent::Page(lin) => {
+                    self.windows.on_invlpg(
+                        bus.mmu.paging(),
+                        &bus.memory,
+                        Lin::from(lin),
+                        &mut sink,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Enters the block of `key`, at offset `off` in the cache, into the table of `selected`, the
+    /// current selection.
+    pub fn enter_block(&mut self, bus: &SystemBus, selected: Selected, key: BlockKey, off: u32) {
+        let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        let paging = bus.mmu.paging();
+        self.windows.note_fetch(paging, &bus.memory, Page::from(page), &mut sink);
+        if key.second.is_some() {
+            self.windows.note_fetch(
+                paging,
+                &bus.memory,
+                Page::from(page.wrapping_add(1)),
+                &mut sink,
+            );
+        }
+        self.targets.set(selected.table, key.eip, off);
+    }
+
+    /// Handles a host page fault at linear address `lin` of the running window.
+    pub fn fault(&mut self, bus: &mut SystemBus, lin: u32, write: bool) -> Fill {
+        let window = |spaces: &Self| spaces.current().map(|s| s.selection.window);
+        let before = window(self);
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);
+        let fill =
+            self.windows.fault(paging, memory, &mut bus.io, Lin::from(lin), write, &mut sink);
+        // The window may have been given up for room: then nothing can be resumed in it.
+        if fill == Fill::Mapped && window(self) != before {
+            return Fill::Interpret(Reason::NoHostMapping);
+        }
+        fill
+    }
+
+    /// Whether the running window maps `lin` so that it can be read, or written.
+    pub fn maps(&self, lin: u32, write: bool) -> bool {
+        self.windows.maps(Lin::from(lin), write)
+    }
+
+    /// Code was made from `frame`: no window lets it be written any more.
+    pub fn protect_code(&mut self, bus: &SystemBus, frame: u64) {
+        self.windows.protect_frame(&bus.memory, Frame(frame));
+    }
+
+    /// Brings what the target tables hold under `limit` bytes.
+    pub fn trim_tables(&mut self, limit: usize) {
+        if self.targets.trim(limit) {
+            self.forget();
+        }
+    }
+
+    /// Gives the host's page-table entries of the windows back, the running one's only if `running`.
+    pub fn release(&self, running: bool) {
+        self.windows.release(running);
+    }
+
+    /// Counters of the windows.
+    pub fn stats(&self) -> WindowStats {
+        self.windows.stats()
     }
 }

@@ -3,13 +3,18 @@
 //! code, a change of the paging registers) is queued here and handled by the monitor right after the
 //! instruction.
 
+use crate::bios::BiosHook;
 use crate::clock::Clock;
+use crate::config::ClockKind;
 use crate::journal::Journal;
+use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
 use ringer_cpu::addr::{Lin, Pa};
-use ringer_cpu::{Access, Bus, Exception, PagingChange, PagingRegs, Privilege};
-use ringer_devices::Board;
+use ringer_cpu::interp::fpu;
+use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
+use ringer_devices::addresses::COM1_BASE;
+use ringer_devices::{AttachError, Board, rows};
 use ringer_mmu::{GuestMemory, Mmu, PhysIo};
 
 /// A change of address translation, for the shadow windows.
@@ -127,6 +132,69 @@ pub struct SystemBus {
     pub io: Io,
     /// Paging changes not yet seen by the windows.
     pub paging: Vec<PagingEvent>,
+    /// Who serves firmware calls.
+    firmware: Option<BiosHook>,
+}
+
+impl SystemBus {
+    /// The bus of a machine that starts now.
+    pub fn new(memory: GuestMemory, board: Board, clock: ClockKind, profile: bool) -> Self {
+        let io = Io {
+            board,
+            clock: Clock::new(clock),
+            code_writes: Vec::new(),
+            journal: None,
+            touched: true,
+            seen: Seen::default(),
+            accesses: 0,
+            random: Random::default(),
+            counters: Counters::default(),
+            ledger: Ledger::new(profile),
+        };
+        Self { mmu: Mmu::new(), memory, io, paging: Vec::new(), firmware: None }
+    }
+
+    /// Puts the firmware port on the board and lets `hook` serve its calls.
+    ///
+    /// # Errors
+    /// When another device is at its port.
+    pub fn set_firmware(&mut self, hook: BiosHook) -> Result<(), AttachError> {
+        self.io.board.fit(rows::FIRMWARE)?;
+        self.firmware = Some(hook);
+        Ok(())
+    }
+
+    /// What firmware reaches, with the state of the processor.
+    pub fn parts<'a>(&'a mut self, cpu: &'a mut CpuState) -> Parts<'a> {
+        let now = self.io.clock.now();
+        Parts { cpu, memory: &mut self.memory, board: &mut self.io.board, now }
+    }
+
+    /// Takes over what was written to code pages from outside.
+    pub fn note_host_writes(&mut self) {
+        let writes = self.memory.take_code_writes();
+        self.io.code_writes.extend(writes.into_iter().map(|(pa, len)| (pa.get(), len)));
+    }
+
+    /// Serves the firmware call that the instruction which just retired made, if it made one.
+    pub fn serve_firmware(&mut self, cpu: &mut CpuState) {
+        if self.io.board.take_firmware_call().is_none() {
+            return;
+        }
+        let Some(hook) = &mut self.firmware else { return };
+        // The hook sees the whole state, and may be anybody's code.
+        fpu::claim(cpu);
+        let now = self.io.clock.now();
+        let board = std::cell::RefCell::new(&mut self.io.board);
+        let mut put = |byte: u8| board.borrow_mut().port_out(now, COM1_BASE, 1, u32::from(byte));
+        let mut get = || {
+            let mut board = board.borrow_mut();
+            let ready = board.port_in(now, COM1_BASE + 5, 1) & 1 != 0;
+            ready.then(|| board.port_in(now, COM1_BASE, 1) as u8)
+        };
+        (hook.handler)(cpu, &mut self.memory, &mut put, &mut get);
+        self.note_host_writes();
+    }
 }
 
 impl Bus for SystemBus {

@@ -3,18 +3,18 @@
 //!
 //! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
 //! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows
-//! or tables may be others ([`SpaceSelections::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
+//! or tables may be others ([`Spaces::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
 //! difference the stub compares (invariant 12).
 //!
-//! [`SpaceSelections::epoch`]: crate::space_selection::SpaceSelections::epoch
+//! [`Spaces::epoch`]: crate::space_selection::Spaces::epoch
 
-use crate::run::Monitor;
-use crate::space_selection::Selected;
-use ringer_cpu::state::{TableReg, cr0, cr4};
-use ringer_cpu::{Outcome, SegReg, Segment};
-use ringer_devices::Mask;
+use crate::segment_memo::descriptor_of;
+use crate::space_selection::{Selected, Spaces};
+use crate::system_bus::SystemBus;
+use ringer_cpu::state::{TableReg, cr0};
+use ringer_cpu::{CpuState, Gpr, SegReg, Segment};
 use ringer_translator::Mode;
-use ringer_translator::context::{FastCall, FsLoad, NO_MASK, TransferKind};
+use ringer_translator::context::{ExecContext, FastCall, FsLoad, TransferKind};
 use ringer_translator::runtime::can_set_gs_base;
 
 /// What all switches depend on.
@@ -34,141 +34,107 @@ pub(crate) struct TransferMemo {
     ends: [Option<(u64, Selected)>; 4],
 }
 
-/// The state before a switch, as far as it is to be compared.
-struct Before {
+/// The state before a transfer that a stub left to the interpreter, as far as it is to be compared.
+pub(crate) struct Before {
+    kind: TransferKind,
     selected: Selected,
     table: u64,
     sys_flags: u32,
     gs: Segment,
 }
 
-impl Monitor {
-    fn switch_facts(&self) -> Facts {
-        let cpu = &self.context.cpu;
+impl Before {
+    /// Takes the stub's word from `context`. `None`: no stub left anything, or nothing can be learnt.
+    pub fn take(context: &mut ExecContext, spaces: &Spaces) -> Option<Self> {
+        let declined = std::mem::take(&mut context.declined);
+        let kinds = [TransferKind::Sysenter, TransferKind::Sysexit, TransferKind::LoadFs];
+        let kind = declined.checked_sub(1).and_then(|k| kinds.get(k as usize).copied())?;
+        let selected = spaces.current()?;
+        Some(Self {
+            kind,
+            selected,
+            table: spaces.targets.address(selected.table),
+            sys_flags: context.sys_flags_of(),
+            gs: context.cpu.seg[SegReg::Gs as usize],
+        })
+    }
+
+    /// Whether what was made of it can be learnt at all.
+    pub fn can_be_learnt(&self, bus: &SystemBus) -> bool {
+        can_set_gs_base() && self.selected.selection.cs_base == 0 && bus.paging.is_empty()
+    }
+}
+
+impl Facts {
+    fn of(cpu: &CpuState, spaces: &Spaces) -> Self {
         let msr = &cpu.msr;
         let sysenter = [msr.sysenter_cs, msr.sysenter_esp, msr.sysenter_eip];
         let alignment = cpu.cr0 & cr0::AM;
-        Facts { epoch: self.bt.selections.epoch(), gdtr: cpu.gdtr, sysenter, alignment }
+        Self { epoch: spaces.epoch(), gdtr: cpu.gdtr, sysenter, alignment }
     }
+}
 
+impl TransferMemo {
     /// Forgets what holds no more, before translated code runs.
     #[inline]
-    pub(crate) fn refresh_transfer_memo(&mut self) {
+    pub fn refresh(&mut self, context: &mut ExecContext, spaces: &Spaces) {
         // Field by field: a copy costs more than the comparison.
-        let (cpu, known) = (&self.context.cpu, &self.bt.transfer_memo.facts);
-        let same = known.epoch == self.bt.selections.epoch()
+        let (cpu, known) = (&context.cpu, &self.facts);
+        let same = known.epoch == spaces.epoch()
             && known.gdtr == cpu.gdtr
             && known.sysenter[0] == cpu.msr.sysenter_cs
             && known.sysenter[1] == cpu.msr.sysenter_esp
             && known.sysenter[2] == cpu.msr.sysenter_eip
             && known.alignment == cpu.cr0 & cr0::AM;
         if !same {
-            let facts = self.switch_facts();
-            self.bt.transfer_memo = TransferMemo { facts, ..TransferMemo::default() };
-            self.context.sysenter.from = 0;
-            self.context.sysexit.from = 0;
-            self.context.fs_loads.iter_mut().for_each(|load| load.from = 0);
-        }
-    }
-
-    /// The numbers for RDTSC in real time.
-    #[inline]
-    pub(crate) fn refresh_tsc(&mut self) {
-        let Some(tsc) = self.bus.io.clock.tsc_scale() else { return };
-        let cpu = &self.context.cpu;
-        let forbidden = cpu.cr4 & cr4::TSD != 0;
-        self.context.tsc_guest = tsc.guest.wrapping_add(cpu.msr.tsc_offset);
-        self.context.tsc_host = tsc.host;
-        self.context.tsc_scale = if forbidden { 0 } else { tsc.scale };
-    }
-
-    /// What translated code may do to the interrupt controllers' masks. In virtual time an access to a device has its price.
-    #[inline]
-    pub(crate) fn refresh_masks(&mut self) {
-        let io = &mut self.bus.io;
-        if io.board.take_masks_changed() {
-            let masks = if io.clock.is_virtual() { None } else { io.board.masks() };
-            let masks = masks.unwrap_or([Mask { mask: 0, requests: None }; 2]);
-            self.context.requests = masks.map(|m| m.requests.map_or(NO_MASK, u32::from));
-            self.context.masks = masks.map(|m| u32::from(m.mask));
-        }
-    }
-
-    /// Tells the board what translated code did to the masks.
-    #[inline]
-    fn take_masks(&mut self) {
-        let writes = std::mem::take(&mut self.context.mask_writes);
-        if writes != 0 {
-            self.bus.io.counters.port_io += writes;
-            let masks = self.context.masks.map(|mask| mask as u8);
-            self.bus.io.board.set_masks(masks, writes);
+            let facts = Facts::of(cpu, spaces);
+            *self = Self { facts, ..Self::default() };
+            context.sysenter.from = 0;
+            context.sysexit.from = 0;
+            context.fs_loads.iter_mut().for_each(|load| load.from = 0);
         }
     }
 
     /// Translated code came back; it was entered in `table`. Makes the selection that it came back in the current one.
     #[inline]
-    pub(crate) fn follow_transfers(&mut self, table: u64) {
-        self.take_masks();
-        let now = self.context.target_table;
-        if now == table {
-            return;
+    pub fn follow(&self, context: &ExecContext, spaces: &mut Spaces, table: u64) {
+        let now = context.target_table;
+        if now != table {
+            let found = self.ends.iter().flatten().copied().find(|(address, _)| *address == now);
+            spaces.follow(found.map(|(_, selected)| selected), context.window_base);
         }
-        let ends = self.bt.transfer_memo.ends.iter().flatten();
-        let found = ends.copied().find(|(address, _)| *address == now);
-        self.bt.followed(found.map(|(_, selected)| selected), self.context.window_base);
     }
 
-    /// The instruction that translated code left to the interpreter, and perhaps what it can learn from that.
-    pub(crate) fn step_left(&mut self) -> Outcome {
-        let declined = std::mem::take(&mut self.context.declined);
-        let kinds = [TransferKind::Sysenter, TransferKind::Sysexit, TransferKind::LoadFs];
-        let kind = declined.checked_sub(1).and_then(|k| kinds.get(k as usize).copied());
-        let before = kind.and_then(|_| self.before_switch());
-        let outcome = self.step();
-        if let (Some(kind), Some(before), Outcome::Retired) = (kind, before, outcome) {
-            self.learn(kind, &before);
-        }
-        outcome
-    }
-
-    fn before_switch(&self) -> Option<Before> {
-        let selected = self.bt.selections.current()?;
-        Some(Before {
-            selected,
-            table: self.bt.targets.address(selected.table),
-            sys_flags: self.context.sys_flags_of(),
-            gs: self.context.cpu.seg[SegReg::Gs as usize],
-        })
-    }
-
-    fn learn(&mut self, kind: TransferKind, before: &Before) {
-        let flat = before.selected.selection.cs_base == 0;
-        if !can_set_gs_base() || !flat || !self.bus.paging.is_empty() {
-            return;
-        }
-        let Some(mode) = self.mode() else { return };
-        let Ok(after) = self.select(mode) else { return };
+    /// The interpreter made a transfer, from the state `before` to the one in `context`, in which `after` is selected.
+    pub fn learn(
+        &mut self,
+        context: &mut ExecContext,
+        spaces: &Spaces,
+        bus: &SystemBus,
+        before: &Before,
+        after: Selected,
+    ) {
         // Whatever making room took away with it.
-        self.refresh_transfer_memo();
-        if self.bt.targets.address(before.selected.table) != before.table
+        self.refresh(context, spaces);
+        if spaces.targets.address(before.selected.table) != before.table
             || after.selection.cs_base != 0
-            || self.context.sys_flags_of() != before.sys_flags
+            || context.sys_flags_of() != before.sys_flags
         {
             return;
         }
-        let place = match kind {
+        let place = match before.kind {
             TransferKind::Sysenter => {
-                self.context.sysenter = self.transfer(before);
+                context.sysenter = transfer(context, before);
                 0
             }
             TransferKind::Sysexit => {
-                self.context.sysexit = self.transfer(before);
+                context.sysexit = transfer(context, before);
                 1
             }
-            TransferKind::LoadFs => match self.fs_load(before, after) {
+            TransferKind::LoadFs => match fs_load(context, bus, before, after) {
                 Some(load) => {
                     let slot = usize::from(load.null == 0);
-                    self.context.fs_loads[slot] = load;
+                    context.fs_loads[slot] = load;
                     2 + slot
                 }
                 None => return,
@@ -176,45 +142,49 @@ impl Monitor {
             // It depends on nothing that was learnt.
             TransferKind::Rdtsc | TransferKind::PicMask => return,
         };
-        self.bt.transfer_memo.ends[place] = Some((self.context.target_table, after));
+        self.ends[place] = Some((context.target_table, after));
     }
+}
 
-    /// The transfer that led here.
-    fn transfer(&self, before: &Before) -> FastCall {
-        let cpu = &self.context.cpu;
-        FastCall {
-            from: before.table,
-            table: self.context.target_table,
-            window: self.context.window_base,
-            gs: before.gs,
-            sys_flags: before.sys_flags,
-            cs: *cpu.cs(),
-            ss: *cpu.ss(),
-            eip: cpu.eip(),
-            esp: cpu.reg32(ringer_cpu::Gpr::Esp),
-        }
+/// The transfer that led to the state in `context`.
+fn transfer(context: &ExecContext, before: &Before) -> FastCall {
+    let cpu = &context.cpu;
+    FastCall {
+        from: before.table,
+        table: context.target_table,
+        window: context.window_base,
+        gs: before.gs,
+        sys_flags: before.sys_flags,
+        cs: *cpu.cs(),
+        ss: *cpu.ss(),
+        eip: cpu.eip(),
+        esp: cpu.reg32(Gpr::Esp),
     }
+}
 
-    /// The load of FS that was just made, unless it wrote to memory or the descriptor is not where it will be looked for.
-    fn fs_load(&self, before: &Before, after: Selected) -> Option<FsLoad> {
-        let segment = self.context.cpu.seg[SegReg::Fs as usize];
-        let selection = before.selected.selection;
-        let alike =
-            selection.mode.contains(Mode::CPL0) && selection.window == after.selection.window;
-        let load = FsLoad {
-            from: before.table,
-            table: self.context.target_table,
-            segment,
-            selector: u32::from(segment.selector),
-            ..FsLoad::default()
-        };
-        if !alike {
-            None
-        } else if segment.selector & !3 == 0 {
-            Some(FsLoad { null: 1, ..load })
-        } else {
-            let (linear, lo, hi) = self.descriptor_of(segment, self.context.cpu.gdtr)?;
-            Some(FsLoad { linear, lo, hi, ..load })
-        }
+/// The load of FS that was just made, unless it wrote to memory or the descriptor is not where it will be looked for.
+fn fs_load(
+    context: &ExecContext,
+    bus: &SystemBus,
+    before: &Before,
+    after: Selected,
+) -> Option<FsLoad> {
+    let segment = context.cpu.seg[SegReg::Fs as usize];
+    let selection = before.selected.selection;
+    let alike = selection.mode.contains(Mode::CPL0) && selection.window == after.selection.window;
+    let load = FsLoad {
+        from: before.table,
+        table: context.target_table,
+        segment,
+        selector: u32::from(segment.selector),
+        ..FsLoad::default()
+    };
+    if !alike {
+        None
+    } else if segment.selector & !3 == 0 {
+        Some(FsLoad { null: 1, ..load })
+    } else {
+        let (linear, lo, hi) = descriptor_of(&context.cpu, bus, segment)?;
+        Some(FsLoad { linear, lo, hi, ..load })
     }
 }

@@ -1,9 +1,10 @@
 //! What is checked while a guest runs, besides running it: the verifier on every block before it
 //! runs, the addresses of host faults, and the sums that `ringer verify` reports.
 
-use crate::config::{Engine, MonitorConfig, RunEnd};
-use crate::run::Monitor;
+use crate::config::{Engine, MonitorConfig};
 use ringer_cpu::Features;
+use ringer_translator::context::ExecContext;
+use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::BlockId;
 use ringer_translator::verify::{Refusal, Subject, Verifier};
 use ringer_translator::{Mode, Placement, Source, Translation, Translator, TranslatorOptions};
@@ -54,7 +55,7 @@ pub(crate) struct Verification {
     /// Lockstep runs blocks without links and inline look-ups; this one makes the form that would
     /// run without lockstep, which is verified too.
     plain: Option<Translator>,
-    pub(crate) checks: Checks,
+    pub checks: Checks,
     /// Blocks, by number, that leave the FPU alone: what the verifier said of the last one placed
     /// and of those before it since the last flush.
     integer: Vec<bool>,
@@ -68,7 +69,7 @@ const RECENT: usize = 1 << 14;
 
 impl Verification {
     /// The verifier for blocks made with `options`.
-    pub(crate) fn new(options: TranslatorOptions, cfg: &MonitorConfig, features: Features) -> Self {
+    pub fn new(options: TranslatorOptions, cfg: &MonitorConfig, features: Features) -> Self {
         let lockstep = cfg.engine == Engine::Lockstep;
         let on = cfg!(debug_assertions) || options.contains(TranslatorOptions::VERIFY) || lockstep;
         let plain = on && options != cfg.options;
@@ -83,58 +84,52 @@ impl Verification {
     }
 
     /// Block `id` is the translation that was verified last.
-    pub(crate) fn placed(&mut self, id: BlockId) {
+    pub fn placed(&mut self, id: BlockId) {
         self.integer.resize(id as usize, false);
         self.integer.push(std::mem::take(&mut self.last));
     }
 
     /// Block numbers begin anew.
-    pub(crate) fn flushed(&mut self) {
+    pub fn flushed(&mut self) {
         self.integer.clear();
         self.recent.fill((0, 0));
     }
 
     /// Whether block `id` was proved to leave the FPU's state alone.
-    pub(crate) fn is_integer(&self, id: BlockId) -> bool {
+    pub fn is_integer(&self, id: BlockId) -> bool {
         self.integer.get(id as usize).copied().unwrap_or(false)
     }
 }
 
-impl Monitor {
-    /// What was checked so far.
-    #[must_use]
-    pub fn checks(&self) -> Checks {
-        self.bt.verification.checks
-    }
-
-    /// The number of the block that begins at host address `pc`.
-    pub(crate) fn block_at(&mut self, pc: u64) -> Option<BlockId> {
+impl Verification {
+    /// The number of the block of `cache` that begins at host address `pc`.
+    pub fn block_at(&mut self, cache: &CodeCache, pc: u64) -> Option<BlockId> {
         // Blocks are aligned to 16 bytes.
         let slot = (pc >> 4) as usize & (RECENT - 1);
-        match self.bt.verification.recent.get(slot) {
+        match self.recent.get(slot) {
             Some((at, id)) if *at == pc => return Some(*id),
             _ => {}
         }
-        let (id, _) = self.bt.cache.locate(pc)?;
-        if let Some(entry) = self.bt.verification.recent.get_mut(slot) {
+        let (id, _) = cache.locate(pc)?;
+        if let Some(entry) = self.recent.get_mut(slot) {
             *entry = (pc, id);
         }
         Some(id)
     }
 
-    /// Verifies `t`, the translation of `source`, when blocks are verified. False: it must not run,
-    /// and the run ends.
-    pub(crate) fn verified(
+    /// Verifies `t`, the translation of `source`, when blocks are verified.
+    ///
+    /// # Errors
+    /// The report: it must not run.
+    pub fn pass(
         &mut self,
         source: &Source<'_>,
         mode: Mode,
         target: &Placement,
         t: &Translation,
-    ) -> bool {
-        let Verification { verifier: Some(verifier), plain, checks, last, .. } =
-            &mut self.bt.verification
-        else {
-            return true;
+    ) -> Result<(), String> {
+        let Self { verifier: Some(verifier), plain, checks, last, .. } = self else {
+            return Ok(());
         };
         let other = plain.as_mut().map(|p| p.translate(source, mode, target, 0));
         *last = true;
@@ -154,62 +149,60 @@ impl Monitor {
                 }
                 Err(refusal) => {
                     checks.refusals += 1;
-                    let guest = ringer_translator::disasm_guest(
-                        source.bytes,
-                        source.eip,
-                        mode,
-                        t.map.len(),
-                    );
+                    let (bytes, eip) = (source.bytes, source.eip);
+                    let guest = ringer_translator::disasm_guest(bytes, eip, mode, t.map.len());
                     let host = ringer_translator::listing(&t.host, target.base);
-                    self.end = Some(RunEnd::Refused(report(&refusal, source.eip, &guest, &host)));
-                    return false;
+                    return Err(report(&refusal, eip, &guest, &host));
                 }
             }
         }
         checks.blocks_verified += 1;
-        true
+        Ok(())
     }
 
-    /// Verifies the block of link site `site` as it is now patched.
-    pub(crate) fn link_verified(&mut self, site: u32) {
-        let Some(verifier) = &mut self.bt.verification.verifier else { return };
-        let Some(id) = self.bt.cache.block_of(site) else { return };
-        match self.bt.cache.verify(id, verifier) {
-            Ok(_) => self.bt.verification.checks.links_verified += 1,
+    /// Verifies the block of link site `site` of `cache` as it is now patched.
+    ///
+    /// # Errors
+    /// The report: it must not run.
+    pub fn pass_link(&mut self, cache: &CodeCache, site: u32) -> Result<(), String> {
+        let Some(verifier) = &mut self.verifier else { return Ok(()) };
+        let Some(id) = cache.block_of(site) else { return Ok(()) };
+        match cache.verify(id, verifier) {
+            Ok(_) => self.checks.links_verified += 1,
             Err(refusal) => {
-                self.bt.verification.checks.refusals += 1;
-                self.end = Some(RunEnd::Refused(self.report_block(id, &refusal)));
+                self.checks.refusals += 1;
+                let host = ringer_translator::listing(&cache.host_code(id), cache.host_pc(id));
+                return Err(report(&refusal, cache.block(id).key.eip, "", &host));
             }
         }
-    }
-
-    fn report_block(&self, id: BlockId, refusal: &Refusal) -> String {
-        let cache = &self.bt.cache;
-        let host = ringer_translator::listing(&cache.host_code(id), cache.host_pc(id));
-        report(refusal, cache.block(id).key.eip, "", &host)
+        Ok(())
     }
 
     /// A block faulted at `offset` from the window's base, which is not below 4 GiB. In the guard that
     /// is an access that wraps; anywhere else the block broke out.
-    pub(crate) fn outside_the_window(&mut self, offset: u64) {
+    ///
+    /// # Errors
+    /// The report: it must run no further.
+    pub fn pass_fault(
+        &mut self,
+        cache: &CodeCache,
+        context: &ExecContext,
+        offset: u64,
+    ) -> Result<(), String> {
         let beyond = (1u64 << 32..(1 << 32) + GUARD).contains(&offset);
         let below = offset.wrapping_neg() <= GUARD;
         if beyond || below {
-            return;
+            return Ok(());
         }
-        self.bt.verification.checks.faults_outside += 1;
-        let address = self.context.fault_addr;
-        let rip = self.context.fault_rip;
+        self.checks.faults_outside += 1;
+        let address = context.fault_addr;
         let mut text = format!("a block accessed {address:#x}, which is no guest memory\n");
-        if let Some((id, off)) = self.bt.cache.locate(rip) {
-            let host = self.bt.cache.host_code(id);
-            text += &format!(
-                "at +{off:04x} of the block at {:08x}:\n",
-                self.bt.cache.block(id).key.eip
-            );
-            text += &ringer_translator::listing(&host, self.bt.cache.host_pc(id));
+        if let Some((id, off)) = cache.locate(context.fault_rip) {
+            let eip = cache.block(id).key.eip;
+            text += &format!("at +{off:04x} of the block at {eip:08x}:\n");
+            text += &ringer_translator::listing(&cache.host_code(id), cache.host_pc(id));
         }
-        self.end = Some(RunEnd::Refused(text));
+        Err(text)
     }
 }
 
@@ -222,22 +215,10 @@ mod tests {
     use super::*;
     use crate::config::ClockKind;
     use crate::signals::KickSignal;
-    use ringer_cpu::CpuModel;
-    use ringer_devices::{Board, BoardConfig, SerialSink};
-    use ringer_mmu::GuestMemory;
+    use ringer_cpu::{CpuModel, CpuState};
+    use ringer_translator::{GoesOn, KnownThunks};
 
-    struct Nowhere;
-
-    impl SerialSink for Nowhere {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn monitor() -> Monitor {
-        let config =
-            BoardConfig { ram_size: 1 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
-        let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
+    fn parts() -> (Verification, CodeCache) {
         let cfg = MonitorConfig {
             kick_signal: KickSignal::default(),
             model: CpuModel::Pentium4,
@@ -249,12 +230,13 @@ mod tests {
             profile: false,
             options: TranslatorOptions::default(),
         };
-        Monitor::new(cfg, GuestMemory::new(1 << 20).unwrap(), board).unwrap()
+        let verification = Verification::new(cfg.options, &cfg, cfg.model.features());
+        (verification, CodeCache::new(cfg.tc_size).unwrap())
     }
 
     #[test]
-    fn a_block_that_breaks_out_never_runs_and_ends_the_run() {
-        let mut m = monitor();
+    fn a_block_that_breaks_out_does_not_pass() {
+        let (mut verification, cache) = parts();
         // mov [ebx+8], eax; ret
         let bytes = [0x89, 0x43, 0x08, 0xc3];
         let source = Source {
@@ -263,23 +245,22 @@ mod tests {
             bytes: &bytes,
             page_left: 4,
             max_instrs: 8,
-            goes_on: ringer_translator::GoesOn::NEVER,
-            thunks: ringer_translator::KnownThunks::NONE,
+            goes_on: GoesOn::NEVER,
+            thunks: KnownThunks::NONE,
         };
-        let (base, _) = m.bt.cache.next_place(4096).unwrap();
-        let target = Placement { base, stubs: m.bt.cache.stub_addresses() };
+        let (base, _) = cache.next_place(4096).unwrap();
+        let target = Placement { base, stubs: cache.stub_addresses() };
         let options = TranslatorOptions::default();
         let features = CpuModel::Pentium4.features();
         let mode = Mode::CPL0 | Mode::IOPL_OK;
         let (mut t, _) = ringer_translator::translate(&source, mode, options, features, &target, 0);
-        assert!(m.verified(&source, mode, &target, &t));
-        assert_eq!(m.checks().blocks_verified, 1);
+        assert_eq!(verification.pass(&source, mode, &target, &t), Ok(()));
+        assert_eq!(verification.checks.blocks_verified, 1);
         // GS becomes FS: the store would land in Rust's thread-locals.
         let prefix = t.host.iter_mut().find(|b| **b == 0x65).unwrap();
         *prefix = 0x64;
-        assert!(!m.verified(&source, mode, &target, &t));
-        assert_eq!(m.checks().refusals, 1);
-        let Some(RunEnd::Refused(report)) = m.end.take() else { panic!("the run goes on") };
+        let report = verification.pass(&source, mode, &target, &t).unwrap_err();
+        assert_eq!(verification.checks.refusals, 1);
         assert!(
             report.contains("none of the approved forms") && report.contains("fs:"),
             "{report}"
@@ -287,18 +268,17 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_outside_the_window_and_its_guard_ends_the_run() {
-        let mut m = monitor();
+    fn a_fault_outside_the_window_and_its_guard_does_not_pass() {
+        let (mut verification, cache) = parts();
+        let context = ExecContext::new(CpuState::reset(0), cache.base());
         for inside in
             [1u64 << 32, (1 << 32) + 0xffff, 0u64.wrapping_sub(4), 0u64.wrapping_sub(GUARD)]
         {
-            m.outside_the_window(inside);
-            assert_eq!(m.checks().faults_outside, 0, "{inside:#x}");
+            assert_eq!(verification.pass_fault(&cache, &context, inside), Ok(()), "{inside:#x}");
         }
         for outside in [(1u64 << 32) + GUARD, 1 << 33, 0u64.wrapping_sub(GUARD + 1), 1 << 63] {
-            m.outside_the_window(outside);
-            assert!(matches!(m.end.take(), Some(RunEnd::Refused(_))), "{outside:#x}");
+            assert!(verification.pass_fault(&cache, &context, outside).is_err(), "{outside:#x}");
         }
-        assert_eq!(m.checks().faults_outside, 4);
+        assert_eq!(verification.checks.faults_outside, 4);
     }
 }

@@ -4,57 +4,37 @@
 //! other pointers change only with an unmasked exception (see `ringer_cpu::interp::fpu`); one that
 //! waits in the host's unit names the host instruction, and with it the guest's, and its operand.
 
-use crate::run::Monitor;
+use crate::code::Code;
 use iced_x86::{Decoder, DecoderOptions, OpKind};
-use ringer_cpu::addr::{Frame, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::state::SegReg;
-use ringer_translator::context::NO_X87;
-use ringer_translator::runtime::blocks::BlockId;
+use ringer_mmu::GuestMemory;
+use ringer_translator::context::{ExecContext, NO_X87};
 
-/// The longest instruction, in bytes.
-const LONGEST: usize = 15;
-
-impl Monitor {
-    /// Brings the pointers in the image up to date, on leaving translated code.
-    pub(crate) fn settle_x87(&mut self) {
-        let eip = std::mem::replace(&mut self.context.x87_eip, NO_X87);
-        let unmasked_later = std::mem::replace(&mut self.context.x87_fldcw, 0) == 1;
-        if eip == NO_X87 {
-            return;
-        }
-        fpu::point_at(&mut self.context.cpu, eip);
-        if unmasked_later {
-            // Had an exception waited already, FLDCW would have trapped.
-            return;
-        }
-        let Some(host) = fpu::host_pointers(&self.context.cpu) else { return };
-        let Some((id, off)) = self.bt.cache.locate(host.instruction) else { return };
-        let Some((_, entry)) = self.bt.cache.block(id).entry_at(off) else { return };
-        let bytes = self.guest_bytes(id, entry.eip);
-        let mode = self.bt.cache.block(id).key.mode;
-        let Some((fop, segment)) = decode(&bytes, mode.bitness()) else { return };
-        let operand = segment.map(|segment| {
-            let segment = self.context.cpu.seg[segment as usize];
-            // The window lies at a multiple of 4 GiB: the low half is the guest's linear address.
-            ((host.operand as u32).wrapping_sub(segment.base.low()), segment.selector)
-        });
-        fpu::point_operand(&mut self.context.cpu, fop, operand);
+/// Brings the pointers in the image up to date, on leaving translated code.
+pub(crate) fn settle(context: &mut ExecContext, code: &Code, memory: &GuestMemory) {
+    let eip = std::mem::replace(&mut context.x87_eip, NO_X87);
+    let unmasked_later = std::mem::replace(&mut context.x87_fldcw, 0) == 1;
+    if eip == NO_X87 {
+        return;
     }
-
-    /// The bytes of the instruction at `eip` in block `id`.
-    pub(crate) fn guest_bytes(&self, id: BlockId, eip: u32) -> [u8; LONGEST] {
-        let key = self.bt.cache.block(id).key;
-        let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
-        let here = (0x1000 - (at & 0xfff) as usize).min(LONGEST);
-        let mut bytes = [0; LONGEST];
-        let memory = &self.bus.memory;
-        memory.read(Pa(at), &mut bytes[..here]);
-        if let (Some(frame), true) = (key.second, here < LONGEST) {
-            memory.read(Frame(frame).start(), &mut bytes[here..]);
-        }
-        bytes
+    fpu::point_at(&mut context.cpu, eip);
+    if unmasked_later {
+        // Had an exception waited already, FLDCW would have trapped.
+        return;
     }
+    let Some(host) = fpu::host_pointers(&context.cpu) else { return };
+    let Some((id, off)) = code.cache.locate(host.instruction) else { return };
+    let Some((_, entry)) = code.cache.block(id).entry_at(off) else { return };
+    let bytes = code.guest_bytes(memory, id, entry.eip);
+    let mode = code.cache.block(id).key.mode;
+    let Some((fop, segment)) = decode(&bytes, mode.bitness()) else { return };
+    let operand = segment.map(|segment| {
+        let segment = context.cpu.seg[segment as usize];
+        // The window lies at a multiple of 4 GiB: the low half is the guest's linear address.
+        ((host.operand as u32).wrapping_sub(segment.base.low()), segment.selector)
+    });
+    fpu::point_operand(&mut context.cpu, fop, operand);
 }
 
 /// FOP of the x87 instruction in `bytes`, and the segment register of its memory operand.

@@ -258,7 +258,7 @@ fn random_integer_instructions_agree_between_the_engines() {
     flat(monitor.state_mut());
     let template = *monitor.state_mut();
     let mut done = 0;
-    while monitor.compared() < cases {
+    while monitor.checks().compared < cases {
         let programs: Vec<Vec<u8>> = (0..SLOTS).map(|_| generate(&mut rng)).collect();
         monitor.flush_cache();
         for (k, program) in programs.iter().enumerate() {
@@ -276,7 +276,7 @@ fn random_integer_instructions_agree_between_the_engines() {
                     // A REP over all of memory says no more than a short one.
                     state.gpr[1] = u64::from(rng.below(40));
                 }
-                if let Some(report) = m.compare_here().unwrap() {
+                if let Some(report) = m.testing().compare_here().unwrap() {
                     return Some(format!("case {done} + {k}, bytes {program:02x?}:\n{report}"));
                 }
             }
@@ -287,6 +287,6 @@ fn random_integer_instructions_agree_between_the_engines() {
         }
         done += u64::from(SLOTS);
     }
-    println!("sweep: {} instructions compared, of {done} generated", monitor.compared());
-    assert!(monitor.compared() >= done / 2, "too few cases could be compared");
+    println!("sweep: {} instructions compared, of {done} generated", monitor.checks().compared);
+    assert!(monitor.checks().compared >= done / 2, "too few cases could be compared");
 }

@@ -142,7 +142,7 @@ impl Guests {
         let regs = PagingRegs { cr0: template.cr0, cr3: template.cr3, cr4: template.cr4, efer: 0 };
         ram.paging_changed(&regs, PagingChange::Mode);
         *monitor.state_mut() = template;
-        monitor.set_paging(regs);
+        monitor.testing().set_paging(regs);
         Ok(Self { interp, ram, monitor, template })
     }
 
@@ -228,8 +228,8 @@ impl Running<'_> {
         load(s, input);
         let mut some_translated = false;
         let raised = loop {
-            let (raised, translated) = match self.monitor.run_once()? {
-                Once::NotTranslated => (self.monitor.interpret_once(), false),
+            let (raised, translated) = match self.monitor.testing().run_once()? {
+                Once::NotTranslated => (self.monitor.testing().interpret_once(), false),
                 Once::Ended => (None, true),
                 Once::Raised(exception) => (Some(exception), true),
             };

@@ -369,7 +369,8 @@ impl Batch {
 
 /// Runs all programs of a batch; the report of the first difference.
 fn run(m: &mut Monitor, rng: &mut Rng, template: &CpuState, batch: &Batch) -> Option<String> {
-    m.set_paging(PagingRegs { cr0: batch.paging, cr3: u64::from(TABLES), cr4: 0, efer: 0 });
+    let regs = PagingRegs { cr0: batch.paging, cr3: u64::from(TABLES), cr4: 0, efer: 0 };
+    m.testing().set_paging(regs);
     for (k, (world, program)) in batch.programs.iter().enumerate() {
         let code = CODE + SLOT * k as u32;
         let state = m.state_mut();
@@ -393,7 +394,7 @@ fn run(m: &mut Monitor, rng: &mut Rng, template: &CpuState, batch: &Batch) -> Op
                 assert!(m.memory_mut().dma_write(Pa::from(at), &image.to_le_bytes()));
             }
         }
-        if let Some(report) = m.compare_here().unwrap() {
+        if let Some(report) = m.testing().compare_here().unwrap() {
             let bytes = &program.bytes;
             return Some(format!(
                 "{world:?}, CR0 {:x}, bytes {bytes:02x?}, segments {:x?}:\n{report}",
@@ -414,7 +415,7 @@ fn random_instructions_agree_in_16_bit_and_segmented_modes() {
     let mut monitor = machine();
     let template = *monitor.state_mut();
     let mut done = 0;
-    while monitor.compared() < cases {
+    while monitor.checks().compared < cases {
         let batch = Batch::new(&mut rng);
         batch.load(&mut rng, &mut monitor);
         let failure = monitor.as_vcpu(|m| run(m, &mut rng, &template, &batch)).unwrap();
@@ -423,6 +424,9 @@ fn random_instructions_agree_in_16_bit_and_segmented_modes() {
         }
         done += u64::from(SLOTS);
     }
-    println!("narrow sweep: {} instructions compared, of {done} generated", monitor.compared());
-    assert!(monitor.compared() >= done / 3, "too few cases could be compared");
+    println!(
+        "narrow sweep: {} instructions compared, of {done} generated",
+        monitor.checks().compared
+    );
+    assert!(monitor.checks().compared >= done / 3, "too few cases could be compared");
 }

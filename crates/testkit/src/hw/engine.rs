@@ -256,7 +256,7 @@ pub fn with_translating<R>(
         options: TranslatorOptions::default() | TranslatorOptions::VERIFY,
     };
     let mut monitor = Monitor::new(cfg, memory, board)?;
-    monitor.translate_at_visit(1);
+    monitor.testing().translate_at_visit(1);
     let template = *monitor.state();
     Ok(monitor.as_vcpu(|monitor| work(&mut Translating { monitor, template }))?)
 }
@@ -276,7 +276,7 @@ impl Machine for Translating<'_> {
             self.monitor.memory_mut().dma_write(Pa::from(at), &[value]);
         }
         *self.monitor.state_mut() = initial(self.template, case, setting);
-        let run = self.monitor.run_to_halt(setting.limit())?;
+        let run = self.monitor.testing().run_to_halt(setting.limit())?;
         let mut state = *self.monitor.state();
         let halted = ended(&mut state, setting, |at| self.peek(at)) && run.end.is_none();
         let regs = registers(&state);

@@ -1,0 +1,410 @@
+//! Blocks come and go: guest bytes to host code in the cache, and what happens when the bytes change.
+//!
+//! Every page frame that a block has bytes of is protected: a write to it is noticed, and the blocks
+//! that it hits are invalidated before the next instruction runs.
+
+use crate::breakpoints::Breakpoints;
+use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
+use crate::heat::Heat;
+use crate::jitdump::{self, SharedJitDump};
+use crate::profile::Row;
+use crate::retranslation::Retranslation;
+use crate::space_selection::{Selected, Spaces};
+use crate::system_bus::SystemBus;
+use crate::verification::Verification;
+use hashbrown::HashMap;
+use ringer_cpu::addr::{Frame, Pa};
+use ringer_mmu::GuestMemory;
+use ringer_translator::runtime::CodeCache;
+use ringer_translator::runtime::blocks::{BlockId, BlockKey};
+use ringer_translator::runtime::targets::{TableId, Targets};
+use ringer_translator::{GoesOn, KnownThunks, PcThunk, Placement, Source, THUNK_LEN, Translation};
+use ringer_translator::{Translator, TranslatorOptions};
+
+/// Visits after which a block is translated.
+const HOT: u8 = 2;
+/// The longest instruction, in bytes.
+const LONGEST: usize = 15;
+/// Host bytes set aside for a block before it is translated.
+const RESERVE: usize = 64 << 10;
+/// Guest instructions in a block at most.
+const MAX_INSTRS: u32 = 64;
+/// Writes to a code page after which all its blocks are given up.
+const MIXED_PAGE: u32 = 16;
+
+/// How far EIP `to` is from EIP `from`.
+fn distance(from: u32, to: u32) -> i64 {
+    i64::from(to.wrapping_sub(from) as i32)
+}
+
+/// The thunk at `eip`, if `table` has a block there that is one.
+fn known_thunk(
+    cache: &CodeCache,
+    memory: &GuestMemory,
+    targets: &Targets,
+    table: TableId,
+    eip: u32,
+) -> Option<PcThunk> {
+    let offset = targets.get(table, eip);
+    let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
+    let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
+    let mut bytes = [0; THUNK_LEN as usize];
+    if !whole || !memory.read(Pa(block.key.pa), &mut bytes) {
+        return None;
+    }
+    PcThunk::register(bytes).map(|register| PcThunk { register, offset })
+}
+
+/// Bytes of a page of guest code, and of the one behind it as far as an instruction may reach into it.
+type PageBytes = [u8; 0x1000 + 16];
+
+/// A block that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Its key, if it does not cross a page.
+    pub key: BlockKey,
+    /// Linear address of its first byte.
+    pub linear: u32,
+    /// The frame of the page behind its first one, if bytes of that may be read.
+    pub second: Option<u64>,
+    /// The current selection.
+    pub selected: Selected,
+}
+
+/// Translated code and those who make it.
+#[derive(Debug)]
+pub(crate) struct Code {
+    /// The blocks.
+    pub cache: CodeCache,
+    /// What makes them.
+    pub translator: Translator,
+    options: TranslatorOptions,
+    /// How often cold code ran.
+    pub heat: Heat,
+    retranslation: Retranslation,
+    /// The verifier and what it needs.
+    pub verification: Verification,
+    /// Writes to code pages by page frame: pages that hold data too are worth leaving alone.
+    writes: HashMap<u64, u32>,
+    flushes: u64,
+    /// Where perf is told of new blocks.
+    pub jitdump: Option<SharedJitDump>,
+    /// Where blocks end for whoever embeds the machine.
+    pub breakpoints: Breakpoints,
+}
+
+impl Code {
+    /// No blocks yet.
+    ///
+    /// # Errors
+    /// When the host refuses the cache.
+    pub fn new(cfg: &MonitorConfig) -> Result<Self, MonitorError> {
+        let options = options_of(cfg);
+        let features = cfg.model.features();
+        Ok(Self {
+            cache: CodeCache::new(cfg.tc_size)?,
+            translator: Translator::new(options, features),
+            options,
+            heat: heat_of(cfg),
+            retranslation: Retranslation::default(),
+            verification: Verification::new(options, cfg, features),
+            writes: HashMap::new(),
+            flushes: 0,
+            jitdump: None,
+            breakpoints: Breakpoints::default(),
+        })
+    }
+
+    /// From now on blocks are made for `cfg`'s engine; the cache was flushed.
+    pub fn change_engine(&mut self, cfg: &MonitorConfig) {
+        self.options = options_of(cfg);
+        let features = cfg.model.features();
+        self.translator = Translator::new(self.options, features);
+        self.heat = heat_of(cfg);
+        let checks = self.verification.checks;
+        self.verification = Verification::new(self.options, cfg, features);
+        self.verification.checks = checks;
+    }
+
+    /// Whether blocks count the instructions that retire in them.
+    pub fn counts(&self) -> bool {
+        self.options.contains(TranslatorOptions::COUNT)
+    }
+
+    /// How often the cache was flushed: numbers of blocks and sites begin anew each time.
+    #[inline]
+    pub fn flushes(&self) -> u64 {
+        self.flushes
+    }
+
+    /// Links `site` to block `id`, if that is sound; else makes the exit look its target up itself, if
+    /// that helps.
+    ///
+    /// # Errors
+    /// The verifier's report.
+    pub fn link(&mut self, site: u32, id: BlockId) -> Result<(), String> {
+        if !self.options.contains(TranslatorOptions::LINK) {
+            return Ok(());
+        }
+        if !self.cache.link(site, id) {
+            if !self.options.contains(TranslatorOptions::INDIRECT) {
+                return Ok(());
+            }
+            self.cache.look_up_instead(site, id);
+        }
+        self.verification.pass_link(&self.cache, site)
+    }
+
+    /// Translates the block that is `wanted`. `None`: nothing there can run as host code.
+    ///
+    /// # Errors
+    /// The verifier's report.
+    pub fn translate(
+        &mut self,
+        bus: &mut SystemBus,
+        spaces: &mut Spaces,
+        wanted: &Wanted,
+    ) -> Result<Option<BlockId>, String> {
+        let row = bus.io.ledger.switch(Row::Translating);
+        let id = self.translate_block(bus, spaces, wanted);
+        bus.io.ledger.switch(row);
+        id
+    }
+
+    fn translate_block(
+        &mut self,
+        bus: &mut SystemBus,
+        spaces: &mut Spaces,
+        wanted: &Wanted,
+    ) -> Result<Option<BlockId>, String> {
+        let mut bytes = [0u8; 0x1000 + 16];
+        let Some(len) = read_page(&bus.memory, wanted, &mut bytes) else { return Ok(None) };
+        if self.cache.next_place(RESERVE).is_none() {
+            self.flush(bus, &mut spaces.targets);
+        }
+        let Some((base, first_site)) = self.cache.next_place(RESERVE) else { return Ok(None) };
+        let source = Source {
+            eip: wanted.key.eip,
+            linear: wanted.linear,
+            bytes: &bytes[..len],
+            page_left: page_left(wanted.key.pa),
+            max_instrs: MAX_INSTRS,
+            goes_on: GoesOn::NEVER,
+            thunks: KnownThunks::NONE,
+        };
+        let target = Placement { base, stubs: self.cache.stub_addresses() };
+        let memory = &bus.memory;
+        let t = self.translation(memory, &spaces.targets, wanted, source, &target, first_site);
+        if t.host.is_empty() {
+            return Ok(None);
+        }
+        // The verifier sees a block of the same shape.
+        let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
+        let same = |eip: u32| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
+        let thunks = KnownThunks(Some(&same));
+        let shaped = Source { goes_on: GoesOn(Some(&followed)), thunks, ..source };
+        self.verification.pass(&shaped, wanted.key.mode, &target, &t)?;
+        Ok(self.place(bus, spaces, wanted, base, t))
+    }
+
+    /// The translation of `plain`, which says where and what the bytes are.
+    fn translation(
+        &mut self,
+        memory: &GuestMemory,
+        targets: &Targets,
+        wanted: &Wanted,
+        plain: Source<'_>,
+        target: &Placement,
+        first_site: u32,
+    ) -> Translation {
+        let key = wanted.key;
+        let (heat, cache) = (&self.heat, &self.cache);
+        let at = |eip: u32| BlockKey {
+            pa: key.pa.wrapping_add_signed(distance(key.eip, eip)),
+            eip,
+            ..key
+        };
+        // Not where the branch is usually taken, nor into what has a block already.
+        let goes_on = |taken: u32, next: u32| {
+            !heat.is_warm(at(taken).pa)
+                && cache.find(&BlockKey { second: None, ..at(next) }).is_none()
+        };
+        let table = wanted.selected.table;
+        let thunk = |eip: u32| known_thunk(cache, memory, targets, table, eip);
+        let source =
+            Source { goes_on: GoesOn(Some(&goes_on)), thunks: KnownThunks(Some(&thunk)), ..plain };
+        // What is left out is left out where it is: another EIP finds that out for itself.
+        let page_end = key.pa + u64::from(page_left(key.pa));
+        let trapping = || self.retranslation.left_between(key.pa, page_end);
+        let plain_page = !self.breakpoints.is_armed() && trapping().next().is_none();
+        if plain_page && let Some(copy) = cache.copied(&key, &thunk) {
+            return copy;
+        }
+        let stops = self.breakpoints.eips(wanted.linear.wrapping_sub(key.eip));
+        self.translator.leave_out(trapping().chain(stops));
+        self.translator.translate(&source, key.mode, target, first_site)
+    }
+
+    /// Places `t` at host address `base`, and minds its pages.
+    fn place(
+        &mut self,
+        bus: &mut SystemBus,
+        spaces: &mut Spaces,
+        wanted: &Wanted,
+        base: u64,
+        t: Translation,
+    ) -> Option<BlockId> {
+        let second = if t.crosses_page { wanted.second } else { None };
+        let key = BlockKey { second, ..wanted.key };
+        if let Some(dump) = &self.jitdump {
+            jitdump::note(dump, base, &t.host, wanted.linear);
+        }
+        let id = self.cache.insert(key, t)?;
+        self.verification.placed(id);
+        protect(bus, spaces, key.pa >> 12);
+        if let Some(frame) = key.second {
+            protect(bus, spaces, frame);
+        }
+        Some(id)
+    }
+
+    /// Evicts the whole translation cache.
+    pub fn flush(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
+        self.flushes += 1;
+        self.verification.flushed();
+        for frame in self.cache.flush(targets) {
+            bus.mmu.set_code_page(&mut bus.memory, Frame(frame), false);
+        }
+    }
+
+    /// Handles the writes to code pages that the last instruction made.
+    pub fn take_writes(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
+        let mut writes = std::mem::take(&mut bus.io.code_writes);
+        for (pa, len) in writes.drain(..) {
+            let in_page = page_left(pa).min(len);
+            self.invalidate(bus, targets, pa, in_page);
+            if in_page < len {
+                self.invalidate(bus, targets, pa + u64::from(in_page), len - in_page);
+            }
+        }
+        bus.io.code_writes = writes;
+    }
+
+    fn invalidate(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64, len: u32) {
+        let (gone, empty) = self.cache.invalidate(pa, len, targets);
+        if gone > 0 {
+            self.heat.cool(pa);
+        }
+        let frame = pa >> 12;
+        let writes = self.writes.entry(frame).or_insert(0);
+        *writes += 1;
+        if !empty && writes.is_multiple_of(MIXED_PAGE) {
+            // Data and code share the page: each write costs a trap. Let the code go; it comes back
+            // when it is hot again.
+            self.cache.invalidate(frame << 12, 0x1000, targets);
+        }
+        if !self.cache.has_code(frame) {
+            self.retranslation.forget(frame);
+            bus.mmu.set_code_page(&mut bus.memory, Frame(frame), false);
+        }
+    }
+
+    /// The instruction at host code `off` of block `id` trapped, and the interpreter ran it.
+    pub fn note_trap(&mut self, bus: &mut SystemBus, targets: &mut Targets, id: BlockId, off: u32) {
+        let block = self.cache.block(id);
+        let Some((_, entry)) = block.entry_at(off) else { return };
+        let eip = entry.eip;
+        let pa = block.key.pa + u64::from(eip.wrapping_sub(block.key.eip));
+        if self.retranslation.trapped(pa, eip) {
+            self.remake(bus, targets, pa);
+        }
+    }
+
+    /// A callout at `eip` was needed (it faulted, or came to a device), or was not.
+    #[inline]
+    pub fn note_callout(
+        &mut self,
+        bus: &mut SystemBus,
+        targets: &mut Targets,
+        eip: u32,
+        needed: bool,
+    ) {
+        if !self.retranslation.is_empty()
+            && let Some(pa) = self.retranslation.ran(eip, needed)
+        {
+            self.remake(bus, targets, pa);
+        }
+    }
+
+    /// The blocks with the instruction at `pa` are made anew at their next visit.
+    fn remake(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64) {
+        self.cache.invalidate(pa, 1, targets);
+        if !self.cache.has_code(pa >> 12) {
+            bus.mmu.set_code_page(&mut bus.memory, Pa(pa).frame(), false);
+        }
+    }
+
+    /// The bytes of the instruction at `eip` in block `id`.
+    pub fn guest_bytes(&self, memory: &GuestMemory, id: BlockId, eip: u32) -> [u8; LONGEST] {
+        let key = self.cache.block(id).key;
+        let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
+        let here = (page_left(at) as usize).min(LONGEST);
+        let mut bytes = [0; LONGEST];
+        memory.read(Pa(at), &mut bytes[..here]);
+        if let (Some(frame), true) = (key.second, here < LONGEST) {
+            memory.read(Frame(frame).start(), &mut bytes[here..]);
+        }
+        bytes
+    }
+}
+
+/// Bytes from `pa` to the end of its page.
+fn page_left(pa: u64) -> u32 {
+    0x1000 - (pa & 0xfff) as u32
+}
+
+/// Reads the guest bytes that a block may be made of; how many there are. `None`: none.
+fn read_page(memory: &GuestMemory, wanted: &Wanted, bytes: &mut PageBytes) -> Option<usize> {
+    let mut len = page_left(wanted.key.pa) as usize;
+    if !memory.read(Pa(wanted.key.pa), &mut bytes[..len]) {
+        return None;
+    }
+    if let Some(frame) = wanted.second
+        && memory.read(Frame(frame).start(), &mut bytes[len..len + 16])
+    {
+        len += 16;
+    }
+    Some(len)
+}
+
+/// From now on a write to `frame` is noticed.
+fn protect(bus: &mut SystemBus, spaces: &mut Spaces, frame: u64) {
+    if bus.memory.is_code_page(Frame(frame)) {
+        return;
+    }
+    bus.mmu.set_code_page(&mut bus.memory, Frame(frame), true);
+    spaces.protect_code(bus, frame);
+}
+
+fn options_of(cfg: &MonitorConfig) -> TranslatorOptions {
+    let mut options = cfg.options;
+    if cfg.profile {
+        options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
+    }
+    let lockstep = cfg.engine == Engine::Lockstep;
+    if cfg.clock == ClockKind::Virtual {
+        options |= TranslatorOptions::COUNT;
+        if !lockstep {
+            options |= TranslatorOptions::BUDGET;
+        }
+    }
+    if lockstep {
+        // Every block must come back, to be compared.
+        options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+    }
+    options
+}
+
+fn heat_of(cfg: &MonitorConfig) -> Heat {
+    Heat::new(if cfg.engine == Engine::Lockstep { 1 } else { HOT })
+}

@@ -1,0 +1,224 @@
+//! The binary-translation engine: finds or makes the block at CS:EIP, runs it, and takes its exits.
+//!
+//! Cold code is interpreted; a block that was visited often enough is translated. All that can go
+//! wrong in a block ends in the interpreter at the guest instruction concerned, which alone decides
+//! what the architecture says.
+
+use crate::code::Wanted;
+use crate::config::MonitorError;
+use crate::profile::Row;
+use crate::space_selection::Selected;
+use crate::stop::Next;
+use crate::vcpu::{Chassis, Vcpu};
+use ringer_cpu::Privilege;
+use ringer_cpu::addr::Lin;
+use ringer_cpu::state::cr0;
+use ringer_translator::context::ExitReason;
+use ringer_translator::runtime::blocks::{BlockId, BlockKey};
+
+/// Interpreted instructions between looks for a translated block.
+const COLD_RUN: u32 = 64;
+
+/// What the dispatcher found at CS:EIP.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Host code.
+    Block(u64),
+    /// Nothing that runs as host code: interpret so many instructions at most.
+    Interpret(u32),
+    /// Host code that must not run; the verifier's report.
+    Refused(String),
+}
+
+impl Vcpu {
+    /// Runs guest code until the run loop wants the floor: the last word is [`Next::Service`] or
+    /// [`Next::Stop`].
+    ///
+    /// # Errors
+    /// When the host fails us.
+    pub fn slice(&mut self, chassis: &mut Chassis) -> Result<Next, MonitorError> {
+        while !self.must_service(chassis) {
+            self.spaces.sync(&mut chassis.bus);
+            let next = match self.find(chassis)? {
+                Found::Block(pc) => self.run_block(chassis, pc)?,
+                Found::Interpret(most) => self.interpret(chassis, most),
+                Found::Refused(report) => Next::refused(report),
+            };
+            match next {
+                Next::Resume | Next::Dispatch => {}
+                last @ (Next::Service | Next::Stop(_)) => return Ok(last),
+            }
+        }
+        Ok(Next::Service)
+    }
+
+    /// Interprets up to `most` instructions, until the end of the guest's basic block.
+    fn interpret(&mut self, chassis: &mut Chassis, most: u32) -> Next {
+        self.link.forget();
+        let row = chassis.bus.io.ledger.switch(Row::Interpreter);
+        let mut next = Next::Dispatch;
+        for _ in 0..most {
+            if let Some(end) = self.stops_here(chassis) {
+                next = Next::stop(end);
+                break;
+            }
+            let before = self.context.cpu.eip();
+            self.step(chassis);
+            let moved = self.context.cpu.eip().wrapping_sub(before);
+            if moved > 15 || moved == 0 || self.must_service(chassis) {
+                break;
+            }
+            if !chassis.bus.paging.is_empty() {
+                break;
+            }
+        }
+        chassis.bus.io.ledger.switch(row);
+        next
+    }
+
+    /// Finds the block at EIP; translates it when it is hot.
+    ///
+    /// # Errors
+    /// When the host refuses a target table.
+    #[inline]
+    pub fn find(&mut self, chassis: &mut Chassis) -> Result<Found, MonitorError> {
+        let known = match self.context.cpu.shadow_irq {
+            false => self.spaces.known(&mut self.context),
+            true => None,
+        };
+        let selected = match known {
+            Some(selected) => selected,
+            None => match self.mode() {
+                Some(mode) => self.spaces.select(&mut self.context, &chassis.bus, mode)?,
+                None => return Ok(Found::Interpret(1)),
+            },
+        };
+        let off = self.spaces.targets.get(selected.table, self.context.cpu.eip());
+        if off == 0 {
+            return Ok(self.find_by_address(chassis, selected));
+        }
+        let cache = &chassis.code.cache;
+        let pc = cache.base() + u64::from(off);
+        if let Some(site) = self.link.take(chassis.code.flushes())
+            && let Some(id) = cache.at_offset(off)
+            && let Err(report) = chassis.code.link(site, id)
+        {
+            return Ok(Found::Refused(report));
+        }
+        Ok(Found::Block(pc))
+    }
+
+    /// The same where the target table has nothing yet: by the physical address of the code.
+    fn find_by_address(&mut self, chassis: &mut Chassis, selected: Selected) -> Found {
+        let eip = self.context.cpu.eip();
+        let linear = selected.selection.cs_base.wrapping_add(eip);
+        let who = self.privilege();
+        let bus = &mut chassis.bus;
+        let fetched =
+            bus.mmu.paging().fetch_pa(&mut bus.memory, &mut bus.io, Lin::from(linear), who);
+        let Ok(pa) = fetched else { return Found::Interpret(COLD_RUN) };
+        let second = self.second_frame(chassis, linear, who);
+        let key = BlockKey { pa: pa.get(), eip, mode: selected.selection.mode, second: None };
+        let wanted = Wanted { key, linear, second, selected };
+        match self.known_or_new(chassis, &wanted) {
+            Ok(Some(id)) => self.take_up(chassis, selected, id),
+            Ok(None) => Found::Interpret(COLD_RUN),
+            Err(report) => Found::Refused(report),
+        }
+    }
+
+    /// The block that is `wanted`; `None`: it is cold, or cannot run as host code.
+    fn known_or_new(
+        &mut self,
+        chassis: &mut Chassis,
+        wanted: &Wanted,
+    ) -> Result<Option<BlockId>, String> {
+        let Chassis { bus, code } = chassis;
+        let crossing = BlockKey { second: wanted.second, ..wanted.key };
+        let across = || wanted.second.and_then(|_| code.cache.find(&crossing));
+        match code.cache.find(&wanted.key).or_else(across) {
+            Some(id) => Ok(Some(id)),
+            None if !code.heat.visit(wanted.key.pa) => Ok(None),
+            None => code.translate(bus, &mut self.spaces, wanted),
+        }
+    }
+
+    /// From now on the target table leads to block `id`, and so does the exit that led here.
+    fn take_up(&mut self, chassis: &mut Chassis, selected: Selected, id: BlockId) -> Found {
+        let Chassis { bus, code } = chassis;
+        let block = code.cache.block(id);
+        self.spaces.enter_block(bus, selected, block.key, block.host_off);
+        if let Some(site) = self.link.take(code.flushes())
+            && let Err(report) = code.link(site, id)
+        {
+            return Found::Refused(report);
+        }
+        Found::Block(code.cache.host_pc(id))
+    }
+
+    /// The frame of the page after `linear`'s, when an instruction there could reach into it. A page
+    /// that was not accessed yet counts as absent: looking at it would set its accessed flag, perhaps
+    /// for nothing, while the interpreter fetches from it only when the instruction does.
+    fn second_frame(&self, chassis: &mut Chassis, linear: u32, who: Privilege) -> Option<u64> {
+        if linear & 0xfff < 0xff1 {
+            return None;
+        }
+        let next = Lin::from((linear | 0xfff).checked_add(1)?);
+        let bus = &mut chassis.bus;
+        let paging = bus.mmu.paging();
+        let accessed = || paging.peek(&bus.memory, next).is_some_and(|path| path.accessed());
+        if self.context.cpu.cr0 & cr0::PG != 0 && !accessed() {
+            return None;
+        }
+        let pa = paging.fetch_pa(&mut bus.memory, &mut bus.io, next, who).ok()?;
+        Some(pa.frame().get())
+    }
+
+    /// Runs translated code from `pc` until it has to come back for good.
+    ///
+    /// # Errors
+    /// When the host refuses GS base.
+    pub fn run_block(&mut self, chassis: &mut Chassis, pc: u64) -> Result<Next, MonitorError> {
+        if !self.prefill.apply(&self.context.cpu, &mut self.spaces, &mut chassis.bus) {
+            return Ok(Next::Dispatch);
+        }
+        self.enter(chassis, pc, true)?;
+        while self.context.exit_reason == ExitReason::Signal as u32 {
+            match self.signal_exit(chassis) {
+                Next::Resume => self.resume(chassis),
+                next => return Ok(next),
+            }
+        }
+        self.leave_translated(chassis);
+        Ok(self.plain_exit(chassis))
+    }
+
+    /// An exit that translated code took by itself.
+    fn plain_exit(&mut self, chassis: &mut Chassis) -> Next {
+        let counters = &mut chassis.bus.io.counters;
+        let reason = self.context.exit_reason;
+        self.link.forget();
+        if reason == ExitReason::Link as u32 {
+            counters.link_exits += 1;
+            self.link.note(self.context.exit_arg, chassis.code.flushes());
+        } else if reason == ExitReason::Miss as u32 {
+            counters.miss_exits += 1;
+        } else if reason == ExitReason::Callout as u32 {
+            counters.callout_exits += 1;
+            // What ran before it may have used up the time.
+            if !self.schedule.out_of_time(&chassis.bus.io.clock) {
+                return self.callout(chassis);
+            }
+        } else if reason == ExitReason::Budget as u32 {
+            counters.budget_exits += 1;
+            // Fewer instructions are left than the block has: one at a time up to the deadline.
+            if !self.schedule.out_of_time(&chassis.bus.io.clock) {
+                return self.interpret(chassis, 1);
+            }
+        } else {
+            counters.check_exits += 1;
+            return Next::Service;
+        }
+        Next::Dispatch
+    }
+}

@@ -1,0 +1,67 @@
+//! When the run loop must have the floor by itself: the devices' next deadline and the run's limits.
+
+use crate::clock::Clock;
+use crate::config::MonitorError;
+use crate::signals::Registration;
+use std::time::Instant;
+
+/// The granularity of a host-time limit, in nanoseconds, less one: such a limit moves with every look
+/// at the clock, and the timer is not to be set anew at each exit.
+const ROUNDING: u64 = 0x3f_ffff;
+
+/// The next deadline and the limits of the run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Schedule {
+    /// When a device will raise a line, in machine time, as of the last service.
+    pub deadline: Option<u64>,
+    /// Retired instructions at which the run ends.
+    pub retired: Option<u64>,
+    /// Host time at which the run ends.
+    pub ends: Option<Instant>,
+}
+
+impl Schedule {
+    /// Instructions until virtual time must be looked at.
+    #[inline]
+    pub fn budget(&self, clock: &Clock) -> u64 {
+        let deadline = self.deadline.unwrap_or(u64::MAX);
+        let to_deadline = deadline.saturating_sub(clock.now());
+        let limit = self.retired.unwrap_or(u64::MAX);
+        to_deadline.min(limit.saturating_sub(clock.retired))
+    }
+
+    /// Virtual time reached a deadline or the instruction limit.
+    #[inline]
+    pub fn out_of_time(&self, clock: &Clock) -> bool {
+        clock.is_virtual() && self.budget(clock) == 0
+    }
+
+    /// Arms the host timer for the next thing that will happen by itself.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn arm(
+        &self,
+        clock: &Clock,
+        signals: Option<&mut Registration>,
+    ) -> Result<(), MonitorError> {
+        let Some(signals) = signals else { return Ok(()) };
+        let now = clock.now();
+        let limit = self.ends.map(|end| {
+            let left = end.saturating_duration_since(Instant::now()).as_nanos() as u64;
+            now.saturating_add(left).max(now + 1)
+        });
+        let deadline = if clock.is_virtual() { None } else { self.deadline };
+        let key = match (deadline, limit) {
+            (Some(d), Some(l)) if d > l => Some(l | ROUNDING),
+            (Some(d), _) => Some(d),
+            (None, Some(l)) => Some(l | ROUNDING),
+            (None, None) => None,
+        };
+        if key.is_some_and(|k| k <= now) {
+            signals.disarmed();
+        }
+        let armed = signals.arm(key, key.map_or(0, |k| k.saturating_sub(now)));
+        armed.map_err(|source| MonitorError::Host { what: "the timer", source })
+    }
+}

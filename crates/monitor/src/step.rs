@@ -1,0 +1,145 @@
+//! One step of the interpreter within the machine, and what follows from it; interrupts.
+
+use crate::profile::Row;
+use crate::stop::{Next, RunEnd};
+use crate::transfer_memo::Before;
+use crate::vcpu::{Chassis, Vcpu};
+use ringer_cpu::Outcome;
+
+/// Instructions the interpreter engine runs between looks at the inbox.
+const INTERP_SLICE: u32 = 4096;
+
+impl Vcpu {
+    /// Runs guest code by the interpreter alone until the run loop wants the floor.
+    pub fn interp_slice(&mut self, chassis: &mut Chassis) -> Next {
+        chassis.bus.io.ledger.switch(Row::Interpreter);
+        let mut last = Next::Service;
+        for _ in 0..INTERP_SLICE {
+            if let stop @ Next::Stop(_) = self.step_or_stop(chassis) {
+                last = stop;
+                break;
+            }
+            if self.must_service(chassis) {
+                break;
+            }
+        }
+        chassis.bus.paging.clear();
+        chassis.bus.io.ledger.switch(Row::Dispatch);
+        last
+    }
+
+    /// One instruction by the interpreter, unless a breakpoint is there.
+    #[inline]
+    pub fn step_or_stop(&mut self, chassis: &mut Chassis) -> Next {
+        match self.stops_here(chassis) {
+            Some(end) => Next::stop(end),
+            None => {
+                self.step(chassis);
+                Next::Dispatch
+            }
+        }
+    }
+
+    /// One instruction by the interpreter, with everything that follows from it.
+    pub fn step(&mut self, chassis: &mut Chassis) -> Outcome {
+        let cpu = &self.context.cpu;
+        self.last = (cpu.cs().selector, cpu.eip());
+        let outcome = self.interp.step(&mut self.context.cpu, &mut chassis.bus);
+        if outcome == Outcome::Partial {
+            chassis.code.breakpoints.pass(&self.context.cpu);
+        }
+        self.follow_up(chassis, outcome);
+        outcome
+    }
+
+    fn follow_up(&mut self, chassis: &mut Chassis, outcome: Outcome) {
+        let bus = &mut chassis.bus;
+        match outcome {
+            Outcome::Retired | Outcome::Halted => {
+                bus.io.clock.retired += 1;
+                bus.io.counters.interpreted += 1;
+            }
+            Outcome::Partial | Outcome::Delivered(_) | Outcome::Shutdown => {}
+        }
+        if bus.io.touched {
+            self.intr = bus.io.board.intr();
+            bus.serve_firmware(&mut self.context.cpu);
+        }
+        if !bus.io.code_writes.is_empty() {
+            chassis.code.take_writes(bus, &mut self.spaces.targets);
+        }
+    }
+
+    /// How the run ends before the instruction at CS:EIP, which the interpreter is to run.
+    #[inline]
+    pub fn stops_here(&self, chassis: &mut Chassis) -> Option<RunEnd> {
+        chassis.code.breakpoints.before(&self.context.cpu)
+    }
+
+    /// Takes the interrupt that the board asks for, if it can be taken.
+    pub fn deliver_interrupt(&mut self, chassis: &mut Chassis) {
+        let io = &mut chassis.bus.io;
+        self.intr = io.board.intr();
+        if !self.intr || !self.interruptible() {
+            return;
+        }
+        let now = io.clock.now();
+        let vector = io.board.ack(now);
+        io.counters.interrupts += 1;
+        chassis.code.breakpoints.left();
+        let outcome = self.interp.interrupt(&mut self.context.cpu, &mut chassis.bus, vector);
+        // The interrupt came between two instructions: none retired.
+        let none = if outcome == Outcome::Retired { Outcome::Partial } else { outcome };
+        self.follow_up(chassis, none);
+        self.intr = chassis.bus.io.board.intr();
+    }
+
+    /// Runs the instruction that translated code left to the interpreter, and notes what can be learnt
+    /// from that.
+    pub fn callout(&mut self, chassis: &mut Chassis) -> Next {
+        if let Some(end) = self.stops_here(chassis) {
+            return Next::stop(end);
+        }
+        let row = if self.profile { self.callout_row(chassis) } else { Row::CalloutOther };
+        let before = chassis.bus.io.ledger.switch(row);
+        self.sample_gs(chassis);
+        let eip = self.context.cpu.eip();
+        let accesses = chassis.bus.io.accesses;
+        let outcome = self.step_left(chassis);
+        let Chassis { bus, code } = chassis;
+        let needed = matches!(outcome, Outcome::Delivered(_)) || bus.io.accesses != accesses;
+        code.note_callout(bus, &mut self.spaces.targets, eip, needed);
+        bus.io.ledger.switch(before);
+        Next::Dispatch
+    }
+
+    fn callout_row(&mut self, chassis: &mut Chassis) -> Row {
+        let i = self.interp.decode(&self.context.cpu, &mut chassis.bus);
+        i.map_or(Row::CalloutOther, |i| self.callouts.count(&i))
+    }
+
+    /// Looks at the instruction of a callout, now and then.
+    fn sample_gs(&mut self, chassis: &mut Chassis) {
+        if self.gs_use.wants(self.context.cpu.cpl == 0)
+            && let Ok(i) = self.interp.decode(&self.context.cpu, &mut chassis.bus)
+            && self.gs_use.look_at(&i)
+        {
+            self.spaces.forget();
+        }
+    }
+
+    /// The instruction that translated code left, and perhaps what a stub can learn from that.
+    pub fn step_left(&mut self, chassis: &mut Chassis) -> Outcome {
+        let before = Before::take(&mut self.context, &self.spaces);
+        let outcome = self.step(chassis);
+        if let (Some(before), Outcome::Retired) = (before, outcome)
+            && before.can_be_learnt(&chassis.bus)
+            && let Some(mode) = self.mode()
+            && let Ok(after) = self.spaces.select(&mut self.context, &chassis.bus, mode)
+        {
+            let (context, spaces) = (&mut self.context, &self.spaces);
+            self.transfers.learn(context, spaces, &chassis.bus, &before, after);
+        }
+        outcome
+    }
+}
