@@ -70,6 +70,42 @@ pub fn missing_files(page: &Path, text: &str, all: &Names) -> Vec<String> {
     words.filter(|word| alternatives(word).iter().any(|path| !all.has(&here, path))).collect()
 }
 
+/// The names of code that a page has in code quotes and that no source file knows: words with an
+/// underscore, in camel case, or behind `::`.
+#[must_use]
+pub fn unknown_names(text: &str, words: &BTreeSet<String>) -> Vec<String> {
+    let lines = prose(text);
+    let quoted = lines.iter().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let names = quoted.flat_map(|quoted| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+        let name = quoted.strip_suffix("()").unwrap_or(quoted);
+        let parts: Vec<&str> = name.split("::").collect();
+        let inner = |part: &str| part.len() > 1 && part[1..].contains(|c: char| c.is_uppercase());
+        let camel = |part: &str| inner(part) && part.contains(|c: char| c.is_lowercase());
+        let clean = parts.iter().all(|part| !part.is_empty() && !part.contains(':'));
+        let telling = parts.len() > 1 || name.contains('_') || camel(name);
+        if name.chars().all(plain) && clean && telling { parts } else { Vec::new() }
+    });
+    names.filter(|name| !words.contains(*name)).map(str::to_owned).collect()
+}
+
+/// Every word of the workspace's sources: Rust, assembler, C, scripts and manifests.
+#[must_use]
+pub fn source_words() -> BTreeSet<String> {
+    let endings = ["rs", "s", "inc", "c", "h", "sh", "toml", "tsv"];
+    let sources =
+        files(|path| path.extension().is_some_and(|end| endings.iter().any(|known| end == *known)));
+    let mut words = BTreeSet::new();
+    for path in sources {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        words.extend(name);
+        let text = read(&path);
+        let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.extend(parts.map(str::to_owned));
+    }
+    words
+}
+
 /// Every file and folder of the workspace, by name.
 #[derive(Debug)]
 pub struct Names {

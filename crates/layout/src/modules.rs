@@ -193,6 +193,18 @@ impl Tree {
     }
 }
 
+/// The files of a target, given by its root, in which a name stands: in code or in an import.
+#[must_use]
+pub fn files_with_name(root: &Path, name: &str) -> BTreeSet<PathBuf> {
+    let tree = Tree::read(root);
+    let has = |module: &Module| {
+        let word = Word::Name(name.to_owned());
+        let imports = |import: &Import| import.path.iter().any(|part| part == name);
+        module.words.contains(&word) || module.imports.iter().any(imports)
+    };
+    tree.modules.iter().filter(|module| has(module)).map(|module| module.file.clone()).collect()
+}
+
 /// Notes each name of a `use`.
 fn flatten(tree: &UseTree, before: &[String], public: bool, into: &mut Vec<Import>) {
     let with = |word: &syn::Ident| [before, &[word.to_string()]].concat();

@@ -26,6 +26,21 @@ fn every_file_that_is_named_exists() {
 }
 
 #[test]
+fn every_name_of_code_is_known_to_the_code() {
+    let words = docs::source_words();
+    let mut unknown = Vec::new();
+    for page in docs::pages() {
+        let names = docs::unknown_names(&read(&page), &words);
+        unknown.extend(names.into_iter().map(|name| format!("{}: {name}", name_of(&page))));
+    }
+    assert!(unknown.is_empty(), "names that no source has:\n{}", unknown.join("\n"));
+    // Made of parts, so that this file does not make it known.
+    let gone = ["no", "such", "name"].join("_");
+    let text = format!("`{gone}` `Names::read()` `Names::{gone}`, {gone}, `plain`");
+    assert_eq!(docs::unknown_names(&text, &words), [gone.as_str(); 2]);
+}
+
+#[test]
 fn what_is_dead_or_missing_is_found() {
     let page = root().join("docs/page.md");
     let text = "[a](traps.md), [b](gone.md), [c](traps.md#nowhere), [d](https://x.org), [e](#here)
@@ -102,7 +117,7 @@ fn ci_runs_what_the_readme_and_the_workflow_name() {
     assert!(read(&root().join("README.md")).contains("cargo test --release --workspace"));
     assert!(script.contains("cargo test --release --workspace"));
     assert!(script.contains("RUSTDOCFLAGS=\"-D warnings\" cargo doc"));
-    assert!(read(&root().join(".github/workflows/ci.yml")).contains("run: .ci/run"));
+    assert!(read(&root().join(".github/workflows/ci.yml")).contains(".ci/run"));
     for word in script.split_whitespace().filter(|word| word.starts_with("scripts/")) {
         assert!(root().join(Path::new(word)).exists(), "{word} does not exist");
     }

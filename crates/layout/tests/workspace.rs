@@ -1,7 +1,7 @@
 //! The workspace's layout is as CONTRIBUTING.md promises: no circle of imports between files, no
 //! function or file too long to read.
 
-use ringer_layout::{circles, sizes, source};
+use ringer_layout::{circles, modules, sizes, source};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,40 @@ fn circles_of(root: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+/// Files of the monitor that name its whole, beside the run loop's and `lib.rs`; it must become empty.
+const NAME_THE_WHOLE: &[&str] = &[
+    "blocks.rs",
+    "bt.rs",
+    "faults.rs",
+    "footprint.rs",
+    "gs.rs",
+    "huge_pages.rs",
+    "lockstep.rs",
+    "prefill.rs",
+    "reset.rs",
+    "retranslation.rs",
+    "segment_memo.rs",
+    "space_selection.rs",
+    "testing/once.rs",
+    "testing/to_halt.rs",
+    "transfer_memo.rs",
+    "verification.rs",
+    "x87.rs",
+];
+
+#[test]
+fn only_the_run_loop_names_the_whole_monitor() {
+    let src = source::root().join("crates/monitor/src");
+    let names = modules::files_with_name(&src.join("lib.rs"), "Monitor");
+    let allowed =
+        |file: &str| matches!(file, "run.rs" | "lib.rs") || NAME_THE_WHOLE.contains(&file);
+    let names = names.iter().map(|path| path.strip_prefix(&src).expect("a file of the crate"));
+    let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+    assert!(names.iter().any(|file| file == "run.rs"), "the run loop names it: {names:?}");
+    let others: Vec<&String> = names.iter().filter(|file| !allowed(file)).collect();
+    assert!(others.is_empty(), "these name the whole monitor: {others:?}");
 }
 
 #[test]
