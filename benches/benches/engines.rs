@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringer_cpu::interp::Interp;
 use ringer_cpu::testing::FlatBus;
-use ringer_cpu::{CpuModel, CpuState, Lin, SegAttr, Segment};
+use ringer_cpu::{CpuModel, CpuState, Lin, Pc, SegAttr, Segment};
 use ringer_translator::context::TransferKind;
 use ringer_translator::{
     GoesOn, KnownThunks, Mode, Placement, Source, StubAddresses, Translator, TranslatorOptions,
@@ -68,8 +68,8 @@ fn translate(c: &mut Criterion) {
     let target = Placement { base: 0x2_0000, stubs };
     let bytes = &PROGRAM[5..];
     let source = Source {
-        eip: CODE,
-        linear: CODE,
+        eip: Pc::from(CODE),
+        linear: Lin::from(CODE),
         bytes,
         page_left: bytes.len() as u32,
         max_instrs: LOOP as u32,

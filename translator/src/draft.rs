@@ -4,6 +4,7 @@ use crate::emit::Emitter;
 use crate::thunk::{LEN, ThunkGuard};
 use crate::translation::{ClassCounts, MapEntry, X87};
 use iced_x86::Instruction;
+use ringer_cpu::Pc;
 
 /// A block in the making.
 pub(crate) struct BlockDraft {
@@ -28,7 +29,7 @@ impl BlockDraft {
     pub(crate) fn mark(&mut self, host_off: usize, eip: u32, esp: u32) {
         self.map.push(MapEntry {
             host_off: host_off as u32,
-            eip,
+            eip: Pc::from(eip),
             esp,
             x87: X87::Other,
             shadow: false,
@@ -39,7 +40,7 @@ impl BlockDraft {
     pub(crate) fn thunk(&mut self, i: &Instruction, emitter: &mut Emitter) {
         let Some((thunk, at)) = emitter.inlined.take() else { return };
         let (eip, esp) = (i.near_branch32(), emitter.esp);
-        self.guards.push(ThunkGuard { done: self.instrs, eip, thunk });
+        self.guards.push(ThunkGuard { done: self.instrs, eip: Pc::from(eip), thunk });
         self.mark(at, eip, esp);
         self.mark(emitter.offset(), eip + LEN - 1, esp);
         emitter.release(4);

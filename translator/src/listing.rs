@@ -7,6 +7,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
     SymbolResult,
 };
+use ringer_cpu::Pc;
 use std::fmt::Write;
 
 /// Host code at `base`, one instruction a line: offset, bytes, NASM text. Fields of the execution
@@ -38,10 +39,10 @@ pub fn listing_with(host: &[u8], base: u64, names: &[(u64, &str)]) -> String {
 
 /// Guest code at `eip` in `mode`, at most `max` instructions, in the same manner.
 #[must_use]
-pub fn disasm_guest(bytes: &[u8], eip: u32, mode: Mode, max: usize) -> String {
+pub fn disasm_guest(bytes: &[u8], eip: Pc, mode: Mode, max: usize) -> String {
     let mut formatter = formatter(None);
     let mut out = String::new();
-    let mut decoder = guest_decoder(bytes, eip, mode);
+    let mut decoder = guest_decoder(bytes, eip.low(), mode);
     let mut i = Instruction::default();
     for _ in 0..max {
         if !decoder.can_decode() {

@@ -272,6 +272,12 @@ impl Mode {
         if self.contains(Mode::CODE16) { 16 } else { 32 }
     }
 
+    /// The bits that an instruction pointer, and a linear address, has in this mode: sums are cut to them.
+    #[must_use]
+    pub const fn address_mask(self) -> u64 {
+        u32::MAX as u64
+    }
+
     /// The last EIP that translated code of this mode may reach.
     #[must_use]
     pub fn last_eip(self) -> u32 {

@@ -1,14 +1,15 @@
 //! What a translation is made from: the guest's bytes, and what is known of the code around them.
 
 use crate::thunk::KnownThunks;
+use ringer_cpu::{Lin, Pc};
 
 /// Where the guest's bytes are.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// EIP of the first byte.
-    pub eip: u32,
+    pub eip: Pc,
     /// Linear address of the first byte: CS's base plus `eip`. Only its place in the page counts.
-    pub linear: u32,
+    pub linear: Lin,
     /// From `eip` to the end of its page, then, if the caller has them, bytes of the next page.
     pub bytes: &'a [u8],
     /// How many of `bytes` are in the first page.
@@ -25,13 +26,13 @@ pub struct Source<'a> {
 /// behind it: the branch is then a side exit. A block that goes on where the guest usually does not
 /// is only wasteful.
 #[derive(Clone, Copy)]
-pub struct GoesOn<'a>(pub Option<&'a dyn Fn(u32, u32) -> bool>);
+pub struct GoesOn<'a>(pub Option<&'a dyn Fn(Pc, Pc) -> bool>);
 
 impl GoesOn<'_> {
     /// A conditional branch ends the block.
     pub const NEVER: Self = Self(None);
 
-    pub(crate) fn ask(self, taken: u32, fallthrough: u32) -> bool {
+    pub(crate) fn ask(self, taken: Pc, fallthrough: Pc) -> bool {
         self.0.is_some_and(|f| f(taken, fallthrough))
     }
 }

@@ -10,6 +10,7 @@
 //! did not go to memory never ends inline.
 
 use iced_x86::{Instruction, OpKind};
+use ringer_cpu::Pc;
 
 /// A thunk that was translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl PcThunk {
 
 /// Which thunks are known, asked with an EIP in the running mode.
 #[derive(Clone, Copy)]
-pub struct KnownThunks<'a>(pub Option<&'a dyn Fn(u32) -> Option<PcThunk>>);
+pub struct KnownThunks<'a>(pub Option<&'a dyn Fn(Pc) -> Option<PcThunk>>);
 
 impl KnownThunks<'_> {
     /// None is.
@@ -59,7 +60,7 @@ pub struct ThunkGuard {
     /// Instructions of the block up to the CALL, that one included.
     pub done: u32,
     /// The thunk's EIP.
-    pub eip: u32,
+    pub eip: Pc,
     /// What has to be there.
     pub thunk: PcThunk,
 }
@@ -68,7 +69,7 @@ impl KnownThunks<'_> {
     /// The thunk that `i` calls.
     pub(crate) fn called_by(&self, i: &Instruction) -> Option<PcThunk> {
         let near = i.is_call_near() && i.op0_kind() == OpKind::NearBranch32;
-        self.0.filter(|_| near).and_then(|known| known(i.near_branch32()))
+        self.0.filter(|_| near).and_then(|known| known(Pc::from(i.near_branch32())))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::placement::Placement;
 use crate::source::Source;
 use crate::translation::{ClassCounts, Outline, Terminator, Translation, X87};
 use iced_x86::{DecoderError, FlowControl, Instruction, OpKind, Register};
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Pc};
 
 /// Side exits of a block at most: what lies behind so many is rarely reached.
 const MAX_SIDE_EXITS: u32 = 6;
@@ -76,9 +76,9 @@ impl Translator {
     }
 
     /// From now on the instructions at these EIPs are callouts.
-    pub fn leave_out(&mut self, eips: impl Iterator<Item = u32>) {
+    pub fn leave_out(&mut self, eips: impl Iterator<Item = Pc>) {
         self.left_out.clear();
-        self.left_out.extend(eips);
+        self.left_out.extend(eips.map(Pc::low));
     }
 
     /// Translates the block at `src` for `mode`, to run at `target`; its direct exits are numbered
@@ -131,12 +131,12 @@ impl Translator {
 
     fn body(&mut self, src: &Source<'_>, draft: &mut BlockDraft) -> Terminator {
         let page_left = (src.page_left as usize).min(src.bytes.len()) as u32;
-        let mut decoder = guest_decoder(src.bytes, src.eip, self.emitter.mode());
+        let mut decoder = guest_decoder(src.bytes, src.eip.low(), self.emitter.mode());
         let mut instruction = Instruction::default();
         let mut shadow = None;
         loop {
             let at = decoder.position() as u32;
-            let eip = src.eip.wrapping_add(at);
+            let eip = src.eip.low().wrapping_add(at);
             let full = draft.instrs >= src.max_instrs.max(1) && shadow.is_none();
             if full || (at >= page_left && at > 0) {
                 return self.boundary(draft, eip, shadow);
@@ -154,7 +154,7 @@ impl Translator {
             draft.guest_len = end;
             // An instruction that wraps round the end of the code segment is not ours to judge.
             let last = u64::from(self.emitter.mode().last_eip());
-            let wraps = u64::from(src.eip) + u64::from(end) > last + 1;
+            let wraps = src.eip.get() + u64::from(end) > last + 1;
             self.emitter.shadow = shadow.is_some();
             let may = draft.side_exits < MAX_SIDE_EXITS && shadow.is_none() && end < page_left;
             self.look_ahead(&instruction, src, may);
@@ -207,7 +207,7 @@ impl Translator {
             && emitter.superblocks()
             && i.flow_control() == FlowControl::ConditionalBranch
             && next != target
-            && src.goes_on.ask(target, next);
+            && src.goes_on.ask(Pc::from(target), Pc::from(next));
         let thunk = if may && emitter.inlines_thunks() { src.thunks.called_by(i) } else { None };
         emitter.thunk = thunk;
     }

@@ -3,6 +3,7 @@
 use crate::classify::Unit;
 use crate::thunk::ThunkGuard;
 use iced_x86::Code;
+use ringer_cpu::Pc;
 use ringer_cpu::interp::fpu::moves_pointers;
 
 /// A translated block.
@@ -34,7 +35,7 @@ pub struct MapEntry {
     /// Offset in [`Translation::host`].
     pub host_off: u32,
     /// The guest instruction.
-    pub eip: u32,
+    pub eip: Pc,
     /// What guest ESP is more than r12 there (see `FOLD_ESP`); modulo 2^32.
     pub esp: u32,
     /// What it does to the x87 pointers.
@@ -91,7 +92,7 @@ pub struct DirectExit {
     /// Offset of the rel32 field; it leads to the exit's cold stub until it is patched.
     pub patch_off: u32,
     /// The guest EIP it goes to.
-    pub target: u32,
+    pub target: Pc,
 }
 
 /// Four bytes of host code that differ in a copy.

@@ -10,7 +10,7 @@ use iced_x86::{
     Code, Decoder, DecoderOptions, Encoder, Instruction, MemoryOperand, OpCodeOperandKind as K,
     Register,
 };
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Lin, Pc};
 use ringer_translator::classify::{Treatment, treatment};
 use ringer_translator::{
     GoesOn, KnownThunks, Mode, Outline, Placement, Source, StubAddresses, Terminator, Translation,
@@ -183,8 +183,8 @@ fn translated(guest: &[u8]) -> (Translation, Outline) {
         ],
     };
     let src = Source {
-        eip: EIP,
-        linear: EIP,
+        eip: Pc::from(EIP),
+        linear: Lin::from(EIP),
         bytes: guest,
         page_left: guest.len() as u32,
         max_instrs: 64,

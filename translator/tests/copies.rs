@@ -1,7 +1,7 @@
 //! A copy of a block for another EIP is, byte for byte, what translating the same guest bytes there makes: whatever the
 //! instructions, the options and the mode, and whatever became of the original's exits.
 
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Frame, Lin, Pa, Pc};
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::{
@@ -82,7 +82,12 @@ impl Case {
 
     fn key(&self, page: u32) -> BlockKey {
         let eip = page | self.at;
-        BlockKey { pa: 0x7000 | u64::from(self.at), eip, mode: self.mode, second: None }
+        BlockKey {
+            pa: Pa::from(0x7000 | self.at),
+            eip: Pc::from(eip),
+            mode: self.mode,
+            second: None,
+        }
     }
 
     /// The thunk at `eip`: a block of its own at each EIP.
@@ -93,11 +98,11 @@ impl Case {
     }
 
     fn translate(&self, page: u32, cache: &CodeCache) -> Translation {
-        let thunk = |eip| self.thunk(eip);
-        let goes_on = |taken: u32, _| (taken & 0xfff ^ self.salt) & 3 != 0;
+        let thunk = |eip: Pc| self.thunk(eip.low());
+        let goes_on = |taken: Pc, _| (taken.low() & 0xfff ^ self.salt) & 3 != 0;
         let source = Source {
-            eip: page | self.at,
-            linear: page | self.at,
+            eip: Pc::from(page | self.at),
+            linear: Lin::from(page | self.at),
             bytes: &self.bytes,
             page_left: (0x1000 - self.at).min(self.bytes.len() as u32),
             max_instrs: 64,
@@ -115,11 +120,12 @@ impl Case {
 fn use_exits(rng: &mut Rng, cache: &mut CodeCache, case: &Case, id: BlockId, exits: &[DirectExit]) {
     for &DirectExit { site, target, .. } in exits {
         assert_eq!(cache.block_of(site), Some(id));
-        let second = [None, Some(0x99)][rng.below(2)];
-        let pa = 0x7000 | u64::from(target & 0xfff);
+        let second = [None, Some(Frame(0x99))][rng.below(2)];
+        let offset = target.low() & 0xfff;
+        let pa = Pa::from(0x7000 | offset);
         let key = BlockKey { pa, eip: target, mode: case.mode, second };
         // Any code will do, but where the block itself is.
-        let itself = target & 0xfff == case.at;
+        let itself = offset == case.at;
         let any = case.translate(0x0800_0000, cache);
         let to = if itself { id } else { cache.insert(key, any).expect("room") };
         if rng.below(4) > 0 && !cache.link(site, to) {
@@ -147,7 +153,9 @@ fn a_copy_is_what_translating_anew_makes() {
         for _ in 0..2 {
             use_exits(&mut rng, &mut cache, &case, id, &exits);
             page = rng.next() as u32 & 0xffff_f000;
-            let Some(copy) = cache.copied(&case.key(page), &|eip| case.thunk(eip)) else { break };
+            let Some(copy) = cache.copied(&case.key(page), &|eip: Pc| case.thunk(eip.low())) else {
+                break;
+            };
             let anew = case.translate(page, &cache);
             assert_eq!(copy, anew, "{:x?} from {page:#x}, {:?}", case.bytes, case.options);
             copies += 1;

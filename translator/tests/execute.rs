@@ -1,7 +1,7 @@
 //! Inline sequences, run: translated blocks on the host's processor in a small window, each ending
 //! at a callout, with the state they leave compared with what the instruction is defined to do.
 
-use ringer_cpu::{CpuState, Eflags, Features, Lin, Segment};
+use ringer_cpu::{CpuState, Eflags, Features, Lin, Pa, Pc, Segment};
 use ringer_translator::context::{ExecContext, ExitReason, SharedContext};
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::runtime::{CodeCache, set_gs_base};
@@ -108,8 +108,8 @@ impl Guest {
         // IP of 16-bit code has 16 bits.
         let eip = EIP & self.mode.last_eip();
         let src = Source {
-            eip,
-            linear: EIP,
+            eip: Pc::from(eip),
+            linear: Lin::from(EIP),
             bytes: &bytes,
             page_left: bytes.len() as u32,
             max_instrs: 64,
@@ -120,7 +120,7 @@ impl Guest {
         let target = Placement { base, stubs: self.cache.stub_addresses() };
         let t = Translator::new(self.options, Features::all())
             .translate(&src, self.mode, &target, first_site);
-        let key = BlockKey { pa: 0x1000, eip, mode: self.mode, second: None };
+        let key = BlockKey { pa: Pa(0x1000), eip: Pc::from(eip), mode: self.mode, second: None };
         self.cache.insert(key, t).expect("room")
     }
 

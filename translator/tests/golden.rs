@@ -8,7 +8,7 @@
 //! default), `features` (default: all), `eip`, `cs-base`, `page-left`, `max`, `goes-on` (1: behind
 //! conditional branches), `guest`.
 
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Lin, Pc};
 use ringer_translator::X87;
 use ringer_translator::listing::listing_with;
 use ringer_translator::verify::{Subject, Verifier};
@@ -152,8 +152,8 @@ fn render(case: &Case) -> String {
     let linear = case.cs_base.wrapping_add(case.eip);
     let to_page_end = 0x1000 - (linear & 0xfff);
     let src = Source {
-        eip: case.eip,
-        linear,
+        eip: Pc::from(case.eip),
+        linear: Lin::from(linear),
         bytes: &case.guest,
         page_left: case.page_left.unwrap_or(to_page_end.min(case.guest.len() as u32)),
         max_instrs: case.max,
@@ -171,7 +171,7 @@ fn render(case: &Case) -> String {
         panic!("the verifier refuses a golden block: {refusal}");
     }
     let mut out = String::from("guest\n");
-    out += &disasm_guest(&case.guest, case.eip, case.mode, 100);
+    out += &disasm_guest(&case.guest, Pc::from(case.eip), case.mode, 100);
     out += "host\n";
     out += &without_context_bytes(&listing_with(&t.host, BASE, &STUBS));
     let _ = writeln!(out, "ends {:x?}", outline.terminator);

@@ -4,7 +4,7 @@
 use iced_x86::{
     Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpKind, Register,
 };
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Lin, Pc};
 use ringer_translator::X87;
 use ringer_translator::classify::{Rewrite, Treatment, treatment};
 use ringer_translator::context::TransferKind;
@@ -164,8 +164,8 @@ fn emitted_instructions_do_what_the_guest_s_do() {
         let bytes = random_bytes(&mut random);
         let (opts, translator) = &mut translators[(case & 1) as usize];
         let src = Source {
-            eip: 0x1000,
-            linear: 0x1000,
+            eip: Pc(0x1000),
+            linear: Lin(0x1000),
             bytes: &bytes,
             page_left: 16,
             max_instrs: 1,

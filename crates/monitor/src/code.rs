@@ -13,7 +13,7 @@ use crate::space_selection::{Selected, Spaces};
 use crate::system_bus::SystemBus;
 use crate::verification::Verification;
 use hashbrown::HashMap;
-use ringer_cpu::addr::{Frame, Pa};
+use ringer_cpu::{Frame, Lin, Pa, Pc};
 use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
@@ -32,9 +32,9 @@ const MAX_INSTRS: u32 = 64;
 /// Writes to a code page after which all its blocks are given up.
 const MIXED_PAGE: u32 = 16;
 
-/// How far EIP `to` is from EIP `from`.
-fn distance(from: u32, to: u32) -> i64 {
-    i64::from(to.wrapping_sub(from) as i32)
+/// How far EIP `to` is from EIP `from`, which has 32 bits.
+fn distance(from: Pc, to: Pc) -> i64 {
+    i64::from(to.minus(from.get()).low() as i32)
 }
 
 /// The thunk at `eip`, if `table` has a block there that is one.
@@ -43,13 +43,13 @@ fn known_thunk(
     memory: &GuestMemory,
     targets: &Targets,
     table: TableId,
-    eip: u32,
+    eip: Pc,
 ) -> Option<PcThunk> {
     let offset = targets.get(table, eip);
     let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
     let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
     let mut bytes = [0; THUNK_LEN as usize];
-    if !whole || !memory.read(Pa(block.key.pa), &mut bytes) {
+    if !whole || !memory.read(block.key.pa, &mut bytes) {
         return None;
     }
     PcThunk::register(bytes).map(|register| PcThunk { register, offset })
@@ -64,9 +64,9 @@ pub(crate) struct Wanted {
     /// Its key, if it does not cross a page.
     pub key: BlockKey,
     /// Linear address of its first byte.
-    pub linear: u32,
+    pub linear: Lin,
     /// The frame of the page behind its first one, if bytes of that may be read.
-    pub second: Option<u64>,
+    pub second: Option<Frame>,
     /// The current selection.
     pub selected: Selected,
 }
@@ -199,8 +199,8 @@ impl Code {
             return Ok(None);
         }
         // The verifier sees a block of the same shape.
-        let followed = |_: u32, next: u32| t.map.iter().any(|entry| entry.eip == next);
-        let same = |eip: u32| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
+        let followed = |_: Pc, next: Pc| t.map.iter().any(|entry| entry.eip == next);
+        let same = |eip: Pc| t.guards.iter().find(|g| g.eip == eip).map(|g| g.thunk);
         let thunks = KnownThunks(Some(&same));
         let shaped = Source { goes_on: GoesOn(Some(&followed)), thunks, ..source };
         self.verification.pass(&shaped, wanted.key.mode, &target, &t)?;
@@ -219,29 +219,29 @@ impl Code {
     ) -> Translation {
         let key = wanted.key;
         let (heat, cache) = (&self.heat, &self.cache);
-        let at = |eip: u32| BlockKey {
-            pa: key.pa.wrapping_add_signed(distance(key.eip, eip)),
+        let at = |eip: Pc| BlockKey {
+            pa: Pa(key.pa.get().wrapping_add_signed(distance(key.eip, eip))),
             eip,
             ..key
         };
         // Not where the branch is usually taken, nor into what has a block already.
-        let goes_on = |taken: u32, next: u32| {
-            !heat.is_warm(at(taken).pa)
+        let goes_on = |taken: Pc, next: Pc| {
+            !heat.is_warm(at(taken).pa.get())
                 && cache.find(&BlockKey { second: None, ..at(next) }).is_none()
         };
         let table = wanted.selected.table;
-        let thunk = |eip: u32| known_thunk(cache, memory, targets, table, eip);
+        let thunk = |eip: Pc| known_thunk(cache, memory, targets, table, eip);
         let source =
             Source { goes_on: GoesOn(Some(&goes_on)), thunks: KnownThunks(Some(&thunk)), ..plain };
         // What is left out is left out where it is: another EIP finds that out for itself.
-        let page_end = key.pa + u64::from(page_left(key.pa));
-        let trapping = || self.retranslation.left_between(key.pa, page_end);
+        let page_end = key.pa.plus(u64::from(page_left(key.pa))).get();
+        let trapping = || self.retranslation.left_between(key.pa.get(), page_end);
         let plain_page = !self.breakpoints.is_armed() && trapping().next().is_none();
         if plain_page && let Some(copy) = cache.copied(&key, &thunk) {
             return copy;
         }
-        let stops = self.breakpoints.eips(wanted.linear.wrapping_sub(key.eip));
-        self.translator.leave_out(trapping().chain(stops));
+        let stops = self.breakpoints.eips(wanted.linear.minus(key.eip.get()).low());
+        self.translator.leave_out(trapping().chain(stops).map(Pc::from));
         self.translator.translate(&source, key.mode, target, first_site)
     }
 
@@ -257,11 +257,11 @@ impl Code {
         let second = if t.crosses_page { wanted.second } else { None };
         let key = BlockKey { second, ..wanted.key };
         if let Some(dump) = &self.jitdump {
-            jitdump::note(dump, base, &t.host, wanted.linear);
+            jitdump::note(dump, base, &t.host, wanted.linear.low());
         }
         let id = self.cache.insert(key, t)?;
         self.verification.placed(id);
-        protect(bus, spaces, key.pa >> 12);
+        protect(bus, spaces, key.pa.frame());
         if let Some(frame) = key.second {
             protect(bus, spaces, frame);
         }
@@ -273,7 +273,7 @@ impl Code {
         self.flushes += 1;
         self.verification.flushed();
         for frame in self.cache.flush(targets) {
-            bus.mmu.set_code_page(&mut bus.memory, Frame(frame), false);
+            bus.mmu.set_code_page(&mut bus.memory, frame, false);
         }
     }
 
@@ -281,7 +281,7 @@ impl Code {
     pub fn take_writes(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
         let mut writes = std::mem::take(&mut bus.io.code_writes);
         for (pa, len) in writes.drain(..) {
-            let in_page = page_left(pa).min(len);
+            let in_page = page_left(Pa(pa)).min(len);
             self.invalidate(bus, targets, pa, in_page);
             if in_page < len {
                 self.invalidate(bus, targets, pa + u64::from(in_page), len - in_page);
@@ -291,7 +291,7 @@ impl Code {
     }
 
     fn invalidate(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64, len: u32) {
-        let (gone, empty) = self.cache.invalidate(pa, len, targets);
+        let (gone, empty) = self.cache.invalidate(Pa(pa), len, targets);
         if gone > 0 {
             self.heat.cool(pa);
         }
@@ -301,9 +301,9 @@ impl Code {
         if !empty && writes.is_multiple_of(MIXED_PAGE) {
             // Data and code share the page: each write costs a trap. Let the code go; it comes back
             // when it is hot again.
-            self.cache.invalidate(frame << 12, 0x1000, targets);
+            self.cache.invalidate(Frame(frame).start(), 0x1000, targets);
         }
-        if !self.cache.has_code(frame) {
+        if !self.cache.has_code(Frame(frame)) {
             self.retranslation.forget(frame);
             bus.mmu.set_code_page(&mut bus.memory, Frame(frame), false);
         }
@@ -313,9 +313,8 @@ impl Code {
     pub fn note_trap(&mut self, bus: &mut SystemBus, targets: &mut Targets, id: BlockId, off: u32) {
         let block = self.cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return };
-        let eip = entry.eip;
-        let pa = block.key.pa + u64::from(eip.wrapping_sub(block.key.eip));
-        if self.retranslation.trapped(pa, eip) {
+        let pa = place_of(block.key, entry.eip).get();
+        if self.retranslation.trapped(pa, entry.eip.low()) {
             self.remake(bus, targets, pa);
         }
     }
@@ -338,39 +337,45 @@ impl Code {
 
     /// The blocks with the instruction at `pa` are made anew at their next visit.
     fn remake(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64) {
+        let pa = Pa(pa);
         self.cache.invalidate(pa, 1, targets);
-        if !self.cache.has_code(pa >> 12) {
-            bus.mmu.set_code_page(&mut bus.memory, Pa(pa).frame(), false);
+        if !self.cache.has_code(pa.frame()) {
+            bus.mmu.set_code_page(&mut bus.memory, pa.frame(), false);
         }
     }
 
     /// The bytes of the instruction at `eip` in block `id`.
-    pub fn guest_bytes(&self, memory: &GuestMemory, id: BlockId, eip: u32) -> [u8; LONGEST] {
+    pub fn guest_bytes(&self, memory: &GuestMemory, id: BlockId, eip: Pc) -> [u8; LONGEST] {
         let key = self.cache.block(id).key;
-        let at = key.pa + u64::from(eip.wrapping_sub(key.eip));
+        let at = place_of(key, eip);
         let here = (page_left(at) as usize).min(LONGEST);
         let mut bytes = [0; LONGEST];
-        memory.read(Pa(at), &mut bytes[..here]);
+        memory.read(at, &mut bytes[..here]);
         if let (Some(frame), true) = (key.second, here < LONGEST) {
-            memory.read(Frame(frame).start(), &mut bytes[here..]);
+            memory.read(frame.start(), &mut bytes[here..]);
         }
         bytes
     }
 }
 
+/// Where the instruction at `eip` of the block of `key` is, if it is in the block's first page.
+fn place_of(key: BlockKey, eip: Pc) -> Pa {
+    key.pa.plus(eip.minus(key.eip.get()).masked(key.mode.address_mask()).get())
+}
+
 /// Bytes from `pa` to the end of its page.
-fn page_left(pa: u64) -> u32 {
-    0x1000 - (pa & 0xfff) as u32
+fn page_left(pa: Pa) -> u32 {
+    0x1000 - pa.in_frame() as u32
 }
 
 /// Reads the guest bytes that a block may be made of; how many there are. `None`: none.
 fn read_page(memory: &GuestMemory, wanted: &Wanted, bytes: &mut PageBytes) -> Option<usize> {
     let mut len = page_left(wanted.key.pa) as usize;
-    if !memory.read(Pa(wanted.key.pa), &mut bytes[..len]) {
+    if !memory.read(wanted.key.pa, &mut bytes[..len]) {
         return None;
     }
     if let Some(frame) = wanted.second
-        && memory.read(Frame(frame).start(), &mut bytes[len..len + 16])
+        && memory.read(frame.start(), &mut bytes[len..len + 16])
     {
         len += 16;
     }
@@ -378,12 +383,12 @@ fn read_page(memory: &GuestMemory, wanted: &Wanted, bytes: &mut PageBytes) -> Op
 }
 
 /// From now on a write to `frame` is noticed.
-fn protect(bus: &mut SystemBus, spaces: &mut Spaces, frame: u64) {
-    if bus.memory.is_code_page(Frame(frame)) {
+fn protect(bus: &mut SystemBus, spaces: &mut Spaces, frame: Frame) {
+    if bus.memory.is_code_page(frame) {
         return;
     }
-    bus.mmu.set_code_page(&mut bus.memory, Frame(frame), true);
-    spaces.protect_code(bus, frame);
+    bus.mmu.set_code_page(&mut bus.memory, frame, true);
+    spaces.protect_code(bus, frame.get());
 }
 
 fn options_of(cfg: &MonitorConfig) -> TranslatorOptions {

@@ -1,7 +1,6 @@
 //! What lockstep compares after a block, and the report of a difference.
 
 use crate::journal::{Bytes, Journal};
-use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Eflags};
 use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
@@ -83,7 +82,7 @@ impl DryRun {
     ) -> String {
         let block = cache.block(id);
         let mut bytes = vec![0; block.guest_len as usize];
-        memory.read(Pa(block.key.pa), &mut bytes);
+        memory.read(block.key.pa, &mut bytes);
         let (eip, mode) = (block.key.eip, block.key.mode);
         let mut out = format!("engines differ after {} instructions: {what}\n", self.ran);
         let _ = writeln!(out, "guest block at {eip:08x}:");

@@ -10,9 +10,9 @@ use crate::profile::Row;
 use crate::space_selection::Selected;
 use crate::stop::Next;
 use crate::vcpu::{Chassis, Vcpu};
-use ringer_cpu::Privilege;
 use ringer_cpu::addr::Lin;
 use ringer_cpu::state::cr0;
+use ringer_cpu::{Frame, Privilege};
 use ringer_translator::context::ExitReason;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 
@@ -93,7 +93,7 @@ impl Vcpu {
                 None => return Ok(Found::Interpret(1)),
             },
         };
-        let off = self.spaces.targets.get(selected.table, self.context.cpu.eip());
+        let off = self.spaces.targets.get(selected.table, self.context.cpu.rip);
         if off == 0 {
             return Ok(self.find_by_address(chassis, selected));
         }
@@ -110,15 +110,15 @@ impl Vcpu {
 
     /// The same where the target table has nothing yet: by the physical address of the code.
     fn find_by_address(&mut self, chassis: &mut Chassis, selected: Selected) -> Found {
-        let eip = self.context.cpu.eip();
-        let linear = selected.selection.cs_base.wrapping_add(eip);
+        let eip = self.context.cpu.rip;
+        let mode = selected.selection.mode;
+        let linear = selected.selection.cs_base.plus(eip.get()).masked(mode.address_mask());
         let who = self.privilege();
         let bus = &mut chassis.bus;
-        let fetched =
-            bus.mmu.paging().fetch_pa(&mut bus.memory, &mut bus.io, Lin::from(linear), who);
+        let fetched = bus.mmu.paging().fetch_pa(&mut bus.memory, &mut bus.io, linear, who);
         let Ok(pa) = fetched else { return Found::Interpret(COLD_RUN) };
-        let second = self.second_frame(chassis, linear, who);
-        let key = BlockKey { pa: pa.get(), eip, mode: selected.selection.mode, second: None };
+        let second = self.second_frame(chassis, linear.low(), who).map(Frame);
+        let key = BlockKey { pa, eip, mode, second: None };
         let wanted = Wanted { key, linear, second, selected };
         match self.known_or_new(chassis, &wanted) {
             Ok(Some(id)) => self.take_up(chassis, selected, id),
@@ -138,7 +138,7 @@ impl Vcpu {
         let across = || wanted.second.and_then(|_| code.cache.find(&crossing));
         match code.cache.find(&wanted.key).or_else(across) {
             Some(id) => Ok(Some(id)),
-            None if !code.heat.visit(wanted.key.pa) => Ok(None),
+            None if !code.heat.visit(wanted.key.pa.get()) => Ok(None),
             None => code.translate(bus, &mut self.spaces, wanted),
         }
     }

@@ -149,12 +149,12 @@ impl Vcpu {
     fn restore_position(&mut self, cache: &CodeCache, id: BlockId, off: u32, counts: bool) {
         let block = cache.block(id);
         let Some((index, entry)) = block.entry_at(off) else { return };
-        self.context.cpu.set_eip(entry.eip);
+        self.context.cpu.set_eip(entry.eip.low());
         let esp = self.context.cpu.reg32(Gpr::Esp).wrapping_add(entry.esp);
         self.context.cpu.set_reg32(Gpr::Esp, esp);
         let before = &block.map[..index];
         if let Some(last) = before.iter().rev().find(|e| e.x87 == X87::Computes) {
-            self.context.x87_eip = last.eip;
+            self.context.x87_eip = last.eip.low();
             self.context.x87_fldcw = 0;
         }
         let last = before.iter().rev().find(|e| e.x87 != X87::Other);

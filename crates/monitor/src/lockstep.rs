@@ -15,7 +15,7 @@ use crate::journal::{Bytes, Entry, Journal};
 use crate::stop::{Next, RunEnd};
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::interp::fpu;
-use ringer_cpu::{CpuState, Eflags, Gpr, Outcome};
+use ringer_cpu::{CpuState, Eflags, Gpr, Outcome, Pc};
 use ringer_mmu::GuestMemory;
 use ringer_translator::context::{ExitReason, TRAP_KICK};
 use ringer_translator::runtime::blocks::BlockId;
@@ -252,8 +252,8 @@ impl Vcpu {
     fn leaves(&self, chassis: &Chassis, id: BlockId, ran: u32) -> bool {
         let block = chassis.code.cache.block(id);
         let table = self.spaces.current_table();
-        let at = |eip| table.map_or(0, |table| self.spaces.targets.get(table, eip));
-        block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.eip())
+        let at = |eip: Pc| table.map_or(0, |table| self.spaces.targets.get(table, eip));
+        block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.rip)
             || block.guards.iter().any(|g| g.done == ran && at(g.eip) != g.thunk.offset)
     }
 
@@ -350,7 +350,7 @@ impl Vcpu {
         let reason = self.context.exit_reason;
         let block = chassis.code.cache.block(id);
         let middle = &block.map[..block.map.len().min(block.instrs as usize)];
-        let eip = self.context.cpu.eip();
+        let eip = self.context.cpu.rip;
         let index = middle.iter().position(|e| e.eip == eip)?;
         let left = reason == ExitReason::Callout as u32
             || (reason == ExitReason::Check as u32 && index > 0);

@@ -41,7 +41,7 @@ impl Prefill {
         let block = cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return };
         let cpl = if block.key.mode.contains(Mode::USER) { 3 } else { 0 };
-        self.0 = Some(Access { eip: entry.eip, cpl, lin, write });
+        self.0 = Some(Access { eip: entry.eip.low(), cpl, lin, write });
     }
 
     /// Before translated code is entered at `cpu`, with its window selected. False: it is selected no

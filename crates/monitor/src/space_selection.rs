@@ -6,7 +6,7 @@
 
 use crate::config::MonitorError;
 use crate::system_bus::{PagingEvent, SystemBus};
-use ringer_cpu::addr::{Frame, Lin, Page};
+use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
 use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowStats, Windows};
 use ringer_translator::Mode;
@@ -104,7 +104,7 @@ struct Sink<'a> {
 
 impl DropSink for Sink<'_> {
     fn dropped(&mut self, window: WindowId, first: Page, pages: u32) {
-        self.targets.drop_pages(window, first.low(), pages);
+        self.targets.drop_pages(window, first, pages);
     }
 
     fn window_gone(&mut self, window: WindowId) {
@@ -193,7 +193,7 @@ impl Spaces {
         bus: &SystemBus,
         mode: Mode,
     ) -> Result<Selected, MonitorError> {
-        let cs_base = context.cpu.cs().base.low();
+        let cs_base = context.cpu.cs().base;
         let same = |s: &Selected| s.selection.mode == mode && s.selection.cs_base == cs_base;
         let selected = match self.selections.current.filter(same) {
             Some(selected) => selected,
@@ -215,7 +215,7 @@ impl Spaces {
         context: &mut ExecContext,
         bus: &SystemBus,
         mode: Mode,
-        cs_base: u32,
+        cs_base: Lin,
     ) -> Result<Selected, MonitorError> {
         let user = context.cpu.cpl == 3;
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
@@ -292,15 +292,17 @@ impl Spaces {
     /// Enters the block of `key`, at offset `off` in the cache, into the table of `selected`, the
     /// current selection.
     pub fn enter_block(&mut self, bus: &SystemBus, selected: Selected, key: BlockKey, off: u32) {
-        let page = selected.selection.cs_base.wrapping_add(key.eip) >> 12;
+        let mask = key.mode.address_mask();
+        let linear = selected.selection.cs_base.plus(key.eip.get()).masked(mask);
+        let page = linear.page();
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let paging = bus.mmu.paging();
-        self.windows.note_fetch(paging, &bus.memory, Page::from(page), &mut sink);
+        self.windows.note_fetch(paging, &bus.memory, page, &mut sink);
         if key.second.is_some() {
             self.windows.note_fetch(
                 paging,
                 &bus.memory,
-                Page::from(page.wrapping_add(1)),
+                linear.plus(PAGE_SIZE).masked(mask).page(),
                 &mut sink,
             );
         }

@@ -12,7 +12,7 @@ use crate::segment_memo::descriptor_of;
 use crate::space_selection::{Selected, Spaces};
 use crate::system_bus::SystemBus;
 use ringer_cpu::state::{TableReg, cr0};
-use ringer_cpu::{CpuState, Gpr, SegReg, Segment};
+use ringer_cpu::{CpuState, Gpr, Lin, SegReg, Segment};
 use ringer_translator::Mode;
 use ringer_translator::context::{ExecContext, FastCall, FsLoad, TransferKind};
 use ringer_translator::runtime::can_set_gs_base;
@@ -61,7 +61,7 @@ impl Before {
 
     /// Whether what was made of it can be learnt at all.
     pub fn can_be_learnt(&self, bus: &SystemBus) -> bool {
-        can_set_gs_base() && self.selected.selection.cs_base == 0 && bus.paging.is_empty()
+        can_set_gs_base() && self.selected.selection.cs_base == Lin(0) && bus.paging.is_empty()
     }
 }
 
@@ -117,7 +117,7 @@ impl TransferMemo {
         // Whatever making room took away with it.
         self.refresh(context, spaces);
         if spaces.targets.address(before.selected.table) != before.table
-            || after.selection.cs_base != 0
+            || after.selection.cs_base != Lin(0)
             || context.sys_flags_of() != before.sys_flags
         {
             return;

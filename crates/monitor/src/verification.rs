@@ -2,7 +2,7 @@
 //! runs, the addresses of host faults, and the sums that `ringer verify` reports.
 
 use crate::config::{Engine, MonitorConfig};
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Pc};
 use ringer_translator::context::ExecContext;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::BlockId;
@@ -206,7 +206,7 @@ impl Verification {
     }
 }
 
-fn report(refusal: &Refusal, eip: u32, guest: &str, host: &str) -> String {
+fn report(refusal: &Refusal, eip: Pc, guest: &str, host: &str) -> String {
     format!("{refusal}\nguest block at {eip:08x}:\n{guest}host code:\n{host}")
 }
 
@@ -240,8 +240,8 @@ mod tests {
         // mov [ebx+8], eax; ret
         let bytes = [0x89, 0x43, 0x08, 0xc3];
         let source = Source {
-            eip: 0x1000,
-            linear: 0x1000,
+            eip: Pc(0x1000),
+            linear: ringer_cpu::Lin(0x1000),
             bytes: &bytes,
             page_left: 4,
             max_instrs: 8,

@@ -28,7 +28,7 @@ pub(crate) enum Step {
 
 /// EIP of the last non-control x87 instruction in `map`.
 pub(crate) fn last_x87(map: &[MapEntry]) -> Option<u32> {
-    map.iter().rev().find(|entry| entry.x87 == X87::Computes).map(|entry| entry.eip)
+    map.iter().rev().find(|entry| entry.x87 == X87::Computes).map(|entry| entry.eip.low())
 }
 
 /// Emits one block at a time; the buffers live on.
@@ -134,8 +134,8 @@ impl Emitter {
         self.mode = mode;
         self.base = target.base;
         self.stubs = target.stubs;
-        self.eip = src.eip;
-        self.linear = src.linear;
+        self.eip = src.eip.low();
+        self.linear = src.linear.low();
         self.first_site = first_site;
         self.links = self.opts.contains(TranslatorOptions::LINK);
         self.cold.clear();
@@ -149,7 +149,7 @@ impl Emitter {
         self.x87_noted = false;
         self.esp = 0;
         self.done = 0;
-        self.here = src.eip;
+        self.here = src.eip.low();
         self.prologue();
         self.check_block_end();
         self.prologue_len = self.offset();

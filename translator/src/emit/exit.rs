@@ -11,6 +11,7 @@ use crate::slots as at;
 use crate::tail::{LINK_TAIL, link_tail};
 use crate::translation::{DirectExit, FixupKind, MapEntry, X87};
 use dynasmrt::{DynasmApi, dynasm};
+use ringer_cpu::Pc;
 
 impl Emitter {
     /// JMP to an absolute host address within 2 GiB.
@@ -298,7 +299,7 @@ impl Emitter {
 
     fn new_site(&mut self, patch: usize, target: u32) -> u32 {
         let site = self.first_site.wrapping_add(self.exits.len() as u32);
-        self.exits.push(DirectExit { site, patch_off: patch as u32, target });
+        self.exits.push(DirectExit { site, patch_off: patch as u32, target: Pc::from(target) });
         site
     }
 }

@@ -4,6 +4,7 @@ use crate::mode::Mode;
 use crate::thunk::ThunkGuard;
 use crate::translation::{Fixup, MapEntry, StringSite};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use ringer_cpu::{Frame, Pa, Pc};
 use std::hash::BuildHasher;
 
 /// Number of a block since the last flush.
@@ -15,18 +16,18 @@ pub type BlockId = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockKey {
     /// Physical address of the first byte.
-    pub pa: u64,
+    pub pa: Pa,
     /// Offset of the first byte in CS.
-    pub eip: u32,
+    pub eip: Pc,
     /// Facts about segments, privilege and the FPU.
     pub mode: Mode,
     /// Physical page frame of the second page, for a block that crosses into one.
-    pub second: Option<u64>,
+    pub second: Option<Frame>,
 }
 
 impl BlockKey {
     /// What the keys of copies for other EIPs share.
-    fn bytes(&self) -> (u64, Mode) {
+    fn bytes(&self) -> (Pa, Mode) {
         (self.pa, self.mode)
     }
 }
@@ -62,16 +63,16 @@ pub struct Block {
 
 impl Block {
     /// The page frames its bytes lie in.
-    pub fn frames(&self) -> impl Iterator<Item = u64> {
-        [Some(self.key.pa >> 12), self.key.second].into_iter().flatten()
+    pub fn frames(&self) -> impl Iterator<Item = Frame> {
+        [Some(self.key.pa.frame()), self.key.second].into_iter().flatten()
     }
 
     /// True when it has bytes in `from..to` of page frame `frame`.
     #[must_use]
-    pub fn overlaps(&self, frame: u64, from: u32, to: u32) -> bool {
-        let start = (self.key.pa & 0xfff) as u32;
+    pub fn overlaps(&self, frame: Frame, from: u32, to: u32) -> bool {
+        let start = self.key.pa.in_frame() as u32;
         let end = start + self.guest_len.max(1);
-        if frame == self.key.pa >> 12 && from < end.min(0x1000) && start < to {
+        if frame == self.key.pa.frame() && from < end.min(0x1000) && start < to {
             return true;
         }
         self.key.second == Some(frame) && end > 0x1000 && from < end - 0x1000
@@ -94,7 +95,7 @@ pub struct Site {
     /// Its original rel32, which leads to the exit's cold stub.
     pub unlinked: i32,
     /// The guest EIP it goes to.
-    pub target: u32,
+    pub target: Pc,
     /// The block it belongs to.
     pub block: BlockId,
     /// The block it is linked to now.
@@ -116,7 +117,7 @@ pub struct Registry {
     by_bytes: HashTable<BlockId>,
     hasher: DefaultHashBuilder,
     /// Blocks with bytes in a page frame.
-    by_frame: HashMap<u64, Vec<BlockId>>,
+    by_frame: HashMap<Frame, Vec<BlockId>>,
 }
 
 impl Registry {
@@ -177,7 +178,7 @@ impl Registry {
 
     /// Takes the blocks that overlap `from..to` of `frame` out of the look-up structures; returns
     /// them, and whether the frame has no block left.
-    pub fn take_overlapping(&mut self, frame: u64, from: u32, to: u32) -> (Vec<BlockId>, bool) {
+    pub fn take_overlapping(&mut self, frame: Frame, from: u32, to: u32) -> (Vec<BlockId>, bool) {
         let Some(list) = self.by_frame.get_mut(&frame) else { return (Vec::new(), true) };
         let blocks = &self.blocks;
         let mut taken = Vec::new();
@@ -198,7 +199,7 @@ impl Registry {
         (taken, empty)
     }
 
-    fn unlist(&mut self, id: BlockId, done: u64) {
+    fn unlist(&mut self, id: BlockId, done: Frame) {
         let block = &mut self.blocks[id as usize];
         block.valid = false;
         let key = block.key;
@@ -212,12 +213,12 @@ impl Registry {
 
     /// Whether any valid block has bytes in `frame`.
     #[must_use]
-    pub fn has_code(&self, frame: u64) -> bool {
+    pub fn has_code(&self, frame: Frame) -> bool {
         self.by_frame.get(&frame).is_some_and(|l| !l.is_empty())
     }
 
     /// The frames that hold code.
-    pub fn frames(&self) -> impl Iterator<Item = u64> + '_ {
+    pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
         self.by_frame.keys().copied()
     }
 

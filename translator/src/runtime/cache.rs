@@ -13,6 +13,7 @@ use crate::tail::lookup_of;
 use crate::thunk::PcThunk;
 use crate::translation::{DirectExit, Translation};
 use crate::verify::{Refusal, Subject, Verified, Verifier};
+use ringer_cpu::{Frame, Pa, Pc};
 
 /// What the cache did so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,7 +164,7 @@ impl CodeCache {
     pub fn copied(
         &self,
         key: &BlockKey,
-        thunk: &dyn Fn(u32) -> Option<PcThunk>,
+        thunk: &dyn Fn(Pc) -> Option<PcThunk>,
     ) -> Option<Translation> {
         let block = self.block(self.registry.sibling(key)?);
         let sites = &self.registry.sites[block.sites.start as usize..block.sites.end as usize];
@@ -220,13 +221,14 @@ impl CodeCache {
     pub fn link(&mut self, site: u32, id: BlockId) -> bool {
         let Some(s) = self.registry.sites.get(site as usize).copied() else { return false };
         let (from, to) = (self.block(s.block), self.block(id));
+        let mask = from.key.mode.address_mask();
         let sound = from.valid
             && to.valid
             && s.target == to.key.eip
             && from.key.mode == to.key.mode
-            && from.key.pa >> 12 == to.key.pa >> 12
-            && (to.key.pa.wrapping_sub(from.key.pa)) as u32
-                == to.key.eip.wrapping_sub(from.key.eip)
+            && from.key.pa.frame() == to.key.pa.frame()
+            && to.key.pa.minus(from.key.pa.get()).get() & mask
+                == to.key.eip.minus(from.key.eip.get()).get() & mask
             && from.key.second.is_none()
             && to.key.second.is_none();
         if !sound {
@@ -249,7 +251,7 @@ impl CodeCache {
             return;
         }
         let tail = (i64::from(s.patch_off) + 4 + i64::from(s.unlinked)) as usize;
-        self.memory.write(tail, &lookup_of(s.target));
+        self.memory.write(tail, &lookup_of(s.target.low()));
     }
 
     fn unlink(&mut self, site: u32) {
@@ -263,12 +265,12 @@ impl CodeCache {
     /// many went and whether the page holds no code any more.
     pub fn invalidate(
         &mut self,
-        pa: u64,
+        pa: Pa,
         len: u32,
         entries: &mut (impl BlockSink + ?Sized),
     ) -> (usize, bool) {
-        let from = (pa & 0xfff) as u32;
-        let (gone, empty) = self.registry.take_overlapping(pa >> 12, from, from + len);
+        let from = pa.in_frame() as u32;
+        let (gone, empty) = self.registry.take_overlapping(pa.frame(), from, from + len);
         for id in &gone {
             let incoming = std::mem::take(&mut self.registry.blocks[*id as usize].incoming);
             for site in incoming {
@@ -285,12 +287,12 @@ impl CodeCache {
 
     /// Whether page frame `frame` holds code.
     #[must_use]
-    pub fn has_code(&self, frame: u64) -> bool {
+    pub fn has_code(&self, frame: Frame) -> bool {
         self.registry.has_code(frame)
     }
 
     /// Evicts everything, and tells `entries`; returns the frames that held code.
-    pub fn flush(&mut self, entries: &mut (impl BlockSink + ?Sized)) -> Vec<u64> {
+    pub fn flush(&mut self, entries: &mut (impl BlockSink + ?Sized)) -> Vec<Frame> {
         let frames = self.registry.frames().collect();
         self.registry.clear();
         entries.all_gone();

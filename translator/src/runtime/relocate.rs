@@ -12,12 +12,13 @@ use crate::tail::{LINK_TAIL, link_tail};
 use crate::thunk::{PcThunk, ThunkGuard};
 use crate::translation::{DirectExit, MapEntry, Translation};
 use crate::translation::{Fixup, FixupKind};
+use ringer_cpu::Pc;
 
 /// Where a copy goes.
 #[derive(Clone, Copy, Debug)]
 pub struct CopyAt {
     /// EIP of its first byte.
-    pub eip: u32,
+    pub eip: Pc,
     /// Cache offset of its host code.
     pub host_off: u32,
     /// Number of its first direct exit.
@@ -33,15 +34,16 @@ pub(crate) fn relocated(
     host: Vec<u8>,
     sites: &[Site],
     place: CopyAt,
-    thunk: &dyn Fn(u32) -> Option<PcThunk>,
+    thunk: &dyn Fn(Pc) -> Option<PcThunk>,
 ) -> Option<Translation> {
     let fixups = block.fixups.as_deref()?;
-    let by = place.eip.wrapping_sub(block.key.eip);
-    let wraps = u64::from(place.eip) + u64::from(block.guest_len) > 1 << 32;
+    let mask = block.key.mode.address_mask();
+    let by = place.eip.minus(block.key.eip.get()).get();
+    let wraps = place.eip.get() + u64::from(block.guest_len) > mask + 1;
     if wraps || block.key.second.is_some() {
         return None;
     }
-    let mut copy = Copy { host, by, moved: place.host_off.wrapping_sub(block.host_off) };
+    let mut copy = Copy { host, by, mask, moved: place.host_off.wrapping_sub(block.host_off) };
     let numbered = sites.iter().zip(place.first_site..);
     let exits: Option<Vec<DirectExit>> =
         numbered.map(|(site, number)| copy.unlink(block.host_off, site, number, &place)).collect();
@@ -50,7 +52,7 @@ pub(crate) fn relocated(
         block.guards.iter().map(|g| copy.guard(*g, thunk)).collect();
     let guards = guards?;
     copy.apply(fixups, &guards)?;
-    let moved = |entry: &MapEntry| MapEntry { eip: entry.eip.wrapping_add(by), ..*entry };
+    let moved = |entry: &MapEntry| MapEntry { eip: entry.eip.plus(by).masked(mask), ..*entry };
     Some(Translation {
         host: copy.host,
         guest_len: block.guest_len,
@@ -68,7 +70,9 @@ pub(crate) fn relocated(
 struct Copy {
     host: Vec<u8>,
     /// What its EIPs are more than the original's.
-    by: u32,
+    by: u64,
+    /// The bits that an EIP has.
+    mask: u64,
     /// What its cache offset is more.
     moved: u32,
 }
@@ -91,18 +95,18 @@ impl Copy {
         *self.field(patch)? = site.unlinked.to_le_bytes();
         let tail = (patch + 4).checked_add_signed(site.unlinked as isize)?;
         let end = tail.checked_add(LINK_TAIL)?;
-        let target = site.target.wrapping_add(self.by);
+        let target = site.target.plus(self.by).masked(self.mask);
         let rel = place.exit_link.wrapping_sub(place.host_off).wrapping_sub(end as u32);
-        self.host.get_mut(tail..end)?.copy_from_slice(&link_tail(target, number, rel));
+        self.host.get_mut(tail..end)?.copy_from_slice(&link_tail(target.low(), number, rel));
         Some(DirectExit { site: number, patch_off: patch as u32, target })
     }
 
     fn guard(
         &self,
         guard: ThunkGuard,
-        thunk: &dyn Fn(u32) -> Option<PcThunk>,
+        thunk: &dyn Fn(Pc) -> Option<PcThunk>,
     ) -> Option<ThunkGuard> {
-        let eip = guard.eip.wrapping_add(self.by);
+        let eip = guard.eip.plus(self.by).masked(self.mask);
         let known = thunk(eip).filter(|known| known.register == guard.thunk.register)?;
         Some(ThunkGuard { eip, thunk: known, ..guard })
     }
@@ -114,7 +118,7 @@ impl Copy {
             let field = self.field(fixup.at as usize)?;
             let now = u32::from_le_bytes(*field);
             let then = match fixup.kind {
-                FixupKind::Eip => now.wrapping_add(by),
+                FixupKind::Eip => now.wrapping_add(by as u32),
                 FixupKind::Host => now.wrapping_sub(moved),
                 FixupKind::Thunk => guards.next()?.thunk.offset.wrapping_neg(),
             };

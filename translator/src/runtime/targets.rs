@@ -20,6 +20,7 @@ use std::ffi::c_void;
 
 use super::sink::BlockSink;
 use crate::mode::Mode;
+use ringer_cpu::{Lin, Page, Pc};
 
 /// Tables kept at once, unless said otherwise.
 const MAX_TABLES: usize = 128;
@@ -41,7 +42,7 @@ pub struct Selection {
     /// Their mode.
     pub mode: Mode,
     /// The base of CS: linear address of EIP 0.
-    pub cs_base: u32,
+    pub cs_base: Lin,
 }
 
 /// One table.
@@ -221,11 +222,11 @@ impl Targets {
         {
             self.give_up(|who| *who == oldest);
         }
-        let table = match TargetTable::new(who.cs_base) {
+        let table = match TargetTable::new(who.cs_base.low()) {
             Ok(table) => table,
             Err(_) => {
                 self.give_up(|_| true);
-                TargetTable::new(who.cs_base)?
+                TargetTable::new(who.cs_base.low())?
             }
         };
         let free = self.slots.iter().position(Option::is_none);
@@ -274,16 +275,16 @@ impl Targets {
         self.slots.get(id.0)?.as_ref()
     }
 
-    /// The cache offset at `eip`, or 0.
+    /// The cache offset at `eip`, or 0. A table covers EIPs of 32 bits; of a wider one the low half counts.
     #[must_use]
-    pub fn get(&self, id: TableId, eip: u32) -> u32 {
-        self.table(id).map_or(0, |t| t.get(eip))
+    pub fn get(&self, id: TableId, eip: Pc) -> u32 {
+        self.table(id).map_or(0, |t| t.get(eip.low()))
     }
 
     /// Enters `offset` for `eip`.
-    pub fn set(&mut self, id: TableId, eip: u32, offset: u32) {
+    pub fn set(&mut self, id: TableId, eip: Pc, offset: u32) {
         if let Some(table) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
-            table.set(eip, offset);
+            table.set(eip.low(), offset);
         }
     }
 
@@ -301,7 +302,8 @@ impl Targets {
     }
 
     /// The window no longer maps `pages` pages from linear page `first` on as it did.
-    pub fn drop_pages(&mut self, window: WindowId, first: u32, pages: u32) {
+    pub fn drop_pages(&mut self, window: WindowId, first: Page, pages: u32) {
+        let first = first.low();
         self.each(|who| who.window == window, |table| table.clear_range(first, pages));
     }
 
@@ -341,7 +343,8 @@ impl Default for Targets {
 }
 
 impl BlockSink for Targets {
-    fn block_gone(&mut self, mode: Mode, eip: u32) {
+    fn block_gone(&mut self, mode: Mode, eip: Pc) {
+        let eip = eip.low();
         self.each(
             |who| who.mode == mode,
             |table| {
@@ -402,43 +405,46 @@ mod tests {
 
     #[test]
     fn what_the_tables_hold_is_bounded_and_the_running_one_stays() {
-        let who = |n| Selection { window: WindowId(n), mode: Mode::default(), cs_base: 0 };
+        let who = |n| Selection { window: WindowId(n), mode: Mode::default(), cs_base: Lin(0) };
         let mut targets = Targets::new(8);
         let ids: Vec<TableId> = (0..4).map(|n| targets.select(who(n)).unwrap()).collect();
         for id in &ids {
-            (0..16).for_each(|leaf| targets.set(*id, leaf * LEAF_SLOTS, 7));
+            (0..16).for_each(|leaf| targets.set(*id, Pc::from(leaf * LEAF_SLOTS), 7));
         }
         assert_eq!(targets.held(), 64 * LEAF_BYTES);
         assert!(!targets.trim(64 * LEAF_BYTES));
         // Emptied leaves go first, and nothing else if that is enough.
-        targets.drop_pages(WindowId(0), 1, 3);
+        targets.drop_pages(WindowId(0), Page(1), 3);
         assert_eq!(targets.held(), 64 * LEAF_BYTES, "zeros cost memory, too");
         assert!(!targets.trim(60 * LEAF_BYTES));
         assert!(targets.held() <= 60 * LEAF_BYTES);
-        assert_eq!((targets.get(ids[0], 0), targets.get(ids[0], 4 * LEAF_SLOTS)), (7, 0));
-        targets.set(ids[0], 4 * LEAF_SLOTS, 8);
-        assert_eq!(targets.get(ids[0], 4 * LEAF_SLOTS), 8);
+        assert_eq!(
+            (targets.get(ids[0], Pc::from(0)), targets.get(ids[0], Pc::from(4 * LEAF_SLOTS))),
+            (7, 0)
+        );
+        targets.set(ids[0], Pc::from(4 * LEAF_SLOTS), 8);
+        assert_eq!(targets.get(ids[0], Pc::from(4 * LEAF_SLOTS)), 8);
         // Then whole tables, the last selected one last.
         targets.select(who(1)).unwrap();
         assert!(targets.trim(20 * LEAF_BYTES));
-        assert_eq!([0, 1, 2, 3].map(|k| targets.get(ids[k], 0)), [0, 7, 0, 0]);
+        assert_eq!([0, 1, 2, 3].map(|k| targets.get(ids[k], Pc::from(0))), [0, 7, 0, 0]);
         assert!(!targets.trim(0), "one always stays");
-        assert_eq!(targets.get(ids[1], 0), 7);
+        assert_eq!(targets.get(ids[1], Pc::from(0)), 7);
     }
 
     #[test]
     fn each_processor_is_told_that_a_block_is_gone() {
-        let who = Selection { window: WindowId(0), mode: Mode::USER, cs_base: 0 };
+        let who = Selection { window: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
         let mut processors = [Targets::default(), Targets::default()];
         let ids = [0, 1].map(|k: usize| processors[k].select(who).unwrap());
-        let entries = |all: &[Targets; 2], eip| [0, 1].map(|k: usize| all[k].get(ids[k], eip));
+        let entries = |all: &[Targets; 2], eip| [0, 1].map(|k: usize| all[k].get(ids[k], Pc(eip)));
         for (targets, id) in processors.iter_mut().zip(ids) {
-            targets.set(id, 0x1000, 64);
-            targets.set(id, 0x2000, 128);
+            targets.set(id, Pc::from(0x1000), 64);
+            targets.set(id, Pc::from(0x2000), 128);
         }
-        processors.block_gone(Mode::empty(), 0x1000);
+        processors.block_gone(Mode::empty(), Pc(0x1000));
         assert_eq!(entries(&processors, 0x1000), [64; 2], "a block of another mode");
-        processors.block_gone(Mode::USER, 0x1000);
+        processors.block_gone(Mode::USER, Pc(0x1000));
         assert_eq!(
             (entries(&processors, 0x1000), entries(&processors, 0x2000)),
             ([0; 2], [128; 2])

@@ -11,7 +11,7 @@ use crate::source::{GoesOn, Source};
 use crate::thunk::{KnownThunks, PcThunk};
 use crate::translation::{MapEntry, Translation, X87};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
-use ringer_cpu::Features;
+use ringer_cpu::{Features, Lin, Pc};
 use std::mem::offset_of;
 
 const BASE: u64 = 0x7f00_0010_0000;
@@ -56,7 +56,13 @@ fn bare(host: &[u8], map: &[u32]) -> Result<Verified, Refusal> {
 fn bare_where(host: &[u8], map: &[u32], locks: bool) -> Result<Verified, Refusal> {
     let map: Vec<_> = map
         .iter()
-        .map(|at| MapEntry { host_off: *at, eip: 0x1000, esp: 0, x87: X87::Other, shadow: false })
+        .map(|at| MapEntry {
+            host_off: *at,
+            eip: Pc(0x1000),
+            esp: 0,
+            x87: X87::Other,
+            shadow: false,
+        })
         .collect();
     let subject = Subject { host, base: BASE, stubs: &STUBS, map: &map, exits: &[], locks };
     Verifier::new().check(&subject, &|address| address == BASE + 0x5000)
@@ -324,12 +330,12 @@ fn map_exits_and_ends_must_be_instructions() {
     assert_eq!(bare(&host, &[0, 7]).unwrap_err().rule, Rule::Map, "beyond the end");
     assert_eq!(bare(&[0x01, 0xc8], &[0]).unwrap_err().rule, Rule::End);
     assert_eq!(bare(&[0xe9, 0], &[0]).unwrap_err().rule, Rule::Undecodable, "cut off");
-    let exits = [crate::DirectExit { site: 0, patch_off: 3, target: 0 }];
-    let map = [MapEntry { host_off: 0, eip: 0, esp: 0, x87: X87::Other, shadow: false }];
+    let exits = [crate::DirectExit { site: 0, patch_off: 3, target: Pc(0) }];
+    let map = [MapEntry { host_off: 0, eip: Pc(0), esp: 0, x87: X87::Other, shadow: false }];
     let (map, exits, locks) = (&map, &exits, false);
     let subject = Subject { host: &host, base: BASE, stubs: &STUBS, map, exits, locks };
     assert!(Verifier::new().check(&subject, &|_| false).is_ok());
-    let exits = [crate::DirectExit { site: 0, patch_off: 2, target: 0 }];
+    let exits = [crate::DirectExit { site: 0, patch_off: 2, target: Pc(0) }];
     let subject = Subject { exits: &exits, ..subject };
     assert_eq!(Verifier::new().check(&subject, &|_| false).unwrap_err().rule, Rule::Map);
 }
@@ -427,13 +433,13 @@ fn block(rng: &mut Rng) -> Translation {
     let register = REGISTERS[rng.below(7)];
     let thunk = PcThunk { register, offset: rng.next() as u32 & 0x3fff_fff0 };
     let source = Source {
-        eip,
-        linear: eip,
+        eip: Pc::from(eip),
+        linear: Lin::from(eip),
         bytes: &bytes,
         page_left,
         max_instrs: 16,
-        goes_on: GoesOn(Some(&|taken, _| taken & 1 == 0)),
-        thunks: KnownThunks(Some(&|eip| (eip & 1 == 0).then_some(thunk))),
+        goes_on: GoesOn(Some(&|taken: Pc, _| taken.get() & 1 == 0)),
+        thunks: KnownThunks(Some(&|eip: Pc| (eip.get() & 1 == 0).then_some(thunk))),
     };
     let target = Placement { base: BASE, stubs: STUBS };
     crate::translate(&source, mode, options, Features::all(), &target, 0).0
