@@ -24,6 +24,15 @@ pub fn packages() -> Vec<PathBuf> {
     packages.filter_map(|path| path.parent().map(Path::to_path_buf)).collect()
 }
 
+/// The roots of a package's targets: its library, and its binaries.
+#[must_use]
+pub fn targets(package: &Path) -> Vec<PathBuf> {
+    let src = package.join("src");
+    let bins = files(|path| path.parent() == Some(&src.join("bin")));
+    let roots = [src.join("lib.rs"), src.join("main.rs")].into_iter().chain(bins);
+    roots.filter(|path| path.exists()).collect()
+}
+
 /// Every file below the root that `wanted` takes, in order; what is built or fetched is no part of it.
 pub fn files(wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();

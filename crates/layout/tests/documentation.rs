@@ -1,7 +1,9 @@
 //! The documentation names what there is: links, files, invariants, versions, commands.
 
 use ringer_layout::docs::{self, Names};
-use ringer_layout::source::{name_of, read, root};
+use ringer_layout::modules;
+use ringer_layout::source::{self, name_of, read, root};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
@@ -81,6 +83,24 @@ fn a_citation_is_the_word_and_numbers_behind_it() {
         [7, 1, 2, 12, 5, 9]
     );
     assert_eq!(docs::cited("the invariant holds for 4"), [4; 0]);
+}
+
+#[test]
+fn unsafe_is_where_the_list_says() {
+    let text = read(&root().join("docs/departures.md"));
+    let section = text.split("## Where `unsafe` is").nth(1).expect("the list is there");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let quoted = rows.flat_map(|files| files.split('`').skip(1).step_by(2).map(str::to_owned));
+    let listed: BTreeSet<String> = quoted.collect();
+    let targets = source::packages().into_iter().flat_map(|package| source::targets(&package));
+    let found = targets.flat_map(|target| modules::files_with_name(&target, "unsafe"));
+    let found: BTreeSet<String> = found.map(|path| name_of(&path)).collect();
+    let unlisted: Vec<_> = found.difference(&listed).collect();
+    let needless: Vec<_> = listed.difference(&found).collect();
+    assert!(
+        unlisted.is_empty() && needless.is_empty(),
+        "not listed: {unlisted:?}; safe: {needless:?}"
+    );
 }
 
 /// The value of a key in a TOML file, as text.

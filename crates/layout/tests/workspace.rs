@@ -3,21 +3,13 @@
 
 use ringer_layout::{circles, modules, sizes, source};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-/// The roots of a package's targets: its library, and its binaries.
-fn targets(package: &Path) -> Vec<PathBuf> {
-    let src = package.join("src");
-    let bins = source::files(|path| path.parent() == Some(&src.join("bin")));
-    let roots = [src.join("lib.rs"), src.join("main.rs")].into_iter().chain(bins);
-    roots.filter(|path| path.exists()).collect()
-}
+use std::path::Path;
 
 #[test]
 fn no_file_imports_another_in_a_circle() {
     let mut found = Vec::new();
     for package in source::packages() {
-        found.extend(targets(&package).iter().flat_map(|root| circles_of(root)));
+        found.extend(source::targets(&package).iter().flat_map(|root| circles_of(root)));
     }
     assert!(found.is_empty(), "circles of imports:\n{}", found.join("\n"));
 }
@@ -37,33 +29,11 @@ fn circles_of(root: &Path) -> Vec<String> {
     found
 }
 
-/// Files of the monitor that name its whole, beside the run loop's and `lib.rs`; it must become empty.
-const NAME_THE_WHOLE: &[&str] = &[
-    "blocks.rs",
-    "bt.rs",
-    "faults.rs",
-    "footprint.rs",
-    "gs.rs",
-    "huge_pages.rs",
-    "lockstep.rs",
-    "prefill.rs",
-    "reset.rs",
-    "retranslation.rs",
-    "segment_memo.rs",
-    "space_selection.rs",
-    "testing/once.rs",
-    "testing/to_halt.rs",
-    "transfer_memo.rs",
-    "verification.rs",
-    "x87.rs",
-];
-
 #[test]
 fn only_the_run_loop_names_the_whole_monitor() {
     let src = source::root().join("crates/monitor/src");
     let names = modules::files_with_name(&src.join("lib.rs"), "Monitor");
-    let allowed =
-        |file: &str| matches!(file, "run.rs" | "lib.rs") || NAME_THE_WHOLE.contains(&file);
+    let allowed = |file: &str| matches!(file, "run.rs" | "lib.rs");
     let names = names.iter().map(|path| path.strip_prefix(&src).expect("a file of the crate"));
     let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
     assert!(names.iter().any(|file| file == "run.rs"), "the run loop names it: {names:?}");
