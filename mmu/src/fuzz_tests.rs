@@ -3,8 +3,8 @@
 
 use crate::events::{Active, Fill, Reason};
 use crate::format::bit;
-use crate::ram::Region;
-use crate::testing::{Bench, Prober, TestIo, TestSink, get32, machine, put32, regs};
+use crate::ram::{Flush, Region};
+use crate::testing::{Bench, Prober, TestIo, TestSink, get32, machine, offset, put32, regs};
 use crate::windows::Windows;
 
 use hashbrown::HashMap;
@@ -29,6 +29,9 @@ struct Guest {
     dir: u32,
     /// (window, page): physical page that code was entered for.
     noted: HashMap<(u32, u32), Frame>,
+    /// Writes are logged, and so many pages were in the log.
+    logs: bool,
+    written: usize,
     p: Prober,
 }
 
@@ -50,7 +53,18 @@ impl Guest {
         let mut windows = Windows::new(3, 200).unwrap();
         let active = windows.activate(mmu.paging(), &mmu.memory, true, &mut TestSink::default());
         let (noted, p) = (HashMap::new(), Prober::new());
-        Self { seed, mmu, windows, active, user: true, dir: DIRS[0], noted, p }
+        Self {
+            seed,
+            mmu,
+            windows,
+            active,
+            user: true,
+            dir: DIRS[0],
+            noted,
+            logs: false,
+            written: 0,
+            p,
+        }
     }
 
     fn random(&mut self, below: u32) -> u32 {
@@ -78,7 +92,7 @@ impl Guest {
     }
 
     fn step(&mut self) {
-        match self.random(16) {
+        match self.random(17) {
             0..=4 => self.edit_table(),
             5 => self.edit_directory(),
             6..=10 => self.access(),
@@ -86,6 +100,7 @@ impl Guest {
             12 => self.flush_page(),
             13 => self.code(),
             14 => self.activate(),
+            15 => self.read_log(),
             _ => self.load_cr3(),
         }
     }
@@ -191,6 +206,19 @@ impl Guest {
         }
     }
 
+    /// Reads the log of written pages; for the first time, turns it on.
+    fn read_log(&mut self) {
+        let dirty = self.mmu.memory.take_dirty(Pa(0), 16 << 20);
+        if self.logs {
+            self.written += dirty.len();
+            dirty.iter().for_each(|frame| self.windows.protect_frame(&self.mmu.memory, *frame));
+        } else {
+            assert_eq!((dirty, self.mmu.memory.log_writes(true)), (vec![], Flush::Writes));
+            self.windows.protect_all();
+        }
+        self.logs = true;
+    }
+
     fn activate(&mut self) {
         self.user = self.random(2) == 0;
         let mut sink = TestSink::default();
@@ -237,7 +265,11 @@ impl Guest {
         assert_eq!(value, get32(&self.mmu, pa.frame().start().get()));
         let writable = self.windows.maps(lin(page), true);
         assert_eq!(self.p.write(at, value), writable);
-        assert!(!writable || !self.mmu.memory.is_code_page(pa.frame()), "code is writable");
+        let guarded = self.mmu.memory.is_guarded(offset(&self.mmu, pa.frame().start().get()));
+        assert!(
+            !writable || !guarded,
+            "code, or a page whose next write is to be logged, is writable"
+        );
     }
 }
 
@@ -251,5 +283,6 @@ fn windows_agree_with_fresh_walks_after_every_flush() {
         }
         let stats = guest.windows.stats();
         assert!(stats.hidden_fills > 100 && stats.pages_dropped > 100, "{stats:?}");
+        assert!(guest.written > 100, "{} pages logged", guest.written);
     }
 }

@@ -1,8 +1,9 @@
 //! The guest-physical address space as data: which ranges are memory, of which kind, and where in the memory file
 //! they lie. What no range covers belongs to the devices, or to nobody.
 //!
-//! Invariant: the ranges are in ascending order, made of whole pages, do not overlap, end below [`PHYSICAL_END`], and
-//! name no byte of the memory file beyond [`MAX_FILE`]. [`MemoryMap::check`] is the only way in, and a switch of a
+//! Invariant: the ranges are in ascending order, made of whole pages, do not overlap, end below [`PHYSICAL_END`], name no
+//! byte of the memory file beyond [`MAX_FILE`], and show no byte that can be written twice: who is told of a write by
+//! its physical address knows whose code it changes. [`MemoryMap::check`] is the only way in, and a switch of a
 //! range at run time keeps it.
 
 use ringer_cpu::addr::{PAGE_SIZE, Pa};
@@ -77,15 +78,18 @@ impl Kind {
         }
     }
 
-    /// The offsets that it has.
+    /// The offsets that it has: of what can be written, and of what cannot.
+    fn parts(self) -> (Option<u64>, Option<u64>) {
+        match self {
+            Self::Ram { offset } | Self::DeviceRam { offset } => (Some(offset), None),
+            Self::Rom { offset } => (None, Some(offset)),
+            Self::Shadowed { ram, rom, .. } => (Some(ram), rom),
+        }
+    }
+
     fn offsets(self) -> impl Iterator<Item = u64> {
-        let (first, second) = match self {
-            Self::Ram { offset } | Self::Rom { offset } | Self::DeviceRam { offset } => {
-                (offset, None)
-            }
-            Self::Shadowed { ram, rom, .. } => (ram, rom),
-        };
-        std::iter::once(first).chain(second)
+        let (ram, rom) = self.parts();
+        ram.into_iter().chain(rom)
     }
 }
 
@@ -141,6 +145,12 @@ pub enum MapError {
         first: u64,
         /// First address of the higher one.
         second: u64,
+    },
+    /// A byte of the memory file that can be written is shown twice.
+    #[error("bytes of the memory file from {offset:#x} on are shown twice, and can be written")]
+    Shared {
+        /// Offset in the memory file.
+        offset: u64,
     },
     /// Nothing but RAM that is no device's can have a ROM before it, and nothing else can be shadowed.
     #[error("memory at {start:#x}, {len:#x} bytes cannot be switched between RAM and ROM")]
@@ -236,6 +246,27 @@ impl MemoryMap {
                 return Err(MapError::Overlap { first: last.start, second: start });
             }
             last = Some(range);
+        }
+        Self::check_shared(ranges)
+    }
+
+    /// No two ranges show the same bytes of the memory file unless none of them can be written.
+    fn check_shared(ranges: &[Range]) -> Result<(), MapError> {
+        let mut pieces: Vec<(u64, u64, bool)> = Vec::with_capacity(2 * ranges.len());
+        for Range { len, kind, .. } in ranges {
+            let (ram, rom) = kind.parts();
+            pieces.extend(ram.map(|offset| (offset, offset + len, true)));
+            pieces.extend(rom.map(|offset| (offset, offset + len, false)));
+        }
+        pieces.sort_unstable();
+        // The ends of what is shown so far, all of it and what can be written.
+        let (mut any, mut written) = (0, 0);
+        for (start, end, writes) in pieces {
+            if start < if writes { any } else { written } {
+                return Err(MapError::Shared { offset: start });
+            }
+            any = end.max(any);
+            written = if writes { end.max(written) } else { written };
         }
         Ok(())
     }

@@ -23,6 +23,10 @@ fn a_pc_has_a_hole_shadow_ram_and_a_rom_at_the_top() {
     assert_eq!(map.file_len(), (16 << 20) + (256 << 10));
 }
 
+fn rom(start: u64, len: u64, offset: u64) -> Range {
+    Range { start, len, kind: Kind::Rom { offset } }
+}
+
 #[test]
 fn what_breaks_a_map_is_named() {
     let cases = [
@@ -39,12 +43,16 @@ fn what_breaks_a_map_is_named() {
             MapError::Overlap { first: 0, second: 0x3000 },
         ),
         (vec![ram(0, 0x1000, 0); 1025], MapError::TooMany(1025)),
+        (vec![ram(0, 0x2000, 0), ram(0x2000, 0x1000, 0x1000)], MapError::Shared { offset: 0x1000 }),
+        (vec![rom(0, 0x3000, 0), ram(0x3000, 0x1000, 0x2000)], MapError::Shared { offset: 0x2000 }),
+        (vec![ram(0, 0x3000, 0), rom(0x3000, 0x1000, 0)], MapError::Shared { offset: 0 }),
     ];
     for (ranges, error) in cases {
         assert_eq!(MemoryMap::new(ranges), Err(error));
     }
     assert!(MemoryMap::pc(16 << 20, 4 << 30).is_err(), "the ROM would cover all");
     assert!(MemoryMap::new(vec![ram(u64::MAX - 0xfff, 0x1000, 0)]).is_err());
+    assert!(MemoryMap::new(vec![rom(0, 0x2000, 0), rom(0x4000, 0x1000, 0x1000)]).is_ok());
 }
 
 #[test]
