@@ -3,7 +3,7 @@
 //!
 //! A page is *guarded* when a write to it must be noticed before it happens: translated code was made from it, or its
 //! writes are logged and it is clean. Guarded pages are never writable in a software TLB or in a window; whatever
-//! comes to guard a page answers with what processors must forget ([`Flush`]).
+//! comes to guard a page answers with what processors must forget ([`Flush`]; invariant 7).
 
 use crate::file::MemoryFile;
 use crate::map::{Kind, MapError, MemoryMap, Shadow};
