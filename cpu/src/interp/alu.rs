@@ -11,6 +11,8 @@
 //!
 //! This is the integer core's one module with `unsafe`: every block is register-only arithmetic;
 //! those that could raise a host exception (DIV, IDIV) are behind a check.
+//!
+//! Sizes are 1, 2, 4 and 8 bytes; values travel zero-extended in a `u64`.
 
 use super::operand::mask;
 use crate::flags::Eflags;
@@ -36,25 +38,25 @@ fn unpack(eflags: &mut u32, ax: u16) {
 /// An operation of a destination and a source.
 pub(super) trait Binary {
     /// The result of `size` N bytes; the status flags in `eflags` become the operation's.
-    fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32) -> u32;
+    fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64) -> u64;
 }
 
 /// An operation of one operand.
 pub(super) trait Unary {
     /// The result of `size` N bytes; the status flags in `eflags` become the operation's.
-    fn run<const N: u32>(eflags: &mut u32, a: u32) -> u32;
+    fn run<const N: u32>(eflags: &mut u32, a: u64) -> u64;
 }
 
 /// A shift or rotate by a count.
 pub(super) trait Shift {
     /// The result of `size` N bytes; flags stay where the masked count is zero.
-    fn run<const N: u32>(eflags: &mut u32, a: u32, count: u32) -> u32;
+    fn run<const N: u32>(eflags: &mut u32, a: u64, count: u32) -> u64;
 }
 
-/// A double-precision shift (sizes 2 and 4).
+/// A double-precision shift (sizes 2, 4 and 8).
 pub(super) trait DoubleShift {
     /// `a` shifted, filled from `b`.
-    fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32, count: u32) -> u32;
+    fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64, count: u32) -> u64;
 }
 
 /// One register-only host instruction between loading and saving the flags.
@@ -80,12 +82,13 @@ macro_rules! binary {
         pub(super) struct $name;
         impl Binary for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64) -> u64 {
                 let mut d = a;
                 match N {
                     1 => host!(eflags, concat!($op, " {d:l}, {s:l}"), (d = inout(reg) d), (s = in(reg) b)),
                     2 => host!(eflags, concat!($op, " {d:x}, {s:x}"), (d = inout(reg) d), (s = in(reg) b)),
-                    _ => host!(eflags, concat!($op, " {d:e}, {s:e}"), (d = inout(reg) d), (s = in(reg) b)),
+                    4 => host!(eflags, concat!($op, " {d:e}, {s:e}"), (d = inout(reg) d), (s = in(reg) b)),
+                    _ => host!(eflags, concat!($op, " {d}, {s}"), (d = inout(reg) d), (s = in(reg) b)),
                 }
                 d & mask(N)
             }
@@ -117,11 +120,12 @@ macro_rules! wide_binary {
         pub(super) struct $name;
         impl Binary for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64) -> u64 {
                 let mut d = a;
                 match N {
                     2 => host!(eflags, concat!($op, " {d:x}, {s:x}"), (d = inout(reg) d), (s = in(reg) b)),
-                    _ => host!(eflags, concat!($op, " {d:e}, {s:e}"), (d = inout(reg) d), (s = in(reg) b)),
+                    4 => host!(eflags, concat!($op, " {d:e}, {s:e}"), (d = inout(reg) d), (s = in(reg) b)),
+                    _ => host!(eflags, concat!($op, " {d}, {s}"), (d = inout(reg) d), (s = in(reg) b)),
                 }
                 d & mask(N)
             }
@@ -152,12 +156,13 @@ macro_rules! unary {
         pub(super) struct $name;
         impl Unary for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64) -> u64 {
                 let mut d = a;
                 match N {
                     1 => host!(eflags, concat!($op, " {d:l}"), (d = inout(reg) d)),
                     2 => host!(eflags, concat!($op, " {d:x}"), (d = inout(reg) d)),
-                    _ => host!(eflags, concat!($op, " {d:e}"), (d = inout(reg) d)),
+                    4 => host!(eflags, concat!($op, " {d:e}"), (d = inout(reg) d)),
+                    _ => host!(eflags, concat!($op, " {d}"), (d = inout(reg) d)),
                 }
                 d & mask(N)
             }
@@ -182,12 +187,13 @@ macro_rules! shift {
         pub(super) struct $name;
         impl Shift for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32, count: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64, count: u32) -> u64 {
                 let (mut d, c) = (a, count as u8);
                 match N {
                     1 => host!(eflags, concat!($op, " {d:l}, cl"), (d = inout(reg) d), (in("cl") c)),
                     2 => host!(eflags, concat!($op, " {d:x}, cl"), (d = inout(reg) d), (in("cl") c)),
-                    _ => host!(eflags, concat!($op, " {d:e}, cl"), (d = inout(reg) d), (in("cl") c)),
+                    4 => host!(eflags, concat!($op, " {d:e}, cl"), (d = inout(reg) d), (in("cl") c)),
+                    _ => host!(eflags, concat!($op, " {d}, cl"), (d = inout(reg) d), (in("cl") c)),
                 }
                 d & mask(N)
             }
@@ -219,12 +225,13 @@ macro_rules! shift_once {
         pub(super) struct $name;
         impl Unary for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64) -> u64 {
                 let mut d = a;
                 match N {
                     1 => host!(eflags, concat!($op, " {d:l}, 1"), (d = inout(reg) d)),
                     2 => host!(eflags, concat!($op, " {d:x}, 1"), (d = inout(reg) d)),
-                    _ => host!(eflags, concat!($op, " {d:e}, 1"), (d = inout(reg) d)),
+                    4 => host!(eflags, concat!($op, " {d:e}, 1"), (d = inout(reg) d)),
+                    _ => host!(eflags, concat!($op, " {d}, 1"), (d = inout(reg) d)),
                 }
                 d & mask(N)
             }
@@ -255,11 +262,12 @@ macro_rules! double_shift {
         pub(super) struct $name;
         impl DoubleShift for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32, count: u32) -> u32 {
+            fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64, count: u32) -> u64 {
                 let (mut d, c) = (a, count as u8);
                 match N {
                     2 => host!(eflags, concat!($op, " {d:x}, {s:x}, cl"), (d = inout(reg) d), (s = in(reg) b), (in("cl") c)),
-                    _ => host!(eflags, concat!($op, " {d:e}, {s:e}, cl"), (d = inout(reg) d), (s = in(reg) b), (in("cl") c)),
+                    4 => host!(eflags, concat!($op, " {d:e}, {s:e}, cl"), (d = inout(reg) d), (s = in(reg) b), (in("cl") c)),
+                    _ => host!(eflags, concat!($op, " {d}, {s}, cl"), (d = inout(reg) d), (s = in(reg) b), (in("cl") c)),
                 }
                 d & mask(N)
             }
@@ -277,7 +285,7 @@ double_shift! {
 /// One-operand MUL and IMUL.
 pub(super) trait Multiply {
     /// The double-size product: low and high halves of `size` N bytes each.
-    fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32) -> (u32, u32);
+    fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64) -> (u64, u64);
 }
 
 macro_rules! multiply {
@@ -286,16 +294,18 @@ macro_rules! multiply {
         pub(super) struct $name;
         impl Multiply for $name {
             #[inline]
-            fn run<const N: u32>(eflags: &mut u32, a: u32, b: u32) -> (u32, u32) {
+            fn run<const N: u32>(eflags: &mut u32, a: u64, b: u64) -> (u64, u64) {
                 // The accumulator carries the flags, so it is loaded after them.
-                let (mut lo, mut hi) = (a, 0u32);
+                let (mut lo, mut hi) = (a, 0u64);
                 match N {
                     1 => host!(eflags, concat!("mov al, {l:l}\n", $op, " {s:l}\nmovzx {l:e}, ax"),
-                        (l = inout(reg) lo), (s = in(reg) b), (inout("edx") hi)),
+                        (l = inout(reg) lo), (s = in(reg) b), (inout("rdx") hi)),
                     2 => host!(eflags, concat!("mov ax, {l:x}\n", $op, " {s:x}\nmovzx {l:e}, ax"),
-                        (l = inout(reg) lo), (s = in(reg) b), (inout("edx") hi)),
-                    _ => host!(eflags, concat!("mov eax, {l:e}\n", $op, " {s:e}\nmov {l:e}, eax"),
-                        (l = inout(reg) lo), (s = in(reg) b), (inout("edx") hi)),
+                        (l = inout(reg) lo), (s = in(reg) b), (inout("rdx") hi)),
+                    4 => host!(eflags, concat!("mov eax, {l:e}\n", $op, " {s:e}\nmov {l:e}, eax"),
+                        (l = inout(reg) lo), (s = in(reg) b), (inout("rdx") hi)),
+                    _ => host!(eflags, concat!("mov rax, {l}\n", $op, " {s}\nmov {l}, rax"),
+                        (l = inout(reg) lo), (s = in(reg) b), (inout("rdx") hi)),
                 }
                 if N == 1 { (lo & 0xff, lo >> 8) } else { (lo, hi & mask(N)) }
             }
@@ -314,7 +324,7 @@ multiply! {
 pub(super) trait Divide {
     /// Quotient and remainder of the double-size `hi:lo` by `d`; none where the processor raises
     /// #DE. The status flags become what the host leaves.
-    fn run<const N: u32>(eflags: &mut u32, lo: u32, hi: u32, d: u32) -> Option<(u32, u32)>;
+    fn run<const N: u32>(eflags: &mut u32, lo: u64, hi: u64, d: u64) -> Option<(u64, u64)>;
 }
 
 macro_rules! divide_on_host {
@@ -329,9 +339,11 @@ macro_rules! divide_on_host {
                 (q, r) = (both & 0xff, both >> 8);
             }
             2 => host!($eflags, concat!("mov ax, {l:x}\n", $op, " {s:x}\nmovzx {l:e}, ax"),
-                (l = inout(reg) q), (s = in(reg) $d), (inout("edx") r)),
-            _ => host!($eflags, concat!("mov eax, {l:e}\n", $op, " {s:e}\nmov {l:e}, eax"),
-                (l = inout(reg) q), (s = in(reg) $d), (inout("edx") r)),
+                (l = inout(reg) q), (s = in(reg) $d), (inout("rdx") r)),
+            4 => host!($eflags, concat!("mov eax, {l:e}\n", $op, " {s:e}\nmov {l:e}, eax"),
+                (l = inout(reg) q), (s = in(reg) $d), (inout("rdx") r)),
+            _ => host!($eflags, concat!("mov rax, {l}\n", $op, " {s}\nmov {l}, rax"),
+                (l = inout(reg) q), (s = in(reg) $d), (inout("rdx") r)),
         }
         Some((q & mask(N), r & mask(N)))
     }};
@@ -342,7 +354,7 @@ pub(super) struct Div;
 
 impl Divide for Div {
     #[inline]
-    fn run<const N: u32>(eflags: &mut u32, lo: u32, hi: u32, d: u32) -> Option<(u32, u32)> {
+    fn run<const N: u32>(eflags: &mut u32, lo: u64, hi: u64, d: u64) -> Option<(u64, u64)> {
         // Zero, or a quotient that does not fit: exactly when the high half reaches the divisor.
         if hi >= d {
             return None;
@@ -356,11 +368,11 @@ pub(super) struct Idiv;
 
 impl Divide for Idiv {
     #[inline]
-    fn run<const N: u32>(eflags: &mut u32, lo: u32, hi: u32, d: u32) -> Option<(u32, u32)> {
+    fn run<const N: u32>(eflags: &mut u32, lo: u64, hi: u64, d: u64) -> Option<(u64, u64)> {
         let bits = 8 * N;
-        let wide = ((u64::from(hi) << bits) | u64::from(lo)) << (64 - 2 * bits);
-        let dividend = i128::from(wide as i64 >> (64 - 2 * bits));
-        let divisor = i128::from((d << (32 - bits)) as i32 >> (32 - bits));
+        let wide = (u128::from(hi) << bits | u128::from(lo)) << (128 - 2 * bits);
+        let dividend = wide as i128 >> (128 - 2 * bits);
+        let divisor = i128::from((d << (64 - bits)) as i64 >> (64 - bits));
         let quotient = dividend.checked_div(divisor)?;
         let most = (1i128 << (bits - 1)) - 1;
         if quotient > most || quotient < -most - 1 {

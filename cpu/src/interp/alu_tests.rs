@@ -13,20 +13,20 @@ const OF: u32 = 0x800;
 struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u32 {
+    fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(32)
     }
 
     /// Often an edge: 0, 1, the largest, the sign bit and its neighbours.
-    fn operand(&mut self, bits: u32) -> u32 {
+    fn operand(&mut self, bits: u32) -> u64 {
         let sign = 1 << (bits - 1);
-        let edges = [0, 1, u32::MAX, sign, sign - 1, sign + 1, 0xf, 0x10];
+        let edges = [0, 1, u64::MAX, sign, sign - 1, sign + 1, 0xf, 0x10];
         let pick = self.next();
         let value = if pick & 1 == 0 { self.next() } else { edges[pick as usize >> 1 & 7] };
-        value & (u32::MAX >> (32 - bits))
+        value & ones(bits)
     }
 }
 
@@ -34,25 +34,30 @@ fn flag(on: bool, bit: u32) -> u32 {
     if on { bit } else { 0 }
 }
 
+/// All ones in `bits` bits.
+fn ones(bits: u32) -> u64 {
+    u64::MAX >> (64 - bits)
+}
+
 /// SF, ZF and PF of a result.
-fn szp(value: u32, bits: u32) -> u32 {
+fn szp(value: u64, bits: u32) -> u32 {
     flag(value == 0, ZF)
         | flag(value >> (bits - 1) & 1 != 0, SF)
         | flag((value as u8).count_ones().is_multiple_of(2), PF)
 }
 
-fn added(a: u32, b: u32, carry: u32, bits: u32) -> (u32, u32) {
-    let wide = u64::from(a) + u64::from(b) + u64::from(carry);
-    let r = wide as u32 & (u32::MAX >> (32 - bits));
+fn added(a: u64, b: u64, carry: u32, bits: u32) -> (u64, u32) {
+    let wide = u128::from(a) + u128::from(b) + u128::from(carry);
+    let r = wide as u64 & ones(bits);
     let of = (a ^ r) & (b ^ r) & (1 << (bits - 1)) != 0;
     let f = flag(wide >> bits != 0, CF) | flag((a ^ b ^ r) & 0x10 != 0, AF) | flag(of, OF);
     (r, f | szp(r, bits))
 }
 
-fn subtracted(a: u32, b: u32, borrow: u32, bits: u32) -> (u32, u32) {
-    let r = a.wrapping_sub(b).wrapping_sub(borrow) & (u32::MAX >> (32 - bits));
+fn subtracted(a: u64, b: u64, borrow: u32, bits: u32) -> (u64, u32) {
+    let r = a.wrapping_sub(b).wrapping_sub(u64::from(borrow)) & ones(bits);
     let of = (a ^ b) & (a ^ r) & (1 << (bits - 1)) != 0;
-    let cf = u64::from(a) < u64::from(b) + u64::from(borrow);
+    let cf = u128::from(a) < u128::from(b) + u128::from(borrow);
     let f = flag(cf, CF) | flag((a ^ b ^ r) & 0x10 != 0, AF) | flag(of, OF);
     (r, f | szp(r, bits))
 }
@@ -63,15 +68,15 @@ const OTHER: u32 = 0x0020_0602;
 
 #[derive(Clone, Copy)]
 struct Try {
-    a: u32,
-    b: u32,
+    a: u64,
+    b: u64,
     flags: u32,
     bits: u32,
 }
 
 impl Try {
     #[track_caller]
-    fn expect(&self, got: (u32, u32), want: (u32, u32), defined: u32) {
+    fn expect(&self, got: (u64, u32), want: (u64, u32), defined: u32) {
         let Self { a, b, flags, bits } = *self;
         let what =
             format!("{bits} bits, {a:#x} and {b:#x}, flags {flags:#x}: {got:x?}, not {want:x?}");
@@ -79,32 +84,35 @@ impl Try {
         assert_eq!(got.1 & (defined | OTHER), (want.1 & defined) | OTHER, "{what}");
     }
 
-    fn binary<O: Binary>(&self) -> (u32, u32) {
+    fn binary<O: Binary>(&self) -> (u64, u32) {
         let mut f = self.flags | OTHER;
         let r = match self.bits {
             8 => O::run::<1>(&mut f, self.a, self.b),
             16 => O::run::<2>(&mut f, self.a, self.b),
-            _ => O::run::<4>(&mut f, self.a, self.b),
+            32 => O::run::<4>(&mut f, self.a, self.b),
+            _ => O::run::<8>(&mut f, self.a, self.b),
         };
         (r, f)
     }
 
-    fn unary<O: Unary>(&self) -> (u32, u32) {
+    fn unary<O: Unary>(&self) -> (u64, u32) {
         let mut f = self.flags | OTHER;
         let r = match self.bits {
             8 => O::run::<1>(&mut f, self.a),
             16 => O::run::<2>(&mut f, self.a),
-            _ => O::run::<4>(&mut f, self.a),
+            32 => O::run::<4>(&mut f, self.a),
+            _ => O::run::<8>(&mut f, self.a),
         };
         (r, f)
     }
 
-    fn shift<O: Shift>(&self, count: u32) -> (u32, u32) {
+    fn shift<O: Shift>(&self, count: u32) -> (u64, u32) {
         let mut f = self.flags | OTHER;
         let r = match self.bits {
             8 => O::run::<1>(&mut f, self.a, count),
             16 => O::run::<2>(&mut f, self.a, count),
-            _ => O::run::<4>(&mut f, self.a, count),
+            32 => O::run::<4>(&mut f, self.a, count),
+            _ => O::run::<8>(&mut f, self.a, count),
         };
         (r, f)
     }
@@ -113,9 +121,9 @@ impl Try {
 fn each(mut check: impl FnMut(Try, &mut Random)) {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for _ in 0..20_000 {
-        for bits in [8, 16, 32] {
+        for bits in [8, 16, 32, 64] {
             let (a, b) = (random.operand(bits), random.operand(bits));
-            let flags = random.next() & ALL;
+            let flags = random.next() as u32 & ALL;
             check(Try { a, b, flags, bits }, &mut random);
         }
     }
@@ -136,11 +144,10 @@ fn additions_and_subtractions_set_all_six_flags() {
 #[test]
 fn inc_and_dec_leave_the_carry() {
     each(|t, _| {
-        let keep = |(r, f): (u32, u32)| (r, (f & !CF) | (t.flags & CF));
+        let keep = |(r, f): (u64, u32)| (r, (f & !CF) | (t.flags & CF));
         t.expect(t.unary::<Inc>(), keep(added(t.a, 1, 0, t.bits)), ALL);
         t.expect(t.unary::<Dec>(), keep(subtracted(t.a, 1, 0, t.bits)), ALL);
-        let ones = u32::MAX >> (32 - t.bits);
-        t.expect(t.unary::<Not>(), (!t.a & ones, t.flags), ALL);
+        t.expect(t.unary::<Not>(), (!t.a & ones(t.bits), t.flags), ALL);
     });
 }
 
@@ -155,24 +162,24 @@ fn logic_clears_carry_and_overflow() {
 }
 
 /// One shift or rotate, a bit at a time, as the SDM's algorithms state it; OF only for one bit.
-fn shifted(op: &str, t: &Try, count: u32) -> (u32, u32, u32) {
-    let top = 1u32 << (t.bits - 1);
-    let ones = u32::MAX >> (32 - t.bits);
-    let count = count & 31;
+fn shifted(op: &str, t: &Try, count: u32) -> (u64, u32, u32) {
+    let top = 1u64 << (t.bits - 1);
+    let count = count & if t.bits == 64 { 63 } else { 31 };
     let (mut r, mut f) = (t.a, t.flags);
     for _ in 0..count {
-        let (high, low) = (flag(r & top != 0, 1), r & 1);
+        let (high, low) = (u64::from(r & top != 0), r & 1);
+        let carry = u64::from(f & CF);
         let (next, out) = match op {
             "rol" => (r << 1 | high, high),
-            "ror" => (r >> 1 | flag(low != 0, top), low),
-            "rcl" => (r << 1 | (f & CF), high),
-            "rcr" => (r >> 1 | flag(f & CF != 0, top), low),
+            "ror" => ((r >> 1) | (low * top), low),
+            "rcl" => (r << 1 | carry, high),
+            "rcr" => ((r >> 1) | (carry * top), low),
             "shl" => (r << 1, high),
             "shr" => (r >> 1, low),
             _ => (r >> 1 | (r & top), low),
         };
-        r = next & ones;
-        f = (f & !CF) | out;
+        r = next & ones(t.bits);
+        f = (f & !CF) | out as u32;
     }
     if count == 0 {
         return (r, f, ALL);
@@ -198,8 +205,8 @@ fn shifted(op: &str, t: &Try, count: u32) -> (u32, u32, u32) {
 #[test]
 fn shifts_and_rotates_of_any_count() {
     each(|t, random| {
-        let count = random.next() & 0xff;
-        let check = |op, (r, f): (u32, u32), count| {
+        let count = random.next() as u32 & 0xff;
+        let check = |op, (r, f): (u64, u32), count| {
             let (want, flags, defined) = shifted(op, &t, count);
             t.expect((r, f), (want, flags), defined);
         };
@@ -223,34 +230,31 @@ fn shifts_and_rotates_of_any_count() {
 #[test]
 fn double_shifts_take_their_bits_from_the_source() {
     each(|t, random| {
-        let count = random.next() & 31;
+        let count = random.next() as u32 & if t.bits == 64 { 63 } else { 31 };
         if t.bits == 8 || count > t.bits || count == 0 {
             return;
         }
-        let (mut left, mut right) = (t.flags | OTHER, t.flags | OTHER);
-        let (l, r) = if t.bits == 16 {
-            (
-                Shld::run::<2>(&mut left, t.a, t.b, count),
-                Shrd::run::<2>(&mut right, t.a, t.b, count),
-            )
-        } else {
-            (
-                Shld::run::<4>(&mut left, t.a, t.b, count),
-                Shrd::run::<4>(&mut right, t.a, t.b, count),
-            )
+        let run = |f: &mut u32, left: bool| match (t.bits, left) {
+            (16, true) => Shld::run::<2>(f, t.a, t.b, count),
+            (16, false) => Shrd::run::<2>(f, t.a, t.b, count),
+            (32, true) => Shld::run::<4>(f, t.a, t.b, count),
+            (32, false) => Shrd::run::<4>(f, t.a, t.b, count),
+            (_, true) => Shld::run::<8>(f, t.a, t.b, count),
+            (_, false) => Shrd::run::<8>(f, t.a, t.b, count),
         };
-        let ones = u64::from(u32::MAX >> (32 - t.bits));
-        let (a, b) = (u64::from(t.a), u64::from(t.b));
-        let want_l = ((a << t.bits | b) >> (t.bits - count) & ones) as u32;
-        let want_r = ((b << t.bits | a) >> count & ones) as u32;
+        let (mut left, mut right) = (t.flags | OTHER, t.flags | OTHER);
+        let (l, r) = (run(&mut left, true), run(&mut right, false));
+        let (a, b) = (u128::from(t.a), u128::from(t.b));
+        let want_l = ((a << t.bits | b) >> (t.bits - count)) as u64 & ones(t.bits);
+        let want_r = ((b << t.bits | a) >> count) as u64 & ones(t.bits);
         let (out_l, out_r) = ((a >> (t.bits - count) & 1) as u32, (a >> (count - 1) & 1) as u32);
         t.expect((l, left), (want_l, szp(want_l, t.bits) | out_l), SF | ZF | PF | CF);
         t.expect((r, right), (want_r, szp(want_r, t.bits) | out_r), SF | ZF | PF | CF);
     });
 }
 
-fn signed(v: u32, bits: u32) -> i64 {
-    i64::from((v << (32 - bits)) as i32 >> (32 - bits))
+fn signed(v: u64, bits: u32) -> i128 {
+    i128::from((v << (64 - bits)) as i64 >> (64 - bits))
 }
 
 #[test]
@@ -262,25 +266,27 @@ fn multiplications_tell_overflow_in_carry() {
             let (lo, hi) = match (t.bits, signed) {
                 (8, false) => MulWide::run::<1>(&mut f, a, b),
                 (16, false) => MulWide::run::<2>(&mut f, a, b),
-                (_, false) => MulWide::run::<4>(&mut f, a, b),
+                (32, false) => MulWide::run::<4>(&mut f, a, b),
+                (_, false) => MulWide::run::<8>(&mut f, a, b),
                 (8, true) => ImulWide::run::<1>(&mut f, a, b),
                 (16, true) => ImulWide::run::<2>(&mut f, a, b),
-                (_, true) => ImulWide::run::<4>(&mut f, a, b),
+                (32, true) => ImulWide::run::<4>(&mut f, a, b),
+                (_, true) => ImulWide::run::<8>(&mut f, a, b),
             };
-            ((u64::from(hi) << t.bits | u64::from(lo)), f)
+            (u128::from(hi) << t.bits | u128::from(lo), f)
         };
-        let double = u64::MAX >> (64 - 2 * t.bits);
-        let product = u64::from(t.a) * u64::from(t.b);
+        let double = u128::MAX >> (128 - 2 * t.bits);
+        let product = u128::from(t.a) * u128::from(t.b);
         let (got, f) = run(false);
         assert_eq!(got, product);
         assert_eq!(f & (CF | OF), flag(product >> t.bits != 0, CF | OF));
         let wide = signed(t.a, t.bits) * signed(t.b, t.bits);
-        let fits = wide == signed(wide as u32 & (u32::MAX >> (32 - t.bits)), t.bits);
+        let fits = wide == signed(wide as u64, t.bits);
         let (got, f) = run(true);
-        assert_eq!(got, wide as u64 & double);
+        assert_eq!(got, wide as u128 & double);
         assert_eq!(f & (CF | OF), flag(!fits, CF | OF));
         if t.bits > 8 {
-            let cut = wide as u32 & (u32::MAX >> (32 - t.bits));
+            let cut = wide as u64 & ones(t.bits);
             t.expect(t.binary::<Imul>(), (cut, flag(!fits, CF | OF)), CF | OF);
         }
     });
@@ -291,28 +297,30 @@ fn divisions_refuse_exactly_what_raises_de() {
     each(|t, random| {
         let high = if random.next() & 1 == 0 { random.operand(t.bits) } else { t.a % t.b.max(1) };
         let (lo, hi, d) = (t.a, high, t.b);
-        let wide = u64::from(hi) << t.bits | u64::from(lo);
-        let ones = u32::MAX >> (32 - t.bits);
+        let wide = u128::from(hi) << t.bits | u128::from(lo);
+        let ones = ones(t.bits);
         let mut f = t.flags | OTHER;
         let got = match t.bits {
             8 => Div::run::<1>(&mut f, lo, hi, d),
             16 => Div::run::<2>(&mut f, lo, hi, d),
-            _ => Div::run::<4>(&mut f, lo, hi, d),
+            32 => Div::run::<4>(&mut f, lo, hi, d),
+            _ => Div::run::<8>(&mut f, lo, hi, d),
         };
-        let want = wide.checked_div(u64::from(d)).filter(|&q| q <= u64::from(ones));
-        assert_eq!(got, want.map(|q| (q as u32, (wide % u64::from(d)) as u32)));
+        let want = wide.checked_div(u128::from(d)).filter(|&q| q <= u128::from(ones));
+        assert_eq!(got, want.map(|q| (q as u64, (wide % u128::from(d)) as u64)));
         let got = match t.bits {
             8 => Idiv::run::<1>(&mut f, lo, hi, d),
             16 => Idiv::run::<2>(&mut f, lo, hi, d),
-            _ => Idiv::run::<4>(&mut f, lo, hi, d),
+            32 => Idiv::run::<4>(&mut f, lo, hi, d),
+            _ => Idiv::run::<8>(&mut f, lo, hi, d),
         };
-        let unused = 64 - 2 * t.bits;
-        let dividend = i128::from((wide << unused) as i64 >> unused);
-        let divisor = i128::from(signed(d, t.bits));
+        let unused = 128 - 2 * t.bits;
+        let dividend = (wide << unused) as i128 >> unused;
+        let divisor = signed(d, t.bits);
         let want = dividend
             .checked_div(divisor)
-            .filter(|&q| q == i128::from(signed(q as u32 & ones, t.bits)))
-            .map(|q| (q as u32 & ones, (dividend % divisor) as u32 & ones));
+            .filter(|&q| q == signed(q as u64, t.bits))
+            .map(|q| (q as u64 & ones, (dividend % divisor) as u64 & ones));
         assert_eq!(got, want, "{dividend} / {divisor}");
         assert_eq!(f & OTHER, OTHER);
     });
@@ -324,7 +332,7 @@ fn bit_operations_and_scans() {
         if t.bits == 8 {
             return;
         }
-        let bit = 1u32 << (t.b % t.bits);
+        let bit = 1u64 << (t.b % u64::from(t.bits));
         let cf = flag(t.a & bit != 0, CF);
         t.expect(t.binary::<Bt>(), (t.a, cf), CF);
         t.expect(t.binary::<Bts>(), (t.a | bit, cf), CF);
@@ -333,7 +341,7 @@ fn bit_operations_and_scans() {
         let zf = flag(t.b == 0, ZF);
         let (low, high) = match t.b {
             0 => (t.a, t.a),
-            b => (b.trailing_zeros(), 31 - b.leading_zeros()),
+            b => (u64::from(b.trailing_zeros()), u64::from(b.ilog2())),
         };
         t.expect(t.binary::<Bsf>(), (low, zf), ZF);
         t.expect(t.binary::<Bsr>(), (high, zf), ZF);

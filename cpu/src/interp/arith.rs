@@ -88,9 +88,12 @@ fn xadd<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(
 
 /// The destination is written in either case: its old value when the comparison fails.
 fn cmpxchg<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    const ACCUMULATOR: [Register; 5] =
-        [Register::None, Register::AL, Register::AX, Register::None, Register::EAX];
-    let accumulator = ACCUMULATOR[N as usize];
+    let accumulator = match N {
+        1 => Register::AL,
+        2 => Register::AX,
+        4 => Register::EAX,
+        _ => Register::RAX,
+    };
     let (place, old) = ctx.open(i, N)?;
     let expected = ctx.reg(accumulator, N);
     let new = ctx.reg(i.op1_register(), N);

@@ -81,7 +81,7 @@ fn das<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
 /// AX moves up or down by 106h if it must; then AL keeps its low digit. CF and AF tell; the other
 /// flags are those of the 16-bit operation.
 fn ascii_adjust<B: Bus, O: Binary>(ctx: &mut Ctx<'_, B>) {
-    let ax = ctx.gpr(Gpr::Eax) & 0xffff;
+    let ax = ctx.gpr_low(Gpr::Eax, 2);
     let adjust = ax & 0xf > 9 || has(ctx, Eflags::AF);
     let moved = O::run::<2>(&mut ctx.s.eflags, ax, if adjust { 0x106 } else { 0 });
     ctx.set_gpr_low(Gpr::Eax, 2, moved & 0xff0f);
@@ -112,10 +112,10 @@ fn aam<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
 
 /// AL = AL + AH * base, AH = 0; the flags of that addition.
 fn aad<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let eax = ctx.gpr(Gpr::Eax);
-    let product = (eax >> 8 & 0xff).wrapping_mul(u32::from(i.immediate8())) & 0xff;
+    let ax = ctx.gpr_low(Gpr::Eax, 2);
+    let product = (ax >> 8).wrapping_mul(u64::from(i.immediate8())) & 0xff;
     let mut flags = ctx.s.eflags;
-    let sum = Add::run::<1>(&mut flags, eax & 0xff, product);
+    let sum = Add::run::<1>(&mut flags, ax & 0xff, product);
     ctx.s.eflags = flags;
     ctx.set_gpr_low(Gpr::Eax, 2, sum);
     Ok(())
@@ -123,7 +123,7 @@ fn aad<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
 
 /// AL = CF ? FFh : 0; undocumented, no flag changes.
 fn salc<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    let value = if has(ctx, Eflags::CF) { 0xff } else { 0 };
+    let value = if has(ctx, Eflags::CF) { 0xffu32 } else { 0 };
     ctx.set_gpr_low(Gpr::Eax, 1, value);
     Ok(())
 }

@@ -33,11 +33,11 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 /// Where the bit `offset` (signed) from `i`'s memory operand lies: the operand-sized unit around it.
-fn unit_of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction, offset: u32) -> (SegReg, u32) {
+fn unit_of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction, offset: u64) -> (SegReg, u32) {
     let (seg, off) = ctx.ea(i);
-    let signed = if N == 2 { i32::from(offset as i16) } else { offset as i32 };
-    let shift = if N == 2 { 4 } else { 5 };
-    let off = off.wrapping_add(((signed >> shift) as u32).wrapping_mul(N));
+    let bits = 8 * N;
+    let signed = (offset << (64 - bits)) as i64 >> (64 - bits);
+    let off = off.wrapping_add(((signed >> bits.ilog2()) as u32).wrapping_mul(N));
     (seg, if is_address_16(i) { off & 0xffff } else { off })
 }
 

@@ -132,7 +132,7 @@ fn jmp_indirect<B: Bus, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let target = ctx.read_op(i, 0, N)?;
+    let target = ctx.read_op(i, 0, N)? as u32;
     ctx.jump(target)
 }
 
@@ -144,7 +144,7 @@ fn call_indirect<B: Bus, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let target = ctx.read_op(i, 0, N)?;
+    let target = ctx.read_op(i, 0, N)? as u32;
     call_to::<B, N>(ctx, target)
 }
 
@@ -156,7 +156,7 @@ fn call_to<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, target: u32) -> Result<()
 }
 
 fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let target = ctx.peek(0, N)?;
+    let target = ctx.peek(0, N)? as u32;
     ctx.jump(target)?;
     let parameters = if i.op_count() == 0 { 0 } else { u32::from(i.immediate16()) };
     ctx.release(N + parameters);
@@ -164,7 +164,7 @@ fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 }
 
 fn jcxz<B: Bus, const A: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    if ctx.gpr(Gpr::Ecx) & mask(A) == 0 { ctx.jump(relative(i)) } else { Ok(()) }
+    if ctx.gpr_low(Gpr::Ecx, A) == 0 { ctx.jump(relative(i)) } else { Ok(()) }
 }
 
 const ALWAYS: u8 = 0;
@@ -176,7 +176,7 @@ fn loop_if<B: Bus, const A: u32, const WHEN: u8>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let count = ctx.gpr(Gpr::Ecx).wrapping_sub(1) & mask(A);
+    let count = ctx.gpr_low(Gpr::Ecx, A).wrapping_sub(1) & mask(A);
     let zf = ctx.s.eflags & Eflags::ZF.bits() != 0;
     let asked = match WHEN {
         EQUAL => zf,

@@ -225,16 +225,28 @@ impl<'a, B: Bus> Ctx<'a, B> {
         Ok(u32::from_le_bytes(b))
     }
 
-    /// Reads `size` (1, 2 or 4) bytes at `seg:off`, zero-extended.
+    /// Reads the qword at `seg:off`.
     ///
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_sized(&mut self, seg: SegReg, off: u32, size: u32) -> Result<u32, Exception> {
+    pub fn read_u64(&mut self, seg: SegReg, off: u32) -> Result<u64, Exception> {
+        let mut b = [0; 8];
+        self.read_mem(seg, off, &mut b)?;
+        Ok(u64::from_le_bytes(b))
+    }
+
+    /// Reads `size` (1, 2, 4 or 8) bytes at `seg:off`, zero-extended.
+    ///
+    /// # Errors
+    /// As [`Ctx::read_mem`].
+    #[inline]
+    pub fn read_sized(&mut self, seg: SegReg, off: u32, size: u32) -> Result<u64, Exception> {
         match size {
-            1 => self.read_u8(seg, off).map(u32::from),
-            2 => self.read_u16(seg, off).map(u32::from),
-            _ => self.read_u32(seg, off),
+            1 => self.read_u8(seg, off).map(u64::from),
+            2 => self.read_u16(seg, off).map(u64::from),
+            4 => self.read_u32(seg, off).map(u64::from),
+            _ => self.read_u64(seg, off),
         }
     }
 
@@ -265,7 +277,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
         self.write_mem(seg, off, &value.to_le_bytes())
     }
 
-    /// Writes the low `size` (1, 2 or 4) bytes of `value` at `seg:off`.
+    /// Writes the low `size` (1, 2, 4 or 8) bytes of `value` at `seg:off`.
     ///
     /// # Errors
     /// As [`Ctx::write_mem`].
@@ -275,12 +287,13 @@ impl<'a, B: Bus> Ctx<'a, B> {
         seg: SegReg,
         off: u32,
         size: u32,
-        value: u32,
+        value: u64,
     ) -> Result<(), Exception> {
         match size {
             1 => self.write_u8(seg, off, value as u8),
             2 => self.write_u16(seg, off, value as u16),
-            _ => self.write_u32(seg, off, value),
+            4 => self.write_u32(seg, off, value as u32),
+            _ => self.write_mem(seg, off, &value.to_le_bytes()),
         }
     }
 }

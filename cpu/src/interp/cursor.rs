@@ -5,7 +5,7 @@
 //! probes each push and writes on `commit`, so an instruction that faults in its middle leaves
 //! ESP and the memory below it as they were.
 
-use super::operand::{mask, write_low};
+use super::operand::mask;
 use super::{Ctx, ctx::segment_allows, debug};
 use crate::addr::Lin;
 use crate::bus::{Access, Bus, Privilege};
@@ -28,7 +28,7 @@ const MOST: usize = 40;
 #[derive(Clone, Copy, Debug, Default)]
 struct Pending {
     lin: Lin,
-    value: u32,
+    value: u64,
     size: u32,
 }
 
@@ -64,13 +64,12 @@ impl StackCursor {
     }
 
     fn offset(&self, sp: u32) -> u32 {
-        sp & mask(pointer_size(&self.seg))
+        sp & mask(pointer_size(&self.seg)) as u32
     }
 
     fn moved(&self, by: u32) -> u32 {
-        let mut sp = self.sp;
-        write_low(&mut sp, pointer_size(&self.seg), self.sp.wrapping_add(by));
-        sp
+        let m = mask(pointer_size(&self.seg)) as u32;
+        (self.sp & !m) | (self.sp.wrapping_add(by) & m)
     }
 
     fn linear<B: Bus>(
@@ -91,7 +90,7 @@ impl StackCursor {
         Ok(lin)
     }
 
-    /// Pushes the low `size` (2 or 4) bytes of `value`: checked now, written by
+    /// Pushes the low `size` (2, 4 or 8) bytes of `value`: checked now, written by
     /// [`StackCursor::commit`] or [`StackCursor::flush`].
     ///
     /// # Errors
@@ -100,7 +99,7 @@ impl StackCursor {
         &mut self,
         ctx: &mut Ctx<'_, B>,
         size: u32,
-        value: u32,
+        value: impl Into<u64>,
     ) -> Result<(), Exception> {
         let sp = self.moved(size.wrapping_neg());
         let lin = self.linear(ctx, sp, size, Access::Write)?;
@@ -108,23 +107,23 @@ impl StackCursor {
         if self.count == MOST {
             self.flush(ctx)?;
         }
-        self.pending[self.count] = Pending { lin, value, size };
+        self.pending[self.count] = Pending { lin, value: value.into(), size };
         self.count += 1;
         self.sp = sp;
         Ok(())
     }
 
-    /// Pops `size` (2 or 4) bytes.
+    /// Pops `size` (2, 4 or 8) bytes.
     ///
     /// # Errors
     /// #SS, #PF, #AC.
-    pub fn pop<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>, size: u32) -> Result<u32, Exception> {
+    pub fn pop<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>, size: u32) -> Result<u64, Exception> {
         let value = self.peek(ctx, 0, size)?;
         self.sp = self.moved(size);
         Ok(value)
     }
 
-    /// Reads `size` (2 or 4) bytes at `above` the stack pointer.
+    /// Reads `size` (2, 4 or 8) bytes at `above` the stack pointer.
     ///
     /// # Errors
     /// #SS, #PF, #AC.
@@ -133,12 +132,12 @@ impl StackCursor {
         ctx: &mut Ctx<'_, B>,
         above: u32,
         size: u32,
-    ) -> Result<u32, Exception> {
+    ) -> Result<u64, Exception> {
         let lin = self.linear(ctx, self.moved(above), size, Access::Read)?;
-        let value = if size == 2 {
-            u32::from(ctx.bus.read_u16(lin, self.who)?)
-        } else {
-            ctx.bus.read_u32(lin, self.who)?
+        let value = match size {
+            2 => u64::from(ctx.bus.read_u16(lin, self.who)?),
+            4 => u64::from(ctx.bus.read_u32(lin, self.who)?),
+            _ => ctx.bus.read_u64(lin, self.who)?,
         };
         debug::note_data(ctx.s, lin, size, false);
         Ok(value)
@@ -178,7 +177,7 @@ impl<B: Bus> Ctx<'_, B> {
     #[must_use]
     #[inline]
     pub fn sp_mask(&self) -> u32 {
-        mask(pointer_size(self.s.ss()))
+        mask(pointer_size(self.s.ss())) as u32
     }
 
     /// The stack pointer: SP or ESP by SS.B.
@@ -195,24 +194,24 @@ impl<B: Bus> Ctx<'_, B> {
         self.set_gpr_low(Gpr::Esp, size, value);
     }
 
-    /// Pushes the low `size` (2 or 4) bytes of `value`.
+    /// Pushes the low `size` (2, 4 or 8) bytes of `value`.
     ///
     /// # Errors
     /// #SS, #PF, #AC; ESP has not moved then.
     #[inline]
-    pub fn push(&mut self, size: u32, value: u32) -> Result<(), Exception> {
+    pub fn push(&mut self, size: u32, value: impl Into<u64>) -> Result<(), Exception> {
         let sp = self.sp().wrapping_sub(size) & self.sp_mask();
-        self.write_sized(SegReg::Ss, sp, size, value)?;
+        self.write_sized(SegReg::Ss, sp, size, value.into())?;
         self.set_sp(sp);
         Ok(())
     }
 
-    /// The `size` (2 or 4) bytes at `above` the top of the stack, which does not move.
+    /// The `size` (2, 4 or 8) bytes at `above` the top of the stack, which does not move.
     ///
     /// # Errors
     /// #SS, #PF, #AC.
     #[inline]
-    pub fn peek(&mut self, above: u32, size: u32) -> Result<u32, Exception> {
+    pub fn peek(&mut self, above: u32, size: u32) -> Result<u64, Exception> {
         let off = self.sp().wrapping_add(above) & self.sp_mask();
         self.read_sized(SegReg::Ss, off, size)
     }
@@ -224,12 +223,12 @@ impl<B: Bus> Ctx<'_, B> {
         self.set_sp(sp);
     }
 
-    /// Pops `size` (2 or 4) bytes.
+    /// Pops `size` (2, 4 or 8) bytes.
     ///
     /// # Errors
     /// #SS, #PF, #AC; ESP has not moved then.
     #[inline]
-    pub fn pop(&mut self, size: u32) -> Result<u32, Exception> {
+    pub fn pop(&mut self, size: u32) -> Result<u64, Exception> {
         let value = self.peek(0, size)?;
         self.release(size);
         Ok(value)

@@ -4,7 +4,7 @@
 //! MOV to and from segment, control and debug registers belongs to `sys`.
 
 use super::branch::{by_condition, holds};
-use super::operand::{mask, seg_of};
+use super::operand::seg_of;
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -107,8 +107,8 @@ fn movzx<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<
 
 fn movsx<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let value = ctx.read_op(i, 1, N)?;
-    let shift = 32 - 8 * N;
-    let extended = ((value << shift) as i32 >> shift) as u32;
+    let shift = 64 - 8 * N;
+    let extended = ((value << shift) as i64 >> shift) as u64;
     ctx.set_reg(i.op0_register(), register_size(i), extended);
     Ok(())
 }
@@ -141,14 +141,14 @@ fn cmov<B: Bus, const CC: u8, const N: u32>(
 /// The 16-bit form is undefined by the SDM; processors clear the word.
 fn bswap<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let r = i.op0_register();
-    let value = if N == 2 { 0 } else { ctx.reg(r, 4).swap_bytes() };
+    let value = if N == 2 { 0 } else { ctx.reg(r, N).swap_bytes() >> (64 - 8 * N) };
     ctx.set_reg(r, N, value);
     Ok(())
 }
 
 fn lea<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let offset = ctx.ea_offset(i);
-    ctx.set_reg(i.op0_register(), N, offset & mask(N));
+    ctx.set_reg(i.op0_register(), N, offset);
     Ok(())
 }
 
@@ -194,8 +194,8 @@ fn bound<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<
     let wrap = if super::operand::is_address_16(i) { 0xffff } else { u32::MAX };
     let upper = ctx.read_sized(seg, upper_at & wrap, N)?;
     let index = ctx.reg(i.op0_register(), N);
-    let shift = 32 - 8 * N;
-    let signed = |v: u32| (v << shift) as i32;
+    let shift = 64 - 8 * N;
+    let signed = |v: u64| (v << shift) as i64;
     if signed(index) < signed(lower) || signed(index) > signed(upper) {
         return Err(Exception::plain(Vector::Br));
     }

@@ -22,18 +22,18 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     }
 }
 
-/// The halves of the double-size accumulator: AX is AH:AL, then DX:AX, then EDX:EAX.
-fn accumulator<B: Bus, const N: u32>(ctx: &Ctx<'_, B>) -> (u32, u32) {
-    let (a, d) = (ctx.gpr(Gpr::Eax), ctx.gpr(Gpr::Edx));
-    match N {
-        1 => (a & 0xff, a >> 8 & 0xff),
-        2 => (a & 0xffff, d & 0xffff),
-        _ => (a, d),
+/// The halves of the double-size accumulator: AX is AH:AL, then DX:AX, EDX:EAX, RDX:RAX.
+fn accumulator<B: Bus, const N: u32>(ctx: &Ctx<'_, B>) -> (u64, u64) {
+    if N == 1 {
+        let ax = ctx.gpr_low(Gpr::Eax, 2);
+        (ax & 0xff, ax >> 8)
+    } else {
+        (ctx.gpr_low(Gpr::Eax, N), ctx.gpr_low(Gpr::Edx, N))
     }
 }
 
 /// Sets the halves of the double-size accumulator.
-fn set_accumulator<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, lo: u32, hi: u32) {
+fn set_accumulator<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, lo: u64, hi: u64) {
     if N == 1 {
         ctx.set_gpr_low(Gpr::Eax, 2, hi << 8 | lo);
     } else {

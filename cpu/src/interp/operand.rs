@@ -1,7 +1,7 @@
 //! Operands: registers, effective addresses, immediates.
 //!
-//! Sizes are const parameters in bytes (1, 2 or 4), so that each handler is compiled for its size;
-//! values travel zero-extended in a `u32`.
+//! Sizes are const parameters in bytes (1, 2, 4 or 8), so that each handler is compiled for its size;
+//! values travel zero-extended in a `u64`. Outside 64-bit mode no instruction has operands of 8.
 
 use super::Ctx;
 use crate::bus::Bus;
@@ -12,15 +12,16 @@ use iced_x86::{Instruction, OpKind, Register};
 /// All ones in the low `size` bytes.
 #[must_use]
 #[inline]
-pub const fn mask(size: u32) -> u32 {
+pub const fn mask(size: u32) -> u64 {
     match size {
         1 => 0xff,
         2 => 0xffff,
-        _ => u32::MAX,
+        4 => 0xffff_ffff,
+        _ => u64::MAX,
     }
 }
 
-/// The index of a 16- or 32-bit general register; other registers give nonsense below 8.
+/// The index of a 16-, 32- or 64-bit general register of the first eight; other registers give nonsense below 8.
 #[inline]
 fn index(r: Register, first: Register) -> usize {
     ((r as usize).wrapping_sub(first as usize)) & 7
@@ -36,46 +37,41 @@ pub fn seg_of(r: Register) -> SegReg {
 /// The general register of `size` bytes that `r` names, zero-extended.
 #[must_use]
 #[inline]
-pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u32 {
+pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u64 {
     match size {
         1 => {
             let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
-            (s.gpr[n & 3] as u32 >> ((n & 4) << 1)) & 0xff
+            (s.gpr[n & 3] >> ((n & 4) << 1)) & 0xff
         }
-        2 => s.gpr[index(r, Register::AX)] as u32 & 0xffff,
-        _ => s.gpr[index(r, Register::EAX)] as u32,
+        2 => s.gpr[index(r, Register::AX)] & 0xffff,
+        4 => s.gpr[index(r, Register::EAX)] & 0xffff_ffff,
+        _ => s.gpr[index(r, Register::RAX)],
     }
 }
 
 /// Writes the low `size` bytes of `value` to the general register that `r` names; the rest of the
-/// register stays.
+/// register stays, but that a write of 4 bytes clears the upper half.
 #[inline]
-pub fn write_gpr(s: &mut CpuState, r: Register, size: u32, value: u32) {
+pub fn write_gpr(s: &mut CpuState, r: Register, size: u32, value: u64) {
     match size {
         1 => {
             let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
             let shift = (n & 4) << 1;
             let g = &mut s.gpr[n & 3];
-            *g = (*g & !(0xff << shift)) | (u64::from(value & 0xff) << shift);
+            *g = (*g & !(0xff << shift)) | ((value & 0xff) << shift);
         }
         2 => write_gpr_low(&mut s.gpr[index(r, Register::AX)], 2, value),
-        _ => s.gpr[index(r, Register::EAX)] = u64::from(value),
+        4 => s.gpr[index(r, Register::EAX)] = value & 0xffff_ffff,
+        _ => s.gpr[index(r, Register::RAX)] = value,
     }
 }
 
-/// Replaces the low `size` (1, 2 or 4) bytes of the general register `reg`; a write of 4 clears the upper half.
+/// Replaces the low `size` (1, 2, 4 or 8) bytes of the general register `reg`; a write of 4 clears the upper half.
 #[inline]
-pub fn write_gpr_low(reg: &mut u64, size: u32, value: u32) {
-    let m = u64::from(mask(size));
-    let kept = if size == 4 { 0 } else { *reg & !m };
-    *reg = kept | (u64::from(value) & m);
-}
-
-/// Replaces the low `size` bytes of `reg`.
-#[inline]
-pub fn write_low(reg: &mut u32, size: u32, value: u32) {
+pub fn write_gpr_low(reg: &mut u64, size: u32, value: u64) {
     let m = mask(size);
-    *reg = (*reg & !m) | (value & m);
+    let kept = if size == 4 { 0 } else { *reg & !m };
+    *reg = kept | (value & m);
 }
 
 /// A base or index register of an effective address: none, 16 or 32 bits.
@@ -149,20 +145,27 @@ impl<B: Bus> Ctx<'_, B> {
     /// A general register of `size` bytes.
     #[must_use]
     #[inline]
-    pub fn reg(&self, r: Register, size: u32) -> u32 {
+    pub fn reg(&self, r: Register, size: u32) -> u64 {
         read_gpr(self.s, r, size)
     }
 
     /// Sets a general register of `size` bytes.
     #[inline]
-    pub fn set_reg(&mut self, r: Register, size: u32, value: u32) {
-        write_gpr(self.s, r, size, value);
+    pub fn set_reg(&mut self, r: Register, size: u32, value: impl Into<u64>) {
+        write_gpr(self.s, r, size, value.into());
+    }
+
+    /// The low `size` bytes of register `r`, zero-extended.
+    #[must_use]
+    #[inline]
+    pub fn gpr_low(&self, r: Gpr, size: u32) -> u64 {
+        self.s.gpr[r as usize] & mask(size)
     }
 
     /// Replaces the low `size` bytes of register `r`.
     #[inline]
-    pub fn set_gpr_low(&mut self, r: Gpr, size: u32, value: u32) {
-        write_gpr_low(&mut self.s.gpr[r as usize], size, value);
+    pub fn set_gpr_low(&mut self, r: Gpr, size: u32, value: impl Into<u64>) {
+        write_gpr_low(&mut self.s.gpr[r as usize], size, value.into());
     }
 
     /// Reads operand `n` of `size` bytes: a general register, memory or an immediate (sign-extended
@@ -171,14 +174,14 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_op(&mut self, i: &Instruction, n: u32, size: u32) -> Result<u32, Exception> {
+    pub fn read_op(&mut self, i: &Instruction, n: u32, size: u32) -> Result<u64, Exception> {
         match i.op_kind(n) {
             OpKind::Register => Ok(self.reg(i.op_register(n), size)),
             OpKind::Memory => {
                 let (seg, off) = self.ea(i);
                 self.read_sized(seg, off, size)
             }
-            _ => Ok(i.immediate(n) as u32 & mask(size)),
+            _ => Ok(i.immediate(n) & mask(size)),
         }
     }
 
@@ -192,14 +195,14 @@ impl<B: Bus> Ctx<'_, B> {
         i: &Instruction,
         n: u32,
         size: u32,
-        value: u32,
+        value: impl Into<u64>,
     ) -> Result<(), Exception> {
         if i.op_kind(n) == OpKind::Register {
             self.set_reg(i.op_register(n), size, value);
             return Ok(());
         }
         let (seg, off) = self.ea(i);
-        self.write_sized(seg, off, size, value)
+        self.write_sized(seg, off, size, value.into())
     }
 
     /// Opens operand 0 for a read-modify-write: memory is checked for writing first, so that the
@@ -208,7 +211,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn open(&mut self, i: &Instruction, size: u32) -> Result<(Place, u32), Exception> {
+    pub fn open(&mut self, i: &Instruction, size: u32) -> Result<(Place, u64), Exception> {
         if i.op0_kind() == OpKind::Register {
             let r = i.op0_register();
             return Ok((Place::Reg(r), self.reg(r, size)));
@@ -222,7 +225,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn open_at(&mut self, seg: SegReg, off: u32, size: u32) -> Result<(Place, u32), Exception> {
+    pub fn open_at(&mut self, seg: SegReg, off: u32, size: u32) -> Result<(Place, u64), Exception> {
         self.probe_write(seg, off, size)?;
         Ok((Place::Mem(seg, off), self.read_sized(seg, off, size)?))
     }
@@ -232,7 +235,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::write_mem`]; after `open` only a bus whose rights change in between raises any.
     #[inline]
-    pub fn close(&mut self, place: Place, size: u32, value: u32) -> Result<(), Exception> {
+    pub fn close(&mut self, place: Place, size: u32, value: u64) -> Result<(), Exception> {
         match place {
             Place::Reg(r) => {
                 self.set_reg(r, size, value);

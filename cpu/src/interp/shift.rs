@@ -42,7 +42,7 @@ fn shift<B: Bus, O: Shift, const N: u32>(
     i: &Instruction,
 ) -> Result<(), Exception> {
     let (place, a) = ctx.open(i, N)?;
-    let count = ctx.read_op(i, 1, 1)?;
+    let count = ctx.read_op(i, 1, 1)? as u32;
     let mut flags = ctx.s.eflags;
     let result = O::run::<N>(&mut flags, a, count);
     ctx.close(place, N, result)?;
@@ -57,7 +57,7 @@ fn double_shift<B: Bus, O: DoubleShift, const N: u32>(
 ) -> Result<(), Exception> {
     let (place, a) = ctx.open(i, N)?;
     let b = ctx.read_op(i, 1, N)?;
-    let count = ctx.read_op(i, 2, 1)?;
+    let count = ctx.read_op(i, 2, 1)? as u32;
     let mut flags = ctx.s.eflags;
     let result = O::run::<N>(&mut flags, a, b, count);
     ctx.close(place, N, result)?;

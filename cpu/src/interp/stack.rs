@@ -3,7 +3,7 @@
 //! Nothing of these commits before the last access that can fault: ESP moves last.
 
 use super::cursor::pointer_size;
-use super::operand::{mask, write_gpr_low};
+use super::operand::write_gpr_low;
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler, StackCursor};
 use crate::bus::Bus;
@@ -125,7 +125,7 @@ fn enter<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<
 
 fn leave<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let sp_size = pointer_size(ctx.s.ss());
-    let frame = ctx.gpr(Gpr::Ebp) & mask(sp_size);
+    let frame = ctx.gpr_low(Gpr::Ebp, sp_size) as u32;
     let value = ctx.read_sized(SegReg::Ss, frame, N)?;
     ctx.set_sp(frame.wrapping_add(N));
     ctx.set_gpr_low(Gpr::Ebp, N, value);

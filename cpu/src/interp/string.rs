@@ -8,7 +8,7 @@
 //! [`MOST`] iterations, and after every one under single step or when a data breakpoint was met.
 
 use super::alu::{Binary, Sub};
-use super::operand::{mask, seg_of};
+use super::operand::seg_of;
 use super::{Ctx, Handler, debug, sys};
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -80,7 +80,7 @@ impl Walk {
     }
 
     fn pointer<B: Bus>(&self, ctx: &Ctx<'_, B>, r: Gpr) -> u32 {
-        ctx.gpr(r) & mask(self.address)
+        ctx.gpr_low(r, self.address) as u32
     }
 
     fn advance<B: Bus>(&self, ctx: &mut Ctx<'_, B>, r: Gpr) {
@@ -173,7 +173,7 @@ impl Operation for Stos {
         _: &mut u32,
     ) -> Result<(), Exception> {
         let to = walk.pointer(ctx, Gpr::Edi);
-        let value = ctx.gpr(Gpr::Eax) & mask(N);
+        let value = ctx.gpr_low(Gpr::Eax, N);
         ctx.write_sized(SegReg::Es, to, N, value)?;
         walk.advance(ctx, Gpr::Edi);
         Ok(())
@@ -229,7 +229,7 @@ impl Operation for Scas {
         flags: &mut u32,
     ) -> Result<(), Exception> {
         let b = ctx.read_sized(SegReg::Es, walk.pointer(ctx, Gpr::Edi), N)?;
-        Sub::run::<N>(flags, ctx.gpr(Gpr::Eax) & mask(N), b);
+        Sub::run::<N>(flags, ctx.gpr_low(Gpr::Eax, N), b);
         walk.advance(ctx, Gpr::Edi);
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Operation for Ins {
         let port = ctx.gpr(Gpr::Edx) as u16;
         let to = walk.pointer(ctx, Gpr::Edi);
         ctx.probe_write(SegReg::Es, to, N)?;
-        let value = ctx.bus.port_in(port, N as u8);
+        let value = u64::from(ctx.bus.port_in(port, N as u8));
         debug::note_io(ctx.s, port, N);
         ctx.write_sized(SegReg::Es, to, N, value)?;
         walk.advance(ctx, Gpr::Edi);
@@ -274,7 +274,7 @@ impl Operation for Outs {
         let port = ctx.gpr(Gpr::Edx) as u16;
         let from = walk.pointer(ctx, Gpr::Esi);
         let value = ctx.read_sized(walk.seg, from, N)?;
-        ctx.bus.port_out(port, N as u8, value);
+        ctx.bus.port_out(port, N as u8, value as u32);
         debug::note_io(ctx.s, port, N);
         walk.advance(ctx, Gpr::Esi);
         Ok(())

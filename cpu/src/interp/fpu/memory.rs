@@ -115,7 +115,7 @@ fn stmxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exceptio
 fn movnti<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let value = ctx.reg(i.op1_register(), 4);
     let (seg, off) = ctx.ea(i);
-    ctx.write_u32(seg, off, value)
+    ctx.write_sized(seg, off, 4, value)
 }
 
 /// CLFLUSH faults as a byte load would; there is no cache to flush.

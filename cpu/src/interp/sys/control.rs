@@ -83,14 +83,14 @@ fn mov_from_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
         3 => ctx.s.cr3,
         _ => ctx.s.cr4,
     };
-    ctx.set_reg(i.op0_register(), 4, value as u32);
+    ctx.set_reg(i.op0_register(), 4, value);
     Ok(())
 }
 
 fn mov_to_cr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let n = cr_number(ctx, i.op0_register())?;
     require_cpl0(ctx)?;
-    let value = u64::from(ctx.reg(i.op1_register(), 4));
+    let value = ctx.reg(i.op1_register(), 4);
     match n {
         0 => set_cr0(ctx, value),
         2 => {
@@ -162,7 +162,7 @@ fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
 /// LMSW can set PE but not clear it.
 fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_cpl0(ctx)?;
-    let value = u64::from(ctx.read_op(i, 0, 2)?);
+    let value = ctx.read_op(i, 0, 2)?;
     let kept = ctx.s.cr0 & (!MSW | cr0::PE);
     set_cr0(ctx, kept | (value & MSW))
 }
@@ -170,7 +170,7 @@ fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
 /// Not privileged: the 16-bit form and memory get the low word, a 32-bit register all of CR0.
 fn smsw<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let size = if i.op0_kind() == OpKind::Memory { 2 } else { N };
-    let value = ctx.s.cr0 as u32;
+    let value = ctx.s.cr0;
     ctx.write_op(i, 0, size, value)
 }
 
@@ -223,7 +223,7 @@ fn mov_from_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
     let n = dr_number(ctx, i.op1_register())?;
     guard_dr(ctx)?;
     let value = ctx.s.dr[n];
-    ctx.set_reg(i.op0_register(), 4, value as u32);
+    ctx.set_reg(i.op0_register(), 4, value);
     Ok(())
 }
 
@@ -231,7 +231,7 @@ fn mov_from_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exce
 fn mov_to_dr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let n = dr_number(ctx, i.op0_register())?;
     guard_dr(ctx)?;
-    let value = u64::from(ctx.reg(i.op1_register(), 4));
+    let value = ctx.reg(i.op1_register(), 4);
     ctx.s.dr[n] = match n {
         6 => (value & 0x0000_e00f) | 0xffff_0ff0,
         7 => (value & 0xffff_23ff) | 0x400,

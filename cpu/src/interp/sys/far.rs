@@ -155,7 +155,7 @@ fn call<B: Bus>(
 fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let release = if i.op_count() == 0 { 0 } else { u32::from(i.immediate16()) };
     let mut stack = StackCursor::current(ctx.s);
-    let eip = stack.pop(ctx, N)?;
+    let eip = stack.pop(ctx, N)? as u32;
     let selector = stack.pop(ctx, N)? as u16;
     if transfer::is_8086(ctx) {
         let cs = transfer::cs_8086(ctx, selector);

@@ -114,12 +114,12 @@ pub fn load_virtual<B: Bus>(ctx: &mut Ctx<'_, B>, image: u32) -> Result<(), Exce
 
 fn popf<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     if virtualized(ctx, N)? {
-        let image = ctx.peek(0, N)?;
+        let image = ctx.peek(0, N)? as u32;
         load_virtual(ctx, image)?;
         ctx.release(N);
         return Ok(());
     }
-    let image = ctx.pop(N)?;
+    let image = ctx.pop(N)? as u32;
     let mut mask = ALWAYS;
     if N == 4 {
         mask |= ALWAYS_WIDE;

@@ -1,6 +1,5 @@
 //! Call gates. SDM volume 3A, 5.8.3 to 5.8.5; volume 2, CALL and JMP.
 
-use super::super::operand::mask;
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor};
 use super::{transfer, tss};
@@ -74,7 +73,7 @@ fn call_inner<B: Bus>(
     let (ss, esp) = tss::inner_stack(ctx, cpl)?;
     let old = StackCursor::current(ctx.s);
     let mut new = StackCursor::on(ss, esp, transfer::privilege(cpl), u32::from(ss.selector & !3));
-    let (old_ss, old_esp) = (u32::from(ctx.s.ss().selector), ctx.gpr(Gpr::Esp) & mask(size));
+    let (old_ss, old_esp) = (u64::from(ctx.s.ss().selector), ctx.gpr_low(Gpr::Esp, size));
     new.push(ctx, size, old_ss)?;
     new.push(ctx, size, old_esp)?;
     for n in (0..d.gate_parameters()).rev() {

@@ -1,7 +1,6 @@
 //! Delivery of one event through one entry of the IDT, or of real mode's vector table.
 //! SDM volume 3A, 6.10 to 6.13 and 20.3; volume 2, INT n.
 
-use super::super::operand::mask;
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
 use super::{flags, task, transfer, tss};
@@ -192,7 +191,7 @@ fn push_outer<B: Bus>(
         }
     }
     stack.push(ctx, size, u32::from(ctx.s.ss().selector))?;
-    stack.push(ctx, size, ctx.gpr(Gpr::Esp) & mask(size))
+    stack.push(ctx, size, ctx.gpr_low(Gpr::Esp, size))
 }
 
 fn push_return<B: Bus>(

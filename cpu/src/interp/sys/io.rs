@@ -75,7 +75,7 @@ fn port_out<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resu
     let port = port_of(ctx, i, 0);
     check(ctx, port, N as u8)?;
     let value = ctx.reg(i.op1_register(), N);
-    ctx.bus.port_out(port, N as u8, value);
+    ctx.bus.port_out(port, N as u8, value as u32);
     debug::note_io(ctx.s, port, N);
     Ok(())
 }

@@ -50,9 +50,9 @@ fn pop_frame<B: Bus>(
     stack: &mut StackCursor,
     size: u32,
 ) -> Result<Frame, Exception> {
-    let eip = stack.pop(ctx, size)?;
+    let eip = stack.pop(ctx, size)? as u32;
     let cs = Selector(stack.pop(ctx, size)? as u16);
-    let eflags = stack.pop(ctx, size)?;
+    let eflags = stack.pop(ctx, size)? as u32;
     Ok(Frame { eip, cs, eflags })
 }
 
@@ -141,7 +141,7 @@ fn to_v86<B: Bus>(
     mut stack: StackCursor,
     frame: &Frame,
 ) -> Result<(), Exception> {
-    let esp = stack.pop(ctx, 4)?;
+    let esp = stack.pop(ctx, 4)? as u32;
     let mut selectors = [0; 5];
     for selector in &mut selectors {
         *selector = stack.pop(ctx, 4)? as u16;

@@ -100,7 +100,7 @@ pub fn outer_stack<B: Bus>(
     size: u32,
     cpl: u8,
 ) -> Result<(Segment, u32), Exception> {
-    let esp = stack.pop(ctx, size)?;
+    let esp = stack.pop(ctx, size)? as u32;
     let selector = stack.pop(ctx, size)? as u16;
     let ss = segload::stack(ctx, Selector(selector), cpl, Exception::gp)?;
     Ok((ss, esp))
