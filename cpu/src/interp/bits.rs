@@ -2,7 +2,7 @@
 
 use super::alu::{self, Binary};
 use super::arith::{binary, compare};
-use super::operand::{Place, is_address_16};
+use super::operand::{Place, offset_mask};
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -33,12 +33,12 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 /// Where the bit `offset` (signed) from `i`'s memory operand lies: the operand-sized unit around it.
-fn unit_of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction, offset: u64) -> (SegReg, u32) {
+fn unit_of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction, offset: u64) -> (SegReg, u64) {
     let (seg, off) = ctx.ea(i);
     let bits = 8 * N;
     let signed = (offset << (64 - bits)) as i64 >> (64 - bits);
-    let off = off.wrapping_add(((signed >> bits.ilog2()) as u32).wrapping_mul(N));
-    (seg, if is_address_16(i) { off & 0xffff } else { off })
+    let off = off.wrapping_add(((signed >> bits.ilog2()) as u64).wrapping_mul(u64::from(N)));
+    (seg, off & offset_mask(i))
 }
 
 fn test_far<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {

@@ -100,7 +100,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     pub fn linear(
         &self,
         seg: SegReg,
-        off: u32,
+        off: u64,
         len: u32,
         access: Access,
     ) -> Result<Lin, Exception> {
@@ -122,7 +122,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     pub fn data_linear(
         &self,
         seg: SegReg,
-        off: u32,
+        off: u64,
         len: u32,
         access: Access,
     ) -> Result<Lin, Exception> {
@@ -156,7 +156,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #GP, #SS, #PF, #AC.
     #[inline]
-    pub fn read_mem(&mut self, seg: SegReg, off: u32, buf: &mut [u8]) -> Result<(), Exception> {
+    pub fn read_mem(&mut self, seg: SegReg, off: u64, buf: &mut [u8]) -> Result<(), Exception> {
         let len = buf.len() as u32;
         let lin = self.data_linear(seg, off, len, Access::Read)?;
         let who = self.who();
@@ -170,7 +170,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #GP, #SS, #PF, #AC; nothing was written then.
     #[inline]
-    pub fn write_mem(&mut self, seg: SegReg, off: u32, data: &[u8]) -> Result<(), Exception> {
+    pub fn write_mem(&mut self, seg: SegReg, off: u64, data: &[u8]) -> Result<(), Exception> {
         let len = data.len() as u32;
         let lin = self.data_linear(seg, off, len, Access::Write)?;
         let who = self.who();
@@ -185,7 +185,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// #GP, #SS, #PF, #AC.
     #[inline]
-    pub fn probe_write(&mut self, seg: SegReg, off: u32, len: u32) -> Result<Lin, Exception> {
+    pub fn probe_write(&mut self, seg: SegReg, off: u64, len: u32) -> Result<Lin, Exception> {
         let lin = self.data_linear(seg, off, len, Access::Write)?;
         let who = self.who();
         self.bus.probe(lin, len, Access::Write, who)?;
@@ -197,7 +197,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_u8(&mut self, seg: SegReg, off: u32) -> Result<u8, Exception> {
+    pub fn read_u8(&mut self, seg: SegReg, off: u64) -> Result<u8, Exception> {
         let mut b = [0; 1];
         self.read_mem(seg, off, &mut b)?;
         Ok(b[0])
@@ -208,7 +208,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_u16(&mut self, seg: SegReg, off: u32) -> Result<u16, Exception> {
+    pub fn read_u16(&mut self, seg: SegReg, off: u64) -> Result<u16, Exception> {
         let mut b = [0; 2];
         self.read_mem(seg, off, &mut b)?;
         Ok(u16::from_le_bytes(b))
@@ -219,7 +219,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_u32(&mut self, seg: SegReg, off: u32) -> Result<u32, Exception> {
+    pub fn read_u32(&mut self, seg: SegReg, off: u64) -> Result<u32, Exception> {
         let mut b = [0; 4];
         self.read_mem(seg, off, &mut b)?;
         Ok(u32::from_le_bytes(b))
@@ -230,7 +230,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_u64(&mut self, seg: SegReg, off: u32) -> Result<u64, Exception> {
+    pub fn read_u64(&mut self, seg: SegReg, off: u64) -> Result<u64, Exception> {
         let mut b = [0; 8];
         self.read_mem(seg, off, &mut b)?;
         Ok(u64::from_le_bytes(b))
@@ -241,7 +241,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::read_mem`].
     #[inline]
-    pub fn read_sized(&mut self, seg: SegReg, off: u32, size: u32) -> Result<u64, Exception> {
+    pub fn read_sized(&mut self, seg: SegReg, off: u64, size: u32) -> Result<u64, Exception> {
         match size {
             1 => self.read_u8(seg, off).map(u64::from),
             2 => self.read_u16(seg, off).map(u64::from),
@@ -255,7 +255,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn write_u8(&mut self, seg: SegReg, off: u32, value: u8) -> Result<(), Exception> {
+    pub fn write_u8(&mut self, seg: SegReg, off: u64, value: u8) -> Result<(), Exception> {
         self.write_mem(seg, off, &[value])
     }
 
@@ -264,7 +264,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn write_u16(&mut self, seg: SegReg, off: u32, value: u16) -> Result<(), Exception> {
+    pub fn write_u16(&mut self, seg: SegReg, off: u64, value: u16) -> Result<(), Exception> {
         self.write_mem(seg, off, &value.to_le_bytes())
     }
 
@@ -273,7 +273,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn write_u32(&mut self, seg: SegReg, off: u32, value: u32) -> Result<(), Exception> {
+    pub fn write_u32(&mut self, seg: SegReg, off: u64, value: u32) -> Result<(), Exception> {
         self.write_mem(seg, off, &value.to_le_bytes())
     }
 
@@ -285,7 +285,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     pub fn write_sized(
         &mut self,
         seg: SegReg,
-        off: u32,
+        off: u64,
         size: u32,
         value: u64,
     ) -> Result<(), Exception> {
@@ -302,7 +302,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
 /// writable as asked, inside the limit (expand-down segments: above it).
 #[must_use]
 #[inline]
-pub fn segment_allows(d: &Segment, off: u32, len: u32, access: Access) -> bool {
+pub fn segment_allows(d: &Segment, off: u64, len: u32, access: Access) -> bool {
     let a = d.attr;
     if a.contains(SegAttr::NULL) || !a.contains(SegAttr::PRESENT) {
         return false;
@@ -313,15 +313,17 @@ pub fn segment_allows(d: &Segment, off: u32, len: u32, access: Access) -> bool {
         Access::Read | Access::Fetch => !code || a.contains(SegAttr::WRITABLE),
     };
     let expand_down = !code && a.contains(SegAttr::EXPAND_DOWN);
-    let Some(last) = off.checked_add(len.wrapping_sub(1)) else {
+    let last = off.wrapping_add(u64::from(len.wrapping_sub(1)));
+    if last > u64::from(u32::MAX) {
         // The access wraps at 4 GiB: only a segment of the full size has both ends inside.
         return type_ok && d.limit == u32::MAX && !expand_down;
-    };
+    }
+    let limit = u64::from(d.limit);
     let limit_ok = if expand_down {
-        let top = if a.contains(SegAttr::DB) { u32::MAX } else { 0xffff };
-        off > d.limit && last <= top
+        let top = if a.contains(SegAttr::DB) { 0xffff_ffff } else { 0xffff };
+        off > limit && last <= top
     } else {
-        last <= d.limit
+        last <= limit
     };
     type_ok && limit_ok
 }

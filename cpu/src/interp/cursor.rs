@@ -36,7 +36,7 @@ struct Pending {
 #[derive(Clone, Copy, Debug)]
 pub struct StackCursor {
     seg: Segment,
-    sp: u32,
+    sp: u64,
     who: Privilege,
     error: u32,
     pending: [Pending; MOST],
@@ -48,34 +48,35 @@ impl StackCursor {
     #[must_use]
     pub fn current(s: &CpuState) -> Self {
         let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
-        Self::on(*s.ss(), s.reg32(Gpr::Esp), who, 0)
+        Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0)
     }
 
     /// On another stack (gates, IRET): violations raise #SS(`error`).
     #[must_use]
-    pub fn on(seg: Segment, sp: u32, who: Privilege, error: u32) -> Self {
+    pub fn on(seg: Segment, sp: impl Into<u64>, who: Privilege, error: u32) -> Self {
+        let sp = sp.into();
         Self { seg, sp, who, error, pending: [Pending::default(); MOST], count: 0 }
     }
 
     /// The stack pointer now; on a 16-bit stack the high word is the one it began with.
     #[must_use]
-    pub fn sp(&self) -> u32 {
+    pub fn sp(&self) -> u64 {
         self.sp
     }
 
-    fn offset(&self, sp: u32) -> u32 {
-        sp & mask(pointer_size(&self.seg)) as u32
+    fn offset(&self, sp: u64) -> u64 {
+        sp & mask(pointer_size(&self.seg))
     }
 
-    fn moved(&self, by: u32) -> u32 {
-        let m = mask(pointer_size(&self.seg)) as u32;
+    fn moved(&self, by: u64) -> u64 {
+        let m = mask(pointer_size(&self.seg));
         (self.sp & !m) | (self.sp.wrapping_add(by) & m)
     }
 
     fn linear<B: Bus>(
         &self,
         ctx: &Ctx<'_, B>,
-        sp: u32,
+        sp: u64,
         size: u32,
         access: Access,
     ) -> Result<Lin, Exception> {
@@ -101,7 +102,7 @@ impl StackCursor {
         size: u32,
         value: impl Into<u64>,
     ) -> Result<(), Exception> {
-        let sp = self.moved(size.wrapping_neg());
+        let sp = self.moved(u64::from(size).wrapping_neg());
         let lin = self.linear(ctx, sp, size, Access::Write)?;
         ctx.bus.probe(lin, size, Access::Write, self.who)?;
         if self.count == MOST {
@@ -119,7 +120,7 @@ impl StackCursor {
     /// #SS, #PF, #AC.
     pub fn pop<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>, size: u32) -> Result<u64, Exception> {
         let value = self.peek(ctx, 0, size)?;
-        self.sp = self.moved(size);
+        self.sp = self.moved(u64::from(size));
         Ok(value)
     }
 
@@ -133,7 +134,7 @@ impl StackCursor {
         above: u32,
         size: u32,
     ) -> Result<u64, Exception> {
-        let lin = self.linear(ctx, self.moved(above), size, Access::Read)?;
+        let lin = self.linear(ctx, self.moved(u64::from(above)), size, Access::Read)?;
         let value = match size {
             2 => u64::from(ctx.bus.read_u16(lin, self.who)?),
             4 => u64::from(ctx.bus.read_u32(lin, self.who)?),
@@ -144,8 +145,8 @@ impl StackCursor {
     }
 
     /// Moves the pointer up over `bytes` (RET n, parameters) without reading.
-    pub fn skip(&mut self, bytes: u32) {
-        self.sp = self.moved(bytes);
+    pub fn skip(&mut self, bytes: impl Into<u64>) {
+        self.sp = self.moved(bytes.into());
     }
 
     /// Writes the pushes made so far.
@@ -167,7 +168,7 @@ impl StackCursor {
     /// As [`StackCursor::flush`].
     pub fn commit<B: Bus>(mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         self.flush(ctx)?;
-        ctx.set_gpr(Gpr::Esp, self.sp);
+        ctx.s.gpr[Gpr::Esp as usize] = self.sp;
         Ok(())
     }
 }
@@ -176,20 +177,20 @@ impl<B: Bus> Ctx<'_, B> {
     /// The bits of ESP that the stack uses: FFFFh or FFFFFFFFh by SS.B.
     #[must_use]
     #[inline]
-    pub fn sp_mask(&self) -> u32 {
-        mask(pointer_size(self.s.ss())) as u32
+    pub fn sp_mask(&self) -> u64 {
+        mask(pointer_size(self.s.ss()))
     }
 
     /// The stack pointer: SP or ESP by SS.B.
     #[must_use]
     #[inline]
-    pub fn sp(&self) -> u32 {
-        self.gpr(Gpr::Esp) & self.sp_mask()
+    pub fn sp(&self) -> u64 {
+        self.s.gpr[Gpr::Esp as usize] & self.sp_mask()
     }
 
     /// Sets SP or ESP by SS.B.
     #[inline]
-    pub fn set_sp(&mut self, value: u32) {
+    pub fn set_sp(&mut self, value: u64) {
         let size = pointer_size(self.s.ss());
         self.set_gpr_low(Gpr::Esp, size, value);
     }
@@ -200,7 +201,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// #SS, #PF, #AC; ESP has not moved then.
     #[inline]
     pub fn push(&mut self, size: u32, value: impl Into<u64>) -> Result<(), Exception> {
-        let sp = self.sp().wrapping_sub(size) & self.sp_mask();
+        let sp = self.sp().wrapping_sub(u64::from(size)) & self.sp_mask();
         self.write_sized(SegReg::Ss, sp, size, value.into())?;
         self.set_sp(sp);
         Ok(())
@@ -212,14 +213,14 @@ impl<B: Bus> Ctx<'_, B> {
     /// #SS, #PF, #AC.
     #[inline]
     pub fn peek(&mut self, above: u32, size: u32) -> Result<u64, Exception> {
-        let off = self.sp().wrapping_add(above) & self.sp_mask();
+        let off = self.sp().wrapping_add(u64::from(above)) & self.sp_mask();
         self.read_sized(SegReg::Ss, off, size)
     }
 
     /// Moves the stack pointer up by `bytes`.
     #[inline]
     pub fn release(&mut self, bytes: u32) {
-        let sp = self.sp().wrapping_add(bytes);
+        let sp = self.sp().wrapping_add(u64::from(bytes));
         self.set_sp(sp);
     }
 

@@ -4,7 +4,7 @@
 //! MOV to and from segment, control and debug registers belongs to `sys`.
 
 use super::branch::{by_condition, holds};
-use super::operand::seg_of;
+use super::operand::{offset_mask, seg_of};
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -154,9 +154,8 @@ fn lea<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 
 /// AL = byte at seg:[(E)BX + AL].
 fn xlat<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let al = ctx.gpr(Gpr::Eax) & 0xff;
-    let wrap = if i.memory_base() == iced_x86::Register::BX { 0xffff } else { u32::MAX };
-    let off = ctx.gpr(Gpr::Ebx).wrapping_add(al) & wrap;
+    let al = ctx.gpr_low(Gpr::Eax, 1);
+    let off = ctx.s.gpr[Gpr::Ebx as usize].wrapping_add(al) & offset_mask(i);
     let value = ctx.read_u8(seg_of(i.memory_segment()), off)?;
     ctx.set_gpr_low(Gpr::Eax, 1, u32::from(value));
     Ok(())
@@ -190,9 +189,8 @@ fn cdq<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
 fn bound<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let (seg, off) = ctx.ea(i);
     let lower = ctx.read_sized(seg, off, N)?;
-    let upper_at = off.wrapping_add(N);
-    let wrap = if super::operand::is_address_16(i) { 0xffff } else { u32::MAX };
-    let upper = ctx.read_sized(seg, upper_at & wrap, N)?;
+    let upper_at = off.wrapping_add(u64::from(N));
+    let upper = ctx.read_sized(seg, upper_at & offset_mask(i), N)?;
     let index = ctx.reg(i.op0_register(), N);
     let shift = 64 - 8 * N;
     let signed = |v: u64| (v << shift) as i64;

@@ -74,16 +74,39 @@ pub fn write_gpr_low(reg: &mut u64, size: u32, value: u64) {
     *reg = kept | (value & m);
 }
 
-/// A base or index register of an effective address: none, 16 or 32 bits.
+/// A base or index register of an effective address: none, 16, 32 or 64 bits.
 #[inline]
-fn address_part(s: &CpuState, r: Register) -> u32 {
+fn address_part(s: &CpuState, r: Register) -> u64 {
     let n = r as u32;
-    if n.wrapping_sub(Register::EAX as u32) < 8 {
-        s.gpr[(n - Register::EAX as u32) as usize] as u32
-    } else if n.wrapping_sub(Register::AX as u32) < 8 {
-        s.gpr[(n - Register::AX as u32) as usize] as u32 & 0xffff
+    if n.wrapping_sub(Register::EAX as u32) < 16 {
+        s.gpr[(n - Register::EAX as u32) as usize] & 0xffff_ffff
+    } else if n.wrapping_sub(Register::AX as u32) < 16 {
+        s.gpr[(n - Register::AX as u32) as usize] & 0xffff
+    } else if n.wrapping_sub(Register::RAX as u32) < 16 {
+        s.gpr[(n - Register::RAX as u32) as usize]
     } else {
         0
+    }
+}
+
+/// The bits that offsets of `i`'s ModRM memory operand have, by its address size: 16, 32 or 64.
+#[must_use]
+#[inline]
+pub fn offset_mask(i: &Instruction) -> u64 {
+    let reg = match i.memory_base() {
+        Register::None => i.memory_index(),
+        base => base,
+    };
+    if reg == Register::None {
+        return mask(i.memory_displ_size().clamp(2, 8));
+    }
+    let n = reg as u32;
+    if n.wrapping_sub(Register::EAX as u32) < 16 {
+        mask(4)
+    } else if n.wrapping_sub(Register::AX as u32) < 16 {
+        mask(2)
+    } else {
+        mask(8)
     }
 }
 
@@ -91,14 +114,7 @@ fn address_part(s: &CpuState, r: Register) -> u32 {
 #[must_use]
 #[inline]
 pub fn is_address_16(i: &Instruction) -> bool {
-    let reg = match i.memory_base() {
-        Register::None => i.memory_index(),
-        base => base,
-    };
-    match reg {
-        Register::None => i.memory_displ_size() == 2,
-        r => (r as u32).wrapping_sub(Register::AX as u32) < 8,
-    }
+    offset_mask(i) == mask(2)
 }
 
 /// Where an operand that is read and then written back stands.
@@ -107,7 +123,7 @@ pub enum Place {
     /// A general register.
     Reg(Register),
     /// Memory that has been checked for writing.
-    Mem(SegReg, u32),
+    Mem(SegReg, u64),
 }
 
 impl<B: Bus> Ctx<'_, B> {
@@ -123,23 +139,23 @@ impl<B: Bus> Ctx<'_, B> {
         }
     }
 
-    /// Segment and offset of `i`'s memory operand. 16-bit addresses wrap at 64 KiB.
+    /// Segment and offset of `i`'s memory operand. It wraps at the address size.
     #[must_use]
     #[inline]
-    pub fn ea(&self, i: &Instruction) -> (SegReg, u32) {
+    pub fn ea(&self, i: &Instruction) -> (SegReg, u64) {
         (seg_of(i.memory_segment()), self.ea_offset(i))
     }
 
     /// The offset alone (LEA).
     #[must_use]
     #[inline]
-    pub fn ea_offset(&self, i: &Instruction) -> u32 {
+    pub fn ea_offset(&self, i: &Instruction) -> u64 {
         let base = address_part(self.s, i.memory_base());
         let index = address_part(self.s, i.memory_index());
         let sum = base
-            .wrapping_add(index.wrapping_mul(i.memory_index_scale()))
-            .wrapping_add(i.memory_displacement32());
-        if is_address_16(i) { sum & 0xffff } else { sum }
+            .wrapping_add(index.wrapping_mul(u64::from(i.memory_index_scale())))
+            .wrapping_add(i.memory_displacement64());
+        sum & offset_mask(i)
     }
 
     /// A general register of `size` bytes.
@@ -225,7 +241,7 @@ impl<B: Bus> Ctx<'_, B> {
     /// # Errors
     /// As [`Ctx::write_mem`].
     #[inline]
-    pub fn open_at(&mut self, seg: SegReg, off: u32, size: u32) -> Result<(Place, u64), Exception> {
+    pub fn open_at(&mut self, seg: SegReg, off: u64, size: u32) -> Result<(Place, u64), Exception> {
         self.probe_write(seg, off, size)?;
         Ok((Place::Mem(seg, off), self.read_sized(seg, off, size)?))
     }

@@ -91,7 +91,7 @@ fn popa<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(
     for reg in gpr[..8].iter_mut().rev() {
         write_gpr_low(reg, N, stack.pop(ctx, N)?);
     }
-    gpr[Gpr::Esp as usize] = u64::from(stack.sp());
+    gpr[Gpr::Esp as usize] = stack.sp();
     ctx.s.gpr = gpr;
     Ok(())
 }
@@ -99,18 +99,18 @@ fn popa<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(
 /// SDM volume 2, ENTER: the frame pointers of the enclosing levels are copied, then the frame is
 /// allocated; its lowest bytes are checked for writing although nothing is written there.
 fn enter<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let allocate = u32::from(i.immediate16());
-    let level = u32::from(i.immediate8_2nd()) & 31;
+    let allocate = u64::from(i.immediate16());
+    let level = u64::from(i.immediate8_2nd()) & 31;
     let sp_mask = ctx.sp_mask();
     let mut stack = StackCursor::current(ctx.s);
-    let ebp = ctx.gpr(Gpr::Ebp);
-    stack.push(ctx, N, ebp)?;
+    let rbp = ctx.s.gpr[Gpr::Ebp as usize];
+    stack.push(ctx, N, rbp)?;
     let frame = stack.sp();
     if level > 0 {
         for n in 1..level {
             // The display may overlap what has just been pushed.
             stack.flush(ctx)?;
-            let at = ebp.wrapping_sub(n.wrapping_mul(N)) & sp_mask;
+            let at = rbp.wrapping_sub(n * u64::from(N)) & sp_mask;
             let outer = ctx.read_sized(SegReg::Ss, at, N)?;
             stack.push(ctx, N, outer)?;
         }
@@ -125,9 +125,9 @@ fn enter<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<
 
 fn leave<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let sp_size = pointer_size(ctx.s.ss());
-    let frame = ctx.gpr_low(Gpr::Ebp, sp_size) as u32;
+    let frame = ctx.gpr_low(Gpr::Ebp, sp_size);
     let value = ctx.read_sized(SegReg::Ss, frame, N)?;
-    ctx.set_sp(frame.wrapping_add(N));
+    ctx.set_sp(frame.wrapping_add(u64::from(N)));
     ctx.set_gpr_low(Gpr::Ebp, N, value);
     Ok(())
 }

@@ -79,8 +79,8 @@ impl Walk {
         }
     }
 
-    fn pointer<B: Bus>(&self, ctx: &Ctx<'_, B>, r: Gpr) -> u32 {
-        ctx.gpr_low(r, self.address) as u32
+    fn pointer<B: Bus>(&self, ctx: &Ctx<'_, B>, r: Gpr) -> u64 {
+        ctx.gpr_low(r, self.address)
     }
 
     fn advance<B: Bus>(&self, ctx: &mut Ctx<'_, B>, r: Gpr) {

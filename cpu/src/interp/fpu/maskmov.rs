@@ -57,9 +57,9 @@ fn store<B: Bus>(
     mask: &[u8],
 ) -> Result<(), Exception> {
     let seg = seg_of(i.memory_segment());
-    let wrap = if i.op0_kind() == OpKind::MemorySegDI { 0xffff } else { u32::MAX };
-    let at = ctx.gpr(Gpr::Edi) & wrap;
-    let selected = || (0u32..).zip(data.iter().zip(mask)).filter(|(_, (_, m))| **m & 0x80 != 0);
+    let wrap = if i.op0_kind() == OpKind::MemorySegDI { 0xffff } else { 0xffff_ffff };
+    let at = ctx.s.gpr[Gpr::Edi as usize] & wrap;
+    let selected = || (0u64..).zip(data.iter().zip(mask)).filter(|(_, (_, m))| **m & 0x80 != 0);
     for (k, _) in selected() {
         ctx.probe_write(seg, at.wrapping_add(k) & wrap, 1)?;
     }

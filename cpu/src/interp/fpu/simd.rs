@@ -144,7 +144,7 @@ fn gpr(s: &CpuState, r: Register) -> u32 {
 fn check_aligned<B: Bus>(
     ctx: &Ctx<'_, B>,
     plan: Plan,
-    (seg, off): (SegReg, u32),
+    (seg, off): (SegReg, u64),
 ) -> Result<(), Exception> {
     if !plan.aligned {
         return Ok(());

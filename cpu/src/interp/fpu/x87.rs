@@ -73,7 +73,7 @@ fn waiting<B: Bus>(
 /// writable all the same.
 fn store<B: Bus>(
     ctx: &mut Ctx<'_, B>,
-    (seg, off): (SegReg, u32),
+    (seg, off): (SegReg, u64),
     len: usize,
 ) -> Result<(), Exception> {
     let frame = ctx.unit.host.frame();
@@ -96,7 +96,7 @@ pub(super) fn merge_flags(s: &mut CpuState, flags: u64) {
 /// 1, 8.1.8 and 8.1.9: FDP_EXCPTN_ONLY and the fopcode compatibility mode).
 fn point<B: Bus>(
     ctx: &mut Ctx<'_, B>,
-    place: Option<(SegReg, u32)>,
+    place: Option<(SegReg, u64)>,
     raised: bool,
 ) -> Result<Pointers, Exception> {
     let mut pointers = ctx.s.fpu.pointers();
@@ -104,7 +104,7 @@ fn point<B: Bus>(
     if raised {
         pointers.fop = opcode(ctx)?;
         if let Some((seg, off)) = place {
-            (pointers.fds, pointers.fdp) = (ctx.s.seg[seg as usize].selector, off);
+            (pointers.fds, pointers.fdp) = (ctx.s.seg[seg as usize].selector, off as u32);
         }
     }
     Ok(pointers)

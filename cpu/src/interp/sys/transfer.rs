@@ -1,6 +1,7 @@
 //! What far control transfers share: their targets' checks, and what they commit.
 //! SDM volume 3A, 5.8.1; volume 2 (JMP, CALL, RET, IRET).
 
+use super::super::cursor::pointer_size;
 use super::super::{Ctx, StackCursor};
 use super::{descriptor, segload};
 use crate::bus::{Bus, Privilege};
@@ -38,10 +39,9 @@ pub fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, eip: u32, cpl: u8) {
 }
 
 /// Commits a new stack. With a 16-bit stack segment only SP changes.
-pub fn commit_stack<B: Bus>(ctx: &mut Ctx<'_, B>, ss: Segment, esp: u32) {
+pub fn commit_stack<B: Bus>(ctx: &mut Ctx<'_, B>, ss: Segment, sp: impl Into<u64>) {
     ctx.s.seg[SegReg::Ss as usize] = ss;
-    let esp = if ss.is_32() { esp } else { (ctx.gpr(Gpr::Esp) & 0xffff_0000) | (esp & 0xffff) };
-    ctx.set_gpr(Gpr::Esp, esp);
+    ctx.set_gpr_low(Gpr::Esp, pointer_size(&ss), sp);
 }
 
 /// `sel` with its RPL replaced.
