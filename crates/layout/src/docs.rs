@@ -1,6 +1,6 @@
 //! What the documentation names: files, headings, and the numbered invariants.
 
-use crate::source::{files, name_of, read, root};
+use crate::source::{files, name_of, parse, read, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -244,4 +244,20 @@ pub fn misquoted(text: &str) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// The long options that a file of clap's structures declares.
+#[must_use]
+pub fn options(path: &Path) -> Vec<String> {
+    let structures = parse(path).items.into_iter().filter_map(|item| match item {
+        syn::Item::Struct(item) => Some(item.fields),
+        _ => None,
+    });
+    let long = |field: &syn::Field| {
+        let names = field.attrs.iter().filter_map(|attribute| attribute.meta.require_list().ok());
+        let mut tokens = names.map(|list| list.tokens.to_string());
+        tokens.any(|tokens| tokens.split([',', ' ', '(', ')']).any(|word| word == "long"))
+    };
+    let fields = structures.flatten().filter(long).filter_map(|field| field.ident);
+    fields.map(|name| format!("--{}", name.to_string().replace('_', "-"))).collect()
 }

@@ -86,6 +86,15 @@ fn a_citation_is_the_word_and_numbers_behind_it() {
 }
 
 #[test]
+fn every_option_of_the_command_is_documented() {
+    let text: String = docs::pages().iter().map(|page| read(page)).collect();
+    let options = docs::options(&root().join("crates/cli/src/args.rs"));
+    assert!(options.iter().any(|option| option == "--max-instructions"), "{options:?}");
+    let unknown: Vec<_> = options.iter().filter(|option| !text.contains(option.as_str())).collect();
+    assert!(unknown.is_empty(), "no page names {unknown:?}");
+}
+
+#[test]
 fn unsafe_is_where_the_list_says() {
     let text = read(&root().join("docs/departures.md"));
     let section = text.split("## Where `unsafe` is").nth(1).expect("the list is there");
