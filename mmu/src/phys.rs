@@ -1,5 +1,6 @@
 //! What the processor meets outside plain memory: devices, and those who want to know of writes.
 
+use crate::ram::GuestMemory;
 use ringer_cpu::addr::Pa;
 
 /// What lies behind physical addresses that are not plain memory, and who wants to know of writes.
@@ -7,8 +8,9 @@ pub trait PhysIo {
     /// A read of 1, 2, 4 or 8 bytes, aligned to its size, from no memory.
     fn mmio_read(&mut self, pa: Pa, size: u8) -> u64;
 
-    /// A write of 1, 2, 4 or 8 bytes, aligned to its size, to no memory.
-    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64);
+    /// A write of 1, 2, 4 or 8 bytes, aligned to its size, to no memory. The device there may master
+    /// the bus and so reach `memory`.
+    fn mmio_write(&mut self, memory: &mut GuestMemory, pa: Pa, size: u8, value: u64);
 
     /// Called before `len` bytes at `pa`, all in one page that translated code was made from, are
     /// written.

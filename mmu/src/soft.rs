@@ -299,7 +299,7 @@ impl Mmu {
                     let mut value = [0; 8];
                     let n = range.len();
                     value[..n].copy_from_slice(&data[range]);
-                    io.mmio_write(at, n as u8, u64::from_le_bytes(value));
+                    io.mmio_write(memory, at, n as u8, u64::from_le_bytes(value));
                 }
             }
         }

@@ -29,7 +29,7 @@ impl PhysIo for TestIo {
         self.answer.unwrap_or(pa.get())
     }
 
-    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64) {
+    fn mmio_write(&mut self, _: &mut GuestMemory, pa: Pa, size: u8, value: u64) {
         self.writes.push((pa.get(), size, value));
     }
 

@@ -11,7 +11,7 @@ impl PhysIo for Nothing {
     fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
-    fn mmio_write(&mut self, _: Pa, _: u8, _: u64) {}
+    fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}
     fn code_write(&mut self, _: Pa, _: u32) {}
 }
 

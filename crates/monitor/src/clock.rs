@@ -62,12 +62,13 @@ impl Clock {
         Self { kind, tsc, retired: 0, skipped: 0 }
     }
 
-    /// Nanoseconds of machine time. Real time never runs backward.
+    /// Nanoseconds of machine time. Real time never runs backward; virtual time, which can leap by days, ends at
+    /// `u64::MAX`.
     #[must_use]
     pub fn now(&self) -> u64 {
         match self.kind {
             ClockKind::Real => self.tsc.now(),
-            ClockKind::Virtual => self.retired + self.skipped,
+            ClockKind::Virtual => self.retired.saturating_add(self.skipped),
         }
     }
 
@@ -90,14 +91,14 @@ impl Clock {
 
     /// Virtual time jumps forward to `deadline`.
     pub fn skip_to(&mut self, deadline: u64) {
-        self.skipped += deadline.saturating_sub(self.now());
+        self.skipped = self.skipped.saturating_add(deadline.saturating_sub(self.now()));
     }
 
     /// In virtual time, an access to a device port takes [`PORT_NS`], as on an ISA bus; else a
     /// guest that polls one would wait for ages of host time.
     pub fn charge_port(&mut self) {
         if self.is_virtual() {
-            self.skipped += PORT_NS;
+            self.skipped = self.skipped.saturating_add(PORT_NS);
         }
     }
 
@@ -105,5 +106,22 @@ impl Clock {
     #[must_use]
     pub fn instant_at(&self, ns: u64) -> Instant {
         Instant::now() + Duration::from_nanos(ns.saturating_sub(self.now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtual_time_ends_without_an_overflow() {
+        let mut clock = Clock::new(ClockKind::Virtual);
+        clock.retired = 5;
+        clock.skip_to(u64::MAX - 100);
+        assert_eq!(clock.now(), u64::MAX - 100);
+        clock.charge_port();
+        clock.skip_to(u64::MAX);
+        clock.retired += 7;
+        assert_eq!(clock.now(), u64::MAX);
     }
 }

@@ -34,6 +34,7 @@ mod code;
 mod config;
 mod difference;
 mod dispatch;
+mod dma;
 mod entry;
 mod faults;
 mod footprint;

@@ -346,7 +346,11 @@ impl Monitor {
         }
         let now = self.chassis.bus.io.clock.corrected_now();
         let (more, mail) = self.take_mail(now);
-        self.chassis.bus.io.board.advance(now);
+        self.chassis.bus.advance(now);
+        if !self.chassis.bus.io.code_writes.is_empty() {
+            let Chassis { code, bus, .. } = &mut self.chassis;
+            code.take_writes(bus, &mut self.vcpu.spaces.targets);
+        }
         let event = self.take_events()?;
         if let Some(end) = mail.or(event).or_else(|| self.reached_limit()) {
             return Ok(Some(end));

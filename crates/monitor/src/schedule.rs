@@ -24,8 +24,7 @@ impl Schedule {
     /// Instructions until virtual time must be looked at.
     #[inline]
     pub fn budget(&self, clock: &Clock) -> u64 {
-        let deadline = self.deadline.unwrap_or(u64::MAX);
-        let to_deadline = deadline.saturating_sub(clock.now());
+        let to_deadline = self.deadline.map_or(u64::MAX, |d| d.saturating_sub(clock.now()));
         let limit = self.retired.unwrap_or(u64::MAX);
         to_deadline.min(limit.saturating_sub(clock.retired))
     }
@@ -49,7 +48,7 @@ impl Schedule {
         let now = clock.now();
         let limit = self.ends.map(|end| {
             let left = end.saturating_duration_since(Instant::now()).as_nanos() as u64;
-            now.saturating_add(left).max(now + 1)
+            now.saturating_add(left).max(now.saturating_add(1))
         });
         let deadline = if clock.is_virtual() { None } else { self.deadline };
         let key = match (deadline, limit) {

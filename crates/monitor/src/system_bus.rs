@@ -6,6 +6,7 @@
 use crate::bios::BiosHook;
 use crate::clock::Clock;
 use crate::config::ClockKind;
+use crate::dma::Door;
 use crate::journal::Journal;
 use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
@@ -14,7 +15,7 @@ use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::addresses::COM1_BASE;
-use ringer_devices::{AttachError, Board, rows};
+use ringer_devices::{AttachError, Board, OverMemory, rows};
 use ringer_mmu::{GuestMemory, Mmu, PhysIo};
 
 /// A change of address translation, for the shadow windows.
@@ -70,6 +71,23 @@ impl Io {
         Seen { intr: self.board.intr(), deadline: self.board.next_deadline(), input_waits }
     }
 
+    /// What devices and the host wrote over translated code is noted with what the processor wrote.
+    fn note_writes(&mut self, memory: &mut GuestMemory) {
+        let writes = memory.take_code_writes();
+        self.code_writes.extend(writes.into_iter().map(|(pa, len)| (pa.get(), len)));
+    }
+
+    /// An access to a device that has guest memory at hand.
+    fn device_over<R>(
+        &mut self,
+        memory: &mut GuestMemory,
+        access: impl FnOnce(&mut OverMemory<'_>, u64) -> R,
+    ) -> R {
+        let result = self.device(|board, now| access(&mut board.over(&mut Door(memory)), now));
+        self.note_writes(memory);
+        result
+    }
+
     fn device<R>(&mut self, access: impl FnOnce(&mut Board, u64) -> R) -> R {
         let row = self.ledger.switch(Row::Devices);
         let now = self.clock.corrected_now();
@@ -93,13 +111,13 @@ impl PhysIo for Io {
         self.device(|board, now| board.mmio_read(now, pa.get(), size))
     }
 
-    fn mmio_write(&mut self, pa: Pa, size: u8, value: u64) {
+    fn mmio_write(&mut self, memory: &mut GuestMemory, pa: Pa, size: u8, value: u64) {
         if let Some(journal) = &mut self.journal {
             journal.device = true;
             return;
         }
         self.counters.mmio += 1;
-        self.device(|board, now| board.mmio_write(now, pa.get(), size, value));
+        self.device_over(memory, |board, now| board.mmio_write(now, pa.get(), size, value));
     }
 
     fn code_write(&mut self, pa: Pa, len: u32) {
@@ -172,8 +190,13 @@ impl SystemBus {
 
     /// Takes over what was written to code pages from outside.
     pub fn note_host_writes(&mut self) {
-        let writes = self.memory.take_code_writes();
-        self.io.code_writes.extend(writes.into_iter().map(|(pa, len)| (pa.get(), len)));
+        self.io.note_writes(&mut self.memory);
+    }
+
+    /// Brings the devices' time to `now`; what is due then may write guest memory.
+    pub fn advance(&mut self, now: u64) {
+        self.io.board.over(&mut Door(&mut self.memory)).advance(now);
+        self.note_host_writes();
     }
 
     /// Serves the firmware call that the instruction which just retired made, if it made one.
@@ -229,7 +252,7 @@ impl Bus for SystemBus {
             return u32::MAX;
         }
         self.io.counters.port_io += 1;
-        self.io.device(|board, now| board.port_in(now, port, size))
+        self.io.device_over(&mut self.memory, |board, now| board.port_in(now, port, size))
     }
 
     fn port_out(&mut self, port: u16, size: u8, value: u32) {
@@ -238,7 +261,7 @@ impl Bus for SystemBus {
             return;
         }
         self.io.counters.port_io += 1;
-        self.io.device(|board, now| board.port_out(now, port, size, value));
+        self.io.device_over(&mut self.memory, |board, now| board.port_out(now, port, size, value));
     }
 
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {

@@ -5,18 +5,21 @@ mod common;
 
 use ringer_cpu::CpuState;
 use ringer_cpu::addr::Pa;
+use ringer_devices::addresses::FIRMWARE_PORT;
+use ringer_devices::row::{BYTES, DmaKind, Fuzz, Region, Row, Space};
+use ringer_devices::state::{StateError, decode, encode};
+use ringer_devices::{Ctx, Device, Reset};
 use ringer_mmu::GuestMemory;
 use ringer_monitor::{BiosHook, Engine, RunEnd};
 
-const PORT: u16 = ringer_devices::addresses::FIRMWARE_PORT;
 const ROUNDS: u32 = 200;
 const CALLS: u32 = 1000;
 /// MOV EAX, imm32; RET with the immediate over the end of a page.
 const FUNCTION: u32 = 0x2_0ffd;
 
-/// Calls FUNCTION so often that it is hot and adds its answers up; then an OUT to PORT; ROUNDS times.
+/// Calls FUNCTION so often that it is hot and adds its answers up; then `call`; ROUNDS times.
 /// Ends through port F4h with 0 if the sum is as expected.
-fn guest() -> Vec<u8> {
+fn guest(call: [u8; 5]) -> Vec<u8> {
     let sum = CALLS * (ROUNDS * (ROUNDS - 1) / 2);
     let mut code = vec![0xbd];
     code.extend(ROUNDS.to_le_bytes()); // mov ebp, ROUNDS
@@ -25,7 +28,7 @@ fn guest() -> Vec<u8> {
     code.push(0xe8);
     code.extend((FUNCTION - 0x1_0011).to_le_bytes()); // 12: call FUNCTION
     code.extend([0x01, 0xc7, 0x49, 0x75, 0xf6]); // add edi, eax; dec ecx; jne 12
-    code.extend([0x66, 0xba, PORT as u8, (PORT >> 8) as u8, 0xee]); // mov dx, PORT; out dx, al
+    code.extend(call); // the device is called
     code.extend([0x4d, 0x75, 0xe9, 0x31, 0xc0]); // dec ebp; jne 7; xor eax, eax
     code.extend([0x81, 0xff]);
     code.extend(sum.to_le_bytes()); // cmp edi, sum
@@ -33,14 +36,86 @@ fn guest() -> Vec<u8> {
     code
 }
 
+/// A device that writes the number of the access into FUNCTION's immediate, over two pages, by physical
+/// address, behind the processor's back.
+#[derive(Debug, Default)]
+struct Patcher {
+    round: u32,
+}
+
+/// Two places from which the patcher is called: a port, and an address of memory.
+const PATCHER: Row = Row {
+    id: "patcher",
+    title: "Patcher",
+    spec: "none",
+    regions: &[
+        Region::ports("port", PATCH_PORT, 1, BYTES),
+        Region { name: "memory", space: Space::Memory, base: Some(PATCH_PA), len: 4, widths: 4 },
+    ],
+    pci: None,
+    lines: &[],
+    dma: DmaKind::Master,
+    version: 1,
+    loads: &[],
+    fuzz: Fuzz { read: 1, write: 1, time: 0 },
+};
+const PATCH_PORT: u16 = 0x300;
+const PATCH_PA: u64 = 0xd000_0000;
+
+impl Device for Patcher {
+    fn read(&mut self, _: usize, _: u64, _: u8, _: &mut Ctx<'_>) -> u64 {
+        u64::from(self.round)
+    }
+
+    fn write(&mut self, _: usize, _: u64, _: u8, _: u64, ctx: &mut Ctx<'_>) {
+        self.round += 1;
+        ctx.dma_write(u64::from(FUNCTION) + 1, &self.round.to_le_bytes()).unwrap();
+    }
+
+    fn reset(&mut self, _: Reset, _: &mut Ctx<'_>) {
+        self.round = 0;
+    }
+
+    fn save(&self, _: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        encode(&self.round)
+    }
+
+    fn load(&mut self, _: u32, bytes: &[u8], _: &mut Ctx<'_>) -> Result<(), StateError> {
+        self.round = decode(bytes)?;
+        Ok(())
+    }
+}
+
 #[test]
 fn t04_dma_into_hot_code() {
     let function = vec![0xb8, 0, 0, 0, 0, 0xc3];
+    let [low, high] = PATCH_PORT.to_le_bytes();
+    let mut by_memory = [0xa3, 0, 0, 0, 0];
+    by_memory[1..].copy_from_slice(&(PATCH_PA as u32).to_le_bytes());
+    // mov dx, PATCH_PORT; out dx, al; or mov [PATCH_PA], eax
+    for call in [[0x66, 0xba, low, high, 0xee], by_memory] {
+        for engine in [Engine::Interp, Engine::Bt, Engine::Lockstep] {
+            let pieces = [(0x1_0000, guest(call)), (FUNCTION, function.clone())];
+            let mut monitor = common::flat_machine_under(engine, &pieces, 0x1_0000, false);
+            monitor.firmware(|machine| {
+                machine.board.attach(PATCHER, Box::new(Patcher::default())).unwrap();
+            });
+            let end = monitor.run().unwrap();
+            assert_eq!(end, RunEnd::DebugExit(0), "{engine}, {call:x?}: 1: old code ran");
+        }
+    }
+}
+
+#[test]
+fn t04_firmware_writes_hot_code() {
+    let function = vec![0xb8, 0, 0, 0, 0, 0xc3];
+    let [low, high] = FIRMWARE_PORT.to_le_bytes();
     for engine in [Engine::Interp, Engine::Bt, Engine::Lockstep] {
-        let pieces = [(0x1_0000, guest()), (FUNCTION, function.clone())];
+        // mov dx, FIRMWARE_PORT; out dx, al
+        let pieces =
+            [(0x1_0000, guest([0x66, 0xba, low, high, 0xee])), (FUNCTION, function.clone())];
         let mut monitor = common::flat_machine_under(engine, &pieces, 0x1_0000, false);
         let mut round = 0u32;
-        // As a device does it: by physical address, behind the processor's back, over two pages.
         let handler = move |_: &mut CpuState,
                             memory: &mut GuestMemory,
                             _: &mut dyn FnMut(u8),

@@ -47,7 +47,7 @@ impl PhysIo for NoIo {
     fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
-    fn mmio_write(&mut self, _: Pa, _: u8, _: u64) {}
+    fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}
     fn code_write(&mut self, _: Pa, _: u32) {}
 }
 
