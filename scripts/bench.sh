@@ -1,5 +1,5 @@
 #!/bin/sh
-# The side-by-side bench: sh scripts/bench.sh [--rounds N] [--only NAME,NAME] [--quick] [--against BINARY]. See README, "How fast".
+# The side-by-side bench: sh scripts/bench.sh [--rounds N] [--only NAME,NAME] [--quick] [--against BINARY]. See docs/benchmarks.md.
 set -eu
 cd "$(dirname "$0")/.."
 command -v qemu-system-i386 >/dev/null 2>&1 || {

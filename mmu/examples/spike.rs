@@ -1,4 +1,4 @@
-//! Windows against an inline software TLB, measured on this host: the figures in ARCHITECTURE.md.
+//! Windows against an inline software TLB, measured on this host: the figures in docs/windows.md.
 //!
 //! `cargo run --release -p ringer-mmu --example spike`
 //!

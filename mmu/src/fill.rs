@@ -22,7 +22,7 @@ use ringer_cpu::{Access, Privilege};
 /// Pages around a fault that are looked at in its page table.
 const AROUND: u32 = 16;
 /// Runs that are mapped besides the one with the fault, and the pages that make one worth it: a
-/// host mapping costs nearly as much as the signal and the mapping together (see ARCHITECTURE.md).
+/// host mapping costs nearly as much as the signal and the mapping together (see docs/windows.md).
 const EXTRA_RUNS: usize = 2;
 const EXTRA_PAGES: u32 = 4;
 /// Directory entries around a fault in a large page, and without paging, that are mapped at once.

@@ -2,7 +2,7 @@
 
 use crate::exception::Vector;
 
-/// What one call of [`Interp::step`] came to.
+/// What one call of [`Interp::step`](crate::Interp::step) came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// One instruction retired.

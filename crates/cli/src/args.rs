@@ -135,7 +135,7 @@ pub struct RunArgs {
     /// Write how the run ended to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see README)
+    /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see docs/performance.md)
     #[arg(long)]
     pub perf_map: bool,
     /// Guest symbols for --perf-map: a System.map or an ELF file (may be repeated)

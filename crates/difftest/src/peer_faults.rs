@@ -97,8 +97,8 @@ pub struct Fault {
     pub explains: fn(&Look<'_>, &mut Vec<Diff>),
 }
 
-/// What may differ between Ringer's engines, and only that; see "Known differences" in
-/// ARCHITECTURE.md. Returns its name when it took a difference out.
+/// What may differ between Ringer's engines, and only that; see "From the architecture" in
+/// docs/departures.md. Returns its name when it took a difference out.
 pub fn between_engines(look: &Look<'_>, list: &mut Vec<Diff>) -> Option<&'static str> {
     let cmps = |i: &Instruction| matches!(i.mnemonic(), M::Cmpsb | M::Cmpsw | M::Cmpsd);
     if matches!(look.ours.vector(), 8 | 14) && look.at().is_some_and(cmps) {

@@ -86,6 +86,30 @@ fn a_citation_is_the_word_and_numbers_behind_it() {
 }
 
 #[test]
+fn pages_that_sources_cite_exist() {
+    let pages: BTreeSet<String> = docs::pages().iter().map(|page| name_of(page)).collect();
+    let endings = ["rs", "s", "inc", "sh", "toml", "yml"];
+    let sources = source::files(|path| {
+        path.extension().is_some_and(|end| endings.iter().any(|known| end == *known))
+    });
+    let mut gone = Vec::new();
+    let mut cited = 0;
+    for path in sources.iter().filter(|path| !name_of(path).starts_with("crates/layout")) {
+        for word in read(path).split(|c: char| c.is_whitespace() || "()`,;:\"'".contains(c)) {
+            let word = word.trim_end_matches('.');
+            if word.starts_with("docs/") && word.ends_with(".md") {
+                cited += 1;
+                if !pages.contains(word) {
+                    gone.push(format!("{}: {word}", name_of(path)));
+                }
+            }
+        }
+    }
+    assert!(cited > 89, "{cited} citations of pages, those of docs/traps.md among them");
+    assert!(gone.is_empty(), "pages that do not exist:\n{}", gone.join("\n"));
+}
+
+#[test]
 fn every_option_of_the_command_is_documented() {
     let text: String = docs::pages().iter().map(|page| read(page)).collect();
     let options = docs::options(&root().join("crates/cli/src/args.rs"));

@@ -1,6 +1,6 @@
 //! How a machine's run ends, and the exit status that each end has.
 //!
-//! The statuses are a contract with scripts (README.md, "Exit status"). The debug-exit port yields
+//! The statuses are a contract with scripts (docs/exit-statuses.md). The debug-exit port yields
 //! `(value << 1) | 1`, always odd, as QEMU's isa-debug-exit does; so every other status is even.
 
 use std::fmt;
