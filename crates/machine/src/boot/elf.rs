@@ -1,7 +1,7 @@
 //! The loadable segments of a 32-bit ELF executable, with every number in its headers checked.
 
 use object::LittleEndian;
-use object::elf::{EM_386, ET_EXEC, FileHeader32, PT_LOAD};
+use object::elf::{ELFCLASS64, EM_386, ET_EXEC, FileHeader32, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use thiserror::Error;
 
@@ -11,6 +11,9 @@ pub enum ElfError {
     /// The headers do not parse.
     #[error("damaged or truncated ELF file: {0}")]
     Headers(String),
+    /// For 64 bits.
+    #[error("a 64-bit ELF file; Ringer's processors have 32 bits")]
+    Needs64Bit,
     /// Not for a 32-bit x86 processor.
     #[error("not a 32-bit x86 ELF executable")]
     WrongMachine,
@@ -46,9 +49,15 @@ pub struct Piece {
     pub size: u32,
 }
 
+/// Offset of the file's class, 32 or 64 bits.
+const ELF_CLASS: usize = 4;
+
 /// The segments to load and the physical entry address.
 pub fn load(file: &[u8]) -> Result<(Vec<Piece>, u32), ElfError> {
     let error = |e: object::Error| ElfError::Headers(e.to_string());
+    if file.get(ELF_CLASS) == Some(&ELFCLASS64.0) {
+        return Err(ElfError::Needs64Bit);
+    }
     let header = FileHeader32::<LittleEndian>::parse(file).map_err(error)?;
     let endian = LittleEndian;
     if header.e_machine(endian) != EM_386 || header.e_type(endian) != ET_EXEC {

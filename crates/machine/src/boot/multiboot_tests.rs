@@ -123,6 +123,9 @@ fn contradicting_addresses_and_missing_bytes_are_refused() {
     let mut other = file.clone();
     other[18] = 62;
     assert_eq!(elf_error(&other), ElfError::WrongMachine);
+    let mut wide = file.clone();
+    wide[4] = 2;
+    assert_eq!(elf_error(&wide), ElfError::Needs64Bit);
     let mut none = file.clone();
     none[52] = 2;
     assert_eq!(elf_error(&none), ElfError::NoSegments);
