@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::{Args, Parser, Subcommand};
-use ringer_machine::{
+use ringer::{
     BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig,
     TranslatorOptions, parse_size,
 };
@@ -27,7 +27,7 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
+Stop status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
 2 usage or input error, 4 a test failed, 64 reset (--no-reboot), 66 triple fault, \
 68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, 76 refused by the verifier, \
 124 --timeout, 130 ended by the user.

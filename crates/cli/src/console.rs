@@ -1,6 +1,6 @@
 //! What is typed at a console on its way to the guest, and the Ctrl-A keys.
 
-use ringer_machine::Remote;
+use ringer::Handle;
 use std::io::{self, ErrorKind, Read};
 use std::thread;
 use std::time::Duration;
@@ -47,17 +47,17 @@ impl Keys {
 
 /// Starts a thread that sends what `reader` yields to the guest until its end; with `keys`, Ctrl-A
 /// announces commands.
-pub fn feed(remote: Remote, reader: impl Read + Send + 'static, keys: bool) -> io::Result<()> {
+pub fn feed(handle: Handle, reader: impl Read + Send + 'static, keys: bool) -> io::Result<()> {
     let builder = thread::Builder::new().name("console input".to_owned());
     let task = move || {
-        if keys { with_keys(&remote, reader) } else { plain(&remote, reader) }
+        if keys { with_keys(&handle, reader) } else { plain(&handle, reader) }
     };
     builder.spawn(task).map(drop)
 }
 
 /// The next bytes; `None` at the end or after an error, which for input is the same.
-fn next<'a>(remote: &Remote, reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    while remote.backlog() > BACKLOG {
+fn next<'a>(handle: &Handle, reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    while handle.backlog() > BACKLOG {
         thread::sleep(PAUSE);
     }
     loop {
@@ -71,32 +71,32 @@ fn next<'a>(remote: &Remote, reader: &mut impl Read, buffer: &'a mut [u8]) -> Op
     }
 }
 
-fn plain(remote: &Remote, mut reader: impl Read) {
+fn plain(handle: &Handle, mut reader: impl Read) {
     let mut buffer = [0; 1024];
-    while let Some(bytes) = next(remote, &mut reader, &mut buffer) {
-        remote.serial_input(bytes);
+    while let Some(bytes) = next(handle, &mut reader, &mut buffer) {
+        handle.serial_input(bytes);
     }
 }
 
-fn with_keys(remote: &Remote, mut reader: impl Read) {
+fn with_keys(handle: &Handle, mut reader: impl Read) {
     let mut buffer = [0; 1024];
     let mut keys = Keys::default();
-    while let Some(bytes) = next(remote, &mut reader, &mut buffer) {
+    while let Some(bytes) = next(handle, &mut reader, &mut buffer) {
         let mut typed = Vec::with_capacity(bytes.len());
         for byte in bytes {
             let (send, wish) = keys.take(*byte);
             typed.extend(send);
             match wish {
                 Some(Wish::Quit) => {
-                    remote.serial_input(&typed);
-                    remote.quit();
+                    handle.serial_input(&typed);
+                    handle.quit();
                     return;
                 }
                 Some(Wish::Help) => eprint!("{HELP}"),
                 None => {}
             }
         }
-        remote.serial_input(&typed);
+        handle.serial_input(&typed);
     }
 }
 

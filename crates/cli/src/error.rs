@@ -1,6 +1,6 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
-use ringer_machine::{MachineError, SymbolsError, status};
+use ringer::{SymbolsError, status};
 use ringer_testkit::TestkitError;
 use std::io;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ pub enum CliError {
     },
     /// The machine.
     #[error(transparent)]
-    Machine(#[from] MachineError),
+    Machine(#[from] ringer::Error),
     /// The nanobenchmarks.
     #[error("nano: {0}")]
     Nano(String),

@@ -2,7 +2,7 @@
 //! into an exit status.
 //!
 //! Invariants: every error is one line on standard error that starts with `ringer: `; the statuses
-//! are those of [`ringer_machine::status`]; a panic is an internal error and leaves the terminal as
+//! are those of [`ringer::status`]; a panic is an internal error and leaves the terminal as
 //! it was.
 
 mod args;
@@ -24,7 +24,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
 use error::CliError;
-use ringer_machine::status;
+use ringer::status;
 use std::panic;
 use std::process::ExitCode;
 

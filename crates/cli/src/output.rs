@@ -5,7 +5,7 @@
 //! moment for more, and writes what is there. An error is kept and handed to the guest's side at its
 //! next byte, or to [`Output::finish`].
 
-use ringer_machine::SerialSink;
+use ringer::SerialSink;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;

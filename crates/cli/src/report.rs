@@ -1,7 +1,7 @@
 //! Files about a run: how it ended, what it cost.
 
 use crate::error::CliError;
-use ringer_machine::{Exit, Machine};
+use ringer::{Machine, Stop};
 use ringer_testkit::RunReport;
 use serde::Serialize;
 use std::fs::File;
@@ -31,17 +31,27 @@ impl JsonFile {
     }
 }
 
+/// How a run ended, for the user of the command: with the option that is to blame.
+pub fn in_words(stop: &Stop) -> String {
+    match stop {
+        Stop::Reset => format!("{stop} (--no-reboot)"),
+        Stop::InstructionLimit => "stopped at the limit of --max-instructions".to_owned(),
+        Stop::Timeout => "stopped by --timeout".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// What `--report` tells of a run.
-pub fn run_report(exit: &Exit, machine: &Machine) -> RunReport {
+pub fn run_report(exit: &Stop, machine: &Machine) -> RunReport {
     RunReport {
         end: exit.name().to_owned(),
         status: exit.status(),
         value: match exit {
-            Exit::DebugExit(value) => Some(*value),
+            Stop::DebugExit(value) => Some(*value),
             _ => None,
         },
-        detail: exit.to_string(),
+        detail: in_words(exit),
         post: machine.post_codes().to_vec(),
-        instructions: machine.retired(),
+        instructions: machine.instructions(),
     }
 }

@@ -3,13 +3,13 @@
 use crate::args::{DemoArgs, ProfileArgs, RunArgs};
 use crate::console;
 use crate::error::CliError;
-use crate::report::{JsonFile, run_report};
+use crate::report::{JsonFile, in_words, run_report};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::RawTerminal;
-use ringer_machine::{
-    BootSource, Exit, JitDump, Machine, MachineConfig, PcConfig, Profile, RunConfig, SharedJitDump,
-    Sinks, read_symbols,
+use ringer::{
+    BootSource, JitDump, Machine, MachineConfig, PcConfig, Profile, RunConfig, SharedJitDump,
+    Sinks, Stop, Until, read_symbols,
 };
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,11 +29,10 @@ pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     let (exit, machine) = run_guest(&args.run, true)?;
     let status = tell(&exit);
-    if let Some(profile) = machine.profile() {
-        print(&profile)?;
-        if let Some(json) = json {
-            json.write(&profile)?;
-        }
+    let profile = machine.counters();
+    print(&profile)?;
+    if let Some(json) = json {
+        json.write(&profile)?;
     }
     Ok(status)
 }
@@ -47,13 +46,12 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
         run: RunConfig { no_reboot: true, ..machine.run },
     };
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
-    let mut machine = Machine::new(machine, &source, lines.sinks())?;
+    let builder = Machine::builder().config(machine).boot(source);
+    let mut machine = builder.sinks(lines.sinks()).build()?;
     let exit = drive(&mut machine, &lines, false)?;
-    if let Some(profile) = machine.profile() {
-        print(&profile)?;
-    }
+    print(&machine.counters())?;
     // The demo's own value for success, which `ringer run` would pass on as 1.
-    if exit == Exit::DebugExit(0) {
+    if exit == Stop::DebugExit(0) {
         return Ok(0);
     }
     Ok(tell(&exit))
@@ -83,12 +81,13 @@ impl Lines {
     }
 }
 
-fn run_guest(args: &RunArgs, profile: bool) -> Result<(Exit, Machine), CliError> {
+fn run_guest(args: &RunArgs, profile: bool) -> Result<(Stop, Machine), CliError> {
     let source = args.source()?;
     let config = args.machine(profile)?;
     let report = args.report.as_deref().map(JsonFile::create).transpose()?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
-    let mut machine = Machine::new(config, &source, lines.sinks())?;
+    let builder = Machine::builder().config(config).boot(source);
+    let mut machine = builder.sinks(lines.sinks()).build()?;
     let dump = args.perf_map.then(|| jitdump(&args.symbols)).transpose()?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
@@ -124,19 +123,19 @@ fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
 
 /// Runs the machine with its console attached; on return the terminal is as it was, and all output
 /// is out.
-pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Exit, CliError> {
+pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Stop, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
-    let remote = machine.remote();
-    signals::forward(remote.clone()).map_err(host("signals"))?;
+    let handle = machine.handle();
+    signals::forward(handle.clone()).map_err(host("signals"))?;
     let raw = if stdio { RawTerminal::enter().map_err(host("the terminal"))? } else { None };
     if stdio {
-        console::feed(remote.clone(), io::stdin(), true).map_err(host("console input"))?;
+        console::feed(handle.clone(), io::stdin(), true).map_err(host("console input"))?;
     }
     if let Some(pty) = lines.serial.pty() {
         let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
-        console::feed(remote, reader, false).map_err(host("console input"))?;
+        console::feed(handle, reader, false).map_err(host("console input"))?;
     }
-    let result = machine.run();
+    let result = machine.run(&Until::new());
     let (serial, debugcon) = (lines.serial.finish(), lines.debugcon.finish());
     drop(raw);
     let exit = result?;
@@ -146,10 +145,10 @@ pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Exit, 
 }
 
 /// Says how the run ended where that is not what the guest or the user meant; returns the status.
-fn tell(exit: &Exit) -> u8 {
+fn tell(exit: &Stop) -> u8 {
     match exit {
-        Exit::PowerOff | Exit::DebugExit(_) | Exit::Quit => {}
-        other => eprintln!("ringer: {other}"),
+        Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit => {}
+        other => eprintln!("ringer: {}", in_words(other)),
     }
     exit.status()
 }

@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::output::{Nowhere, Output};
 use crate::pty::Pty;
-use ringer_machine::SerialSink;
+use ringer::SerialSink;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;

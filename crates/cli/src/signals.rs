@@ -3,7 +3,7 @@
 //! runs in the middle of anything.
 
 use crate::terminal;
-use ringer_machine::{Remote, status};
+use ringer::{Handle, status};
 use std::io;
 use std::mem::MaybeUninit;
 use std::thread;
@@ -52,17 +52,17 @@ pub fn ignore_background_output() {
 }
 
 /// Starts the thread. A second signal, or a machine that does not end in time, ends the process.
-pub fn forward(remote: Remote) -> io::Result<()> {
+pub fn forward(handle: Handle) -> io::Result<()> {
     let builder = thread::Builder::new().name("signals".to_owned());
     let take = move || {
         while let Some(signal) = wait() {
             if signal == libc::SIGCONT {
                 // A terminal that cannot be set any more is about to end the run by itself.
                 let _ = terminal::enter_raw();
-            } else if remote.is_quitting() {
+            } else if handle.is_quitting() {
                 end();
             } else {
-                remote.quit();
+                handle.quit();
                 thread::spawn(|| {
                     thread::sleep(GRACE);
                     end();

@@ -2,7 +2,7 @@
 
 use crate::args::TestArgs;
 use crate::error::CliError;
-use ringer_machine::status;
+use ringer::status;
 use ringer_testkit::{Options, run_suite};
 
 /// Runs the suite; the status says whether all tests passed.

@@ -1,7 +1,7 @@
 //! `--from TEXT` of `ringer verify`: watches what the guest sends on its first serial port, and asks
 //! for lockstep at the instruction that completes the text.
 
-use ringer_machine::{Remote, SerialSink, Sinks};
+use ringer::{Handle, SerialSink, Sinks};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,14 @@ use std::sync::{Arc, OnceLock};
 /// What the watcher and the run share.
 #[derive(Clone, Debug, Default)]
 pub struct Trigger {
-    remote: Arc<OnceLock<Remote>>,
+    handle: Arc<OnceLock<Handle>>,
     seen: Arc<AtomicBool>,
 }
 
 impl Trigger {
     /// The machine to tell; before it runs.
-    pub fn arm(&self, remote: Remote) {
-        self.remote.get_or_init(|| remote);
+    pub fn arm(&self, handle: Handle) {
+        self.handle.get_or_init(|| handle);
     }
 
     /// Whether the text came.
@@ -35,9 +35,9 @@ impl Trigger {
 
     fn pull(&self) {
         if !self.seen.swap(true, Ordering::Relaxed)
-            && let Some(remote) = self.remote.get()
+            && let Some(handle) = self.handle.get()
         {
-            remote.compare();
+            handle.compare();
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use crate::args::{RunArgs, VerifyArgs};
 use crate::error::CliError;
-use crate::report::JsonFile;
+use crate::report::{JsonFile, in_words};
 use crate::run::{Lines, drive};
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ringer_machine::{
-    Checks, ClockKind, Engine, Exit, Machine, MachineConfig, Remote, RunConfig, TranslatorOptions,
+use ringer::{
+    Checks, ClockKind, Engine, Handle, Machine, MachineConfig, RunConfig, Stop, TranslatorOptions,
     status,
 };
 use serde::Serialize;
@@ -90,7 +90,7 @@ struct Efficiency {
     /// For each thousand instructions.
     callouts_per_thousand: f64,
     /// The forms that were most frequent.
-    top_callouts: Vec<ringer_machine::HotCallout>,
+    top_callouts: Vec<ringer::HotCallout>,
 }
 
 /// `ringer verify`.
@@ -175,40 +175,40 @@ fn one(
         Some(text) => trigger.watch(text, lines.sinks()),
         None => lines.sinks(),
     };
-    let mut machine = Machine::new(config, &source, sinks)?;
-    trigger.arm(machine.remote());
+    let mut machine = Machine::builder().config(config).boot(source).sinks(sinks).build()?;
+    trigger.arm(machine.handle());
     let stdio = *serial == SerialSpec::Stdio;
-    let progress = (!stdio).then(|| Progress::start(name, limit, machine.remote()));
+    let progress = (!stdio).then(|| Progress::start(name, limit, machine.handle()));
     let started = Instant::now();
     let exit = drive(&mut machine, &lines, stdio);
     drop(progress);
     let exit = exit?;
     if let Some(text) = from.filter(|_| !trigger.seen()) {
         let text = text.to_owned();
-        return Err(CliError::NeverFrom { text, end: exit.to_string() });
+        return Err(CliError::NeverFrom { text, end: in_words(&exit) });
     }
     let status = match exit {
-        Exit::Difference(_) | Exit::Refused(_) | Exit::Quit => exit.status(),
+        Stop::Difference(_) | Stop::Refused(_) | Stop::Quit => exit.status(),
         _ => status::POWER_OFF,
     };
     Ok((Report::new(name, &exit, &machine, started.elapsed().as_secs_f64()), status))
 }
 
 impl Report {
-    fn new(name: &str, exit: &Exit, machine: &Machine, seconds: f64) -> Self {
+    fn new(name: &str, exit: &Stop, machine: &Machine, seconds: f64) -> Self {
         let checks = machine.checks();
-        let profile = machine.profile().unwrap_or_default();
-        let instructions = machine.retired();
+        let profile = machine.counters();
+        let instructions = machine.instructions();
         let share = |part: u64, of: f64| of * part as f64 / instructions.max(1) as f64;
         let (difference, refusal) = match exit {
-            Exit::Difference(text) => (Some(text.clone()), None),
-            Exit::Refused(text) => (None, Some(text.clone())),
+            Stop::Difference(text) => (Some(text.clone()), None),
+            Stop::Refused(text) => (None, Some(text.clone())),
             _ => (None, None),
         };
         let end = match exit {
-            Exit::Difference(_) => "the engines differ".to_owned(),
-            Exit::Refused(_) => "the verifier refused host code".to_owned(),
-            other => other.to_string(),
+            Stop::Difference(_) => "the engines differ".to_owned(),
+            Stop::Refused(_) => "the verifier refused host code".to_owned(),
+            other => in_words(other),
         };
         let controlled = refusal.is_none() && checks.refusals == 0 && checks.faults_outside == 0;
         Self {
@@ -325,7 +325,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn start(name: &str, limit: Option<u64>, remote: Remote) -> Self {
+    fn start(name: &str, limit: Option<u64>, handle: Handle) -> Self {
         if !io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };
         }
@@ -342,7 +342,7 @@ impl Progress {
         let shown = bar.clone();
         std::thread::spawn(move || {
             while !shown.is_finished() {
-                shown.set_position(remote.retired());
+                shown.set_position(handle.retired());
                 std::thread::sleep(TICK);
             }
         });

@@ -35,6 +35,7 @@ pub mod status {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit {
     /// The guest switched the machine off.
     PowerOff,
@@ -55,6 +56,17 @@ pub enum Exit {
     Timeout,
     /// The user asked for the end.
     Quit,
+    /// The instruction at a breakpoint comes next; it has not begun.
+    Breakpoint {
+        /// CS selector.
+        cs: u16,
+        /// EIP.
+        eip: u32,
+    },
+    /// The guest executed HLT.
+    Halt,
+    /// Another thread asked for a pause.
+    Kicked,
     /// The engines differ; the report.
     Difference(String),
     /// The verifier refused a block's host code; the report.
@@ -72,7 +84,9 @@ impl Exit {
             Self::TripleFault { .. } => status::TRIPLE_FAULT,
             Self::InstructionLimit => status::INSTRUCTION_LIMIT,
             Self::Timeout => status::TIMEOUT,
-            Self::Quit => status::ENDED_BY_USER,
+            Self::Quit | Self::Breakpoint { .. } | Self::Halt | Self::Kicked => {
+                status::ENDED_BY_USER
+            }
             Self::Difference(_) => status::DIFFERENCE,
             Self::Refused(_) => status::REFUSED,
         }
@@ -89,6 +103,9 @@ impl Exit {
             Self::InstructionLimit => "instruction-limit",
             Self::Timeout => "timeout",
             Self::Quit => "quit",
+            Self::Breakpoint { .. } => "breakpoint",
+            Self::Halt => "halt",
+            Self::Kicked => "kicked",
             Self::Difference(_) => "difference",
             Self::Refused(_) => "refused",
         }
@@ -100,11 +117,14 @@ impl fmt::Display for Exit {
         match self {
             Self::PowerOff => f.write_str("the guest powered off"),
             Self::DebugExit(v) => write!(f, "the guest wrote {v:#x} to the debug-exit port"),
-            Self::Reset => f.write_str("the guest asked for a reset (--no-reboot)"),
+            Self::Reset => f.write_str("the guest asked for a reset"),
             Self::TripleFault { cs, eip } => write!(f, "triple fault at {cs:04x}:{eip:08x}"),
-            Self::InstructionLimit => f.write_str("stopped at the limit of --max-instructions"),
-            Self::Timeout => f.write_str("stopped by --timeout"),
+            Self::InstructionLimit => f.write_str("stopped at the limit of instructions"),
+            Self::Timeout => f.write_str("stopped at the limit of time"),
             Self::Quit => f.write_str("ended by the user"),
+            Self::Breakpoint { cs, eip } => write!(f, "breakpoint at {cs:04x}:{eip:08x}"),
+            Self::Halt => f.write_str("the guest executed HLT"),
+            Self::Kicked => f.write_str("paused by another thread"),
             Self::Difference(report) => write!(f, "the engines differ\n{report}"),
             Self::Refused(report) => write!(f, "the verifier refused host code\n{report}"),
         }

@@ -20,8 +20,9 @@ mod shield;
 mod shutdown;
 mod size;
 mod symbols;
+mod until;
 
-pub use boot::{BootSource, LoadError};
+pub use boot::{BootSource, Flat, FlatMode, LoadError};
 pub use config::{MachineConfig, PcConfig, RunConfig};
 pub use exit::{Exit, status};
 pub use machine::{Machine, MachineError, Sinks};
@@ -32,5 +33,7 @@ pub use ringer_monitor::jitdump::{JitDump, SharedJitDump, Symbols};
 pub use ringer_monitor::{
     Checks, ClockKind, Engine, HotCallout, KickSignal, Profile, TranslatorOptions, UnusableSignal,
 };
+pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};
 pub use symbols::{SymbolsError, read_symbols};
+pub use until::Until;

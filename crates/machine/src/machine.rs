@@ -6,6 +6,7 @@ use crate::exit::{Exit, status};
 use crate::remote::Remote;
 use crate::shield::Shielded;
 use crate::shutdown::Shutdown;
+use crate::until::Until;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::jitdump::SharedJitDump;
@@ -110,26 +111,42 @@ impl Machine {
         self.monitor.set_jitdump(dump);
     }
 
-    /// Runs until the guest, a limit or the user ends it; a reset starts the processor again unless
-    /// the configuration says otherwise. A guest that triple-faults at the same place at every boot is
-    /// not booted for ever.
+    /// Runs until the guest, a limit of the configuration or the user ends it; a reset starts the processor
+    /// again unless the configuration says otherwise. A guest that triple-faults at the same place at every
+    /// boot is not booted for ever.
     ///
     /// # Errors
     /// When the host fails us, or the console's output cannot be written.
     pub fn run(&mut self) -> Result<Exit, MachineError> {
+        self.run_until(&Until::default())
+    }
+
+    /// The same, or until `until` says, whichever comes first.
+    ///
+    /// # Errors
+    /// As [`Machine::run`], and when `until` names a number of instructions and they are not counted.
+    pub fn run_until(&mut self, until: &Until) -> Result<Exit, MachineError> {
+        let timeout = [self.cfg.run.timeout, until.timeout].into_iter().flatten().min();
+        let retired = [self.cfg.run.max_instructions, until.retired].into_iter().flatten().min();
+        let mut limits = ringer_monitor::Until {
+            retired,
+            timeout,
+            breakpoints: until.breakpoints.clone(),
+            halt: until.halt,
+        };
+        let resets = !self.cfg.run.no_reboot && !until.reset && self.image.boots();
         let began = Instant::now();
         let mut last_fault = None;
         loop {
-            let left = self.cfg.run.timeout.map(|t| t.saturating_sub(began.elapsed()));
-            if left.is_some_and(|t| t.is_zero()) {
+            limits.timeout = timeout.map(|t| t.saturating_sub(began.elapsed()));
+            if limits.timeout.is_some_and(|t| t.is_zero()) {
                 return Ok(Exit::Timeout);
             }
-            self.monitor.set_timeout(left);
             let started = Instant::now();
-            let end = self.monitor.run()?;
+            let end = self.monitor.run_until(&limits)?;
             let fault = match end {
-                RunEnd::Reset if !self.cfg.run.no_reboot => None,
-                RunEnd::TripleFault { cs, eip } if !self.cfg.run.no_reboot => Some((cs, eip)),
+                RunEnd::Reset if resets => None,
+                RunEnd::TripleFault { cs, eip } if resets => Some((cs, eip)),
                 end => return Ok(exit_of(end)),
             };
             let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
@@ -142,6 +159,33 @@ impl Machine {
             last_fault = fault;
             self.restart(shutdown)?;
         }
+    }
+
+    /// Pulls the reset line, as the guest can: RAM, CMOS and time go on, and the image is booted again, or
+    /// the processor continues where the guest has left word that it should (CMOS byte 0Fh).
+    ///
+    /// # Errors
+    /// When memory refuses the image; it has taken it before.
+    pub fn reset(&mut self) -> Result<(), MachineError> {
+        let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
+        self.restart(shutdown)
+    }
+
+    /// Bytes of RAM.
+    #[must_use]
+    pub fn memory_size(&self) -> u64 {
+        self.cfg.pc.ram_size
+    }
+
+    /// The processor, memory and the board, between two runs.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// The same, to change them.
+    pub fn monitor_mut(&mut self) -> &mut Monitor {
+        &mut self.monitor
     }
 
     /// The reset line was pulled, or the processor shut down, which a PC's chipset answers by pulling
@@ -210,8 +254,10 @@ fn exit_of(end: RunEnd) -> Exit {
         RunEnd::DebugExit(value) => Exit::DebugExit(value),
         RunEnd::Timeout => Exit::Timeout,
         RunEnd::InstructionLimit => Exit::InstructionLimit,
-        // Nothing here asks for the other three.
-        RunEnd::Quit | RunEnd::Breakpoint { .. } | RunEnd::Halted | RunEnd::Paused => Exit::Quit,
+        RunEnd::Quit => Exit::Quit,
+        RunEnd::Breakpoint { cs, eip } => Exit::Breakpoint { cs, eip },
+        RunEnd::Halted => Exit::Halt,
+        RunEnd::Paused => Exit::Kicked,
         RunEnd::Difference(report) => Exit::Difference(report),
         RunEnd::Refused(report) => Exit::Refused(report),
     }

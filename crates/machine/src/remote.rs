@@ -39,7 +39,13 @@ impl Remote {
         self.kicker.compare();
     }
 
-    /// Ends the run with [`crate::Exit::Quit`].
+    /// Ends the run that goes on, or else the next one, with [`crate::Exit::Kicked`]; the machine may run
+    /// on afterwards. To kick twice before a run ends is to kick once.
+    pub fn kick(&self) {
+        self.kicker.pause();
+    }
+
+    /// Ends the run with [`crate::Exit::Quit`], and each later one at once.
     pub fn quit(&self) {
         self.quit.store(true, Ordering::Relaxed);
         self.kicker.quit();

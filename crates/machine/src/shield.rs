@@ -1,11 +1,12 @@
-//! What stands between a running guest and a serial sink, which is code of others.
+//! What stands between a running guest and serial sinks and devices of an embedder, which are code of others.
 //!
 //! Invariant: an embedder's code is called with direction flag, MXCSR and x87 unit as the ABI wants them (invariant 8).
 //! Translated code's exit sees to the first two; the guest's x87 state stays in the host's unit from one
 //! block to the next, and is put aside here.
 
 use ringer_cpu::interp::fpu;
-use ringer_devices::SerialSink;
+use ringer_devices::state::StateError;
+use ringer_devices::{Ctx, Device, Reset, SerialSink};
 use std::io;
 
 /// A sink that finds the host's x87 unit as its own.
@@ -21,5 +22,77 @@ impl Shielded {
 impl SerialSink for Shielded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         fpu::with_host_x87(|| self.0.write(bytes))
+    }
+}
+
+/// A device of an embedder's that finds the host's x87 unit as its own.
+#[derive(Debug)]
+pub struct ShieldedDevice(Box<dyn Device>);
+
+impl ShieldedDevice {
+    /// Shields `device`.
+    #[must_use]
+    pub fn new(device: Box<dyn Device>) -> Self {
+        Self(device)
+    }
+}
+
+impl Device for ShieldedDevice {
+    fn read(&mut self, region: usize, offset: u64, size: u8, ctx: &mut Ctx<'_>) -> u64 {
+        fpu::with_host_x87(|| self.0.read(region, offset, size, ctx))
+    }
+
+    fn write(&mut self, region: usize, offset: u64, size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.write(region, offset, size, value, ctx));
+    }
+
+    fn read_many(
+        &mut self,
+        region: usize,
+        offset: u64,
+        size: u8,
+        items: &mut [u64],
+        ctx: &mut Ctx<'_>,
+    ) {
+        fpu::with_host_x87(|| self.0.read_many(region, offset, size, items, ctx));
+    }
+
+    fn write_many(
+        &mut self,
+        region: usize,
+        offset: u64,
+        size: u8,
+        items: &[u64],
+        ctx: &mut Ctx<'_>,
+    ) {
+        fpu::with_host_x87(|| self.0.write_many(region, offset, size, items, ctx));
+    }
+
+    fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.wake(ctx));
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        fpu::with_host_x87(|| self.0.deadline())
+    }
+
+    fn pin(&mut self, level: bool, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.pin(level, ctx));
+    }
+
+    fn receive(&mut self, bytes: &[u8], ctx: &mut Ctx<'_>) -> usize {
+        fpu::with_host_x87(|| self.0.receive(bytes, ctx))
+    }
+
+    fn reset(&mut self, kind: Reset, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.reset(kind, ctx));
+    }
+
+    fn save(&self, ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        fpu::with_host_x87(|| self.0.save(ctx))
+    }
+
+    fn load(&mut self, version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        fpu::with_host_x87(|| self.0.load(version, bytes, ctx))
     }
 }

@@ -24,10 +24,14 @@ use ringer_cpu::{Activity, Bus, CpuState, PagingChange, PagingRegs};
 use ringer_devices::{Board, BoardEvent};
 use ringer_mmu::GuestMemory;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Serial bytes taken from the inbox at a time.
 const SERIAL_CHUNK: usize = 16;
+
+fn paging_of(cpu: &CpuState) -> PagingRegs {
+    PagingRegs { cr0: cpu.cr0, cr3: cpu.cr3, cr4: cpu.cr4, efer: cpu.msr.efer }
+}
 
 /// The time that a thread is a vCPU; ends when dropped.
 struct Stay<'a>(&'a mut Monitor);
@@ -205,17 +209,24 @@ impl Monitor {
         result
     }
 
-    /// From the next [`Monitor::run`] on, each ends after so much host time.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
-        self.cfg.timeout = timeout;
+    /// Gives the processor another state, between two runs. Translated code stays; nothing that was
+    /// remembered for it does.
+    pub fn set_state(&mut self, cpu: CpuState) {
+        let paging = paging_of(&cpu);
+        let changed = paging_of(&self.vcpu.context.cpu) != paging;
+        self.vcpu.context.cpu = cpu;
+        if changed {
+            self.chassis.bus.paging_changed(&paging, PagingChange::Mode);
+        }
+        self.chassis.bus.io.touched = true;
+        self.vcpu.forget();
     }
 
     /// Tells the monitor that the processor's state, memory or the board are others than it left
     /// them: paging registers are taken over from the state, and nothing that was translated or
     /// remembered is used again.
     pub fn state_replaced(&mut self) {
-        let cpu = &self.vcpu.context.cpu;
-        let regs = PagingRegs { cr0: cpu.cr0, cr3: cpu.cr3, cr4: cpu.cr4, efer: cpu.msr.efer };
+        let regs = paging_of(&self.vcpu.context.cpu);
         self.chassis.bus.paging_changed(&regs, PagingChange::Mode);
         self.chassis.bus.io.touched = true;
         self.vcpu.forget();

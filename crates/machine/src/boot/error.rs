@@ -69,9 +69,26 @@ pub enum LoadError {
         /// What is wrong with it.
         source: DiskError,
     },
+    /// Not a flat binary that can be entered.
+    #[error("flat binary: {0}")]
+    Flat(#[from] FlatError),
     /// Guest memory refused a part of the image.
     #[error("the image does not fit into the guest's memory: {0}")]
     Memory(#[from] MemoryError),
+}
+
+/// What is wrong with a flat binary.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum FlatError {
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// Real mode's segment 0 does not reach the entry.
+    #[error("the entry {entry:#x} is not below 64 KiB, where real mode begins with segment 0")]
+    RealEntry {
+        /// The entry.
+        entry: u32,
+    },
 }
 
 /// What is wrong with a bzImage, or why it cannot run in this machine.

@@ -8,6 +8,7 @@ pub mod bootsector;
 mod elf;
 mod error;
 mod file;
+mod flat;
 pub mod linux;
 pub mod multiboot;
 mod payload;
@@ -15,8 +16,9 @@ pub mod rom;
 
 use crate::firmware;
 use bootsector::BootSector;
-pub use error::{LinuxError, LoadError, MultibootError, RomError};
+pub use error::{FlatError, LinuxError, LoadError, MultibootError, RomError};
 use file::{read_at_most, read_file};
+pub use flat::{Flat, FlatMode};
 use linux::LinuxImage;
 use multiboot::MultibootImage;
 use payload::Payload;
@@ -59,6 +61,11 @@ pub enum BootSource {
     Rom(PathBuf),
     /// A raw boot sector, or a disk image that starts with one.
     BootSector(PathBuf),
+    /// A flat binary, entered without firmware.
+    Flat(Flat),
+    /// Nothing: memory is empty and the processor as after reset. Whoever embeds the machine loads memory
+    /// and sets registers; a reset ends the run, for it has nowhere to go.
+    Nothing,
 }
 
 /// An image that was read and checked.
@@ -72,6 +79,10 @@ pub enum Image {
     Rom(Rom),
     /// A boot sector.
     BootSector(BootSector),
+    /// A flat binary.
+    Flat(Flat),
+    /// Nothing.
+    Nothing,
 }
 
 impl Image {
@@ -107,6 +118,8 @@ impl Image {
                 rom.map(Self::Rom).map_err(|source| LoadError::Rom { path: path.clone(), source })
             }
             BootSource::BootSector(path) => Ok(Self::BootSector(BootSector::open(path)?)),
+            BootSource::Flat(flat) => flat.check().map(|()| Self::Flat(flat.clone())),
+            BootSource::Nothing => Ok(Self::Nothing),
         }
     }
 
@@ -128,7 +141,7 @@ impl Image {
     /// When memory refuses the ROM.
     pub fn power_on(&self, memory: &mut GuestMemory) -> Result<Option<BiosHook>, LoadError> {
         match self {
-            Self::Linux(_) | Self::Multiboot(_) => {
+            Self::Linux(_) | Self::Multiboot(_) | Self::Flat(_) | Self::Nothing => {
                 memory.install_rom(&firmware::reset_rom())?;
                 Ok(None)
             }
@@ -146,9 +159,16 @@ impl Image {
         match self {
             Self::Linux(image) => image.boot(memory, cpu),
             Self::Multiboot(image) => image.boot(memory, cpu),
-            Self::Rom(_) => Ok(()),
+            Self::Flat(flat) => flat.boot(memory, cpu),
+            Self::Rom(_) | Self::Nothing => Ok(()),
             Self::BootSector(sector) => sector.boot(memory, cpu),
         }
+    }
+
+    /// Whether there is something to boot after a reset.
+    #[must_use]
+    pub fn boots(&self) -> bool {
+        !matches!(self, Self::Nothing)
     }
 
     /// Whether the image is the firmware: it has the processor from the reset vector on.

@@ -1,0 +1,68 @@
+//! What ends a run besides the guest.
+
+use ringer_cpu::addr::Lin;
+use ringer_monitor::Breakpoint;
+use std::time::Duration;
+
+/// What ends a run besides the guest, which can always switch off, leave through the debug-exit port or
+/// shut down for good. By default nothing: resets boot the machine again.
+///
+/// The conditions add up; the first that holds ends the run.
+#[derive(Clone, Debug, Default)]
+pub struct Until {
+    pub(crate) retired: Option<u64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) breakpoints: Vec<Breakpoint>,
+    pub(crate) halt: bool,
+    pub(crate) reset: bool,
+}
+
+impl Until {
+    /// No condition.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends when `total` guest instructions have retired since the machine was made (a restored machine:
+    /// since the saved one was): exactly then, and at once if they have. Only a machine with the virtual
+    /// clock counts them.
+    #[must_use]
+    pub fn instructions(self, total: u64) -> Self {
+        Self { retired: Some(total), ..self }
+    }
+
+    /// Ends when this run has taken so much host time.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Ends before the instruction at this linear address (CS's base plus EIP; SDM volume 3A, 3.1), each
+    /// time that it comes up. Where the run begins is passed over once, so that a run goes on from the
+    /// breakpoint at which the last one ended. May be given several times.
+    #[must_use]
+    pub fn breakpoint(mut self, linear: u64) -> Self {
+        self.breakpoints.push(Breakpoint::Linear(Lin(linear)));
+        self
+    }
+
+    /// The same for a logical address, CS selector and EIP.
+    #[must_use]
+    pub fn breakpoint_at(mut self, cs: u16, eip: u32) -> Self {
+        self.breakpoints.push(Breakpoint::Logical { cs, eip });
+        self
+    }
+
+    /// Ends when the guest has executed HLT, whether an interrupt could wake it or not.
+    #[must_use]
+    pub fn halt(self) -> Self {
+        Self { halt: true, ..self }
+    }
+
+    /// Ends at a reset and at a triple fault, instead of booting again.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        Self { reset: true, ..self }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a machine is to be, until it is built.
+
+use crate::error::Error;
+use crate::machine::Machine;
+use ringer_devices::row::Row;
+use ringer_devices::{Device, SerialSink};
+use ringer_machine::{
+    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, ShieldedDevice, Sinks,
+};
+use std::fmt;
+use std::io;
+
+/// Takes bytes and drops them.
+struct Nowhere;
+
+impl SerialSink for Nowhere {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A machine that is not built yet.
+///
+/// By default: 512 MiB, a Pentium 4, binary translation, the host's clock, nothing to boot, and output
+/// that goes nowhere.
+pub struct Builder {
+    config: MachineConfig,
+    boot: BootSource,
+    sinks: Sinks,
+    devices: Vec<(Row, Box<dyn Device>)>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("boot", &self.boot)
+            .field("devices", &self.devices)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            config: MachineConfig::default(),
+            boot: BootSource::Nothing,
+            sinks: Sinks { serial: Box::new(Nowhere), debugcon: Box::new(Nowhere) },
+            devices: Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    /// Begins a machine.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl Builder {
+    /// Memory in bytes: a multiple of 4096 from 1 MiB to 3 GiB. The host gives it as the guest uses it.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.config.pc.ram_size = bytes;
+        self
+    }
+
+    /// The processor that the guest finds.
+    #[must_use]
+    pub fn model(mut self, model: CpuModel) -> Self {
+        self.config.pc.model = model;
+        self
+    }
+
+    /// How guest code is executed.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.config.run.engine = engine;
+        self
+    }
+
+    /// What time is. With [`ClockKind::Virtual`] a run is repeated to the instruction, and
+    /// [`crate::Until::instructions`] can end it at one.
+    #[must_use]
+    pub fn clock(mut self, clock: ClockKind) -> Self {
+        self.config.run.clock = clock;
+        self
+    }
+
+    /// A write to port F4h ends the run with [`crate::Stop::DebugExit`] and the value.
+    #[must_use]
+    pub fn debug_exit(mut self, on: bool) -> Self {
+        self.config.pc.debug_exit = on;
+        self
+    }
+
+    /// Keeps the counters and the time ledger of [`Machine::counters`] that cost time to keep.
+    #[must_use]
+    pub fn profile(mut self, on: bool) -> Self {
+        self.config.run.profile = on;
+        self
+    }
+
+    /// Most bytes that translated code may take, 1 MiB to 1 GiB; 64 MiB by default. The machine reserves
+    /// them at once and the host gives them as they are used.
+    #[must_use]
+    pub fn translation_cache(mut self, bytes: u64) -> Self {
+        self.config.run.tc_size = bytes;
+        self
+    }
+
+    /// The signal that interrupts the thread that runs the machine. A program that uses the default one
+    /// for itself names another here.
+    #[must_use]
+    pub fn kick_signal(mut self, signal: KickSignal) -> Self {
+        self.config.run.kick_signal = signal;
+        self
+    }
+
+    /// All settings at once, in the place of those above.
+    #[must_use]
+    pub fn config(mut self, config: MachineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// What to boot. Files are read when the machine is built.
+    #[must_use]
+    pub fn boot(mut self, source: BootSource) -> Self {
+        self.boot = source;
+        self
+    }
+
+    /// Where the output of the first serial port goes. The sink is called on the thread that runs the
+    /// machine, and the guest waits for it.
+    #[must_use]
+    pub fn serial(mut self, sink: impl SerialSink + 'static) -> Self {
+        self.sinks.serial = Box::new(sink);
+        self
+    }
+
+    /// Where the bytes go that the guest writes to port E9h.
+    #[must_use]
+    pub fn debug_console(mut self, sink: impl SerialSink + 'static) -> Self {
+        self.sinks.debugcon = Box::new(sink);
+        self
+    }
+
+    /// Both outputs at once.
+    #[must_use]
+    pub fn sinks(mut self, sinks: Sinks) -> Self {
+        self.sinks = sinks;
+        self
+    }
+
+    /// Puts a device of one's own on the board, as `row` says. Its methods are called on the thread that
+    /// runs the machine; the guest's x87 state is put aside around them.
+    #[must_use]
+    pub fn device(mut self, row: Row, device: impl Device + 'static) -> Self {
+        self.devices.push((row, Box::new(ShieldedDevice::new(Box::new(device)))));
+        self
+    }
+
+    /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
+    /// instruction.
+    ///
+    /// # Errors
+    /// When a file is not what it should be or does not fit into memory, a device's row asks for what is
+    /// taken or does not exist, or the host refuses what the machine is built of.
+    pub fn build(self) -> Result<Machine, Error> {
+        let mut machine = ringer_machine::Machine::new(self.config, &self.boot, self.sinks)?;
+        for (row, device) in self.devices {
+            machine.monitor_mut().board_mut().attach(row, device)?;
+        }
+        Ok(Machine::new(machine))
+    }
+}

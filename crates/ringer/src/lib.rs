@@ -1,0 +1,50 @@
+//! An x86 PC in an ordinary Linux process, as a library.
+//!
+//! [`Machine::builder`] says what the machine is, [`Machine::run`] runs it until something ends the run and
+//! says what: a [`Stop`]. Between two runs one may read and set registers and memory, feed serial input, and
+//! run on.
+//!
+//! ```
+//! use ringer::{BootSource, Flat, Gpr, Machine, Stop, Until};
+//!
+//! // mov eax, 6; imul eax, eax, 7; hlt
+//! let code = [0xb8, 6, 0, 0, 0, 0x6b, 0xc0, 7, 0xf4];
+//! let mut machine = Machine::builder()
+//!     .memory(1 << 20)
+//!     .boot(BootSource::Flat(Flat::new(code, 0x8000)))
+//!     .build()?;
+//! assert_eq!(machine.run(&Until::new().halt())?, Stop::Halt);
+//! assert_eq!(machine.registers()[Gpr::Eax], 42);
+//! # Ok::<(), ringer::Error>(())
+//! ```
+//!
+//! # What it does to the process
+//! Guest code runs on the calling thread, in user mode, by binary translation; faults of the host are part
+//! of that. So the first machine of a process installs handlers for SIGSEGV, SIGBUS, SIGFPE, SIGTRAP and one
+//! more signal ([`Builder::kick_signal`]), which pass on what is not a machine's to whoever was there before,
+//! and the last puts them back. `docs/embedding.md` in the repository says more.
+//!
+//! # Stability
+//! What is named here is the whole interface; the other crates of the workspace are its insides, and their
+//! names change. Until 1.0 a minor version may break what is here, too.
+
+mod builder;
+mod capture;
+pub mod device;
+mod error;
+mod machine;
+mod registers;
+
+pub use builder::Builder;
+pub use capture::Capture;
+pub use error::Error;
+pub use machine::Machine;
+pub use registers::{Registers, SegmentRegister};
+pub use ringer_cpu::{Gpr, SegReg};
+#[doc(inline)]
+pub use ringer_machine::{
+    BootSource, Checks, ClockKind, CpuModel, Engine, Exit as Stop, Flat, FlatMode, HotCallout,
+    JitDump, KickSignal, LoadError, MachineConfig, MachineError, PcConfig, Profile,
+    Remote as Handle, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, Symbols,
+    SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size, read_symbols, status,
+};

@@ -1,0 +1,135 @@
+//! A machine that is built: run it, look into it, change it.
+
+use crate::error::Error;
+use crate::registers::Registers;
+use ringer_cpu::addr::Pa;
+use ringer_machine::{Checks, Exit as Stop, Profile, Remote as Handle, SharedJitDump, Until};
+
+/// A PC with a guest in it.
+///
+/// A machine stays on the thread that built it. Several of them in one process, each on its own thread,
+/// know nothing of each other. Other threads reach one by its [`Handle`].
+#[derive(Debug)]
+pub struct Machine(ringer_machine::Machine);
+
+impl Machine {
+    pub(crate) fn new(machine: ringer_machine::Machine) -> Self {
+        Self(machine)
+    }
+
+    /// Runs until the guest or `until` ends it. A machine whose run has ended may run on: from a
+    /// breakpoint, a halt, a kick or a limit it goes on as if nothing had been; after a power-off or a
+    /// debug exit as a guest whose write to that port did nothing; after [`Stop::Reset`] so too, unless
+    /// [`Machine::reset`] comes first; after a triple fault only [`Machine::reset`] helps.
+    ///
+    /// While it runs, the calling thread's signal mask, alternate stack and GS base are the machine's; they
+    /// are put back before this returns, as are signal handlers when the last machine of the process has
+    /// gone.
+    ///
+    /// # Errors
+    /// When the host fails us, output could not be written, or `until` names a number of instructions and
+    /// the clock does not count them. Never because of what the guest does.
+    ///
+    /// # Panics
+    /// When a device or sink of the embedder's panics: the panic passes through. The thread is as it was
+    /// then and the machine may be dropped; it is not to be run again, for the instruction that called the
+    /// device has not come to its end.
+    pub fn run(&mut self, until: &Until) -> Result<Stop, Error> {
+        Ok(self.0.run_until(until)?)
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.0.remote()
+    }
+
+    /// Pulls the reset line, as a guest can: RAM, CMOS and the clock go on, and what was booted is booted
+    /// again, or the processor continues where the guest has left word that it should (CMOS byte 0Fh).
+    ///
+    /// # Errors
+    /// When a file that is booted cannot be read again.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        Ok(self.0.reset()?)
+    }
+
+    /// The processor's registers.
+    #[must_use]
+    pub fn registers(&self) -> Registers {
+        Registers::of(self.0.monitor().state())
+    }
+
+    /// Sets the processor's registers.
+    ///
+    /// # Errors
+    /// [`Error::Register`], with nothing changed, for the first that holds what no guest can bring about.
+    pub fn set_registers(&mut self, registers: &Registers) -> Result<(), Error> {
+        let monitor = self.0.monitor_mut();
+        let cpu = registers.put_into(monitor.state())?;
+        monitor.set_state(cpu);
+        Ok(())
+    }
+
+    /// Reads guest memory at a physical address; ROM counts as memory, devices do not.
+    ///
+    /// # Errors
+    /// [`Error::Memory`], with `buf` as it was, when a byte of it is not memory.
+    pub fn read_memory(&self, address: u64, buf: &mut [u8]) -> Result<(), Error> {
+        let len = buf.len();
+        let done = self.0.monitor().memory().read(Pa(address), buf);
+        done.then_some(()).ok_or(Error::Memory { address, len, what: "memory" })
+    }
+
+    /// Writes guest RAM at a physical address, as a device does by DMA: code that was translated from there
+    /// is not run any more.
+    ///
+    /// # Errors
+    /// [`Error::Memory`], with nothing written, when a byte of it is not RAM.
+    pub fn write_memory(&mut self, address: u64, data: &[u8]) -> Result<(), Error> {
+        let done = self.0.monitor_mut().firmware(|m| m.memory.dma_write(Pa(address), data));
+        done.then_some(()).ok_or(Error::Memory { address, len: data.len(), what: "RAM" })
+    }
+
+    /// Bytes of RAM.
+    #[must_use]
+    pub fn memory_size(&self) -> u64 {
+        self.0.memory_size()
+    }
+
+    /// Sends bytes to the guest's first serial port, as [`Handle::serial_input`] does.
+    pub fn send_serial(&self, bytes: &[u8]) {
+        self.0.remote().serial_input(bytes);
+    }
+
+    /// Guest instructions retired since the machine was made, as far as they were counted: all with the
+    /// virtual clock or a profile, else those of the interpreter.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.0.retired()
+    }
+
+    /// What the machine has counted since it was made. Counts of translated instructions and the ledger of
+    /// time are 0 unless [`crate::Builder::profile`] asked for them.
+    #[must_use]
+    pub fn counters(&self) -> Profile {
+        self.0.monitor().profile()
+    }
+
+    /// What the verifier and lockstep have checked.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        self.0.checks()
+    }
+
+    /// Tells `dump` of every block that is translated from now on, so that Linux perf can name them.
+    pub fn set_jitdump(&mut self, dump: SharedJitDump) {
+        self.0.set_jitdump(dump);
+    }
+
+    /// The latest 4096 bytes that the guest wrote to port 80h, if [`crate::PcConfig::log_post`] asked for
+    /// them.
+    #[must_use]
+    pub fn post_codes(&self) -> &[u8] {
+        self.0.post_codes()
+    }
+}
