@@ -255,10 +255,12 @@ impl Board {
         let mount = &mut self.mounts[slot];
         let mut ctx = Ctx { slot, row: &mount.row, plane: &mut self.plane, memory };
         let answer = act(&mut *mount.device, &mut ctx);
-        let due = mount.device.deadline();
-        if due != mount.due {
-            mount.due = due;
-            self.deadlines.set(slot, ahead(due, self.plane.now));
+        if mount.row.clocked {
+            let due = mount.device.deadline();
+            if due != mount.due {
+                mount.due = due;
+                self.deadlines.set(slot, ahead(due, self.plane.now));
+            }
         }
         if !self.plane.remaps.is_empty() {
             self.remap();

@@ -32,6 +32,7 @@ impl Ctx<'_> {
     }
 
     /// Drives line `n` of the device's row. A line that others drive too is high while any of them does.
+    #[inline]
     pub fn line(&mut self, n: usize, level: bool) {
         if let Some(line) = self.row.lines.get(n) {
             self.plane.irqs.drive(self.slot, line.irq, level);

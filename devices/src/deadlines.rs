@@ -18,6 +18,7 @@ impl Deadlines {
     }
 
     /// The earliest deadline.
+    #[inline]
     pub(crate) fn first(&self) -> Option<u64> {
         self.0.first().map(|&(due, _)| due)
     }

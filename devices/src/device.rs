@@ -61,7 +61,7 @@ pub trait Device: fmt::Debug + Send {
     /// The deadline has come: brings the device, and its lines, to [`Ctx::now`].
     fn wake(&mut self, _ctx: &mut Ctx<'_>) {}
 
-    /// When the device next wants to be woken, in nanoseconds of the machine clock. One in the past is
+    /// When the device, if its row says that it is clocked, next wants to be woken, in nanoseconds of the machine clock. One in the past is
     /// served once for each advance of time.
     fn deadline(&self) -> Option<u64> {
         None

@@ -92,6 +92,7 @@ impl Irqs {
     }
 
     /// Whether device `slot` drives line `irq` high.
+    #[inline]
     pub(crate) fn drives(&self, slot: usize, irq: u8) -> bool {
         self.drivers[usize::from(irq & 15)] & 1 << slot != 0
     }
@@ -108,8 +109,14 @@ impl Irqs {
     }
 
     /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15).
+    #[inline]
     pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
-        let irq = irq & 15;
+        if self.drives(slot, irq) != level {
+            self.change(slot, irq & 15, level);
+        }
+    }
+
+    fn change(&mut self, slot: usize, irq: u8, level: bool) {
         let before = self.level(irq);
         self.restore(slot, irq, level);
         let now = self.level(irq);

@@ -137,6 +137,8 @@ pub struct Row {
     pub pci: Option<Function>,
     /// The interrupt lines it drives; [`crate::Ctx::line`] names the index here.
     pub lines: &'static [Line],
+    /// Whether it does things by itself: [`crate::Device::deadline`] is asked of no other device.
+    pub clocked: bool,
     /// How it reaches memory.
     pub dma: DmaKind,
     /// Version of the state it saves.

@@ -73,7 +73,7 @@ pub struct Entry {
     pub make: fn(&BoardConfig) -> Box<dyn Device>,
 }
 
-/// What most rows have: no function, lines or DMA, and state of version 1.
+/// What most rows have: no function, lines, clock or DMA, and state of version 1.
 const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
     Row {
         id,
@@ -82,6 +82,7 @@ const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
         regions: &[],
         pci: None,
         lines: &[],
+        clocked: false,
         dma: DmaKind::None,
         version: 1,
         loads: &[],
@@ -123,6 +124,7 @@ pub static TABLE: [Entry; 15] = [
                 Region::ports("control", 0x61, 1, BYTES),
             ],
             lines: &[Line::edge(0)],
+            clocked: true,
             fuzz: EVEN,
             ..row("timer", "Timer and port 61h", "Intel 8254 (231164)")
         },
@@ -133,6 +135,7 @@ pub static TABLE: [Entry; 15] = [
         row: Row {
             regions: &[Region::ports("index and data", 0x70, 2, BYTES)],
             lines: &[Line::edge(8)],
+            clocked: true,
             fuzz: EVEN,
             ..row("rtc", "Real-time clock and CMOS", "Motorola MC146818A")
         },
@@ -198,6 +201,7 @@ pub static TABLE: [Entry; 15] = [
         row: Row {
             regions: &[Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE)],
             lines: &[Line::level(IRQ_SCI)],
+            clocked: true,
             fuzz: EVEN,
             ..row("pm", "Power management", "ACPI 2.0, 4.7.3")
         },

@@ -42,6 +42,7 @@ const ROW: Row = Row {
     ],
     pci: Some(FUNCTION),
     lines: &[Line::level(11)],
+    clocked: true,
     dma: DmaKind::Master,
     version: 3,
     loads: &[2],

@@ -39,15 +39,16 @@ fn lines(row: &Row) -> String {
 
 fn table() -> String {
     let mut text = String::from(
-        "| id | device | built after | ports: name, address, widths | PCI | IRQ | DMA | state |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| id | device | built after | ports: name, address, widths | PCI | IRQ | clocked | DMA | state |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows::all() {
         let regions: Vec<String> = row.regions.iter().map(region).collect();
+        let clocked = if row.clocked { "yes" } else { "" };
         let dma = if row.dma == DmaKind::Master { "master" } else { "" };
         writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} | {} | {dma} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} | {clocked} | {dma} | {} |",
             row.id,
             row.title,
             row.spec,

@@ -54,6 +54,7 @@ const PATCHER: Row = Row {
     ],
     pci: None,
     lines: &[],
+    clocked: false,
     dma: DmaKind::Master,
     version: 1,
     loads: &[],

@@ -22,12 +22,15 @@ pub(crate) struct Timer {
     pit: Pit,
     /// Bits 3..0 of port 61h as written.
     control: u8,
+    /// The nanosecond of channel 0's next rise. It changes by writes and by passing, not by reads.
+    #[serde(skip)]
+    due: Option<u64>,
 }
 
 impl Timer {
     /// As at power-on.
     pub(crate) fn new() -> Self {
-        Timer { pit: Pit::new(GATES), control: 0 }
+        Timer { pit: Pit::new(GATES), control: 0, due: None }
     }
 
     /// Brings channel 0 and IRQ 0 to the board's time.
@@ -41,6 +44,11 @@ impl Timer {
             ctx.plane.stats.timer_edges_merged += rises - 1;
         }
         ctx.line(0, self.pit.out(0, tick));
+        self.find_due();
+    }
+
+    fn find_due(&mut self) {
+        self.due = self.pit.next_rise(0).map(|tick| clock::PIT.ns_at(tick));
     }
 
     /// Port 61h: bit 4 toggles with every memory refresh, bit 5 is channel 2's OUT.
@@ -75,7 +83,7 @@ impl Device for Timer {
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.pit.next_rise(0).map(|tick| clock::PIT.ns_at(tick))
+        self.due
     }
 
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
@@ -93,6 +101,7 @@ impl Device for Timer {
         check(state.control & 0xf0 == 0, "port 61h")?;
         state.pit.check(clock::PIT.ticks(ctx.now()))?;
         *self = state;
+        self.find_due();
         Ok(())
     }
 }
