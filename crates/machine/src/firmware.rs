@@ -16,6 +16,7 @@
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{CpuState, Eflags, Lin, SegAttr, SegReg, Segment, TableReg};
+use ringer_devices::addresses::COM1_BASE;
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// Where the Linux loader puts its descriptor table.
@@ -106,7 +107,7 @@ pub mod data {
 /// When memory refuses them.
 pub fn install_data_area(memory: &mut GuestMemory, disks: u8) -> Result<(), MemoryError> {
     let words = [
-        (data::COM1, 0x3f8),
+        (data::COM1, COM1_BASE),
         (data::EBDA, (LOW_MEMORY_END >> 4) as u16),
         (data::EQUIPMENT, EQUIPMENT),
         (data::MEMORY, LOW_MEMORY_KIB),
