@@ -110,6 +110,17 @@ fn pages_that_sources_cite_exist() {
 }
 
 #[test]
+fn the_readmes_program_is_the_one_that_is_tested() {
+    let readme = read(&root().join("README.md"));
+    let program = readme.split("```rust\n").nth(1).expect("a program").split("```").next();
+    let tested = read(&root().join("crates/ringer/src/lib.rs"));
+    let tested: BTreeSet<&str> = tested.lines().filter_map(|l| l.strip_prefix("//! ")).collect();
+    for line in program.expect("its end").lines() {
+        assert!(tested.contains(line), "the doctest of crates/ringer has no line {line}");
+    }
+}
+
+#[test]
 fn every_option_of_the_command_is_documented() {
     let text: String = docs::pages().iter().map(|page| read(page)).collect();
     let options = docs::options(&root().join("crates/cli/src/args.rs"));
