@@ -114,6 +114,9 @@ pub enum MonitorError {
     /// A saved state of a machine with another kind of clock.
     #[error("the state is of a machine with another clock; use the same --clock")]
     StateClock,
+    /// A saved processor is none.
+    #[error(transparent)]
+    StateCpu(#[from] ringer_cpu::SavedCpuError),
     /// The verifier refused host code of a single block, or it reached outside its window; the report.
     #[error("{0}")]
     Refused(String),

@@ -11,7 +11,7 @@ use crate::parts::Parts;
 use crate::profile::{Profile, Row};
 use crate::signals::coredump::SparedCoreDumps;
 use crate::signals::{Places, Registration};
-use crate::state::MonitorState;
+use crate::state::{MonitorState, Whereabouts};
 use crate::stop::{Next, RunEnd, Until};
 use crate::summary;
 use crate::system_bus::{PagingEvent, SystemBus};
@@ -222,33 +222,40 @@ impl Monitor {
         self.vcpu.forget();
     }
 
-    /// Tells the monitor that the processor's state, memory or the board are others than it left
-    /// them: paging registers are taken over from the state, and nothing that was translated or
-    /// remembered is used again.
-    pub fn state_replaced(&mut self) {
-        let regs = paging_of(&self.vcpu.context.cpu);
-        self.chassis.bus.paging_changed(&regs, PagingChange::Mode);
-        self.chassis.bus.io.touched = true;
-        self.vcpu.forget();
-        self.flush_cache();
-    }
-
-    /// What the monitor itself has of the machine's state, between two runs.
-    #[must_use]
-    pub fn save_state(&self) -> MonitorState {
-        let io = &self.chassis.bus.io;
-        MonitorState::new(&io.clock, &io.random, &self.inbox, self.vcpu.last)
-    }
-
-    /// Takes over what [`Monitor::save_state`] said of another machine of this configuration.
-    /// Processor, memory and board are to be loaded before it.
+    /// The processor, the clock and what other threads sent, between two runs. Memory and the board
+    /// are to be saved beside it.
     ///
     /// # Errors
-    /// When the state is of another version or another kind of clock; nothing has changed then.
+    /// Never between two runs.
+    pub fn save_state(&self) -> Result<MonitorState, MonitorError> {
+        let (cpu, last) = (&self.vcpu.context.cpu, self.vcpu.last);
+        let (paging, io) = (self.chassis.bus.mmu.paging().state(), &self.chassis.bus.io);
+        MonitorState::of(cpu, paging, &io.clock, &io.random, &self.inbox, last)
+    }
+
+    /// Takes over what [`Monitor::save_state`] said of another machine of this configuration; memory
+    /// and board are to be loaded before it. Nothing that was translated or remembered here before is
+    /// used again.
+    ///
+    /// # Errors
+    /// When the state is of another version or another kind of clock, or is damaged; nothing has
+    /// changed then.
     pub fn load_state(&mut self, state: &MonitorState) -> Result<(), MonitorError> {
         let io = &mut self.chassis.bus.io;
-        self.vcpu.last = state.load(&mut io.clock, &mut io.random, &self.inbox)?;
-        self.state_replaced();
+        let mut machine = Whereabouts {
+            clock: &mut io.clock,
+            random: &mut io.random,
+            inbox: &self.inbox,
+            last: &mut self.vcpu.last,
+        };
+        let (cpu, paging) = state.load(&mut machine)?;
+        self.vcpu.context.cpu = cpu;
+        let bus = &mut self.chassis.bus;
+        bus.mmu.load_state(&paging, &paging_of(&cpu));
+        bus.paging.clear();
+        bus.paging.push(PagingEvent::Mode);
+        self.flush_cache();
+        self.vcpu.forget_all();
         Ok(())
     }
 

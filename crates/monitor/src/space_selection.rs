@@ -164,6 +164,13 @@ impl Spaces {
         self.selections.forget_known();
     }
 
+    /// Empties all windows and tables: memory is not what it was.
+    pub fn empty(&mut self) {
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        self.windows.forget_all(&mut sink);
+        self.forget();
+    }
+
     /// The answer for the state in `context`, if it is known; selects it.
     #[inline]
     pub fn known(&mut self, context: &mut ExecContext) -> Option<Selected> {

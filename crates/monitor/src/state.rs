@@ -1,20 +1,25 @@
-//! What the monitor itself has of a machine's state; the processor's, the board's and memory's are
-//! their own.
+//! A machine's state between two runs, but for memory and devices, which save and load themselves.
 
 use crate::clock::{Clock, ClockState};
 use crate::config::MonitorError;
 use crate::inbox::Inbox;
 use crate::random::Random;
+use ringer_cpu::{CpuState, SavedCpu};
+use ringer_mmu::PagingState;
 use serde::{Deserialize, Serialize};
 
-/// The version of [`MonitorState`] that is written and read.
+/// The version of [`MonitorState`] that is written and read; it goes up with every change of what is
+/// stored, that of [`SavedCpu`] included.
 const VERSION: u32 = 1;
 
-/// The monitor's part of a saved machine. What is derived is not in it: the interrupt line, the next
-/// deadline, windows, tables and translations are found anew.
+/// The processor, the clock, and what other threads sent. What is derived is not in it: the interrupt
+/// line, the next deadline, windows, tables and translations are found anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonitorState {
     version: u32,
+    cpu: SavedCpu,
+    /// Of paging, what is in no register.
+    paging: PagingState,
     clock: ClockState,
     /// Where the fixed sequence of random numbers is.
     random: u64,
@@ -24,29 +29,56 @@ pub struct MonitorState {
     last: (u16, u32),
 }
 
-impl MonitorState {
-    pub(crate) fn new(clock: &Clock, random: &Random, inbox: &Inbox, last: (u16, u32)) -> Self {
-        let (clock, random, serial) = (clock.save(), random.save(), inbox.serial());
-        Self { version: VERSION, clock, random, serial, last }
-    }
+/// Where a state is loaded to, but for the processor's registers and paging.
+#[derive(Debug)]
+pub(crate) struct Whereabouts<'a> {
+    pub clock: &'a mut Clock,
+    pub random: &'a mut Random,
+    pub inbox: &'a Inbox,
+    pub last: &'a mut (u16, u32),
+}
 
-    /// Loads all but what it returns: the last instruction's place.
+impl MonitorState {
+    /// The state at an instruction's end, with the x87 unit's at home.
     ///
     /// # Errors
-    /// Another version or clock; nothing has changed then.
+    /// When that is still in the host's unit.
+    pub(crate) fn of(
+        cpu: &CpuState,
+        paging: PagingState,
+        clock: &Clock,
+        random: &Random,
+        inbox: &Inbox,
+        last: (u16, u32),
+    ) -> Result<Self, MonitorError> {
+        Ok(Self {
+            version: VERSION,
+            cpu: SavedCpu::of(cpu)?,
+            paging,
+            clock: clock.save(),
+            random: random.save(),
+            serial: inbox.serial(),
+            last,
+        })
+    }
+
+    /// Loads all but what it returns, the processor's registers and paging.
+    ///
+    /// # Errors
+    /// Another version or clock, or registers that no guest brings about; nothing has changed then.
     pub(crate) fn load(
         &self,
-        clock: &mut Clock,
-        random: &mut Random,
-        inbox: &Inbox,
-    ) -> Result<(u16, u32), MonitorError> {
+        machine: &mut Whereabouts<'_>,
+    ) -> Result<(CpuState, PagingState), MonitorError> {
         if self.version != VERSION {
             return Err(MonitorError::StateVersion { found: self.version, known: VERSION });
         }
-        clock.load(&self.clock)?;
-        random.load(self.random);
-        inbox.set_serial(&self.serial);
-        Ok(self.last)
+        let cpu = self.cpu.restore()?;
+        machine.clock.load(&self.clock)?;
+        machine.random.load(self.random);
+        machine.inbox.set_serial(&self.serial);
+        *machine.last = self.last;
+        Ok((cpu, self.paging))
     }
 }
 
@@ -55,32 +87,69 @@ mod tests {
     use super::*;
     use crate::config::ClockKind;
 
+    /// A machine's parts.
+    struct Parts {
+        clock: Clock,
+        random: Random,
+        inbox: Inbox,
+        last: (u16, u32),
+    }
+
+    impl Parts {
+        fn new(kind: ClockKind) -> Self {
+            let (clock, random) = (Clock::new(kind), Random::default());
+            Self { clock, random, inbox: Inbox::new(), last: (0, 0) }
+        }
+
+        fn save(&self, cpu: &CpuState) -> MonitorState {
+            let Self { clock, random, inbox, last } = self;
+            MonitorState::of(cpu, PAGING, clock, random, inbox, *last).unwrap()
+        }
+
+        fn whereabouts(&mut self) -> Whereabouts<'_> {
+            let Self { clock, random, inbox, last } = self;
+            Whereabouts { clock, random, inbox, last }
+        }
+    }
+
+    const PAGING: PagingState = PagingState { pdptes: [1, 2, 3, 4], a20: false };
+
     #[test]
     fn a_loaded_copy_goes_on_like_the_original() {
-        let (mut clock, mut random, inbox) =
-            (Clock::new(ClockKind::Virtual), Random::default(), Inbox::new());
-        clock.retired = 1000;
-        clock.charge_port();
-        random.next(true);
-        inbox.kicker().serial_input(b"abc");
-        let state = MonitorState::new(&clock, &random, &inbox, (8, 0x1234));
+        let mut old = Parts::new(ClockKind::Virtual);
+        old.clock.retired = 1000;
+        old.clock.charge_port();
+        old.random.next(true);
+        old.inbox.kicker().serial_input(b"abc");
+        old.last = (8, 0x1234);
+        let mut cpu = CpuState::reset(0xf29);
+        cpu.set_eip(0x1236);
+        let state = old.save(&cpu);
 
-        let (mut clock2, mut random2, inbox2) =
-            (Clock::new(ClockKind::Virtual), Random::default(), Inbox::new());
-        let last = state.load(&mut clock2, &mut random2, &inbox2).unwrap();
-        assert_eq!(last, (8, 0x1234));
-        assert_eq!((clock2.now(), clock2.retired), (clock.now(), 1000));
-        assert_eq!(random2.next(true), random.next(true));
-        assert_eq!(inbox2.take(16).serial, b"abc");
-        let again = MonitorState::new(&clock, &random, &inbox, (8, 0x1234));
-        assert_ne!(again, state, "the random sequence has moved on");
+        let mut new = Parts::new(ClockKind::Virtual);
+        let (loaded, paging) = state.load(&mut new.whereabouts()).unwrap();
+        assert_eq!((loaded.eip(), paging), (0x1236, PAGING));
+        assert_eq!((new.clock.now(), new.clock.retired), (old.clock.now(), 1000));
+        assert_eq!(new.save(&loaded), state);
+        assert_eq!(new.random.next(true), old.random.next(true));
+        assert_eq!(new.inbox.take(16).serial, b"abc");
+    }
 
-        let mut real = Clock::new(ClockKind::Real);
-        let refused = state.load(&mut real, &mut random2, &inbox2);
+    #[test]
+    fn a_state_of_another_kind_changes_nothing() {
+        let mut old = Parts::new(ClockKind::Virtual);
+        old.clock.retired = 1000;
+        let cpu = CpuState::reset(0xf29);
+        let state = old.save(&cpu);
+        let mut real = Parts::new(ClockKind::Real);
+        let refused = state.load(&mut real.whereabouts());
         assert!(matches!(refused, Err(MonitorError::StateClock)));
+        assert_eq!(real.clock.retired, 0);
+        let mut new = Parts::new(ClockKind::Virtual);
         let newer = MonitorState { version: VERSION + 1, ..state };
-        let refused = newer.load(&mut clock2, &mut random2, &inbox2);
-        assert!(matches!(refused, Err(MonitorError::StateVersion { .. })));
+        let refused = newer.load(&mut new.whereabouts());
+        assert!(matches!(refused, Err(MonitorError::StateVersion { found: 2, known: 1 })));
+        assert_eq!(new.clock.retired, 0);
     }
 
     #[test]

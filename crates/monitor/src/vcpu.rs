@@ -104,7 +104,13 @@ impl Vcpu {
         mode.map(|mode| self.gs_use.simplify(mode))
     }
 
-    /// What was remembered for translated code holds no more: registers, paging and memory are others.
+    /// As [`Vcpu::forget`]; and memory is not what it was, so no window maps anything any more.
+    pub fn forget_all(&mut self) {
+        self.forget();
+        self.spaces.empty();
+    }
+
+    /// What was remembered for translated code holds no more: the processor is another.
     pub fn forget(&mut self) {
         self.spaces.forget();
         self.segments = SegmentMemo::default();

@@ -1,6 +1,7 @@
 //! Traps that no guest program can show by itself: a device that writes guest memory by DMA, and what
 //! the host keeps of guest memory. Named after the rows of `test-roms/README.md`.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod common;
 
 use ringer_cpu::CpuState;

@@ -3,6 +3,7 @@
 //! IF clear, reads its own flags in a loop. How far the guest comes under such a storm depends on the
 //! host, so the storm ends after a while and the guest finishes in peace.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod common;
 
 use ringer_cpu::Segment;

@@ -1,6 +1,7 @@
 //! Direct branches to a block that crosses a page: it can never be linked, and must not cost a trip
 //! to the dispatcher each time either.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod common;
 
 use ringer_monitor::RunEnd;

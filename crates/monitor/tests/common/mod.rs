@@ -39,6 +39,22 @@ pub fn flat_machine_with(
     eip: u32,
     profile: bool,
 ) -> Monitor {
+    machine(engine, ClockKind::Real, sink, pieces, eip, profile)
+}
+
+/// The same in virtual time, under any engine.
+pub fn virtual_machine(engine: Engine, pieces: &[(u32, Vec<u8>)], eip: u32) -> Monitor {
+    machine(engine, ClockKind::Virtual, Box::new(Nowhere), pieces, eip, false)
+}
+
+fn machine(
+    engine: Engine,
+    clock: ClockKind,
+    sink: Box<dyn SerialSink>,
+    pieces: &[(u32, Vec<u8>)],
+    eip: u32,
+    profile: bool,
+) -> Monitor {
     let mut memory = GuestMemory::new(4 << 20).unwrap();
     for (address, bytes) in pieces {
         assert!(memory.dma_write(Pa::from(*address), bytes));
@@ -51,7 +67,7 @@ pub fn flat_machine_with(
         model: CpuModel::Pentium4,
         engine,
         tc_size: 16 << 20,
-        clock: ClockKind::Real,
+        clock,
         max_instructions: None,
         timeout: Some(Duration::from_secs(60)),
         profile,
