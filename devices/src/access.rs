@@ -9,12 +9,11 @@ use crate::host::BoardEvent;
 use crate::memory::{Dma, NoMemory};
 use crate::pic::Mask;
 use crate::row::Space;
+use crate::rows;
 use std::fmt;
 
 /// The widest access is of this many bytes.
 const MAX_SIZE: u8 = 8;
-/// Ports of the two interrupt controllers' masks.
-const MASK_PORTS: [u64; 2] = [0x21, 0xa1];
 
 fn ones(size: u8) -> u64 {
     u64::MAX >> (64 - 8 * u32::from(size.clamp(1, MAX_SIZE)))
@@ -261,13 +260,18 @@ impl Board {
         self.plane.irqs.take_changed()
     }
 
-    /// The masks behind ports 21h and A1h; `None` when they are not there.
-    pub fn masks(&self) -> Option<[Mask; 2]> {
-        let there = MASK_PORTS.iter().all(|&port| self.ports.find(port, 1).is_some());
-        there.then(|| self.plane.irqs.masks())
+    /// The masks of the two interrupt controllers, master and slave; `None` when they are not at `ports`.
+    pub fn masks(&self, ports: [u16; 2]) -> Option<[Mask; 2]> {
+        let is_mask = |(chip, port): (u8, u16)| {
+            self.ports.find(u64::from(port), 1).is_some_and(|claim| {
+                let row = self.mounts.get(usize::from(claim.slot)).map(|mount| mount.row.id);
+                row == Some(rows::PIC) && claim.region == chip && claim.first + 1 == u64::from(port)
+            })
+        };
+        (0..).zip(ports).all(is_mask).then(|| self.plane.irqs.masks())
     }
 
-    /// As `writes` OUTs to ports 21h and A1h that left the masks so, where each did no more than [`Mask`] says.
+    /// As `writes` OUTs to [`Board::masks`]' ports that left the masks so, where each did no more than [`Mask`] says.
     pub fn set_masks(&mut self, masks: [u8; 2], writes: u64) {
         self.plane.stats.port_writes += writes;
         self.plane.irqs.set_masks(masks);

@@ -541,3 +541,17 @@ impl Board {
         }
     }
 }
+
+#[test]
+fn masks_are_at_the_controllers_odd_ports_alone() {
+    let (mut board, ..) = board();
+    board.port_out(0, PIC_MASK, 1, 0xfb);
+    let masks = board.masks([PIC_MASK, 0xa1]).expect("both are there");
+    assert_eq!(masks.map(|mask| mask.mask), [0xfb, 0xff]);
+    for elsewhere in [[0x20, 0xa1], [0xa1, PIC_MASK], [PIC_MASK, 0xa0], [PIC_MASK, 0x61]] {
+        assert_eq!(board.masks(elsewhere), None, "{elsewhere:x?}");
+    }
+    board.set_masks([0xf8, 0xdf], 2);
+    assert_eq!(board.port_in(0, PIC_MASK, 1), 0xf8);
+    assert_eq!(board.port_in(0, 0xa1, 1), 0xdf);
+}

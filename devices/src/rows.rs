@@ -24,6 +24,8 @@ use crate::mounts::timer::Timer;
 use crate::pm;
 use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Region, Row, WHOLE};
 
+/// [`Row::id`] of the interrupt controllers.
+pub const PIC: &str = "pic";
 /// The first serial port.
 pub const COM1: &str = "com1";
 /// The debug console.
@@ -108,11 +110,7 @@ pub static TABLE: [Entry; 15] = [
                 Region::ports("slave", 0xa0, 2, BYTES),
                 Region::ports("edge/level", 0x4d0, 2, BYTES),
             ],
-            ..row(
-                "pic",
-                "Interrupt controllers",
-                "Intel 8259A (231468), two, with the PIIX3's ELCR",
-            )
+            ..row(PIC, "Interrupt controllers", "Intel 8259A (231468), two, with the PIIX3's ELCR")
         },
         fitted: always,
         make: |_| Box::new(PicPorts),

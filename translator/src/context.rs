@@ -24,6 +24,7 @@
 //! right: no sequence clobbers a flag that the guest instruction does not change, and a sequence
 //! commits only after its last access that can fault.
 
+use crate::pic_masks::PicMasks;
 use ringer_cpu::{CpuState, Eflags, Segment};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -115,12 +116,8 @@ pub struct ExecContext {
     pub tsc_host: u64,
     /// The guest's at that moment.
     pub tsc_guest: u64,
-    /// What the two interrupt controllers have in their masks, master and slave: for OUT to the masks' ports.
-    pub masks: [u32; 2],
-    /// Their requests: a mask that covers them all changes nothing else. [`NO_MASK`]: leave it to the interpreter.
-    pub requests: [u32; 2],
-    /// Times that translated code changed `masks`.
-    pub mask_writes: u64,
+    /// The interrupt controllers' masks, for OUT to their ports.
+    pub masks: PicMasks,
     /// Not 0: a stub left a transfer to the interpreter, of the [`TransferKind`] that this number is one more than.
     pub declined: u32,
     /// For those stubs: guest EAX, whether the block counted the instruction, and the next one's EIP.
@@ -239,9 +236,6 @@ pub struct FsLoad {
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
 pub const TRAP_KICK: u64 = 256;
 
-/// In [`ExecContext::requests`]: a write of the mask can be more than that. No mask covers it.
-pub const NO_MASK: u32 = 0x100;
-
 /// No x87 instruction: none that is translated is at this address.
 pub const NO_X87: u32 = u32::MAX;
 
@@ -280,9 +274,7 @@ impl ExecContext {
             tsc_scale: 0,
             tsc_host: 0,
             tsc_guest: 0,
-            masks: [0; 2],
-            requests: [NO_MASK; 2],
-            mask_writes: 0,
+            masks: PicMasks::default(),
             declined: 0,
             held_eax: 0,
             held_count: 0,

@@ -18,6 +18,7 @@ mod emit;
 pub mod listing;
 mod mode;
 mod options;
+mod pic_masks;
 mod placement;
 #[cfg(feature = "planted-fault")]
 mod plant;
@@ -35,6 +36,7 @@ pub mod verify;
 pub use listing::{disasm_guest, listing};
 pub use mode::{Mode, SegmentClass};
 pub use options::TranslatorOptions;
+pub use pic_masks::PicMasks;
 pub use placement::{Placement, StubAddresses};
 #[cfg(feature = "planted-fault")]
 pub use planted::{PlantedFault, PlantedKind};

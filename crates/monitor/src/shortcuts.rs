@@ -4,8 +4,8 @@
 use crate::clock::Clock;
 use crate::system_bus::Io;
 use ringer_cpu::state::cr4;
-use ringer_devices::Mask;
-use ringer_translator::context::{ExecContext, NO_MASK};
+use ringer_translator::PicMasks;
+use ringer_translator::context::ExecContext;
 
 /// The numbers for RDTSC.
 #[inline]
@@ -22,20 +22,17 @@ pub(crate) fn refresh_tsc(context: &mut ExecContext, clock: &Clock) {
 #[inline]
 pub(crate) fn refresh_masks(context: &mut ExecContext, io: &mut Io) {
     if io.board.take_masks_changed() {
-        let masks = if io.clock.is_virtual() { None } else { io.board.masks() };
-        let masks = masks.unwrap_or([Mask { mask: 0, requests: None }; 2]);
-        context.requests = masks.map(|m| m.requests.map_or(NO_MASK, u32::from));
-        context.masks = masks.map(|m| u32::from(m.mask));
+        let ports = PicMasks::PORTS.map(u16::from);
+        let masks = if io.clock.is_virtual() { None } else { io.board.masks(ports) };
+        context.masks.set(masks.map_or([(0, None); 2], |both| both.map(|m| (m.mask, m.requests))));
     }
 }
 
 /// Tells the board what it did to the masks.
 #[inline]
 pub(crate) fn take_masks(context: &mut ExecContext, io: &mut Io) {
-    let writes = std::mem::take(&mut context.mask_writes);
-    if writes != 0 {
+    if let Some((masks, writes)) = context.masks.take() {
         io.counters.port_io += writes;
-        let masks = context.masks.map(|mask| mask as u8);
         io.board.set_masks(masks, writes);
     }
 }

@@ -5,13 +5,11 @@ use super::emitter::{Emitter, Refused, Step};
 use crate::context::TransferKind;
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
+use crate::pic_masks::PicMasks;
 use crate::slots as at;
 use crate::translation::Terminator;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::Instruction;
-
-/// Where the masks of a PC's two interrupt controllers are, master and slave.
-const MASK_PORTS: [u8; 2] = [0x21, 0xa1];
 
 impl Emitter {
     /// Flat 32-bit protected-mode code, whose stack is too.
@@ -47,7 +45,7 @@ impl Emitter {
 
     /// A write of an interrupt controller's mask; any other port is the interpreter's.
     pub(super) fn port_out(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        let chip = MASK_PORTS.iter().position(|port| *port == i.immediate8()).ok_or(Refused)?;
+        let chip = PicMasks::at(i.immediate8()).ok_or(Refused)?;
         if !self.mode.contains(Mode::CPL0) {
             return Err(Refused);
         }

@@ -14,6 +14,7 @@
 #![allow(clippy::useless_conversion)]
 
 use crate::context::{FastCall, FsLoad, TransferKind};
+use crate::pic_masks;
 use crate::slots::{self, slot};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
@@ -280,19 +281,10 @@ fn rdtsc(a: &mut Asm, on: bool) {
     go(a, on);
 }
 
-/// OUT of AL to the mask of interrupt controller r9d, when that is all it does: the controller has no request that the new
-/// mask lets through, and had none before. What is next is at r10d.
+/// OUT of AL to the mask of interrupt controller r9d, when that is all it does. What is next is at r10d.
 fn pic_mask(a: &mut Asm, on: bool) {
     begin(a);
-    dynasm!(a ; .arch x64
-        ; movzx r8d, BYTE [r15 + slot!(held_eax)]
-        ; mov r11d, r8d
-        ; not r11d
-        ; test [r15 + r9 * 4 + slot!(requests)], r11d
-        ; jnz ->decline_mask
-        ; mov [r15 + r9 * 4 + slot!(masks)], r8d
-        ; inc QWORD [r15 + slot!(mask_writes)]
-        ; mov r8d, r10d
-    );
+    pic_masks::emit_write(a, slot!(masks), slot!(held_eax));
+    dynasm!(a ; .arch x64 ; mov r8d, r10d);
     go(a, on);
 }
