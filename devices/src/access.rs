@@ -132,6 +132,13 @@ impl OverMemory<'_> {
         taken
     }
 
+    /// As [`Board::key_input`].
+    pub fn key_input(&mut self, now: u64, bytes: &[u8]) -> usize {
+        self.advance(now);
+        let Some(slot) = self.board.keyboard else { return 0 };
+        self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx))
+    }
+
     #[inline]
     fn read(&mut self, space: Space, address: u64, size: u8) -> u64 {
         if let Some(claim) = self.board.bus(space).find(address, size) {
@@ -231,6 +238,13 @@ impl Board {
     /// Brings the board's time to `now`, raising the interrupts of every timer edge up to then.
     pub fn advance(&mut self, now: u64) {
         self.over(&mut NoMemory).advance(now);
+    }
+
+    /// Keys pressed and released: bytes of the scan code set that the keyboard is in, set 2 after reset (make
+    /// code; F0h and make code at the release). Returns how many were accepted: the rest has to wait until
+    /// the guest has read some.
+    pub fn key_input(&mut self, now: u64, bytes: &[u8]) -> usize {
+        self.over(&mut NoMemory).key_input(now, bytes)
     }
 
     /// Bytes from the outside to COM1. Returns how many were accepted: the rest has to wait until the

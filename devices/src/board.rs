@@ -86,6 +86,7 @@ pub struct Board {
     /// Slots of the devices that the board's own pins and lines lead to.
     pub(crate) coprocessor: Option<usize>,
     pub(crate) serial: Option<usize>,
+    pub(crate) keyboard: Option<usize>,
 }
 
 /// Last address of a space.
@@ -123,6 +124,7 @@ impl Board {
             unplugged: false,
             coprocessor: None,
             serial: None,
+            keyboard: None,
         };
         for entry in rows::TABLE.iter().filter(|entry| (entry.fitted)(&config)) {
             let attached = board.attach(entry.row, (entry.make)(&config));
@@ -132,6 +134,7 @@ impl Board {
         board.connect(rows::DEBUG_CONSOLE, debugcon);
         board.coprocessor = board.slot(rows::COPROCESSOR);
         board.serial = board.slot(rows::COM1);
+        board.keyboard = board.slot(rows::KEYBOARD);
         board
     }
 

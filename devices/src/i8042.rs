@@ -5,6 +5,7 @@
 //! both on its output port. It reports changes of them as [`Signal`]s; the board owns the lines.
 
 use crate::keyboard::Keyboard;
+use crate::scancodes::{RELEASE, RELEASED, translated};
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -68,6 +69,8 @@ pub(crate) struct I8042 {
     awaiting: Option<Parameter>,
     last_was_command: bool,
     dipped: bool,
+    /// The keyboard has announced the release of the key that comes next; only translation holds it back.
+    release: bool,
 }
 
 impl I8042 {
@@ -84,6 +87,7 @@ impl I8042 {
             awaiting: None,
             last_was_command: false,
             dipped: false,
+            release: false,
         }
     }
 
@@ -121,13 +125,29 @@ impl I8042 {
         self.dipped = true;
         self.buffer = self.replies.pop_front();
         if self.buffer.is_none() && self.ram[0] & CONFIG_DISABLE == 0 {
-            let translate = self.ram[0] & CONFIG_TRANSLATE != 0;
-            self.buffer = self.keyboard.send().map(|byte| match byte {
-                // Of the bytes this keyboard sends, its identity alone is changed by translation.
-                0x83 if translate => (0x41, Source::Keyboard),
-                _ => (byte, Source::Keyboard),
-            });
+            self.buffer = self.fetch().map(|byte| (byte, Source::Keyboard));
         }
+    }
+
+    /// The next byte from the keyboard, as the guest gets it.
+    fn fetch(&mut self) -> Option<u8> {
+        if self.ram[0] & CONFIG_TRANSLATE == 0 {
+            return self.keyboard.send();
+        }
+        let mut byte = self.keyboard.send()?;
+        while byte == RELEASE {
+            self.release = true;
+            byte = self.keyboard.send()?;
+        }
+        let released = if std::mem::take(&mut self.release) { RELEASED } else { 0 };
+        Some(translated(byte) | released)
+    }
+
+    /// Keys are pressed and released. Returns how many of `bytes` the keyboard takes.
+    pub(crate) fn press(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.keyboard.press(bytes);
+        self.refill();
+        taken
     }
 
     fn reply(&mut self, byte: u8, source: Source) {
@@ -287,6 +307,25 @@ mod tests {
         assert_eq!(kbc.status() & STATUS_FULL, 0);
         kbc.write_command(0xae, true);
         assert_eq!(drain(&mut kbc), [0x41]);
+    }
+
+    #[test]
+    fn keys_come_translated_unless_the_guest_wants_them_as_they_are() {
+        // A pressed and released, then the cursor key up released.
+        let keys = [0x1c, 0xf0, 0x1c, 0xe0, 0xf0, 0x75];
+        let mut kbc = I8042::new();
+        assert_eq!(kbc.press(&keys), keys.len());
+        assert!(kbc.irq());
+        assert_eq!(drain(&mut kbc), [0x1e, 0x9e, 0xe0, 0xc8]);
+        // A release may come in two parts.
+        assert_eq!(kbc.press(&[0xf0]), 1);
+        assert_eq!(kbc.status() & STATUS_FULL, 0);
+        assert_eq!(kbc.press(&[0x1c]), 1);
+        assert_eq!(drain(&mut kbc), [0x9e]);
+        kbc.write_command(0x60, true);
+        kbc.write_data(0x05);
+        assert_eq!(kbc.press(&keys), keys.len());
+        assert_eq!(drain(&mut kbc), keys);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A PS/2 keyboard as the controller's cable sees it: commands in, answers out.
 //!
-//! Nobody presses a key on this machine; the keyboard is there because a kernel expects to find, identify
-//! and configure one. Every byte sent to it is answered, so no driver waits in vain.
+//! Whoever embeds the machine presses its keys: as bytes of the scan code set that is in force, set 2 unless
+//! the guest has chosen another. Every byte sent to it is answered, so no driver waits in vain.
 
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,11 @@ const ACK: u8 = 0xfa;
 const RESEND: u8 = 0xfe;
 const SELF_TEST_PASSED: u8 = 0xaa;
 
-/// Answers waiting for the controller; a driver that never reads them cannot make them pile up.
+/// Bytes waiting for the controller, answers and keys; a driver that never reads them cannot make them pile
+/// up.
 const MAX_ANSWERS: usize = 16;
+/// Places that keys leave to the longest answer.
+const LONGEST_ANSWER: usize = 3;
 
 /// A command that takes a byte of parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub(crate) struct Keyboard {
     last: u8,
     leds: u8,
     scancode_set: u8,
+    /// Keys are looked at; without, they are pressed in vain.
+    scanning: bool,
 }
 
 impl Keyboard {
@@ -42,6 +47,7 @@ impl Keyboard {
             last: SELF_TEST_PASSED,
             leds: 0,
             scancode_set: 2,
+            scanning: true,
         }
     }
 
@@ -59,6 +65,18 @@ impl Keyboard {
         let byte = self.answers.pop_front()?;
         self.last = byte;
         Some(byte)
+    }
+
+    /// Keys are pressed and released: `bytes` in the scan code set in force. Returns how many of them are
+    /// taken; the rest has to wait until the controller has fetched some.
+    pub(crate) fn press(&mut self, bytes: &[u8]) -> usize {
+        if !self.scanning {
+            return bytes.len();
+        }
+        let room = (MAX_ANSWERS - LONGEST_ANSWER).saturating_sub(self.answers.len());
+        let taken = room.min(bytes.len());
+        self.answers.extend(&bytes[..taken]);
+        taken
     }
 
     fn answer(&mut self, bytes: &[u8]) {
@@ -98,10 +116,15 @@ impl Keyboard {
             0xf0 => self.expect(Parameter::ScancodeSet),
             0xf2 => self.answer(&[ACK, 0xab, 0x83]),
             0xf3 | 0xfb..=0xfd => self.expect(Parameter::Ignored),
-            // Enable, disable, all keys typematic/make/break: there are no keys.
-            0xf4 | 0xf7..=0xfa => self.answer(&[ACK]),
+            // All keys typematic, make or break: whoever presses them sees to that.
+            0xf7..=0xfa => self.answer(&[ACK]),
+            0xf4 => {
+                self.scanning = true;
+                self.answer(&[ACK]);
+            }
             0xf5 | 0xf6 => {
                 self.defaults();
+                self.scanning &= byte == 0xf6;
                 self.answer(&[ACK]);
             }
             0xfe => {
@@ -111,6 +134,7 @@ impl Keyboard {
             0xff => {
                 self.answers.clear();
                 self.defaults();
+                self.scanning = true;
                 self.answer(&[ACK, SELF_TEST_PASSED]);
             }
             _ => self.answer(&[RESEND]),
@@ -160,6 +184,21 @@ mod tests {
         assert_eq!(talk(&mut keyboard, &[0xf0, 0x09]), [0xfa, 0xfe]);
         assert_eq!(talk(&mut keyboard, &[0xed, 0xee]), [0xfa, 0xee]);
         assert_eq!(talk(&mut keyboard, &[0xfe]), [0xee], "the last byte again");
+    }
+
+    #[test]
+    fn keys_wait_in_a_bounded_queue_and_leave_room_for_answers() {
+        let mut keyboard = Keyboard::new();
+        assert_eq!(keyboard.press(&[0x1c, 0xf0, 0x1c]), 3);
+        assert_eq!(keyboard.press(&[0x32; 100]), 10);
+        assert_eq!(keyboard.press(&[0x32]), 0);
+        keyboard.receive(0xf2);
+        let heard: Vec<u8> = std::iter::from_fn(|| keyboard.send()).collect();
+        assert_eq!((&heard[..3], &heard[13..]), (&[0x1c, 0xf0, 0x1c][..], &[0xfa, 0xab, 0x83][..]));
+        assert_eq!(talk(&mut keyboard, &[0xf5]), [0xfa]);
+        assert_eq!(keyboard.press(&[0x1c; 100]), 100, "nobody looks");
+        assert_eq!(talk(&mut keyboard, &[0xf6, 0xf4]), [0xfa, 0xfa]);
+        assert_eq!((keyboard.press(&[0x1c]), keyboard.send()), (1, Some(0x1c)));
     }
 
     #[test]

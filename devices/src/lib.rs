@@ -53,6 +53,7 @@ mod pm;
 pub mod row;
 pub mod rows;
 mod rtc;
+mod scancodes;
 pub mod state;
 mod uart;
 

@@ -28,6 +28,8 @@ use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Region, Row, WHOLE};
 pub const PIC: &str = "pic";
 /// The first serial port.
 pub const COM1: &str = "com1";
+/// The keyboard controller and its keyboard.
+pub const KEYBOARD: &str = "keyboard";
 /// The debug console.
 pub const DEBUG_CONSOLE: &str = "debug-console";
 /// The latch between FERR# and IRQ 13.
@@ -156,7 +158,7 @@ pub static TABLE: [Entry; 15] = [
                 Region::ports("command", 0x64, 1, BYTES),
             ],
             lines: &[Line::edge(1), Line::edge(12)],
-            ..row("keyboard", "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
+            ..row(KEYBOARD, "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
         },
         fitted: always,
         make: |_| Box::new(KeyboardPorts::new()),

@@ -101,6 +101,7 @@ impl Run {
             // The keyboard's echo, which is an interrupt, and its answer taken, which ends it.
             4 => board.port_out(now, 0x60, 1, 0xee),
             5 => drop(write!(self.seen, " key {:x}", board.port_in(now, 0x60, 1))),
+            6 => drop(write!(self.seen, " keys {}", board.key_input(now, &[0xf0, 0x1c]))),
             _ => {
                 let function = row.pci.map_or(random.below(32) as u8, |pci| pci.number());
                 let address = 0x8000_0000 | u32::from(function) << 8 | random.next() as u32 & 0xfc;

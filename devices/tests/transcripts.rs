@@ -149,6 +149,10 @@ impl Bench {
                 let bytes = bytes(rest)?;
                 expect(self.board.serial_input(self.now, &bytes), bytes.len())
             }
+            ["keys", ref rest @ ..] => {
+                let bytes = bytes(rest)?;
+                expect(self.board.key_input(self.now, &bytes), bytes.len())
+            }
             ["sent", ref rest @ ..] => expect(self.serial.try_iter().collect(), bytes(rest)?),
             ["console", ref rest @ ..] => expect(self.console.try_iter().collect(), bytes(rest)?),
             ["reset"] => {

@@ -4,7 +4,7 @@ use ringer_monitor::Kicker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Feeds a machine's first serial port and can end its run. Clones reach the same machine; what is
+/// Feeds a machine's first serial port and its keyboard, and can end its run. Clones reach the same machine; what is
 /// sent while it does not run waits for it.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -22,7 +22,17 @@ impl Remote {
         self.kicker.serial_input(bytes);
     }
 
-    /// Bytes that the guest has not taken yet.
+    /// Presses and releases keys: bytes as the keyboard sends them on its cable, in scan code set 2 (make
+    /// code, and F0h and make code at the release) unless the guest has chosen another set. Returns how many
+    /// are taken: at most [`Remote::MAX_KEYS`] wait for the guest.
+    pub fn key_input(&self, scan_codes: &[u8]) -> usize {
+        self.kicker.key_input(scan_codes)
+    }
+
+    /// Bytes of keys that wait for the guest at most.
+    pub const MAX_KEYS: usize = ringer_monitor::MAX_KEYS;
+
+    /// Serial bytes that the guest has not taken yet.
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.kicker.backlog()

@@ -1,4 +1,4 @@
-//! How other threads reach the vCPU: serial input and the wish to end.
+//! How other threads reach the vCPU: serial input, keys and the wish to end.
 
 use crate::signals::KickTarget;
 use std::collections::VecDeque;
@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+/// Bytes of keys that wait for the guest at most.
+pub const MAX_KEYS: usize = 256;
+
 #[derive(Debug, Default)]
 struct Mail {
     serial: VecDeque<u8>,
+    keys: VecDeque<u8>,
     quit: bool,
     pause: bool,
     vcpu: Option<KickTarget>,
@@ -39,6 +43,17 @@ impl Kicker {
     /// Feeds bytes to the first serial port.
     pub fn serial_input(&self, bytes: &[u8]) {
         self.post(|mail| mail.serial.extend(bytes));
+    }
+
+    /// Presses and releases keys: bytes as the keyboard sends them, in scan code set 2 unless the guest has
+    /// chosen another. Returns how many are taken: no more than [`MAX_KEYS`] wait.
+    pub fn key_input(&self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        self.post(|mail| {
+            taken = bytes.len().min(MAX_KEYS.saturating_sub(mail.keys.len()));
+            mail.keys.extend(&bytes[..taken]);
+        });
+        taken
     }
 
     /// Serial bytes that the guest has not taken yet.
@@ -87,6 +102,8 @@ pub struct Taken {
     pub serial: Vec<u8>,
     /// There are others.
     pub more: bool,
+    /// Bytes of keys, all there are.
+    pub keys: Vec<u8>,
     /// The end was asked for.
     pub quit: bool,
     /// A pause was asked for.
@@ -133,7 +150,8 @@ impl Inbox {
         let n = mail.serial.len().min(max);
         let serial = mail.serial.drain(..n).collect();
         let pause = std::mem::take(&mut mail.pause);
-        Taken { serial, more: !mail.serial.is_empty(), quit: mail.quit, pause }
+        let keys = mail.keys.drain(..).collect();
+        Taken { serial, more: !mail.serial.is_empty(), keys, quit: mail.quit, pause }
     }
 
     /// Serial bytes that wait, the oldest first.
@@ -154,10 +172,20 @@ impl Inbox {
         }
     }
 
+    /// Gives back keys that the keyboard had no room for.
+    pub fn give_back_keys(&self, bytes: &[u8]) {
+        let mut mail = self.0.lock();
+        for b in bytes.iter().rev() {
+            mail.keys.push_front(*b);
+        }
+    }
+
     /// Sleeps until `until` or until `wake` says that mail matters, whichever is first.
-    pub fn wait(&self, until: Option<Instant>, can_take_serial: bool) {
+    pub fn wait(&self, until: Option<Instant>, can_take_serial: bool, can_take_keys: bool) {
         let mail = self.0.lock();
-        if mail.quit || mail.pause || (can_take_serial && !mail.serial.is_empty()) {
+        let serial = can_take_serial && !mail.serial.is_empty();
+        let keys = can_take_keys && !mail.keys.is_empty();
+        if mail.quit || mail.pause || serial || keys {
             return;
         }
         match until {

@@ -72,7 +72,7 @@ mod x87;
 
 pub use bios::BiosHook;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
-pub use inbox::Kicker;
+pub use inbox::{Kicker, MAX_KEYS};
 pub use parts::Parts;
 pub use profile::{HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;

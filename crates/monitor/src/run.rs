@@ -63,6 +63,8 @@ pub struct Monitor {
     seconds: f64,
     /// COM1 had no room for the last input.
     serial_full: bool,
+    /// The keyboard had none for the last keys.
+    keys_full: bool,
     /// HLT ends the run, unless the run began with it.
     stops_at_halt: bool,
 }
@@ -94,6 +96,7 @@ impl Monitor {
             started: Instant::now(),
             seconds: 0.0,
             serial_full: false,
+            keys_full: false,
             stops_at_halt: false,
         })
     }
@@ -381,7 +384,7 @@ impl Monitor {
             .irq_pending
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
-        io.seen = io.look(self.serial_full || more);
+        io.seen = io.look(self.serial_full || self.keys_full || more);
         self.vcpu.schedule.deadline = io.seen.deadline;
         self.vcpu.schedule.arm(&io.clock, self.vcpu.signals.as_mut())?;
         io.ledger.switch(row);
@@ -397,6 +400,12 @@ impl Monitor {
             let taken = board.serial_input(now, &mail.serial).min(mail.serial.len());
             self.serial_full = taken < mail.serial.len();
             self.inbox.give_back(&mail.serial[taken..]);
+        }
+        self.keys_full = false;
+        if !mail.keys.is_empty() {
+            let taken = board.key_input(now, &mail.keys).min(mail.keys.len());
+            self.keys_full = taken < mail.keys.len();
+            self.inbox.give_back_keys(&mail.keys[taken..]);
         }
         let end = match (mail.quit, mail.pause) {
             (true, _) => Some(RunEnd::Quit),
@@ -469,7 +478,7 @@ impl Monitor {
             _ => {
                 let wake = deadline.map(|ns| io.clock.instant_at(ns));
                 let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
-                self.inbox.wait(until, !self.serial_full);
+                self.inbox.wait(until, !self.serial_full, !self.keys_full);
             }
         }
         io.ledger.switch(row);

@@ -101,6 +101,11 @@ impl Machine {
         self.0.remote().serial_input(bytes);
     }
 
+    /// Presses and releases keys, as [`Handle::key_input`] does; how many of the bytes are taken.
+    pub fn send_keys(&self, scan_codes: &[u8]) -> usize {
+        self.0.remote().key_input(scan_codes)
+    }
+
     /// Guest instructions retired since the machine was made, as far as they were counted: all with the
     /// virtual clock or a profile, else those of the interpreter.
     #[must_use]

@@ -146,3 +146,39 @@ fn real_mode_begins_at_its_entry() {
     let error = Machine::builder().memory(1 << 20).boot(high).build().unwrap_err();
     assert!(error.to_string().contains("guest memory"), "{error}");
 }
+
+#[test]
+fn keys_reach_the_guest_translated_and_none_is_lost() {
+    // again: in al, 64h; test al, 1; jz again; in al, 60h; stosb; loop again; hlt
+    let code = [0xe4, 0x64, 0xa8, 0x01, 0x74, 0xfa, 0xe4, 0x60, 0xaa, 0xe2, 0xf5, 0xf4];
+    for engine in ENGINES {
+        let mut machine = machine(engine, &code);
+        let mut registers = machine.registers();
+        (registers[Gpr::Edi], registers[Gpr::Ecx]) = (0x9000, 100);
+        machine.set_registers(&registers).unwrap();
+        // A pressed and released: three bytes of set 2, two of set 1; more than the keyboard holds.
+        let keys = [0x1c, 0xf0, 0x1c].repeat(20);
+        assert_eq!(machine.send_keys(&keys), 60);
+        let (handle, rest) = (machine.handle(), [0x5a, 0xf0, 0x5a].repeat(30));
+        let other = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            handle.key_input(&rest)
+        });
+        assert_eq!(machine.run(&patient().halt()).unwrap(), Stop::Halt);
+        assert_eq!(other.join().unwrap(), 90);
+        let mut got = [0; 100];
+        machine.read_memory(0x9000, &mut got).unwrap();
+        let expected = [[0x1e, 0x9e].repeat(20), [0x1c, 0x9c].repeat(30)].concat();
+        assert_eq!(got.as_slice(), expected, "{engine}");
+    }
+}
+
+#[test]
+fn keys_that_nobody_reads_do_not_pile_up() {
+    let mut machine = machine(Engine::Bt, &[0xeb, 0xfe]);
+    assert_eq!(machine.send_keys(&[0x1c; 1000]), ringer::Handle::MAX_KEYS);
+    assert_eq!(machine.send_keys(&[0x1c]), 0);
+    let end = machine.run(&Until::new().timeout(Duration::from_millis(20))).unwrap();
+    assert_eq!(end, Stop::Timeout);
+    assert!(machine.send_keys(&[0x1c; 1000]) <= 16);
+}

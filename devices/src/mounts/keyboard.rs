@@ -54,6 +54,13 @@ impl Device for KeyboardPorts {
         self.lines(ctx);
     }
 
+    /// Keys: bytes of the scan code set in force.
+    fn receive(&mut self, bytes: &[u8], ctx: &mut Ctx<'_>) -> usize {
+        let taken = self.0.press(bytes);
+        self.lines(ctx);
+        taken
+    }
+
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
         self.0 = I8042::new();
         self.lines(ctx);
