@@ -16,9 +16,11 @@ mod exit;
 pub mod firmware;
 mod machine;
 mod remote;
+mod schedule;
 mod shield;
 mod shutdown;
 mod size;
+mod state;
 mod symbols;
 mod until;
 
@@ -35,5 +37,6 @@ pub use ringer_monitor::{
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};
+pub use state::{MachineState, StateDigest, StateError};
 pub use symbols::{SymbolsError, read_symbols};
 pub use until::Until;

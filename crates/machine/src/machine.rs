@@ -4,14 +4,19 @@ use crate::boot::{BootSource, Image, LoadError};
 use crate::config::MachineConfig;
 use crate::exit::{Exit, status};
 use crate::remote::Remote;
+use crate::schedule::{Save, Saves};
 use crate::shield::Shielded;
 use crate::shutdown::Shutdown;
+use crate::state::{
+    self, BootRecord, Head, MachineRecord, MachineState, Manifest, Own, StateDigest, StateError,
+};
 use crate::until::Until;
-use ringer_devices::{Board, BoardConfig, SerialSink};
+use ringer_devices::{Board, BoardConfig, Section, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::jitdump::SharedJitDump;
-use ringer_monitor::{Checks, Monitor, MonitorError, Profile, RunEnd};
+use ringer_monitor::{Checks, ClockKind, Monitor, MonitorError, Profile, RunEnd};
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
@@ -46,6 +51,9 @@ pub enum MachineError {
     /// The monitor.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+    /// A state, saved or to be taken over.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 impl MachineError {
@@ -56,6 +64,7 @@ impl MachineError {
             Self::Load(_) | Self::Memory(MemoryError::BadSize(_)) => status::USAGE,
             Self::Monitor(MonitorError::Serial(_)) => status::OUTPUT,
             Self::Memory(_) | Self::Monitor(_) => status::INTERNAL,
+            Self::State(e) => e.status(),
         }
     }
 }
@@ -64,9 +73,17 @@ impl MachineError {
 #[derive(Debug)]
 pub struct Machine {
     cfg: MachineConfig,
+    source: BootSource,
     image: Image,
+    /// What a state says of the image, once somebody wanted to know.
+    boot_record: Option<BootRecord>,
     remote: Remote,
     monitor: Monitor,
+    saves: Saves,
+    /// Where the boot before this one ended by a triple fault, if at once.
+    last_fault: Option<(u16, u32)>,
+    /// A state was taken over in part: nothing runs on it.
+    mixed: bool,
 }
 
 impl Machine {
@@ -95,7 +112,17 @@ impl Machine {
             monitor.set_bios(hook)?;
         }
         let remote = Remote::new(monitor.kicker());
-        let mut machine = Self { cfg, image, remote, monitor };
+        let mut machine = Self {
+            cfg,
+            source: source.clone(),
+            image,
+            boot_record: None,
+            remote,
+            monitor,
+            saves: Saves::default(),
+            last_fault: None,
+            mixed: false,
+        };
         machine.boot()?;
         Ok(machine)
     }
@@ -126,39 +153,63 @@ impl Machine {
     /// # Errors
     /// As [`Machine::run`], and when `until` names a number of instructions and they are not counted.
     pub fn run_until(&mut self, until: &Until) -> Result<Exit, MachineError> {
+        if self.mixed {
+            return Err(StateError::Mixed.into());
+        }
         let timeout = [self.cfg.run.timeout, until.timeout].into_iter().flatten().min();
-        let retired = [self.cfg.run.max_instructions, until.retired].into_iter().flatten().min();
         let mut limits = ringer_monitor::Until {
-            retired,
+            retired: None,
             timeout,
             breakpoints: until.breakpoints.clone(),
             halt: until.halt,
         };
         let resets = !self.cfg.run.no_reboot && !until.reset && self.image.boots();
         let began = Instant::now();
-        let mut last_fault = None;
+        let mut started = began;
         loop {
             limits.timeout = timeout.map(|t| t.saturating_sub(began.elapsed()));
             if limits.timeout.is_some_and(|t| t.is_zero()) {
                 return Ok(Exit::Timeout);
             }
-            let started = Instant::now();
+            let ends = [self.cfg.run.max_instructions, until.retired, self.saves.next()];
+            limits.retired = ends.into_iter().flatten().min();
             let end = self.monitor.run_until(&limits)?;
+            if end == RunEnd::InstructionLimit
+                && let Some(save) = self.saves.due(self.retired())
+            {
+                self.write(&save)?;
+                continue;
+            }
             let fault = match end {
                 RunEnd::Reset if resets => None,
                 RunEnd::TripleFault { cs, eip } if resets => Some((cs, eip)),
                 end => return Ok(exit_of(end)),
             };
-            let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
-            // A guest that says where it wants to go on means its triple faults.
-            let early = shutdown == Shutdown::Boot && started.elapsed() < HOPELESS;
-            let fault = fault.filter(|_| early);
-            if let Some((cs, eip)) = fault.filter(|_| fault == last_fault) {
-                return Ok(Exit::TripleFault { cs, eip });
+            if let Some(exit) = self.again(fault, started.elapsed())? {
+                return Ok(exit);
             }
-            last_fault = fault;
-            self.restart(shutdown)?;
+            started = Instant::now();
         }
+    }
+
+    /// Goes on after a reset or a triple fault there, so long after the last one. The end of the run, if
+    /// that is hopeless.
+    fn again(
+        &mut self,
+        fault: Option<(u16, u32)>,
+        after: Duration,
+    ) -> Result<Option<Exit>, MachineError> {
+        let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
+        // A guest that says where it wants to go on means its triple faults.
+        let early = shutdown == Shutdown::Boot && after < HOPELESS;
+        let fault = fault.filter(|_| early);
+        let last = std::mem::replace(&mut self.last_fault, fault);
+        if let Some((cs, eip)) = fault.filter(|_| fault == last) {
+            self.last_fault = None;
+            return Ok(Some(Exit::TripleFault { cs, eip }));
+        }
+        self.restart(shutdown)?;
+        Ok(None)
     }
 
     /// Pulls the reset line, as the guest can: RAM, CMOS and time go on, and the image is booted again, or
@@ -215,6 +266,95 @@ impl Machine {
         Ok(())
     }
 
+    /// The state between two instructions; not while the machine runs. It does not change the machine:
+    /// that goes on as if nothing had been.
+    ///
+    /// # Errors
+    /// [`StateError`] when the image could not be found again, for it is no regular file.
+    pub fn save(&mut self) -> Result<MachineState, StateError> {
+        let head = self.head()?;
+        let mut contents = Vec::new();
+        self.monitor.memory().save_contents(&mut contents).map_err(StateError::Write)?;
+        Ok(MachineState::new(head, contents))
+    }
+
+    /// Goes on from `state`, which was saved by a machine like this one that boots the same image: this
+    /// one, or another. Sinks, limits and counters stay.
+    ///
+    /// # Errors
+    /// [`StateError`]. When the state is of another machine nothing has changed; when it is damaged the
+    /// machine may be a mixture, and [`Machine::run`] refuses to run it.
+    pub fn restore(&mut self, state: &MachineState) -> Result<(), StateError> {
+        state.head().manifest.machine.check(&record_of(&self.cfg))?;
+        state.boot().check(self.boot_record()?)?;
+        self.mixed = true;
+        let Own { last_fault, key } = state::restore(&mut self.monitor, state)?;
+        self.last_fault = last_fault;
+        self.image.set_pending_key(key);
+        self.mixed = false;
+        self.monitor.memory().release();
+        Ok(())
+    }
+
+    /// Numbers for the state between two instructions: equal ones in runs that are alike.
+    ///
+    /// # Errors
+    /// [`StateError`] when a part cannot write its state down.
+    pub fn digest(&mut self) -> Result<StateDigest, StateError> {
+        let sections = self.sections()?;
+        Ok(StateDigest::new(&sections, self.monitor.memory().digest()))
+    }
+
+    /// Has [`Machine::run`] save the state to the file at `path` when exactly `retired` guest
+    /// instructions have retired since power-on, before an interrupt that waits is taken, and go on.
+    ///
+    /// # Errors
+    /// [`StateError::NotCounted`] without the virtual clock, and what [`Machine::save`] may say.
+    pub fn save_at(&mut self, retired: u64, path: &Path) -> Result<(), StateError> {
+        if !self.cfg.is_virtual() {
+            return Err(StateError::NotCounted);
+        }
+        self.boot_record()?;
+        self.saves.add(Save { retired, path: path.to_owned() });
+        Ok(())
+    }
+
+    /// The first of what [`Machine::save_at`] asked for that has not come yet.
+    #[must_use]
+    pub fn next_save(&self) -> Option<(u64, &Path)> {
+        self.saves.first().map(|save| (save.retired, save.path.as_path()))
+    }
+
+    fn write(&mut self, save: &Save) -> Result<(), StateError> {
+        let head = self.head()?;
+        let memory = self.monitor.memory();
+        state::write_file(&save.path, &head, &mut |out| memory.save_contents(out))
+    }
+
+    fn head(&mut self) -> Result<Head, StateError> {
+        let manifest = Manifest {
+            program: concat!("ringer ", env!("CARGO_PKG_VERSION")).to_owned(),
+            retired: self.retired(),
+            machine: record_of(&self.cfg),
+            boot: self.boot_record()?.clone(),
+            sections: Vec::new(),
+        };
+        Ok(Head { manifest, sections: self.sections()? })
+    }
+
+    fn sections(&mut self) -> Result<Vec<Section>, StateError> {
+        let own = Own { last_fault: self.last_fault, key: self.image.pending_key() };
+        state::sections(&mut self.monitor, &own)
+    }
+
+    fn boot_record(&mut self) -> Result<&BootRecord, StateError> {
+        let record = match self.boot_record.take() {
+            Some(record) => record,
+            None => BootRecord::of(&self.source)?,
+        };
+        Ok(self.boot_record.insert(record))
+    }
+
     /// The counters over all boots, if they were asked for.
     #[must_use]
     pub fn profile(&self) -> Option<Profile> {
@@ -239,6 +379,11 @@ impl Machine {
     pub fn retired(&self) -> u64 {
         self.monitor.retired()
     }
+}
+
+fn record_of(cfg: &MachineConfig) -> MachineRecord {
+    let clock = if cfg.is_virtual() { ClockKind::Virtual } else { ClockKind::Real };
+    MachineRecord::of(&cfg.pc, clock)
 }
 
 fn now_s() -> u64 {

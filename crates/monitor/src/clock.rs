@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// Nanoseconds of virtual time that a port access takes.
 const PORT_NS: u64 = 1000;
 
+/// The latest time that a saved machine can have: a hundred years and more, far from where sums overflow.
+const LATEST: u64 = 1 << 62;
+
 /// Time for devices and the time-stamp counter (which ticks at 1 GHz: one tick a nanosecond).
 #[derive(Debug)]
 pub struct Clock {
@@ -39,10 +42,14 @@ impl Clock {
     /// Goes on from `state`.
     ///
     /// # Errors
-    /// When that is of the other kind of clock.
+    /// When that is of the other kind of clock, or later than any machine has lived.
     pub(crate) fn load(&mut self, state: &ClockState) -> Result<(), MonitorError> {
         if state.virtual_time != self.is_virtual() {
             return Err(MonitorError::StateClock);
+        }
+        let latest = state.now.max(state.retired);
+        if latest > LATEST {
+            return Err(MonitorError::StateTime(latest));
         }
         self.retired = state.retired;
         self.skipped = state.now.saturating_sub(state.retired);

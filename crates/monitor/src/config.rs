@@ -117,6 +117,9 @@ pub enum MonitorError {
     /// A saved processor is none.
     #[error(transparent)]
     StateCpu(#[from] ringer_cpu::SavedCpuError),
+    /// A saved state of a time that no machine has reached.
+    #[error("the state is of {0} ns after power-on, which no machine has reached: it is damaged")]
+    StateTime(u64),
     /// The verifier refused host code of a single block, or it reached outside its window; the report.
     #[error("{0}")]
     Refused(String),

@@ -172,6 +172,16 @@ impl Inbox {
         }
     }
 
+    /// Keys that wait, the oldest first.
+    pub(crate) fn keys(&self) -> Vec<u8> {
+        self.0.lock().keys.iter().copied().collect()
+    }
+
+    /// From now on these wait; what is more than can wait is dropped.
+    pub(crate) fn set_keys(&self, bytes: &[u8]) {
+        self.0.lock().keys = bytes.iter().copied().take(MAX_KEYS).collect();
+    }
+
     /// Gives back keys that the keyboard had no room for.
     pub fn give_back_keys(&self, bytes: &[u8]) {
         let mut mail = self.0.lock();

@@ -231,7 +231,9 @@ impl Monitor {
     /// # Errors
     /// Never between two runs.
     pub fn save_state(&self) -> Result<MonitorState, MonitorError> {
-        let (cpu, last) = (&self.vcpu.context.cpu, self.vcpu.last);
+        let cpu = &self.vcpu.context.cpu;
+        // Which instruction the interpreter ran last is chance, unless the processor shut down at it.
+        let last = if cpu.activity == Activity::Shutdown { self.vcpu.last } else { (0, 0) };
         let (paging, io) = (self.chassis.bus.mmu.paging().state(), &self.chassis.bus.io);
         MonitorState::of(cpu, paging, &io.clock, &io.random, &self.inbox, last)
     }

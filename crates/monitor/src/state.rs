@@ -25,6 +25,8 @@ pub struct MonitorState {
     random: u64,
     /// Serial input that the guest has not taken, and that is not in a device yet.
     serial: Vec<u8>,
+    /// Keys likewise.
+    keys: Vec<u8>,
     /// CS and EIP of the instruction that the interpreter ran last, for the report of a triple fault.
     last: (u16, u32),
 }
@@ -58,6 +60,7 @@ impl MonitorState {
             clock: clock.save(),
             random: random.save(),
             serial: inbox.serial(),
+            keys: inbox.keys(),
             last,
         })
     }
@@ -77,6 +80,7 @@ impl MonitorState {
         machine.clock.load(&self.clock)?;
         machine.random.load(self.random);
         machine.inbox.set_serial(&self.serial);
+        machine.inbox.set_keys(&self.keys);
         *machine.last = self.last;
         Ok((cpu, self.paging))
     }
@@ -121,6 +125,7 @@ mod tests {
         old.clock.charge_port();
         old.random.next(true);
         old.inbox.kicker().serial_input(b"abc");
+        old.inbox.kicker().key_input(&[0x1c, 0xf0]);
         old.last = (8, 0x1234);
         let mut cpu = CpuState::reset(0xf29);
         cpu.set_eip(0x1236);
@@ -132,7 +137,8 @@ mod tests {
         assert_eq!((new.clock.now(), new.clock.retired), (old.clock.now(), 1000));
         assert_eq!(new.save(&loaded), state);
         assert_eq!(new.random.next(true), old.random.next(true));
-        assert_eq!(new.inbox.take(16).serial, b"abc");
+        let taken = new.inbox.take(16);
+        assert_eq!((&taken.serial[..], &taken.keys[..]), (&b"abc"[..], &[0x1c, 0xf0][..]));
     }
 
     #[test]
@@ -158,6 +164,8 @@ mod tests {
         let mut state = clock.save();
         state.now = 1 << 50;
         let mut later = Clock::new(ClockKind::Real);
+        let never = ClockState { now: u64::MAX, ..state.clone() };
+        assert!(matches!(later.load(&never), Err(MonitorError::StateTime(_))));
         later.load(&state).unwrap();
         let now = later.corrected_now();
         assert!((1 << 50..(1 << 50) + 10_000_000_000).contains(&now), "{now}");

@@ -3,15 +3,34 @@
 use super::call::Call;
 use super::rom;
 use ringer_cpu::{Eflags, Gpr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The characters of a US keyboard in the order of their scan codes (set 1), unshifted; a NUL where
 /// a key has none here.
 const KEYS: &[u8] = b"\0\x1b1234567890-=\x08\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
 
-/// Keys that arrived but were not taken yet: one, for the "is there a key" service.
+/// A key that arrived but was not taken yet: one, for the "is there a key" service. Clones are the same,
+/// so that whoever saves the machine's state finds it.
+#[derive(Clone, Debug, Default)]
+pub struct PendingKey(Arc<Mutex<Option<u8>>>);
+
+impl PendingKey {
+    /// The byte, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<u8> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is this one, or none.
+    pub fn set(&self, byte: Option<u8>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = byte;
+    }
+}
+
+/// The service.
 #[derive(Debug, Default)]
 pub struct Keyboard {
-    next: Option<u8>,
+    next: PendingKey,
 }
 
 /// AX for a typed byte: the character and its scan code.
@@ -27,18 +46,24 @@ fn key(byte: u8) -> u16 {
 }
 
 impl Keyboard {
+    /// The service that keeps its key in `next`.
+    #[must_use]
+    pub fn new(next: PendingKey) -> Self {
+        Self { next }
+    }
+
     fn peek(&mut self, call: &mut Call<'_>) -> Option<u8> {
-        if self.next.is_none() {
-            self.next = call.get();
+        if self.next.get().is_none() {
+            self.next.set(call.get());
         }
-        self.next
+        self.next.get()
     }
 
     pub fn call(&mut self, call: &mut Call<'_>) {
         match call.high(Gpr::Eax) {
             0x00 | 0x10 => match self.peek(call) {
                 Some(byte) => {
-                    self.next = None;
+                    self.next.set(None);
                     call.set_ax(key(byte));
                 }
                 None => call.continue_at(rom::WAIT_FOR_KEY),

@@ -18,6 +18,7 @@ use crate::firmware;
 use call::Call;
 pub use disk::{Disk, DiskError, SECTOR};
 use keyboard::Keyboard;
+pub use keyboard::PendingKey;
 use ringer_cpu::CpuState;
 use ringer_cpu::addr::Pa;
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -33,14 +34,18 @@ struct Bios {
     keyboard: Keyboard,
 }
 
-/// Puts the firmware's ROM into memory; returns the calls to serve.
+/// Puts the firmware's ROM into memory; returns the calls to serve. What was typed ahead is kept in `key`.
 ///
 /// # Errors
 /// When memory refuses it.
-pub fn power_on(memory: &mut GuestMemory, disk: &Arc<Disk>) -> Result<BiosHook, MemoryError> {
+pub fn power_on(
+    memory: &mut GuestMemory,
+    disk: &Arc<Disk>,
+    key: &PendingKey,
+) -> Result<BiosHook, MemoryError> {
     let ram = memory.ram_size();
     memory.install_rom(&rom::image())?;
-    let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::default() };
+    let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::new(key.clone()) };
     let handler = move |cpu: &mut CpuState,
                         memory: &mut GuestMemory,
                         put: &mut dyn FnMut(u8),

@@ -27,7 +27,7 @@ impl Bench {
         file.write_all(&image).unwrap();
         let disk = Arc::new(Disk::new(file).unwrap());
         let mut memory = GuestMemory::new(RAM).unwrap();
-        let hook = power_on(&mut memory, &disk).unwrap();
+        let hook = power_on(&mut memory, &disk, &PendingKey::default()).unwrap();
         let mut cpu = CpuState::reset(0);
         boot(&mut memory, &mut cpu, &disk).unwrap();
         for seg in &mut cpu.seg {

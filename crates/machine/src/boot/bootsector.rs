@@ -2,7 +2,7 @@
 //! [`crate::bios`].
 
 use super::error::LoadError;
-use crate::bios::{self, Disk};
+use crate::bios::{self, Disk, PendingKey};
 use crate::firmware;
 use ringer_cpu::CpuState;
 use ringer_mmu::GuestMemory;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct BootSector {
     disk: Arc<Disk>,
+    key: PendingKey,
 }
 
 impl BootSector {
@@ -34,11 +35,17 @@ impl BootSector {
         }
         let disk = Disk::new(file);
         let disk = disk.map_err(|source| LoadError::Disk { path: path.to_owned(), source })?;
-        Ok(Self { disk: Arc::new(disk) })
+        Ok(Self { disk: Arc::new(disk), key: PendingKey::default() })
+    }
+
+    /// The key that the firmware has taken from the console and not given to the guest yet.
+    #[must_use]
+    pub fn key(&self) -> &PendingKey {
+        &self.key
     }
 
     pub(super) fn power_on(&self, memory: &mut GuestMemory) -> Result<BiosHook, LoadError> {
-        Ok(bios::power_on(memory, &self.disk)?)
+        Ok(bios::power_on(memory, &self.disk, &self.key)?)
     }
 
     pub(super) fn boot(

@@ -171,6 +171,19 @@ impl Image {
         !matches!(self, Self::Nothing)
     }
 
+    /// The key that built-in firmware has taken from the console and not given to the guest yet.
+    #[must_use]
+    pub fn pending_key(&self) -> Option<u8> {
+        if let Self::BootSector(sector) = self { sector.key().get() } else { None }
+    }
+
+    /// As saved: [`Image::pending_key`] is `key`, where there is built-in firmware.
+    pub fn set_pending_key(&self, key: Option<u8>) {
+        if let Self::BootSector(sector) = self {
+            sector.key().set(key);
+        }
+    }
+
     /// Whether the image is the firmware: it has the processor from the reset vector on.
     #[must_use]
     pub fn has_reset_vector(&self) -> bool {

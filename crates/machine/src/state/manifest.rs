@@ -1,0 +1,107 @@
+//! What a state says of itself before its sections: what the machine is, what it boots, and which
+//! sections follow. A file has it as JSON, to be read by people too.
+
+use super::boot_record::BootRecord;
+use super::error::StateError;
+use crate::config::PcConfig;
+use ringer_monitor::ClockKind;
+use serde::{Deserialize, Serialize};
+
+/// The manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The program that wrote it, for people.
+    pub program: String,
+    /// Guest instructions retired when the state was saved, for people: the clock has its own.
+    pub retired: u64,
+    /// The machine.
+    pub machine: MachineRecord,
+    /// What it boots.
+    pub boot: BootRecord,
+    /// The sections, in order.
+    pub sections: Vec<Entry>,
+}
+
+/// What a machine is to its guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineRecord {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The processor's name.
+    pub cpu: String,
+    /// `real` or `virtual`.
+    pub clock: String,
+    /// Port F4h ends the run.
+    pub debug_exit: bool,
+}
+
+/// A section's place in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its name.
+    pub id: String,
+    /// Its version.
+    pub version: u32,
+    /// Its bytes.
+    pub length: u64,
+}
+
+impl MachineRecord {
+    /// What is to say of `pc` under a clock of this kind.
+    #[must_use]
+    pub fn of(pc: &PcConfig, clock: ClockKind) -> Self {
+        Self {
+            memory: pc.ram_size,
+            cpu: pc.model.name().to_owned(),
+            clock: clock_name(clock).to_owned(),
+            debug_exit: pc.debug_exit,
+        }
+    }
+
+    /// The PC; what of it is no guest's business is as by default.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] for a processor that is none.
+    pub fn pc(&self) -> Result<PcConfig, StateError> {
+        let unknown = |_| StateError::Unknown { what: "processor", text: self.cpu.clone() };
+        let model = self.cpu.parse().map_err(unknown)?;
+        let (ram_size, debug_exit) = (self.memory, self.debug_exit);
+        Ok(PcConfig { ram_size, model, debug_exit, ..PcConfig::default() })
+    }
+
+    /// The clock.
+    ///
+    /// # Errors
+    /// [`StateError::Unknown`] for a clock that is none.
+    pub fn clock(&self) -> Result<ClockKind, StateError> {
+        let all = [ClockKind::Real, ClockKind::Virtual];
+        let found = all.into_iter().find(|kind| clock_name(*kind) == self.clock);
+        found.ok_or_else(|| StateError::Unknown { what: "clock", text: self.clock.clone() })
+    }
+
+    /// Whether a machine that is `here` can go on from a state of this one.
+    ///
+    /// # Errors
+    /// [`StateError::Other`] with the first difference.
+    pub fn check(&self, here: &Self) -> Result<(), StateError> {
+        let same = |what, saved: &str, here: &str| {
+            let other = || StateError::Other { what, saved: saved.into(), here: here.into() };
+            (saved == here).then_some(()).ok_or_else(other)
+        };
+        same("bytes of memory:", &self.memory.to_string(), &here.memory.to_string())?;
+        same("the processor", &self.cpu, &here.cpu)?;
+        same("the clock", &self.clock, &here.clock)?;
+        let port = |there| if there { "present" } else { "absent" };
+        same("the debug-exit port", port(self.debug_exit), port(here.debug_exit))
+    }
+}
+
+fn clock_name(clock: ClockKind) -> &'static str {
+    match clock {
+        ClockKind::Real => "real",
+        ClockKind::Virtual => "virtual",
+    }
+}
