@@ -4,14 +4,17 @@ use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::{Args, Parser, Subcommand};
 use ringer::{
-    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig,
-    TranslatorOptions, parse_size,
+    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState, PcConfig,
+    RunConfig, TranslatorOptions, parse_size,
 };
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Least and most guest memory.
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
+/// Memory where no option and no state says how much.
+const DEFAULT_MEMORY: &str = "512M";
 /// Least and most translation cache.
 const CACHE: std::ops::RangeInclusive<u64> = (1 << 20)..=(1 << 30);
 /// The longest --timeout, in seconds: a year.
@@ -61,9 +64,9 @@ pub struct EngineArgs {
     /// compared)
     #[arg(long, default_value = "bt", value_name = "E")]
     pub engine: Engine,
-    /// The processor: 486, pentium, pentium3 or pentium4
-    #[arg(long, default_value = "pentium4", value_name = "M")]
-    pub cpu: CpuModel,
+    /// The processor: 486, pentium, pentium3 or pentium4 (default)
+    #[arg(long, value_name = "M")]
+    pub cpu: Option<CpuModel>,
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
     pub tc_size: u64,
@@ -82,9 +85,9 @@ pub struct EngineArgs {
     /// is virtual then)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_instructions: Option<u64>,
-    /// What time is: real, or virtual (a function of the instructions executed)
-    #[arg(long, default_value = "real", value_name = "KIND", value_parser = parse_clock)]
-    pub clock: ClockKind,
+    /// What time is: real (default), or virtual (a function of the instructions executed)
+    #[arg(long, value_name = "KIND", value_parser = parse_clock)]
+    pub clock: Option<ClockKind>,
     /// End the run after so many seconds, with status 124
     #[arg(long, value_name = "S", value_parser = parse_timeout, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
@@ -111,15 +114,16 @@ pub struct RunArgs {
     /// The kernel's command line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
-    /// Memory, 1M to 3G; a plain number counts MiB
-    #[arg(
-        short = 'm',
-        long,
-        default_value = "512M",
-        value_name = "SIZE",
-        allow_hyphen_values = true
-    )]
-    pub memory: String,
+    /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
+    #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory: Option<String>,
+    /// Save the machine's state to FILE when exactly N guest instructions have retired, and go on (the
+    /// clock is virtual then; may be repeated)
+    #[arg(long, num_args = 2, value_names = ["N", "FILE"])]
+    pub save_at: Vec<OsString>,
+    /// Go on from the state in FILE, on a machine like the saved one
+    #[arg(long, value_name = "FILE")]
+    pub load: Option<PathBuf>,
     /// The first serial port: stdio, file:F, null or pty
     #[arg(long, default_value = "stdio", value_name = "WHERE")]
     pub serial: SerialSpec,
@@ -306,8 +310,9 @@ impl RunArgs {
 
     /// The machine that was asked for.
     pub fn machine(&self, profile: bool) -> Result<MachineConfig, CliError> {
-        let size = parse_size(&self.memory);
-        let error = |reason| CliError::MemorySize { text: self.memory.clone(), reason };
+        let text = self.memory.as_deref().unwrap_or(DEFAULT_MEMORY);
+        let size = parse_size(text);
+        let error = |reason| CliError::MemorySize { text: text.to_owned(), reason };
         let ram_size = size.map_err(|e| error(e.to_string()))?;
         if !MEMORY.contains(&ram_size) {
             return Err(error("a guest can have 1M to 3G of memory".to_owned()));
@@ -319,8 +324,54 @@ impl RunArgs {
                 log_post: self.report.is_some(),
                 ..machine.pc
             },
-            run: RunConfig { no_reboot: self.no_reboot, ..machine.run },
+            run: RunConfig {
+                no_reboot: self.no_reboot,
+                clock: self.engine.clock.unwrap_or(self.default_clock()),
+                ..machine.run
+            },
         })
+    }
+
+    fn default_clock(&self) -> ClockKind {
+        if self.save_at.is_empty() { ClockKind::Real } else { ClockKind::Virtual }
+    }
+
+    /// The machine that was asked for, and what it boots, where `state` says what no option does.
+    pub fn like(
+        &self,
+        state: &MachineState,
+        profile: bool,
+    ) -> Result<(MachineConfig, BootSource), CliError> {
+        let MachineConfig { mut pc, mut run } = self.machine(profile)?;
+        let saved = state.pc().map_err(ringer::Error::from)?;
+        if self.memory.is_none() {
+            pc.ram_size = saved.ram_size;
+        }
+        if self.engine.cpu.is_none() {
+            pc.model = saved.model;
+        }
+        pc.debug_exit |= saved.debug_exit;
+        if self.engine.clock.is_none() {
+            run.clock = state.clock().map_err(ringer::Error::from)?;
+        }
+        let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        let options = !self.initrd.is_empty() || self.append.is_some();
+        let source = match state.source() {
+            Some(source) if !options && named.iter().all(|path| path.is_none()) => source,
+            _ => self.source()?,
+        };
+        Ok((MachineConfig { pc, run }, source))
+    }
+
+    /// What --save-at asks for.
+    pub fn saves(&self) -> Result<Vec<(u64, &Path)>, CliError> {
+        let pairs = self.save_at.chunks_exact(2);
+        let pair = |pair: &'_ [OsString]| pair[0].to_str().and_then(|n| n.parse().ok());
+        let pairs = pairs.map(|words| match pair(words) {
+            Some(n) if n > 0 => Ok((n, Path::new(&words[1]))),
+            _ => Err(CliError::SaveAt { text: words[0].display().to_string() }),
+        });
+        pairs.collect()
     }
 }
 
@@ -332,13 +383,14 @@ impl EngineArgs {
             options.remove(*option);
         }
         options.set(TranslatorOptions::VERIFY, self.verify);
+        let model = self.cpu.unwrap_or(PcConfig::default().model);
         MachineConfig {
-            pc: PcConfig { ram_size, model: self.cpu, ..PcConfig::default() },
+            pc: PcConfig { ram_size, model, ..PcConfig::default() },
             run: RunConfig {
                 engine: self.engine,
                 tc_size: self.tc_size,
                 options,
-                clock: self.clock,
+                clock: self.clock.unwrap_or(ClockKind::Real),
                 max_instructions: self.max_instructions,
                 timeout: self.timeout,
                 profile,

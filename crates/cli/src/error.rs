@@ -40,6 +40,31 @@ pub enum CliError {
         /// The option.
         option: &'static str,
     },
+    /// --save-at's first word.
+    #[error("--save-at {text}: not a number of instructions from 1 on")]
+    SaveAt {
+        /// What was given.
+        text: String,
+    },
+    /// A state that was to be saved was not.
+    #[error(
+        "--save-at {retired}: the run ended before that ({end}); {} was not written",
+        path.display()
+    )]
+    NeverSaved {
+        /// When.
+        retired: u64,
+        /// Where to.
+        path: PathBuf,
+        /// How the run ended.
+        end: String,
+    },
+    /// An option of another command.
+    #[error("{option} goes with ringer run and ringer profile only")]
+    OnlyRun {
+        /// The option.
+        option: &'static str,
+    },
     /// The memory size is out of range.
     #[error("-m {text}: {reason}")]
     MemorySize {
@@ -96,10 +121,12 @@ impl CliError {
             | Self::Read { .. }
             | Self::ManyInitrds
             | Self::NoUse { .. }
+            | Self::SaveAt { .. }
+            | Self::OnlyRun { .. }
             | Self::MemorySize { .. }
             | Self::Symbols(_)
             | Self::Create { .. } => status::USAGE,
-            Self::Output { .. } => status::OUTPUT,
+            Self::Output { .. } | Self::NeverSaved { .. } => status::OUTPUT,
             Self::Host { .. } | Self::Nano(_) => status::INTERNAL,
             Self::Machine(e) => e.status(),
             Self::Testkit(e) => e.status(),

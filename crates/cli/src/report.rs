@@ -42,8 +42,10 @@ pub fn in_words(stop: &Stop) -> String {
 }
 
 /// What `--report` tells of a run.
-pub fn run_report(exit: &Stop, machine: &Machine) -> RunReport {
-    RunReport {
+pub fn run_report(exit: &Stop, machine: &mut Machine) -> Result<RunReport, CliError> {
+    let digest = machine.digest()?;
+    let hex = |(id, crc): &(String, u32)| (id.clone(), format!("{crc:08x}"));
+    Ok(RunReport {
         end: exit.name().to_owned(),
         status: exit.status(),
         value: match exit {
@@ -53,5 +55,7 @@ pub fn run_report(exit: &Stop, machine: &Machine) -> RunReport {
         detail: in_words(exit),
         post: machine.post_codes().to_vec(),
         instructions: machine.instructions(),
-    }
+        digest: digest.to_string(),
+        sections: digest.sections.iter().map(hex).collect(),
+    })
 }

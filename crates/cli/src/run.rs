@@ -8,8 +8,8 @@ use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::RawTerminal;
 use ringer::{
-    BootSource, JitDump, Machine, MachineConfig, PcConfig, Profile, RunConfig, SharedJitDump,
-    Sinks, Stop, Until, read_symbols,
+    BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
+    SharedJitDump, Sinks, Stop, Until, read_symbols,
 };
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -82,12 +82,23 @@ impl Lines {
 }
 
 fn run_guest(args: &RunArgs, profile: bool) -> Result<(Stop, Machine), CliError> {
-    let source = args.source()?;
-    let config = args.machine(profile)?;
+    let state = args.load.as_deref().map(MachineState::open).transpose();
+    let state = state.map_err(ringer::Error::from)?;
+    let (config, source) = match &state {
+        Some(state) => args.like(state, profile)?,
+        None => (args.machine(profile)?, args.source()?),
+    };
+    let saves = args.saves()?;
     let report = args.report.as_deref().map(JsonFile::create).transpose()?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let builder = Machine::builder().config(config).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
+    if let Some(state) = &state {
+        machine.restore(state)?;
+    }
+    for (retired, path) in saves {
+        machine.save_at(retired, path)?;
+    }
     let dump = args.perf_map.then(|| jitdump(&args.symbols)).transpose()?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
@@ -97,7 +108,11 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<(Stop, Machine), CliError>
         finish_jitdump(&dump)?;
     }
     if let Some(report) = report {
-        report.write(&run_report(&exit, &machine))?;
+        report.write(&run_report(&exit, &mut machine)?)?;
+    }
+    if let Some((retired, path)) = machine.next_save() {
+        let (path, end) = (path.to_owned(), in_words(&exit));
+        return Err(CliError::NeverSaved { retired, path, end });
     }
     Ok((exit, machine))
 }

@@ -96,6 +96,13 @@ struct Efficiency {
 /// `ringer verify`.
 pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
+    for (option, given) in
+        [("--load", args.run.load.is_some()), ("--save-at", !args.run.save_at.is_empty())]
+    {
+        if given {
+            return Err(CliError::OnlyRun { option });
+        }
+    }
     let guests = guests(args)?;
     let mut reports = Vec::new();
     let mut worst = status::POWER_OFF;

@@ -164,7 +164,8 @@ mod tests {
         let mut state = clock.save();
         state.now = 1 << 50;
         let mut later = Clock::new(ClockKind::Real);
-        let never = ClockState { now: u64::MAX, ..state.clone() };
+        let mut never = state.clone();
+        never.now = u64::MAX;
         assert!(matches!(later.load(&never), Err(MonitorError::StateTime(_))));
         later.load(&state).unwrap();
         let now = later.corrected_now();

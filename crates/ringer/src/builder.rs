@@ -5,7 +5,8 @@ use crate::machine::Machine;
 use ringer_devices::row::Row;
 use ringer_devices::{Device, SerialSink};
 use ringer_machine::{
-    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, ShieldedDevice, Sinks,
+    BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState,
+    ShieldedDevice, Sinks,
 };
 use std::fmt;
 use std::io;
@@ -117,6 +118,21 @@ impl Builder {
     pub fn kick_signal(mut self, signal: KickSignal) -> Self {
         self.config.run.kick_signal = signal;
         self
+    }
+
+    /// A machine like the one that `state` is of, so that it can take the state over
+    /// ([`Machine::restore`]): memory, processor, clock, debug-exit port, and what it boots.
+    ///
+    /// # Errors
+    /// When this version does not have the state's processor or clock.
+    pub fn like(mut self, state: &MachineState) -> Result<Self, Error> {
+        let log_post = self.config.pc.log_post;
+        self.config.pc = ringer_machine::PcConfig { log_post, ..state.pc()? };
+        self.config.run.clock = state.clock()?;
+        if let Some(source) = state.source() {
+            self.boot = source;
+        }
+        Ok(self)
     }
 
     /// All settings at once, in the place of those above.

@@ -1,7 +1,7 @@
 //! What can go wrong with a machine, besides what a guest does in it.
 
 use ringer_devices::AttachError;
-use ringer_machine::{LoadError, MachineError, status};
+use ringer_machine::{LoadError, MachineError, StateError, status};
 use thiserror::Error;
 
 /// Why a machine could not be built or go on. What a guest does is never an error, but a
@@ -37,6 +37,12 @@ pub enum Error {
 
 impl From<LoadError> for Error {
     fn from(e: LoadError) -> Self {
+        Self::Machine(e.into())
+    }
+}
+
+impl From<StateError> for Error {
+    fn from(e: StateError) -> Self {
         Self::Machine(e.into())
     }
 }

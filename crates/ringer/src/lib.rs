@@ -44,7 +44,8 @@ pub use ringer_cpu::{Gpr, SegReg};
 #[doc(inline)]
 pub use ringer_machine::{
     BootSource, Checks, ClockKind, CpuModel, Engine, Exit as Stop, Flat, FlatMode, HotCallout,
-    JitDump, KickSignal, LoadError, MachineConfig, MachineError, PcConfig, Profile,
-    Remote as Handle, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, Symbols,
-    SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size, read_symbols, status,
+    JitDump, KickSignal, LoadError, MachineConfig, MachineError, MachineState, PcConfig, Profile,
+    Remote as Handle, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, StateDigest,
+    StateError, Symbols, SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size,
+    read_symbols, status,
 };

@@ -3,7 +3,11 @@
 use crate::error::Error;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
-use ringer_machine::{Checks, Exit as Stop, Profile, Remote as Handle, SharedJitDump, Until};
+use ringer_machine::{
+    Checks, Exit as Stop, MachineState, Profile, Remote as Handle, SharedJitDump, StateDigest,
+    Until,
+};
+use std::path::Path;
 
 /// A PC with a guest in it.
 ///
@@ -51,6 +55,49 @@ impl Machine {
     /// When a file that is booted cannot be read again.
     pub fn reset(&mut self) -> Result<(), Error> {
         Ok(self.0.reset()?)
+    }
+
+    /// The whole state between two instructions, which this machine or another like it can take over. The
+    /// machine goes on as if nothing had been.
+    ///
+    /// # Errors
+    /// When a file that is booted could not be found again: it is a pipe, or gone.
+    pub fn save(&mut self) -> Result<MachineState, Error> {
+        Ok(self.0.save()?)
+    }
+
+    /// Goes on from `state`, of a machine like this one ([`crate::Builder::like`]) that boots the same and
+    /// has the same devices: this one, or another. Sinks, counters and the engine stay this machine's.
+    /// Nothing but what differs is written to guest memory.
+    ///
+    /// # Errors
+    /// When the state is of another machine, with nothing changed; when it is damaged. The machine may be a
+    /// mixture then, and cannot run before another state was taken over.
+    pub fn restore(&mut self, state: &MachineState) -> Result<(), Error> {
+        Ok(self.0.restore(state)?)
+    }
+
+    /// Has [`Machine::run`] save the state to the file at `path` when exactly so many guest instructions
+    /// have retired, and go on.
+    ///
+    /// # Errors
+    /// Without [`crate::ClockKind::Virtual`], which counts them, and as [`Machine::save`].
+    pub fn save_at(&mut self, instructions: u64, path: &Path) -> Result<(), Error> {
+        Ok(self.0.save_at(instructions, path)?)
+    }
+
+    /// The first of what [`Machine::save_at`] asked for that has not come yet.
+    #[must_use]
+    pub fn next_save(&self) -> Option<(u64, &Path)> {
+        self.0.next_save()
+    }
+
+    /// Numbers for the whole state between two instructions: runs that are alike have equal ones.
+    ///
+    /// # Errors
+    /// When a device cannot write its state down.
+    pub fn digest(&mut self) -> Result<StateDigest, Error> {
+        Ok(self.0.digest()?)
     }
 
     /// The processor's registers.

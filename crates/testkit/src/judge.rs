@@ -67,6 +67,8 @@ mod tests {
             detail: "so it was".to_owned(),
             post: vec![1, 2],
             instructions: 0,
+            digest: String::new(),
+            sections: std::collections::BTreeMap::new(),
         }
     }
 

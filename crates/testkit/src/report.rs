@@ -1,6 +1,7 @@
 //! What a run tells about its end: the JSON of `ringer run --report F`.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How a run ended. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +19,8 @@ pub struct RunReport {
     pub post: Vec<u8>,
     /// Guest instructions retired, as far as the engine counts them.
     pub instructions: u64,
+    /// A number for the machine's whole state at the end: that of two runs that are alike is the same.
+    pub digest: String,
+    /// A number for each part of that state but memory, by name.
+    pub sections: BTreeMap<String, String>,
 }

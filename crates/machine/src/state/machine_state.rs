@@ -140,6 +140,14 @@ pub(crate) fn write_file(
 }
 
 fn put(path: &Path, head: &Head, contents: &mut format::WriteContents<'_>) -> io::Result<()> {
+    // What is in the place of a device or a folder would end it; what a link names is what is meant.
+    let path = &match fs::metadata(path) {
+        Ok(there) if !there.is_file() => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(_) => fs::canonicalize(path)?,
+        Err(_) => path.to_owned(),
+    };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
