@@ -20,9 +20,10 @@
 //!
 //! # What it does to the process
 //! Guest code runs on the calling thread, in user mode, by binary translation; faults of the host are part
-//! of that. So the first machine of a process installs handlers for SIGSEGV, SIGBUS, SIGFPE, SIGTRAP and one
-//! more signal ([`Builder::kick_signal`]), which pass on what is not a machine's to whoever was there before,
-//! and the last puts them back. `docs/embedding.md` in the repository says more.
+//! of that. So while a machine runs there are handlers for SIGSEGV, SIGBUS, SIGFPE, SIGTRAP and one more
+//! signal ([`Builder::kick_signal`]), which pass on what is not a machine's to whoever was there before; when
+//! the last run of the process returns, those are there again. `docs/embedding.md` in the repository says
+//! more.
 //!
 //! # Stability
 //! What is named here is the whole interface; the other crates of the workspace are its insides, and their

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// A PC with a guest in it.
 ///
-/// A machine stays on the thread that built it. Several of them in one process, each on its own thread,
+/// A machine stays on the thread that built it (a [`crate::Builder`] may be sent there). Several of them in one process, each on its own thread,
 /// know nothing of each other. Other threads reach one by its [`Handle`].
 #[derive(Debug)]
 pub struct Machine(ringer_machine::Machine);
@@ -26,9 +26,9 @@ impl Machine {
     /// debug exit as a guest whose write to that port did nothing; after [`Stop::Reset`] so too, unless
     /// [`Machine::reset`] comes first; after a triple fault only [`Machine::reset`] helps.
     ///
-    /// While it runs, the calling thread's signal mask, alternate stack and GS base are the machine's; they
-    /// are put back before this returns, as are signal handlers when the last machine of the process has
-    /// gone.
+    /// While it runs, the calling thread's signal mask, alternate stack and GS base are the machine's, and
+    /// the process has its signal handlers; all are put back before this returns (the handlers when no other
+    /// machine runs).
     ///
     /// # Errors
     /// When the host fails us, output could not be written, or `until` names a number of instructions and

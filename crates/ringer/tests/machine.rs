@@ -121,7 +121,14 @@ fn two_machines_on_two_threads_know_nothing_of_each_other() {
             assert_eq!(machine.registers()[Gpr::Eax], u64::from(rounds));
         }
     };
+    // A builder goes to the thread that is to run the machine.
+    let builder =
+        Machine::builder().memory(1 << 20).boot(BootSource::Flat(Flat::new([0xf4], CODE)));
     thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut machine = builder.build().unwrap();
+            assert_eq!(machine.run(&patient().halt()).unwrap(), Stop::Halt);
+        });
         scope.spawn(|| count(Engine::Bt, 300_000));
         scope.spawn(|| count(Engine::Bt, 500_000));
         scope.spawn(|| count(Engine::Interp, 50_000));
