@@ -3,6 +3,7 @@
 use crate::addr::{Lin, Pc};
 use crate::flags::Eflags;
 use crate::segment::{SegAttr, Segment};
+use iced_x86::Register;
 
 /// Indexes of the general registers, in encoding order; the first eight by the names of their low halves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,13 @@ impl SegReg {
     /// All six, in encoding order.
     pub const ALL: [SegReg; 6] =
         [SegReg::Es, SegReg::Cs, SegReg::Ss, SegReg::Ds, SegReg::Fs, SegReg::Gs];
+
+    /// The one that `register` names; `None` for what is no segment register.
+    #[must_use]
+    #[inline]
+    pub fn named(register: Register) -> Option<Self> {
+        Self::ALL.get((register as usize).wrapping_sub(Register::ES as usize)).copied()
+    }
 }
 
 /// GDTR or IDTR.

@@ -168,16 +168,16 @@ const CLASSES: [SegmentClass; 5] = [
 ];
 
 impl Bits {
-    /// Of a register other than CS; `None` for CS and what is no segment register.
-    fn of(reg: Register) -> Option<Self> {
+    /// Of a register other than CS.
+    fn of(reg: SegReg) -> Option<Self> {
         use Mode as M;
         Some(Self(match reg {
-            Register::ES => [M::ES_BASED, M::ES_64K, M::ES_LIMITED, M::ES_READ, M::ES_OTHER],
-            Register::SS => [M::SS_BASED, M::SS_64K, M::SS_LIMITED, M::SS_READ, M::SS_OTHER],
-            Register::DS => [M::DS_BASED, M::DS_64K, M::DS_LIMITED, M::DS_READ, M::DS_OTHER],
-            Register::FS => [M::FS_BASED, M::FS_64K, M::FS_LIMITED, M::FS_READ, M::FS_OTHER],
-            Register::GS => [M::GS_BASED, M::GS_64K, M::GS_LIMITED, M::GS_READ, M::GS_OTHER],
-            _ => return None,
+            SegReg::Es => [M::ES_BASED, M::ES_64K, M::ES_LIMITED, M::ES_READ, M::ES_OTHER],
+            SegReg::Ss => [M::SS_BASED, M::SS_64K, M::SS_LIMITED, M::SS_READ, M::SS_OTHER],
+            SegReg::Ds => [M::DS_BASED, M::DS_64K, M::DS_LIMITED, M::DS_READ, M::DS_OTHER],
+            SegReg::Fs => [M::FS_BASED, M::FS_64K, M::FS_LIMITED, M::FS_READ, M::FS_OTHER],
+            SegReg::Gs => [M::GS_BASED, M::GS_64K, M::GS_LIMITED, M::GS_READ, M::GS_OTHER],
+            SegReg::Cs => return None,
         }))
     }
 
@@ -186,15 +186,6 @@ impl Bits {
         at.map_or(Mode::empty(), |at| self.0[at])
     }
 }
-
-/// The registers that [`Bits::of`] knows.
-const SEGMENTS: [(SegReg, Register); 5] = [
-    (SegReg::Es, Register::ES),
-    (SegReg::Ss, Register::SS),
-    (SegReg::Ds, Register::DS),
-    (SegReg::Fs, Register::FS),
-    (SegReg::Gs, Register::GS),
-];
 
 impl Mode {
     /// The mode of `s`, or `None` when only the interpreter can run it: single-stepping, an armed
@@ -220,10 +211,11 @@ impl Mode {
             let segment = &s.seg[reg as usize];
             if v86 { SegmentClass::of_v86(segment) } else { SegmentClass::of(segment, real) }
         };
-        for (reg, name) in SEGMENTS {
+        for reg in SegReg::ALL {
+            let Some(bits) = Bits::of(reg) else { continue };
             let class = class_of(reg);
             if class != SegmentClass::Flat {
-                mode |= Bits::of(name).map_or(Mode::empty(), |bits| bits.for_class(class));
+                mode |= bits.for_class(class);
             }
         }
         let cs = class_of(SegReg::Cs);
@@ -250,20 +242,22 @@ impl Mode {
     /// The class of segment register `reg` (one of iced's ES to GS).
     #[must_use]
     pub fn class(self, reg: Register) -> SegmentClass {
-        let Some(bits) = Bits::of(reg) else {
-            return match reg {
-                Register::CS if self.contains(Mode::CS_64K) => SegmentClass::Limited64K,
-                Register::CS if self.contains(Mode::CS_READ) => SegmentClass::ReadOnly,
-                Register::CS if !self.intersects(Mode::CODE16 | Mode::CS_OPAQUE) => {
-                    SegmentClass::ReadOnly
-                }
-                _ => SegmentClass::Other,
-            };
-        };
+        let Some(reg) = SegReg::named(reg) else { return SegmentClass::Other };
+        let Some(bits) = Bits::of(reg) else { return self.class_of_cs() };
         CLASSES
             .into_iter()
             .find(|class| self.contains(bits.for_class(*class)))
             .unwrap_or(SegmentClass::Flat)
+    }
+
+    fn class_of_cs(self) -> SegmentClass {
+        if self.contains(Mode::CS_64K) {
+            SegmentClass::Limited64K
+        } else if self.contains(Mode::CS_READ) || !self.intersects(Mode::CODE16 | Mode::CS_OPAQUE) {
+            SegmentClass::ReadOnly
+        } else {
+            SegmentClass::Other
+        }
     }
 
     /// 16 or 32: how the code's bytes are decoded.

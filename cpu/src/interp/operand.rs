@@ -31,7 +31,7 @@ fn index(r: Register, first: Register) -> usize {
 #[must_use]
 #[inline]
 pub fn seg_of(r: Register) -> SegReg {
-    SegReg::ALL[(r as usize).wrapping_sub(Register::ES as usize).min(5)]
+    SegReg::named(r).unwrap_or(SegReg::Gs)
 }
 
 /// The general register of `size` bytes that `r` names, zero-extended.

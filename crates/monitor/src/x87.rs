@@ -44,21 +44,8 @@ fn decode(bytes: &[u8], bits: u32) -> Option<(u16, Option<SegReg>)> {
     let modrm = *bytes.get(escape + 1)?;
     let fop = u16::from(bytes[escape] & 7) << 8 | u16::from(modrm);
     let in_memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
-    let segment = if in_memory { segment(i.memory_segment()) } else { None };
+    let segment = if in_memory { SegReg::named(i.memory_segment()) } else { None };
     Some((fop, segment))
-}
-
-fn segment(register: iced_x86::Register) -> Option<SegReg> {
-    use iced_x86::Register as R;
-    Some(match register {
-        R::ES => SegReg::Es,
-        R::CS => SegReg::Cs,
-        R::SS => SegReg::Ss,
-        R::DS => SegReg::Ds,
-        R::FS => SegReg::Fs,
-        R::GS => SegReg::Gs,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

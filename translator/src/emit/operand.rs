@@ -2,10 +2,11 @@
 
 use super::emitter::Refused;
 use iced_x86::{Code, Instruction, Register};
+use ringer_cpu::SegReg;
 
 /// Encoding index of a segment register.
 pub(super) fn segment_index(reg: Register) -> Result<usize, Refused> {
-    if reg.is_segment_register() { Ok(reg.number()) } else { Err(Refused) }
+    SegReg::named(reg).map(|reg| reg as usize).ok_or(Refused)
 }
 
 /// Whether the operand's address is only where a bit string begins.
