@@ -1,6 +1,6 @@
 //! Memory for host code: one memfd mapped twice, writable here and executable there (W^X).
 //!
-//! Invariant: what lies below `used` is complete functions of the form that `thunk` assembles;
+//! Invariant: what lies below `used` is complete functions of the form that `host_op` assembles;
 //! nothing above it is ever called.
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -42,7 +42,7 @@ impl Arena {
     /// # Errors
     /// What the kernel says when it has no memory or no descriptors left.
     pub fn new() -> Result<Self> {
-        let fd = memfd_create("fpu-thunks", MemfdFlags::CLOEXEC)?;
+        let fd = memfd_create("fpu-host-ops", MemfdFlags::CLOEXEC)?;
         ftruncate(&fd, SIZE as u64)?;
         let writable = view(&fd, ProtFlags::READ | ProtFlags::WRITE)?;
         let executable = match view(&fd, ProtFlags::READ | ProtFlags::EXEC) {
@@ -63,7 +63,7 @@ impl Arena {
             return None;
         }
         // SAFETY: `at .. end` is inside the mapping, no reference to it exists, and the code there
-        // is not running: the only caller of thunks is the owner of `self`.
+        // is not running: the only caller of host operations is the owner of `self`.
         unsafe {
             self.writable.add(at).as_ptr().copy_from_nonoverlapping(code.as_ptr(), code.len());
         }

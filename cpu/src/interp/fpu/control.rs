@@ -6,7 +6,7 @@
 
 use super::gate::{self, Wait};
 use super::image::{Environment, Format, Pointers};
-use super::{thunk, x87};
+use super::{host_op, x87};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::interp::{Ctx, Handler};
@@ -56,7 +56,7 @@ fn nothing<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exceptio
 /// `HostUnit::load`. Nothing is committed.
 fn on_host<B: Bus>(ctx: &mut Ctx<'_, B>, code: Code, hidden: u16) -> Result<(), Exception> {
     let host = &mut ctx.unit.host;
-    host.prepare(&thunk::plain(code)).ok_or(Exception::ud())?;
+    host.prepare(&host_op::plain(code)).ok_or(Exception::ud())?;
     host.load(&ctx.s.fpu, hidden);
     host.run();
     Ok(())

@@ -1,10 +1,10 @@
-//! The block of memory that a thunk works on: the operand, the guest's registers, and what of the
+//! The block of memory that a host operation works on: the operand, the guest's registers, and what of the
 //! host's is put aside meanwhile. Its layout is what the assembled code addresses.
 
 use crate::state::FpuImage;
 use std::mem::offset_of;
 
-/// What a thunk works on.
+/// What a host operation works on.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Frame {

@@ -1,10 +1,10 @@
-//! The host's FPU as an execution unit: the cache of thunks, and the call.
+//! The host's FPU as an execution unit: the cache of host operations, and the call.
 //!
 //! Invariant: `current` is an entry of the arena as it is now; only `prepare` sets it.
 
 use super::arena::Arena;
 use super::frame::Frame;
-use super::thunk::{self, Plan};
+use super::host_op::{self, Plan};
 use crate::flags::Eflags;
 use crate::state::FpuImage;
 use iced_x86::Instruction;
@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 pub(super) const MXCSR_BITS: u32 = 0xffff;
 
 #[derive(Clone, Copy, Debug)]
-struct Thunk {
+struct HostOp {
     entry: NonNull<u8>,
     plan: Plan,
 }
@@ -25,7 +25,7 @@ struct Thunk {
 #[derive(Debug)]
 pub struct HostUnit {
     arena: Arena,
-    thunks: HashMap<u64, Thunk>,
+    ops: HashMap<u64, HostOp>,
     current: Option<NonNull<u8>>,
     frame: Box<Frame>,
 }
@@ -48,35 +48,35 @@ impl HostUnit {
     pub fn new() -> Self {
         let frame = Frame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
         let arena = Arena::new().expect("the host gives 1 MiB of executable memory");
-        Self { arena, thunks: HashMap::new(), current: None, frame: Box::new(frame) }
+        Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) }
     }
 
     /// Makes `i` the instruction that `run` executes; none if the host has no such instruction.
     pub(super) fn prepare(&mut self, i: &Instruction) -> Option<Plan> {
-        let key = thunk::key(i);
-        let thunk = match self.thunks.get(&key) {
-            Some(thunk) => *thunk,
+        let key = host_op::key(i);
+        let op = match self.ops.get(&key) {
+            Some(op) => *op,
             None => self.assemble(key, i)?,
         };
-        self.current = Some(thunk.entry);
-        Some(thunk.plan)
+        self.current = Some(op.entry);
+        Some(op.plan)
     }
 
     #[cold]
-    fn assemble(&mut self, key: u64, i: &Instruction) -> Option<Thunk> {
-        let (code, plan) = thunk::assemble(i)?;
+    fn assemble(&mut self, key: u64, i: &Instruction) -> Option<HostOp> {
+        let (code, plan) = host_op::assemble(i)?;
         let entry = match self.arena.push(&code) {
             Some(entry) => entry,
             None => {
-                self.thunks.clear();
+                self.ops.clear();
                 self.current = None;
                 self.arena.clear();
                 self.arena.push(&code)?
             }
         };
-        let thunk = Thunk { entry, plan };
-        self.thunks.insert(key, thunk);
-        Some(thunk)
+        let op = HostOp { entry, plan };
+        self.ops.insert(key, op);
+        Some(op)
     }
 
     /// The frame of the next run, or of the last one.
@@ -100,11 +100,11 @@ impl HostUnit {
         self.frame.fx.set_mxcsr(mxcsr);
         self.frame.flags &= u64::from(Eflags::ARITH.bits());
         // SAFETY: `entry` is a complete function of this signature (see `Arena`).
-        let thunk =
+        let function =
             unsafe { transmute::<*mut u8, unsafe extern "sysv64" fn(*mut Frame)>(entry.as_ptr()) };
-        // SAFETY: a thunk touches the frame, the stack below and registers that the ABI lets it
+        // SAFETY: a host operation touches the frame, the stack below and registers that the ABI lets it
         // clobber; it leaves DF clear, the x87 unit empty and MXCSR as it was. The frame is aligned
         // and its MXCSR has no bit that FXRSTOR refuses.
-        unsafe { thunk(&raw mut *self.frame) };
+        unsafe { function(&raw mut *self.frame) };
     }
 }

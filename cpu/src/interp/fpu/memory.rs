@@ -1,7 +1,7 @@
 //! What moves state or orders memory without computing: FXSAVE, FXRSTOR, MXCSR, MOVNTI, the fences,
 //! PREFETCHh and CLFLUSH. SDM volume 2, under these names.
 
-use super::{gate, host, maskmov, thunk};
+use super::{gate, host, host_op, maskmov};
 use crate::bus::{Access, Bus};
 use crate::exception::Exception;
 use crate::interp::{Ctx, Handler};
@@ -70,7 +70,7 @@ fn fxrstor<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exceptio
     }
     let before = ctx.s.fpu.unmasked();
     let host = &mut ctx.unit.host;
-    host.prepare(&thunk::plain(Code::Nopd)).ok_or(Exception::ud())?;
+    host.prepare(&host_op::plain(Code::Nopd)).ok_or(Exception::ud())?;
     host.load(&image, 0);
     host.run();
     ctx.s.fpu.adopt(&host.frame().fx);

@@ -3,8 +3,8 @@
 //!
 //! # How an instruction runs
 //! The guest's registers are in `CpuState::fpu`, an FXSAVE image. A handler checks availability
-//! ([`gate`]), reads the memory operand through the bus into a [`frame::Frame`], lets a *thunk* (the
-//! same instruction, re-encoded to work on the frame; [`thunk`]) run between FXRSTOR and FXSAVE, writes
+//! ([`gate`]), reads the memory operand through the bus into a [`frame::Frame`], lets a *host operation* (the
+//! same instruction, re-encoded to work on the frame; [`host_op`]) run between FXRSTOR and FXSAVE, writes
 //! the memory result through the bus and only then commits the image. So a fault at any point leaves
 //! the guest's state as it was.
 //!
@@ -23,13 +23,13 @@ mod control;
 mod frame;
 mod gate;
 mod host;
+mod host_op;
 mod image;
 mod inexact;
 mod live;
 mod maskmov;
 mod memory;
 mod simd;
-mod thunk;
 mod x87;
 
 #[cfg(test)]

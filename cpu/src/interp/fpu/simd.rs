@@ -14,9 +14,9 @@
 //! (A test runs all this against the host with its exceptions unmasked.)
 
 use super::gate::{self, Wait};
+use super::host_op::Plan;
 use super::image::{EXCEPTIONS, XMM};
 use super::inexact;
-use super::thunk::Plan;
 use super::x87;
 use crate::bus::{Access, Bus};
 use crate::exception::{Exception, Vector};
@@ -159,7 +159,7 @@ fn first(mem: &[u8; 128]) -> [u8; 16] {
     std::array::from_fn(|k| mem[k])
 }
 
-/// Runs the prepared thunk; raises the SIMD exceptions that the guest has not masked.
+/// Runs the prepared host operation; raises the SIMD exceptions that the guest has not masked.
 fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let guest = ctx.s.fpu.mxcsr();
     let unmasked = !(guest >> 7) & FLAGS;

@@ -85,7 +85,7 @@ fn store<B: Bus>(
     ctx.write_mem(seg, off, &mem[..len])
 }
 
-/// Takes the arithmetic flags that a thunk left.
+/// Takes the arithmetic flags that a host operation left.
 pub(super) fn merge_flags(s: &mut CpuState, flags: u64) {
     let arith = Eflags::ARITH.bits();
     s.eflags = (s.eflags & !arith) | (flags as u32 & arith);

@@ -1,6 +1,6 @@
-//! Every instruction of these families that the decoder can yield has a handler and a thunk.
+//! Every instruction of these families that the decoder can yield has a handler and a host operation.
 
-use super::super::{control, host::HostUnit, lookup, memory, ours, thunk};
+use super::super::{control, host::HostUnit, host_op, lookup, memory, ours};
 use crate::testing::FlatBus;
 use iced_x86::{Code, CpuidFeature as F, Instruction, OpCodeOperandKind as K, OpKind, Register};
 
@@ -71,7 +71,7 @@ fn every_code_that_runs_on_the_host_can_be_assembled() {
     };
     for code in family().filter(|code| !by_hand(*code)) {
         for i in [true, false].into_iter().filter_map(|memory| sample(code, memory)) {
-            let (_, plan) = thunk::assemble(&i).unwrap_or_else(|| panic!("{code:?}"));
+            let (_, plan) = host_op::assemble(&i).unwrap_or_else(|| panic!("{code:?}"));
             let memory = (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Memory);
             assert!(plan.len <= 16, "{code:?} {plan:?}");
             assert_eq!(plan.len, if memory { i.memory_size().size() } else { 0 }, "{code:?}");
@@ -83,7 +83,7 @@ fn every_code_that_runs_on_the_host_can_be_assembled() {
 #[test]
 fn a_full_arena_starts_over() {
     let mut host = HostUnit::new();
-    // All immediates of two shuffles between all registers: some 8 MiB of thunks.
+    // All immediates of two shuffles between all registers: some 8 MiB of host operations.
     for code in [Code::Pshufd_xmm_xmmm128_imm8, Code::Shufps_xmm_xmmm128_imm8] {
         for k in 0..16384u32 {
             let mut i = Instruction::default();

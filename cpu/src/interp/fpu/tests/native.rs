@@ -1,7 +1,7 @@
 //! The host executing a guest instruction's own bytes, for comparison with the handlers.
 //!
 //! The bytes mean the same in 64-bit mode as long as memory is `[esi]`/`[rsi]` and the general
-//! registers are EAX, ECX and EDX. This shares nothing with the thunks but the arena.
+//! registers are EAX, ECX and EDX. This shares nothing with the host operations but the arena.
 
 use super::super::arena::Arena;
 use crate::state::FpuImage;

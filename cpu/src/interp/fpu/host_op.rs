@@ -1,4 +1,4 @@
-//! Assembling thunks: one guest instruction as a host function that works on a frame.
+//! Assembling host operations: one guest instruction as a host function that works on a frame.
 //!
 //! The memory operand becomes `[rdi]` (the frame's operand buffer), the one general register that
 //! these families can name becomes EAX, x87, MMX and XMM registers stay. Around it: save the host's
@@ -10,7 +10,7 @@ use iced_x86::{
     Code, Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-/// What the caller of a thunk has to know of it.
+/// What the caller of a host operation has to know of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
     /// Bytes of the memory operand; 0 without one.
@@ -29,7 +29,7 @@ pub(super) struct Plan {
     pub flags: bool,
 }
 
-/// Tells instructions apart as far as their thunks differ: code, registers, immediate byte.
+/// Tells instructions apart as far as their host operations differ: code, registers, immediate byte.
 pub(super) fn key(i: &Instruction) -> u64 {
     let mut key = i.code() as u64;
     for n in 0..3 {
@@ -47,7 +47,7 @@ pub(super) fn key(i: &Instruction) -> u64 {
     key
 }
 
-/// The register that stands for `r` in a thunk.
+/// The register that stands for `r` in a host operation.
 fn named(r: Register) -> Register {
     if r.is_gpr32() { Register::EAX } else { r }
 }
