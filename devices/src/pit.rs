@@ -60,7 +60,7 @@ impl Mode {
 
 /// Where the counting element stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Run {
+enum Element {
     /// Programmed but not loaded; holds the value it stopped at.
     Idle(u16),
     /// Counting; it held its full count at tick `origin`.
@@ -84,7 +84,7 @@ pub(crate) struct Counter {
     /// Control word bits 5..4: 1 low byte only, 2 high byte only, 3 low then high.
     access: u8,
     gate: bool,
-    run: Run,
+    run: Element,
     /// The count in the counting element, 1..=65536.
     count: i64,
     /// The count register: what is loaded next.
@@ -111,7 +111,7 @@ impl Counter {
             bcd: false,
             access: 3,
             gate,
-            run: Run::Idle(0),
+            run: Element::Idle(0),
             count: 0x1_0000,
             register: 0x1_0000,
             load_at: None,
@@ -139,13 +139,13 @@ impl Counter {
         )?;
         // A count that took over in the middle of a period began before the machine.
         match self.run {
-            Run::Counting { origin } => {
+            Element::Counting { origin } => {
                 check((-0x1_0000..=self.seen).contains(&origin), "origin of the timer's count")
             }
-            Run::Paused { elapsed } => {
+            Element::Paused { elapsed } => {
                 check((0..=self.seen + 0x1_0000).contains(&elapsed), "pause of the timer")
             }
-            Run::Idle(_) => Ok(()),
+            Element::Idle(_) => Ok(()),
         }
     }
 
@@ -162,7 +162,7 @@ impl Counter {
         if t <= self.seen {
             return;
         }
-        if let Run::Counting { origin } = self.run {
+        if let Element::Counting { origin } = self.run {
             self.rises += self.rises_until(t - origin) - self.rises_until(self.seen - origin);
         }
         self.seen = t;
@@ -183,7 +183,7 @@ impl Counter {
             return self.load_at;
         }
         match self.run {
-            Run::Counting { origin } if self.written && self.mode.periodic() => {
+            Element::Counting { origin } if self.written && self.mode.periodic() => {
                 let phase = (self.seen - origin) % self.count;
                 let half = (self.count + 1) / 2;
                 let square = self.mode == Mode::SquareWave && phase < half;
@@ -202,19 +202,19 @@ impl Counter {
         self.count = self.register;
         let origin = if low_half { at - (self.count + 1) / 2 } else { at };
         self.run = if self.gate || self.mode.triggered() {
-            Run::Counting { origin }
+            Element::Counting { origin }
         } else {
-            Run::Paused { elapsed: at - origin }
+            Element::Paused { elapsed: at - origin }
         };
     }
 
     /// The level of OUT.
     fn out(&self) -> bool {
         let elapsed = match self.run {
-            Run::Idle(_) => return self.mode != Mode::TerminalCount,
-            Run::Paused { .. } if self.mode.periodic() => return true,
-            Run::Paused { elapsed } => elapsed,
-            Run::Counting { origin } => self.seen - origin,
+            Element::Idle(_) => return self.mode != Mode::TerminalCount,
+            Element::Paused { .. } if self.mode.periodic() => return true,
+            Element::Paused { elapsed } => elapsed,
+            Element::Counting { origin } => self.seen - origin,
         };
         match self.mode {
             Mode::TerminalCount | Mode::OneShot => elapsed >= self.count,
@@ -227,9 +227,9 @@ impl Counter {
     /// What a read of the counting element gives, in the counter's number system.
     fn value(&self) -> u16 {
         let elapsed = match self.run {
-            Run::Idle(value) => return value,
-            Run::Paused { elapsed } => elapsed,
-            Run::Counting { origin } => self.seen - origin,
+            Element::Idle(value) => return value,
+            Element::Paused { elapsed } => elapsed,
+            Element::Counting { origin } => self.seen - origin,
         };
         let n = self.count;
         let value = match self.mode {
@@ -250,7 +250,7 @@ impl Counter {
     /// The tick of the next rising edge of OUT, if one comes by itself.
     fn next_rise(&self) -> Option<i64> {
         let running = match self.run {
-            Run::Counting { origin } => self.running_rise(origin),
+            Element::Counting { origin } => self.running_rise(origin),
             _ => None,
         };
         match self.load_at {
@@ -286,7 +286,7 @@ impl Counter {
 
     fn control(&mut self, control: u8) {
         self.change(|c| {
-            c.run = Run::Idle(c.value());
+            c.run = Element::Idle(c.value());
             c.mode = Mode::from_control(control);
             c.bcd = control & 1 != 0;
             c.access = (control >> 4) & 3;
@@ -322,7 +322,7 @@ impl Counter {
 
     /// Mode 0: the write of a count stops the old one and takes OUT low at once.
     fn halt(&mut self) {
-        self.run = Run::Idle(self.value());
+        self.run = Element::Idle(self.value());
         self.load_at = None;
     }
 
@@ -340,7 +340,7 @@ impl Counter {
             }
             Mode::SoftwareStrobe => self.load_at = Some(self.seen + 1),
             Mode::RateGenerator | Mode::SquareWave => match self.run {
-                Run::Idle(_) => self.load_at = self.load_at.or(Some(self.seen + 1)),
+                Element::Idle(_) => self.load_at = self.load_at.or(Some(self.seen + 1)),
                 _ => self.written = true,
             },
             Mode::OneShot | Mode::HardwareStrobe => self.written = true,
@@ -356,19 +356,19 @@ impl Counter {
         match (self.mode, gate, self.run) {
             // The trigger of a counter that was given a count, now or for the last pulse.
             (Mode::OneShot | Mode::HardwareStrobe, true, run)
-                if self.written || !matches!(run, Run::Idle(_)) =>
+                if self.written || !matches!(run, Element::Idle(_)) =>
             {
                 self.load_at = Some(now + 1);
             }
             (Mode::OneShot | Mode::HardwareStrobe, ..) => {}
-            (_, false, Run::Counting { origin }) => {
-                self.change(|c| c.run = Run::Paused { elapsed: now - origin });
+            (_, false, Element::Counting { origin }) => {
+                self.change(|c| c.run = Element::Paused { elapsed: now - origin });
             }
-            (Mode::RateGenerator | Mode::SquareWave, true, Run::Paused { .. }) => {
+            (Mode::RateGenerator | Mode::SquareWave, true, Element::Paused { .. }) => {
                 self.load_at = Some(now + 1);
             }
-            (_, true, Run::Paused { elapsed }) => {
-                self.run = Run::Counting { origin: now - elapsed };
+            (_, true, Element::Paused { elapsed }) => {
+                self.run = Element::Counting { origin: now - elapsed };
             }
             _ => {}
         }

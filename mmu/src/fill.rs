@@ -14,7 +14,7 @@ use crate::format::{Format, bit};
 use crate::hostmap::{Run, WINDOW_PAGES, start_of, window_page};
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
-use crate::walk::{Paging, Path, Translation};
+use crate::walk::{PageTranslation, Paging, Path};
 use crate::window::{IN_A_ROW, Notes, View, Window};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Privilege};
@@ -72,7 +72,7 @@ impl Window {
         if mapped { Fill::Mapped } else { Fill::Interpret(Reason::NoHostMapping) }
     }
 
-    fn fill_paged(&mut self, job: &mut Job<'_, '_>, t: &Translation) -> bool {
+    fn fill_paged(&mut self, job: &mut Job<'_, '_>, t: &PageTranslation) -> bool {
         let lin = start_of(job.page);
         let Some(path) = job.view.peek(lin) else { return false };
         if !self.track(job.view, &path, lin, job.notes) {
@@ -166,7 +166,7 @@ impl Window {
 
     /// Maps around a page of a large page, or without paging. `pa` is what `page` translates to
     /// before the A20 gate.
-    fn fill_large(&mut self, job: &mut Job<'_, '_>, t: &Translation, pa: Pa) -> bool {
+    fn fill_large(&mut self, job: &mut Job<'_, '_>, t: &PageTranslation, pa: Pa) -> bool {
         let granted = t.writable && t.dirty;
         let per_chunk = self.chunk_pages();
         let chunk = job.page / per_chunk * per_chunk;

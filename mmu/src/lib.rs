@@ -42,5 +42,5 @@ pub use map::{MapError, MemoryMap, Shadow};
 pub use phys::PhysIo;
 pub use ram::{DmaRefusals, Flush, GuestMemory, MemoryError, Region};
 pub use soft::Mmu;
-pub use walk::{Paging, PagingState, Path, Translation};
+pub use walk::{PageTranslation, Paging, PagingState, Path};
 pub use windows::{WindowError, Windows};

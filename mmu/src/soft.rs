@@ -10,7 +10,7 @@
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::tlb::{Rights, Tlb};
-use crate::walk::{Paging, PagingState, Translation};
+use crate::walk::{PageTranslation, Paging, PagingState};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
@@ -25,7 +25,7 @@ pub struct Mmu {
 
 /// Where a piece of an access, all in one page, ends up.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Backing {
     Ram { offset: u64, pa: Pa },
     Rom { offset: u64 },
     Io { pa: Pa },
@@ -193,7 +193,7 @@ impl Mmu {
             return Ok(16);
         }
         let place = self.place(memory, io, lin, Access::Fetch, who)?;
-        read_place(memory, io, place, &mut buf[..left]);
+        read_backing(memory, io, place, &mut buf[..left]);
         Ok(left)
     }
 
@@ -214,7 +214,7 @@ impl Mmu {
             *slot = Some((self.place(memory, io, at, Access::Read, who)?, range));
         }
         for (place, range) in places.into_iter().flatten() {
-            read_place(memory, io, place, &mut buf[range.0..range.1]);
+            read_backing(memory, io, place, &mut buf[range.0..range.1]);
         }
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Mmu {
         lin: Lin,
         access: Access,
         who: Privilege,
-    ) -> Result<Place, Exception> {
+    ) -> Result<Backing, Exception> {
         let t = self.paging.walk(memory, io, lin, access, who)?;
         Ok(match memory.region(t.pa) {
             Region::Ram { offset } => {
@@ -258,17 +258,24 @@ impl Mmu {
                 }
                 let write = t.writable && t.dirty && !memory.is_guarded(offset);
                 self.remember(lin, who, offset, &t, write);
-                Place::Ram { offset, pa: t.pa }
+                Backing::Ram { offset, pa: t.pa }
             }
             Region::Rom { offset } => {
                 self.remember(lin, who, offset, &t, false);
-                Place::Rom { offset }
+                Backing::Rom { offset }
             }
-            Region::Io => Place::Io { pa: t.pa },
+            Region::Io => Backing::Io { pa: t.pa },
         })
     }
 
-    fn remember(&mut self, lin: Lin, who: Privilege, offset: u64, t: &Translation, write: bool) {
+    fn remember(
+        &mut self,
+        lin: Lin,
+        who: Privilege,
+        offset: u64,
+        t: &PageTranslation,
+        write: bool,
+    ) {
         let rights = Rights { write, fetch: !t.nx, large: t.large };
         self.tlb.insert(lin, who, (offset / PAGE_SIZE) as u32, rights);
     }
@@ -277,11 +284,11 @@ impl Mmu {
         &self,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        place: Place,
+        backing: Backing,
         data: &[u8],
     ) {
-        match place {
-            Place::Ram { offset, pa } => {
+        match backing {
+            Backing::Ram { offset, pa } => {
                 if self.journal {
                     let mut old = [0; 512];
                     let old = &mut old[..data.len().min(512)];
@@ -293,8 +300,8 @@ impl Mmu {
                 }
                 memory.write_offset(offset, data);
             }
-            Place::Rom { .. } => {}
-            Place::Io { pa } => {
+            Backing::Rom { .. } => {}
+            Backing::Io { pa } => {
                 for (at, range) in bus_cycles(pa, data.len()) {
                     let mut value = [0; 8];
                     let n = range.len();
@@ -306,12 +313,12 @@ impl Mmu {
     }
 }
 
-fn read_place(memory: &GuestMemory, io: &mut dyn PhysIo, place: Place, buf: &mut [u8]) {
-    match place {
-        Place::Ram { offset, .. } | Place::Rom { offset } => {
+fn read_backing(memory: &GuestMemory, io: &mut dyn PhysIo, backing: Backing, buf: &mut [u8]) {
+    match backing {
+        Backing::Ram { offset, .. } | Backing::Rom { offset } => {
             memory.read_offset(offset, buf);
         }
-        Place::Io { pa } => {
+        Backing::Io { pa } => {
             for (at, range) in bus_cycles(pa, buf.len()) {
                 let value = io.mmio_read(at, range.len() as u8).to_le_bytes();
                 let n = range.len();

@@ -6,7 +6,7 @@ use crate::format::bit;
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::soft::Mmu;
-use crate::walk::{Paging, Path, Translation};
+use crate::walk::{PageTranslation, Paging, Path};
 use crate::windows::Windows;
 use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::state::{cr0, cr4};
@@ -86,7 +86,7 @@ impl Bench {
         lin: Lin,
         access: Access,
         who: Privilege,
-    ) -> Result<Translation, Exception> {
+    ) -> Result<PageTranslation, Exception> {
         self.mmu.paging().walk(&mut self.memory, io, lin, access, who)
     }
 

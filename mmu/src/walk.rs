@@ -32,7 +32,7 @@ pub struct Paging {
 /// A permitted translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // one a flag of the entry
-pub struct Translation {
+pub struct PageTranslation {
     /// Physical address, A20 gate applied.
     pub pa: Pa,
     /// The same privilege may write here now (CR0.WP considered).
@@ -178,7 +178,7 @@ impl Paging {
         lin: Lin,
         access: Access,
         who: Privilege,
-    ) -> Result<Translation, Exception> {
+    ) -> Result<PageTranslation, Exception> {
         if self.format == Format::Off {
             return Ok(self.identity(lin));
         }
@@ -201,7 +201,7 @@ impl Paging {
         }
         let dirty = self.set_flags(memory, io, &path, access == Access::Write);
         let leaf = path.leaf();
-        Ok(Translation {
+        Ok(PageTranslation {
             pa: path.pa,
             writable,
             user: path.user,
@@ -240,8 +240,8 @@ impl Paging {
         })
     }
 
-    fn identity(&self, lin: Lin) -> Translation {
-        Translation {
+    fn identity(&self, lin: Lin) -> PageTranslation {
+        PageTranslation {
             pa: Pa(lin.get()).masked(self.a20_mask),
             writable: true,
             user: true,

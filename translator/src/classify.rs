@@ -21,7 +21,7 @@ mod tests;
 mod treatment;
 
 use rows::{FORMS, INNOCUOUS};
-pub use treatment::{Rewrite, Treatment, Unit};
+pub use treatment::{ExecutionUnit, Rewrite, Treatment};
 
 /// The treatment of `code`, with every feature and every optimisation present.
 #[must_use]
@@ -44,22 +44,22 @@ pub fn treatment(code: Code) -> Treatment {
 
 /// The unit that `code` runs on.
 #[must_use]
-pub fn unit(code: Code) -> Unit {
+pub fn unit(code: Code) -> ExecutionUnit {
     use CpuidFeature as F;
     if UNITLESS.contains(&code.mnemonic()) {
-        return Unit::Integer;
+        return ExecutionUnit::Integer;
     }
     let features = code.cpuid_features();
     if code == Code::Wait {
-        return Unit::Fpu; // The decoder counts it to the 8086.
+        return ExecutionUnit::Fpu; // The decoder counts it to the 8086.
     }
     let has = |list: &[F]| features.iter().any(|f| list.contains(f));
     if has(&[F::SSE, F::SSE2]) {
-        Unit::Sse
+        ExecutionUnit::Sse
     } else if has(&[F::FPU, F::FPU287, F::FPU387, F::MMX]) {
-        Unit::Fpu
+        ExecutionUnit::Fpu
     } else {
-        Unit::Integer
+        ExecutionUnit::Integer
     }
 }
 
@@ -79,7 +79,7 @@ const UNITLESS: &[Mnemonic] = &[
 
 /// [`treatment`] and [`unit`] of every code under `opts` and `features`, indexed by code.
 #[derive(Debug)]
-pub(crate) struct TreatmentTable(Box<[(Treatment, Unit)]>);
+pub(crate) struct TreatmentTable(Box<[(Treatment, ExecutionUnit)]>);
 
 impl TreatmentTable {
     pub(crate) fn new(opts: TranslatorOptions, features: Features) -> Self {
@@ -97,7 +97,7 @@ impl TreatmentTable {
     }
 
     #[inline]
-    pub(crate) fn get(&self, code: Code) -> (Treatment, Unit) {
+    pub(crate) fn get(&self, code: Code) -> (Treatment, ExecutionUnit) {
         self.0[code as usize]
     }
 }

@@ -14,7 +14,7 @@
 //! guest is at an instruction boundary. There r12 may lag behind guest ESP by a constant, which the
 //! entry names: pushes and pops in a row move it once.
 
-use crate::classify::{Rewrite, Treatment, TreatmentTable, Unit};
+use crate::classify::{ExecutionUnit, Rewrite, Treatment, TreatmentTable};
 use crate::decode::guest_decoder;
 use crate::draft::BlockDraft;
 use crate::emit::{Emitter, Refused, Step};
@@ -228,9 +228,9 @@ impl Translator {
     ) -> Result<Step, Refused> {
         let (treatment, unit) = self.table.get(i.code());
         let missing = match unit {
-            Unit::Integer => Mode::empty(),
-            Unit::Fpu => Mode::FPU_OFF,
-            Unit::Sse => Mode::SSE_OFF,
+            ExecutionUnit::Integer => Mode::empty(),
+            ExecutionUnit::Fpu => Mode::FPU_OFF,
+            ExecutionUnit::Sse => Mode::SSE_OFF,
         };
         if self.emitter.mode().intersects(missing) {
             return Err(Refused);

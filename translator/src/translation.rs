@@ -1,6 +1,6 @@
 //! What translating a block makes.
 
-use crate::classify::Unit;
+use crate::classify::ExecutionUnit;
 use crate::thunk::ThunkGuard;
 use iced_x86::Code;
 use ringer_cpu::Pc;
@@ -75,10 +75,10 @@ pub enum X87 {
 }
 
 impl X87 {
-    pub(crate) fn of(code: Code, unit: Unit) -> Self {
+    pub(crate) fn of(code: Code, unit: ExecutionUnit) -> Self {
         match code {
             Code::Fldcw_m2byte => X87::ControlWord,
-            _ if unit == Unit::Fpu && moves_pointers(code) => X87::Computes,
+            _ if unit == ExecutionUnit::Fpu && moves_pointers(code) => X87::Computes,
             _ => X87::Other,
         }
     }

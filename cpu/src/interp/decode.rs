@@ -53,7 +53,7 @@ pub(super) struct DecodeCache<B: Bus> {
 
 /// Where the next instruction is fetched from.
 #[derive(Clone, Copy)]
-struct Site {
+struct FetchPoint {
     lin: Lin,
     eip: u32,
     bitness: u32,
@@ -62,7 +62,7 @@ struct Site {
     who: Privilege,
 }
 
-impl Site {
+impl FetchPoint {
     // Inlined for certain: returned through memory, its mixed field sizes stall the hot path.
     #[inline(always)]
     fn of(s: &CpuState) -> Result<Self, Exception> {
@@ -105,7 +105,7 @@ impl<B: Bus> DecodeCache<B> {
         bus: &mut B,
         table: &[Handler<B>],
     ) -> Result<&Entry<B>, Exception> {
-        let site = Site::of(s)?;
+        let site = FetchPoint::of(s)?;
         let mut buf = [0; 16];
         let count = bus.fetch(site.lin, &mut buf, site.who)?.min(site.room);
         let slot = slot_of(site.lin);
@@ -135,7 +135,7 @@ fn slot_of(lin: Lin) -> usize {
 #[cold]
 fn decode_at<B: Bus>(
     s: &CpuState,
-    site: Site,
+    site: FetchPoint,
     mut buf: [u8; 16],
     mut count: usize,
     bus: &mut B,
@@ -166,7 +166,7 @@ fn decode_at<B: Bus>(
 
 /// The exception of `len` bytes that are no instruction. The decoder does not tell an instruction
 /// that goes on after 15 bytes from an invalid one of 15; decoding without its legality checks does.
-fn refused(site: Site, bytes: &[u8], len: usize) -> Exception {
+fn refused(site: FetchPoint, bytes: &[u8], len: usize) -> Exception {
     if len < MAX_LENGTH {
         return Exception::ud();
     }
@@ -175,7 +175,7 @@ fn refused(site: Site, bytes: &[u8], len: usize) -> Exception {
 }
 
 fn entry<B: Bus>(
-    site: Site,
+    site: FetchPoint,
     buf: [u8; 16],
     instruction: Instruction,
     table: &[Handler<B>],

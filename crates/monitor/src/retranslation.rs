@@ -21,7 +21,7 @@ const MOST: usize = 256;
 
 /// What is known of an instruction that trapped.
 #[derive(Clone, Copy, Debug)]
-struct Site {
+struct Trapped {
     traps: u16,
     needed: u16,
 }
@@ -37,7 +37,7 @@ struct Left {
 /// The instructions that trapped, by the physical address of their first byte.
 #[derive(Debug, Default)]
 pub(crate) struct Retranslation {
-    sites: HashMap<u64, Site>,
+    sites: HashMap<u64, Trapped>,
     left: BTreeMap<u64, u32>,
     /// Those of `left` by EIP, one each.
     by_eip: HashMap<u32, Left>,
@@ -54,7 +54,7 @@ impl Retranslation {
         if self.sites.len() >= COUNTED {
             self.sites.clear();
         }
-        let site = self.sites.entry(pa).or_insert(Site { traps: 0, needed: TRAPS });
+        let site = self.sites.entry(pa).or_insert(Trapped { traps: 0, needed: TRAPS });
         site.traps = site.traps.saturating_add(1);
         let room = self.by_eip.len() < MOST && !self.by_eip.contains_key(&eip);
         if site.traps < site.needed || !room {

@@ -33,7 +33,7 @@ pub(crate) struct Selected {
 
 /// The parts of the state that decide.
 #[derive(Clone, Copy, Debug)]
-struct Facts {
+struct Deciding {
     seg: [Segment; 6],
     cr0: u64,
     cr4: u64,
@@ -42,7 +42,7 @@ struct Facts {
     cpl: u8,
 }
 
-impl Facts {
+impl Deciding {
     fn of(s: &CpuState) -> Self {
         let (cr0, cr4, dr7, flags) = (s.cr0, s.cr4, s.dr[7], s.eflags & FLAGS);
         Self { seg: s.seg, cr0, cr4, dr7, flags, cpl: s.cpl }
@@ -65,7 +65,7 @@ impl Facts {
 /// An answer.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    facts: Facts,
+    deciding: Deciding,
     /// The last EIP that may run as host code.
     last: u32,
     selected: Selected,
@@ -176,7 +176,7 @@ impl Spaces {
     pub fn known(&mut self, context: &mut ExecContext) -> Option<Selected> {
         let cpu = &context.cpu;
         let known = self.selections.known[Selections::place(cpu)].as_ref()?;
-        if cpu.eip() > known.last || !known.facts.hold(cpu) {
+        if cpu.eip() > known.last || !known.deciding.hold(cpu) {
             return None;
         }
         let selected = known.selected;
@@ -208,7 +208,7 @@ impl Spaces {
         };
         let cpu = &context.cpu;
         self.selections.known[Selections::place(cpu)] = Some(Known {
-            facts: Facts::of(cpu),
+            deciding: Deciding::of(cpu),
             last: mode.last_eip().min(cpu.cs().limit),
             selected,
             window_base: context.window_base,

@@ -1,7 +1,7 @@
 //! What SYSENTER, SYSEXIT and supervisor code's loads of FS do, for translated code that does them again without the
 //! dispatcher (`translator/src/runtime/transfer.rs`).
 //!
-//! A stub that does not know a switch leaves it to the interpreter, and says so; what the interpreter then made of it is
+//! A stub that does not know a transfer leaves it to the interpreter, and says so; what the interpreter then made of it is
 //! put into the context. That holds for the table that the code ran in (so for its window, its mode and CS) until windows
 //! or tables may be others ([`Spaces::epoch`]), or GDTR or an MSR of SYSENTER changes. What else could make a
 //! difference the stub compares (invariant 12).
@@ -17,9 +17,9 @@ use ringer_translator::Mode;
 use ringer_translator::context::{ExecContext, FastCall, FsLoad, TransferKind};
 use ringer_translator::runtime::can_set_gs_base;
 
-/// What all switches depend on.
+/// What all transfers depend on.
 #[derive(Clone, Copy, Debug, Default)]
-struct Facts {
+struct Premises {
     epoch: u64,
     gdtr: TableReg,
     sysenter: [u64; 3],
@@ -27,10 +27,10 @@ struct Facts {
     alignment: u64,
 }
 
-/// The switches in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
+/// The transfers in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
 #[derive(Debug, Default)]
 pub(crate) struct TransferMemo {
-    facts: Facts,
+    premises: Premises,
     ends: [Option<(u64, Selected)>; 4],
 }
 
@@ -65,7 +65,7 @@ impl Before {
     }
 }
 
-impl Facts {
+impl Premises {
     fn of(cpu: &CpuState, spaces: &Spaces) -> Self {
         let msr = &cpu.msr;
         let sysenter = [msr.sysenter_cs, msr.sysenter_esp, msr.sysenter_eip];
@@ -79,7 +79,7 @@ impl TransferMemo {
     #[inline]
     pub fn refresh(&mut self, context: &mut ExecContext, spaces: &Spaces) {
         // Field by field: a copy costs more than the comparison.
-        let (cpu, known) = (&context.cpu, &self.facts);
+        let (cpu, known) = (&context.cpu, &self.premises);
         let same = known.epoch == spaces.epoch()
             && known.gdtr == cpu.gdtr
             && known.sysenter[0] == cpu.msr.sysenter_cs
@@ -87,8 +87,8 @@ impl TransferMemo {
             && known.sysenter[2] == cpu.msr.sysenter_eip
             && known.alignment == cpu.cr0 & cr0::AM;
         if !same {
-            let facts = Facts::of(cpu, spaces);
-            *self = Self { facts, ..Self::default() };
+            let premises = Premises::of(cpu, spaces);
+            *self = Self { premises, ..Self::default() };
             context.sysenter.from = 0;
             context.sysexit.from = 0;
             context.fs_loads.iter_mut().for_each(|load| load.from = 0);

@@ -232,18 +232,18 @@ fn every_innocuous_form_survives_encoding_for_64_bit_mode() {
 #[test]
 fn units_follow_the_register_files() {
     let cases = [
-        (Code::Fld_m32fp, Unit::Fpu),
-        (Code::Wait, Unit::Fpu),
-        (Code::Fnstsw_AX, Unit::Fpu),
-        (Code::Fcmovb_st0_sti, Unit::Fpu),
-        (Code::Paddb_mm_mmm64, Unit::Fpu),
-        (Code::Emms, Unit::Fpu),
-        (Code::Paddb_xmm_xmmm128, Unit::Sse),
-        (Code::Cvtpi2ps_xmm_mmm64, Unit::Sse),
-        (Code::Movnti_m32_r32, Unit::Integer),
-        (Code::Prefetcht0_m8, Unit::Integer),
-        (Code::Lfence, Unit::Integer),
-        (Code::Add_rm32_r32, Unit::Integer),
+        (Code::Fld_m32fp, ExecutionUnit::Fpu),
+        (Code::Wait, ExecutionUnit::Fpu),
+        (Code::Fnstsw_AX, ExecutionUnit::Fpu),
+        (Code::Fcmovb_st0_sti, ExecutionUnit::Fpu),
+        (Code::Paddb_mm_mmm64, ExecutionUnit::Fpu),
+        (Code::Emms, ExecutionUnit::Fpu),
+        (Code::Paddb_xmm_xmmm128, ExecutionUnit::Sse),
+        (Code::Cvtpi2ps_xmm_mmm64, ExecutionUnit::Sse),
+        (Code::Movnti_m32_r32, ExecutionUnit::Integer),
+        (Code::Prefetcht0_m8, ExecutionUnit::Integer),
+        (Code::Lfence, ExecutionUnit::Integer),
+        (Code::Add_rm32_r32, ExecutionUnit::Integer),
     ];
     for (code, expected) in cases {
         assert_eq!(unit(code), expected, "{code:?}");

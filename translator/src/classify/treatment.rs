@@ -117,7 +117,7 @@ impl Rewrite {
 
 /// The execution unit whose availability an instruction depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub enum ExecutionUnit {
     /// Always available.
     Integer,
     /// x87 and MMX: traps while CR0.EM or CR0.TS is set.

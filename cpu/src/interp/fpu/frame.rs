@@ -7,7 +7,7 @@ use std::mem::offset_of;
 /// What a host operation works on.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Frame {
+pub(super) struct HostFrame {
     /// The memory operand; long enough for FNSAVE's 108 bytes.
     pub mem: [u8; 128],
     /// The guest's registers.
@@ -20,10 +20,10 @@ pub(super) struct Frame {
     pub host_mxcsr: u32,
 }
 
-/// Offsets in [`Frame`] for the assembler.
-pub(super) const FX: usize = offset_of!(Frame, fx);
-pub(super) const GPR: usize = offset_of!(Frame, gpr);
-pub(super) const FLAGS: usize = offset_of!(Frame, flags);
-pub(super) const HOST_MXCSR: usize = offset_of!(Frame, host_mxcsr);
+/// Offsets in [`HostFrame`] for the assembler.
+pub(super) const FX: usize = offset_of!(HostFrame, fx);
+pub(super) const GPR: usize = offset_of!(HostFrame, gpr);
+pub(super) const FLAGS: usize = offset_of!(HostFrame, flags);
+pub(super) const HOST_MXCSR: usize = offset_of!(HostFrame, host_mxcsr);
 
-const _: () = assert!(offset_of!(Frame, mem) == 0 && FX.is_multiple_of(16));
+const _: () = assert!(offset_of!(HostFrame, mem) == 0 && FX.is_multiple_of(16));

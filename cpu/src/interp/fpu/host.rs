@@ -3,7 +3,7 @@
 //! Invariant: `current` is an entry of the arena as it is now; only `prepare` sets it.
 
 use super::arena::Arena;
-use super::frame::Frame;
+use super::frame::HostFrame;
 use super::host_op::{self, Plan};
 use crate::flags::Eflags;
 use crate::state::FpuImage;
@@ -27,7 +27,7 @@ pub struct HostUnit {
     arena: Arena,
     ops: HashMap<u64, HostOp>,
     current: Option<NonNull<u8>>,
-    frame: Box<Frame>,
+    frame: Box<HostFrame>,
 }
 
 // SAFETY: the entries point into `arena`, which may move between threads with them.
@@ -46,7 +46,8 @@ impl HostUnit {
     /// When the host has no memory left for code.
     #[must_use]
     pub fn new() -> Self {
-        let frame = Frame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
+        let frame =
+            HostFrame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
         let arena = Arena::new().expect("the host gives 1 MiB of executable memory");
         Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) }
     }
@@ -80,7 +81,7 @@ impl HostUnit {
     }
 
     /// The frame of the next run, or of the last one.
-    pub(super) fn frame(&mut self) -> &mut Frame {
+    pub(super) fn frame(&mut self) -> &mut HostFrame {
         &mut self.frame
     }
 
@@ -100,8 +101,9 @@ impl HostUnit {
         self.frame.fx.set_mxcsr(mxcsr);
         self.frame.flags &= u64::from(Eflags::ARITH.bits());
         // SAFETY: `entry` is a complete function of this signature (see `Arena`).
-        let function =
-            unsafe { transmute::<*mut u8, unsafe extern "sysv64" fn(*mut Frame)>(entry.as_ptr()) };
+        let function = unsafe {
+            transmute::<*mut u8, unsafe extern "sysv64" fn(*mut HostFrame)>(entry.as_ptr())
+        };
         // SAFETY: a host operation touches the frame, the stack below and registers that the ABI lets it
         // clobber; it leaves DF clear, the x87 unit empty and MXCSR as it was. The frame is aligned
         // and its MXCSR has no bit that FXRSTOR refuses.

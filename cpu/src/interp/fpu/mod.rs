@@ -3,7 +3,7 @@
 //!
 //! # How an instruction runs
 //! The guest's registers are in `CpuState::fpu`, an FXSAVE image. A handler checks availability
-//! ([`gate`]), reads the memory operand through the bus into a [`frame::Frame`], lets a *host operation* (the
+//! ([`gate`]), reads the memory operand through the bus into a [`frame::HostFrame`], lets a *host operation* (the
 //! same instruction, re-encoded to work on the frame; [`host_op`]) run between FXRSTOR and FXSAVE, writes
 //! the memory result through the bus and only then commits the image. So a fault at any point leaves
 //! the guest's state as it was.

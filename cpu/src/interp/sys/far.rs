@@ -130,7 +130,7 @@ fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector, offset: u32) -> Result<(), E
             Ok(())
         }
         Target::Gate(d) => gate::jmp(ctx, &d),
-        Target::Task(sel, d) => task::switch(ctx, sel, d, task::Reason::Jmp),
+        Target::Task(sel, d) => task::switch(ctx, sel, d, task::SwitchCause::Jmp),
     }
 }
 
@@ -146,7 +146,7 @@ fn call<B: Bus>(
         match target(ctx, sel)? {
             Target::Code(cs) => cs,
             Target::Gate(d) => return gate::call(ctx, &d),
-            Target::Task(sel, d) => return task::switch(ctx, sel, d, task::Reason::Call),
+            Target::Task(sel, d) => return task::switch(ctx, sel, d, task::SwitchCause::Call),
         }
     };
     transfer::call_same(ctx, cs, offset, size)

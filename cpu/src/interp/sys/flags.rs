@@ -37,37 +37,41 @@ pub fn merge<B: Bus>(ctx: &mut Ctx<'_, B>, value: u32, mask: u32) {
 }
 
 /// Which flag CLI and STI act on now.
-enum Target {
+enum ControlledFlag {
     Interrupt,
     Virtual,
 }
 
-fn target<B: Bus>(ctx: &Ctx<'_, B>) -> Result<Target, Exception> {
+fn controlled<B: Bus>(ctx: &Ctx<'_, B>) -> Result<ControlledFlag, Exception> {
     let s = &ctx.s;
     if !s.protected() || s.cpl <= s.flags().iopl() {
-        return Ok(Target::Interrupt);
+        return Ok(ControlledFlag::Interrupt);
     }
     let enable = if s.v86() { cr4::VME } else { cr4::PVI };
-    if s.cpl == 3 && s.cr4 & enable != 0 { Ok(Target::Virtual) } else { Err(Exception::gp(0)) }
+    if s.cpl == 3 && s.cr4 & enable != 0 {
+        Ok(ControlledFlag::Virtual)
+    } else {
+        Err(Exception::gp(0))
+    }
 }
 
 fn cli<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    ctx.s.eflags &= match target(ctx)? {
-        Target::Interrupt => !IF,
-        Target::Virtual => !VIF,
+    ctx.s.eflags &= match controlled(ctx)? {
+        ControlledFlag::Interrupt => !IF,
+        ControlledFlag::Virtual => !VIF,
     };
     Ok(())
 }
 
 fn sti<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    match target(ctx)? {
-        Target::Interrupt => {
+    match controlled(ctx)? {
+        ControlledFlag::Interrupt => {
             if ctx.s.eflags & IF == 0 {
                 ctx.set_shadow_irq();
             }
             ctx.s.eflags |= IF;
         }
-        Target::Virtual => {
+        ControlledFlag::Virtual => {
             if ctx.s.eflags & Eflags::VIP.bits() != 0 {
                 return Err(Exception::gp(0));
             }

@@ -127,8 +127,8 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exceptio
     if d.system_kind() == Some(kind::TASK) {
         let sel = d.gate_selector();
         let tss = task::available(ctx, sel)?;
-        let reason = task::Reason::Interrupt { error: event.error, eflags: event.eflags };
-        return task::switch(ctx, sel, tss, reason);
+        let cause = task::SwitchCause::Interrupt { error: event.error, eflags: event.eflags };
+        return task::switch(ctx, sel, tss, cause);
     }
     gate(ctx, event, &d)
 }

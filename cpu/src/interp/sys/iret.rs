@@ -22,7 +22,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 /// What IRET pops first.
-struct Frame {
+struct Popped {
     eip: u32,
     cs: Selector,
     eflags: u32,
@@ -49,11 +49,11 @@ fn pop_frame<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     stack: &mut StackCursor,
     size: u32,
-) -> Result<Frame, Exception> {
+) -> Result<Popped, Exception> {
     let eip = stack.pop(ctx, size)? as u32;
     let cs = Selector(stack.pop(ctx, size)? as u16);
     let eflags = stack.pop(ctx, size)? as u32;
-    Ok(Frame { eip, cs, eflags })
+    Ok(Popped { eip, cs, eflags })
 }
 
 /// The flags that an image of `size` bytes loads at privilege `cpl` with `iopl`.
@@ -74,7 +74,7 @@ fn loaded(size: u32, cpl: u8, iopl: u8) -> u32 {
 fn to_8086<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     stack: StackCursor,
-    frame: &Frame,
+    frame: &Popped,
 ) -> Result<(), Exception> {
     let cs = transfer::cs_8086(ctx, frame.cs.0);
     transfer::check_limit(&cs, frame.eip)?;
@@ -139,7 +139,7 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
 fn to_v86<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     mut stack: StackCursor,
-    frame: &Frame,
+    frame: &Popped,
 ) -> Result<(), Exception> {
     let esp = stack.pop(ctx, 4)? as u32;
     let mut selectors = [0; 5];

@@ -24,7 +24,7 @@ const DR7_LOCAL: u64 = 0x155;
 
 /// What causes a task switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum SwitchCause {
     /// JMP: the old task ends.
     Jmp,
     /// CALL: the new task is nested in the old one.
@@ -90,7 +90,7 @@ pub fn iret<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
     if !d.present() {
         return Err(Exception::np(code));
     }
-    switch(ctx, sel, d, Reason::Iret)
+    switch(ctx, sel, d, SwitchCause::Iret)
 }
 
 /// Switches to the task of `sel`, whose descriptor `d` has the right type and is present.
@@ -101,23 +101,23 @@ pub fn switch<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     sel: Selector,
     mut d: Descriptor,
-    reason: Reason,
+    cause: SwitchCause,
 ) -> Result<(), Exception> {
     let wide = tss::is_32(d.attr().kind());
     if d.limit() < if wide { 0x67 } else { 0x2b } {
         return Err(Exception::ts(sel.error_code()));
     }
-    let nests = matches!(reason, Reason::Call | Reason::Interrupt { .. });
+    let nests = matches!(cause, SwitchCause::Call | SwitchCause::Interrupt { .. });
     let mut old = old_descriptor(ctx)?;
     probe(ctx, &d, &old, nests)?;
     let mut new = read_image(ctx, d.base(), wide)?;
     let paging = new_paging(ctx, &new)?;
 
     let mut saved = ctx.s.eflags;
-    match reason {
-        Reason::Interrupt { eflags, .. } => saved = eflags,
-        Reason::Iret => saved &= !Eflags::NT.bits(),
-        Reason::Jmp | Reason::Call => {}
+    match cause {
+        SwitchCause::Interrupt { eflags, .. } => saved = eflags,
+        SwitchCause::Iret => saved &= !Eflags::NT.bits(),
+        SwitchCause::Jmp | SwitchCause::Call => {}
     }
     save(ctx, saved)?;
     if nests {
@@ -131,7 +131,7 @@ pub fn switch<B: Bus>(
     ctx.s.tr = d.segment(sel);
     commit(ctx, &new, paging, wide);
     load_segments(ctx, &new)?;
-    if let Reason::Interrupt { error: Some(error), .. } = reason {
+    if let SwitchCause::Interrupt { error: Some(error), .. } = cause {
         let mut stack = StackCursor::current(ctx.s);
         stack.push(ctx, if wide { 4 } else { 2 }, error)?;
         stack.commit(ctx)?;

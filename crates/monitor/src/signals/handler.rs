@@ -42,9 +42,9 @@ thread_local! {
     pub(super) static VCPU: Cell<*const Vcpu> = const { Cell::new(ptr::null()) };
 }
 
-/// Where the interrupted thread was.
+/// What a signal interrupted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Interrupted {
     Block,
     Stub,
     Elsewhere,
@@ -58,13 +58,13 @@ impl Vcpu {
         self.reads.contains(&(regs[libc::REG_RIP as usize] as u64))
     }
 
-    fn place(&self, rip: u64) -> Place {
+    fn interrupted(&self, rip: u64) -> Interrupted {
         if !self.cache.contains(&rip) {
-            Place::Elsewhere
+            Interrupted::Elsewhere
         } else if rip < self.stubs_end {
-            Place::Stub
+            Interrupted::Stub
         } else {
-            Place::Block
+            Interrupted::Block
         }
     }
 }
@@ -106,12 +106,12 @@ unsafe fn take(
     info: *const libc::siginfo_t,
     regs: &mut Gregs,
 ) -> bool {
-    let place = vcpu.place(regs[libc::REG_RIP as usize] as u64);
+    let interrupted = vcpu.interrupted(regs[libc::REG_RIP as usize] as u64);
     if signal == vcpu.kick.number() {
         // SAFETY: by contract.
         let kick = unsafe { is_kick(info) };
         if kick {
-            on_kick(vcpu, place, regs);
+            on_kick(vcpu, interrupted, regs);
         }
         return kick;
     }
@@ -121,20 +121,20 @@ unsafe fn take(
     if code <= 0 || !TRAPS.contains(&signal) {
         return false;
     }
-    match (signal, place) {
-        (libc::SIGTRAP, _) if code == TRAP_TRACE => return on_step(vcpu, place, regs),
-        (libc::SIGSEGV | libc::SIGBUS, Place::Stub) if vcpu.reads_in(regs) => {
+    match (signal, interrupted) {
+        (libc::SIGTRAP, _) if code == TRAP_TRACE => return on_step(vcpu, interrupted, regs),
+        (libc::SIGSEGV | libc::SIGBUS, Interrupted::Stub) if vcpu.reads_in(regs) => {
             regs[libc::REG_RIP as usize] = vcpu.declined as i64;
         }
-        (_, Place::Block) => {
+        (_, Interrupted::Block) => {
             let trap = regs[libc::REG_TRAPNO as usize] as u64;
             redirect(vcpu, regs, trap);
         }
-        (_, Place::Stub) => {
+        (_, Interrupted::Stub) => {
             complain();
             return false;
         }
-        (_, Place::Elsewhere) => return false,
+        (_, Interrupted::Elsewhere) => return false,
     }
     true
 }
@@ -151,23 +151,23 @@ fn redirect(vcpu: &Vcpu, regs: &mut Gregs, trap: u64) {
     regs[libc::REG_EFL as usize] &= !TF;
 }
 
-fn on_kick(vcpu: &Vcpu, place: Place, regs: &mut Gregs) {
+fn on_kick(vcpu: &Vcpu, interrupted: Interrupted, regs: &mut Gregs) {
     // SAFETY: the doorbell outlives the registration; it is atomics, and shared with everybody.
     let doorbell = unsafe { &*vcpu.doorbell };
     doorbell.kick.store(1, Ordering::Relaxed);
     doorbell.irq_pending.store(1, Ordering::Relaxed);
-    match place {
-        Place::Block => redirect(vcpu, regs, TRAP_KICK),
-        Place::Stub => regs[libc::REG_EFL as usize] |= TF,
-        Place::Elsewhere => {}
+    match interrupted {
+        Interrupted::Block => redirect(vcpu, regs, TRAP_KICK),
+        Interrupted::Stub => regs[libc::REG_EFL as usize] |= TF,
+        Interrupted::Elsewhere => {}
     }
 }
 
-fn on_step(vcpu: &Vcpu, place: Place, regs: &mut Gregs) -> bool {
-    match place {
-        Place::Stub => regs[libc::REG_EFL as usize] |= TF,
-        Place::Elsewhere => regs[libc::REG_EFL as usize] &= !TF,
-        Place::Block => {
+fn on_step(vcpu: &Vcpu, interrupted: Interrupted, regs: &mut Gregs) -> bool {
+    match interrupted {
+        Interrupted::Stub => regs[libc::REG_EFL as usize] |= TF,
+        Interrupted::Elsewhere => regs[libc::REG_EFL as usize] &= !TF,
+        Interrupted::Block => {
             // SAFETY: as in `redirect`.
             let skip = unsafe { &mut (*vcpu.context).step_skip };
             if *skip > 0 {
