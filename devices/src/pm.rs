@@ -26,6 +26,9 @@ const EVENTS: u16 = 0x0721;
 const SCI_EN: u16 = 0x0001;
 const SLP_EN: u16 = 0x2000;
 const SLP_TYP_SHIFT: u32 = 10;
+/// SLP_TYP value of soft off in QEMU's PC, whose block is at the same ports: guests without AML (boot sectors, test kernels)
+/// write 2000h to 604h. No sleep state of ours has it.
+const QEMU_S5: u8 = 0;
 /// The timer has 24 bits; its event is a change of the topmost.
 const TIMER_MASK: u64 = 0x00ff_ffff;
 const HALF_SHIFT: u32 = 23;
@@ -107,7 +110,7 @@ impl Pm {
                 // SLP_EN is write-only and acts at once.
                 self.control &= !SLP_EN;
                 let sleep_type = (self.control >> SLP_TYP_SHIFT) as u8 & 7;
-                return asked && sleep_type == S5;
+                return asked && matches!(sleep_type, S5 | QEMU_S5);
             }
             _ => {}
         }
@@ -135,6 +138,14 @@ mod tests {
         assert!(!pm.write(PM1_CONTROL + 1, 1 << 2 | 0x20, 0), "not for another sleep type");
         assert!(pm.write(PM1_CONTROL + 1, S5 << 2 | 0x20, 0));
         assert_eq!(pm.read(PM1_CONTROL, 2, 0), 0x1401, "SLP_EN reads 0, SCI_EN 1");
+    }
+
+    #[test]
+    fn what_switches_qemus_pc_off_does_so_here() {
+        let mut pm = Pm::new(0);
+        assert!(!pm.write(PM1_CONTROL, 0x00, 0));
+        assert!(pm.write(PM1_CONTROL + 1, 0x20, 0));
+        assert_eq!(pm.read(PM1_CONTROL, 2, 0), SCI_EN.into());
     }
 
     #[test]
