@@ -1,6 +1,6 @@
 //! Segment registers with their hidden parts (SDM volume 3A, 3.4).
 
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use bitflags::bitflags;
 
 /// A segment selector: index, table indicator, requested privilege level.
@@ -130,6 +130,13 @@ impl Segment {
     #[must_use]
     pub fn sel(&self) -> Selector {
         Selector(self.selector)
+    }
+
+    /// Whether code at `rip` is inside the limit.
+    #[must_use]
+    #[inline]
+    pub fn reaches(&self, rip: Pc) -> bool {
+        rip.get() <= u64::from(self.limit)
     }
 
     /// D/B: 32-bit operands and addresses (CS), 32-bit stack pointer (SS).

@@ -6,6 +6,7 @@
 use super::operand::mask;
 use super::size::operand_size;
 use super::{Ctx, Handler};
+use crate::addr::Pc;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -93,70 +94,64 @@ fn conditional<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 impl<B: Bus> Ctx<'_, B> {
-    /// Checks that `target` is inside CS.
+    /// The instruction pointer of a branch to `offset`: cut to the bits that it has, and inside CS.
     ///
     /// # Errors
     /// #GP(0).
     #[inline]
-    pub fn check_target(&self, target: u32) -> Result<(), Exception> {
-        if target > self.s.cs().limit { Err(Exception::gp(0)) } else { Ok(()) }
+    pub fn target(&self, offset: u64) -> Result<Pc, Exception> {
+        let target = Pc(offset).masked(self.s.address_mask());
+        if self.s.cs().reaches(target) { Ok(target) } else { Err(Exception::gp(0)) }
     }
 
-    /// Makes `target` the next instruction.
+    /// Makes the instruction at `offset` the next.
     ///
     /// # Errors
     /// #GP(0) when it is beyond CS's limit.
     #[inline]
-    pub fn jump(&mut self, target: u32) -> Result<(), Exception> {
-        self.check_target(target)?;
-        self.next_eip = target;
+    pub fn jump(&mut self, offset: u64) -> Result<(), Exception> {
+        self.next_rip = self.target(offset)?;
         Ok(())
     }
 }
 
-/// The target of a relative branch.
-#[inline]
-fn relative(i: &Instruction) -> u32 {
-    i.near_branch_target() as u32
-}
-
 fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    ctx.jump(relative(i))
+    ctx.jump(i.near_branch_target())
 }
 
 fn jcc<B: Bus, const CC: u8>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    if holds::<CC>(ctx.s.eflags) { ctx.jump(relative(i)) } else { Ok(()) }
+    if holds::<CC>(ctx.s.eflags) { ctx.jump(i.near_branch_target()) } else { Ok(()) }
 }
 
 fn jmp_indirect<B: Bus, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let target = ctx.read_op(i, 0, N)? as u32;
+    let target = ctx.read_op(i, 0, N)?;
     ctx.jump(target)
 }
 
 fn call<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    call_to::<B, N>(ctx, relative(i))
+    call_to::<B, N>(ctx, i.near_branch_target())
 }
 
 fn call_indirect<B: Bus, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let target = ctx.read_op(i, 0, N)? as u32;
+    let target = ctx.read_op(i, 0, N)?;
     call_to::<B, N>(ctx, target)
 }
 
-fn call_to<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, target: u32) -> Result<(), Exception> {
-    ctx.check_target(target)?;
-    ctx.push(N, ctx.next_eip)?;
-    ctx.next_eip = target;
+fn call_to<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, offset: u64) -> Result<(), Exception> {
+    let target = ctx.target(offset)?;
+    ctx.push(N, ctx.next_rip.get())?;
+    ctx.next_rip = target;
     Ok(())
 }
 
 fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let target = ctx.peek(0, N)? as u32;
+    let target = ctx.peek(0, N)?;
     ctx.jump(target)?;
     let parameters = if i.op_count() == 0 { 0 } else { u32::from(i.immediate16()) };
     ctx.release(N + parameters);
@@ -164,7 +159,7 @@ fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 }
 
 fn jcxz<B: Bus, const A: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    if ctx.gpr_low(Gpr::Ecx, A) == 0 { ctx.jump(relative(i)) } else { Ok(()) }
+    if ctx.gpr_low(Gpr::Ecx, A) == 0 { ctx.jump(i.near_branch_target()) } else { Ok(()) }
 }
 
 const ALWAYS: u8 = 0;
@@ -184,7 +179,7 @@ fn loop_if<B: Bus, const A: u32, const WHEN: u8>(
         _ => true,
     };
     if count != 0 && asked {
-        ctx.jump(relative(i))?;
+        ctx.jump(i.near_branch_target())?;
     }
     ctx.set_gpr_low(Gpr::Ecx, A, count);
     Ok(())

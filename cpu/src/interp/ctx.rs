@@ -6,7 +6,7 @@
 //! (descriptor tables, TSS, IDT) go to the bus directly, as supervisor, and see none of these.
 
 use super::debug;
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -35,8 +35,9 @@ pub struct Ctx<'a, B: Bus> {
     pub bus: &'a mut B,
     /// Model and host unit.
     pub unit: &'a mut Unit,
-    /// Becomes EIP when the handler returns `Ok`. Starts as the address of the next instruction.
-    pub next_eip: u32,
+    /// Becomes RIP when the handler returns `Ok`. Starts as the address of the next instruction; cut to the bits that
+    /// instruction pointers have in the running mode.
+    pub next_rip: Pc,
     /// Set by a REP instruction that has iterations left: EIP stays at it.
     pub partial: bool,
     /// Set by IRET and task switches: RF is what they loaded, not cleared after the instruction.
@@ -46,10 +47,10 @@ pub struct Ctx<'a, B: Bus> {
 }
 
 impl<'a, B: Bus> Ctx<'a, B> {
-    /// A context in which no instruction has done anything yet; `next_eip` is EIP.
+    /// A context in which no instruction has done anything yet; `next_rip` is RIP.
     pub fn new(s: &'a mut CpuState, bus: &'a mut B, unit: &'a mut Unit) -> Self {
-        let next_eip = s.eip();
-        Self { s, bus, unit, next_eip, partial: false, keep_rf: false, no_trap: false }
+        let next_rip = s.rip;
+        Self { s, bus, unit, next_rip, partial: false, keep_rf: false, no_trap: false }
     }
 
     /// The privilege of explicit memory accesses.

@@ -12,7 +12,7 @@
 //! running out at a page's end fetches the next page, whose #PF has the page's start in CR2.
 
 use super::Handler;
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
 use crate::state::CpuState;
@@ -30,7 +30,7 @@ pub(super) struct Entry<B: Bus> {
     /// Linear address of the first byte.
     lin: Lin,
     /// Offset in CS (branch targets depend on it).
-    eip: u32,
+    rip: Pc,
     /// 16 or 32; 0 in an empty slot.
     bitness: u32,
     /// The first 16 bytes, zero beyond `len`.
@@ -55,7 +55,7 @@ pub(super) struct DecodeCache<B: Bus> {
 #[derive(Clone, Copy)]
 struct FetchPoint {
     lin: Lin,
-    eip: u32,
+    rip: Pc,
     bitness: u32,
     /// Bytes up to CS's limit, at most 15.
     room: usize,
@@ -67,10 +67,10 @@ impl FetchPoint {
     #[inline(always)]
     fn of(s: &CpuState) -> Result<Self, Exception> {
         let cs = s.cs();
-        let left = cs.limit.checked_sub(s.eip()).ok_or(Exception::gp(0))?;
+        let left = u64::from(cs.limit).checked_sub(s.rip.get()).ok_or(Exception::gp(0))?;
         Ok(Self {
             lin: s.linear(cs.base, s.rip.get()),
-            eip: s.eip(),
+            rip: s.rip,
             bitness: if cs.is_32() && !s.v86() { 32 } else { 16 },
             room: (left as usize).saturating_add(1).min(MAX_LENGTH),
             who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
@@ -83,7 +83,7 @@ impl<B: Bus> DecodeCache<B> {
     pub fn new(nothing: Handler<B>) -> Self {
         let empty = || Entry {
             lin: Lin(0),
-            eip: 0,
+            rip: Pc(0),
             bitness: 0,
             bytes: 0,
             mask: 0,
@@ -111,7 +111,7 @@ impl<B: Bus> DecodeCache<B> {
         let slot = slot_of(site.lin);
         let e = &self.slots[slot];
         let known = e.lin == site.lin
-            && e.eip == site.eip
+            && e.rip == site.rip
             && e.bitness == site.bitness
             && e.len as usize <= count
             && (u128::from_le_bytes(buf) ^ e.bytes) & e.mask == 0;
@@ -142,12 +142,8 @@ fn decode_at<B: Bus>(
     table: &[Handler<B>],
 ) -> Result<Entry<B>, Exception> {
     loop {
-        let mut decoder = Decoder::with_ip(
-            site.bitness,
-            &buf[..count],
-            u64::from(site.eip),
-            DecoderOptions::NONE,
-        );
+        let mut decoder =
+            Decoder::with_ip(site.bitness, &buf[..count], site.rip.get(), DecoderOptions::NONE);
         let instruction = decoder.decode();
         match decoder.last_error() {
             DecoderError::None => return Ok(entry(site, buf, instruction, table)),
@@ -184,7 +180,7 @@ fn entry<B: Bus>(
     let mask = (1u128 << (8 * len)) - 1;
     Entry {
         lin: site.lin,
-        eip: site.eip,
+        rip: site.rip,
         bitness: site.bitness,
         bytes: u128::from_le_bytes(buf) & mask,
         mask,

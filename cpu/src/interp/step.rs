@@ -70,9 +70,9 @@ impl<B: Bus> Interp<B> {
         debug::check_fetch(s)?;
         let entry = self.cache.get(s, bus, &self.table)?;
         let before = Before::take(s);
-        let next_eip = s.eip().wrapping_add(entry.len);
+        let next_rip = s.rip.plus(u64::from(entry.len)).masked(s.address_mask());
         let mut ctx = Ctx::new(s, bus, &mut self.unit);
-        ctx.next_eip = next_eip;
+        ctx.next_rip = next_rip;
         match (entry.handler)(&mut ctx, &entry.instruction) {
             Ok(()) => Ok(before.retire(&mut ctx)),
             Err(exception) => {
@@ -152,7 +152,7 @@ impl Before {
             // no instruction breakpoint again (SDM volume 3B, 17.3.1.1).
             ctx.s.eflags |= Eflags::RF.bits();
         } else {
-            ctx.s.set_eip(ctx.next_eip);
+            ctx.s.rip = ctx.next_rip;
             if !ctx.keep_rf {
                 ctx.s.eflags &= !Eflags::RF.bits();
             }

@@ -5,7 +5,7 @@
 //! callers make these writes before they commit anything.
 
 use super::super::Ctx;
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::segment::{SegAttr, Segment, Selector};
@@ -150,9 +150,9 @@ impl Descriptor {
 
     /// A gate's target offset; 16 bits of it in a 16-bit gate.
     #[must_use]
-    pub fn gate_offset(&self) -> u32 {
+    pub fn gate_offset(&self) -> Pc {
         let high = if self.is_gate_32() { self.hi & 0xffff_0000 } else { 0 };
-        high | (self.lo & 0xffff)
+        Pc::from(high | (self.lo & 0xffff))
     }
 
     /// A call gate's parameter count.

@@ -4,6 +4,7 @@
 use super::super::{Ctx, Handler, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
 use super::{gate, segload, task, transfer};
+use crate::addr::Pc;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::segment::{Segment, Selector};
@@ -27,9 +28,9 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     }
 }
 
-fn direct(i: &Instruction, size: u32) -> (Selector, u32) {
+fn direct(i: &Instruction, size: u32) -> (Selector, Pc) {
     let offset = if size == 2 { u32::from(i.far_branch16()) } else { i.far_branch32() };
-    (Selector(i.far_branch_selector()), offset)
+    (Selector(i.far_branch_selector()), Pc::from(offset))
 }
 
 fn jmp_direct<B: Bus, const N: u32>(
@@ -45,7 +46,7 @@ fn jmp_indirect<B: Bus, const N: u32>(
     i: &Instruction,
 ) -> Result<(), Exception> {
     let (selector, offset) = segload::read_far(ctx, i, N)?;
-    jmp(ctx, Selector(selector), offset)
+    jmp(ctx, Selector(selector), Pc::from(offset))
 }
 
 fn call_direct<B: Bus, const N: u32>(
@@ -61,7 +62,7 @@ fn call_indirect<B: Bus, const N: u32>(
     i: &Instruction,
 ) -> Result<(), Exception> {
     let (selector, offset) = segload::read_far(ctx, i, N)?;
-    call(ctx, Selector(selector), offset, N)
+    call(ctx, Selector(selector), Pc::from(offset), N)
 }
 
 /// Where a far JMP or CALL in protected mode leads.
@@ -116,7 +117,7 @@ fn target<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Target, Excepti
     }
 }
 
-fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector, offset: u32) -> Result<(), Exception> {
+fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector, offset: Pc) -> Result<(), Exception> {
     if transfer::is_8086(ctx) {
         let cs = transfer::cs_8086(ctx, sel.0);
         transfer::check_limit(&cs, offset)?;
@@ -137,7 +138,7 @@ fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector, offset: u32) -> Result<(), E
 fn call<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     sel: Selector,
-    offset: u32,
+    offset: Pc,
     size: u32,
 ) -> Result<(), Exception> {
     let cs = if transfer::is_8086(ctx) {
@@ -155,27 +156,27 @@ fn call<B: Bus>(
 fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let release = if i.op_count() == 0 { 0 } else { u32::from(i.immediate16()) };
     let mut stack = StackCursor::current(ctx.s);
-    let eip = stack.pop(ctx, N)? as u32;
+    let rip = Pc(stack.pop(ctx, N)?);
     let selector = stack.pop(ctx, N)? as u16;
     if transfer::is_8086(ctx) {
         let cs = transfer::cs_8086(ctx, selector);
-        transfer::check_limit(&cs, eip)?;
+        transfer::check_limit(&cs, rip)?;
         stack.skip(release);
         stack.commit(ctx)?;
-        transfer::commit(ctx, cs, eip, ctx.s.cpl);
+        transfer::commit(ctx, cs, rip, ctx.s.cpl);
         return Ok(());
     }
     let cs = transfer::return_segment(ctx, Selector(selector))?;
     let cpl = cs.sel().rpl();
     stack.skip(release);
     if cpl == ctx.s.cpl {
-        transfer::check_limit(&cs, eip)?;
+        transfer::check_limit(&cs, rip)?;
         stack.commit(ctx)?;
-        transfer::commit(ctx, cs, eip, cpl);
+        transfer::commit(ctx, cs, rip, cpl);
         return Ok(());
     }
     let outer = transfer::outer_stack(ctx, &mut stack, N, cpl)?;
-    transfer::check_limit(&cs, eip)?;
-    transfer::commit_outer(ctx, cs, eip, outer.0, outer.1.wrapping_add(release));
+    transfer::check_limit(&cs, rip)?;
+    transfer::commit_outer(ctx, cs, rip, outer.0, outer.1.wrapping_add(release));
     Ok(())
 }

@@ -81,7 +81,7 @@ fn call_inner<B: Bus>(
         new.push(ctx, size, parameter)?;
     }
     new.push(ctx, size, u32::from(ctx.s.cs().selector))?;
-    new.push(ctx, size, ctx.next_eip)?;
+    new.push(ctx, size, ctx.next_rip.get())?;
     let cs = target.segment(transfer::with_rpl(sel, cpl));
     transfer::check_limit(&cs, d.gate_offset())?;
     new.flush(ctx)?;

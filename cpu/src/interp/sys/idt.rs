@@ -4,7 +4,7 @@
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
 use super::{flags, task, transfer, tss};
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::{Bus, Privilege};
 use crate::exception::{Exception, Vector};
 use crate::flags::Eflags;
@@ -17,7 +17,7 @@ const EXT: u32 = 1;
 /// Error-code bit 1: the index is one of the IDT.
 const IDT: u32 = 2;
 
-/// An event to deliver. The return address is `Ctx::next_eip`.
+/// An event to deliver. The return address is `Ctx::next_rip`.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     /// 0 to 255.
@@ -30,7 +30,7 @@ pub struct Event {
     pub software: bool,
 }
 
-/// Delivers `event`: CS, CPL, the stack, EFLAGS and `next_eip` become the handler's.
+/// Delivers `event`: CS, CPL, the stack, EFLAGS and `next_rip` become the handler's.
 ///
 /// # Errors
 /// What came up instead; nothing has changed then (but see `task`).
@@ -62,10 +62,10 @@ fn vector_8086<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     base: Lin,
     vector: u8,
-) -> Result<(u16, u32), Exception> {
+) -> Result<(u16, Pc), Exception> {
     let at = ctx.s.linear(base, u32::from(vector) * 4);
     let entry = ctx.bus.read_u32(at, Privilege::Supervisor)?;
-    Ok(((entry >> 16) as u16, entry & 0xffff))
+    Ok(((entry >> 16) as u16, Pc::from(entry & 0xffff)))
 }
 
 /// The 8086's way: FLAGS, CS, IP on the stack as words.
@@ -73,7 +73,7 @@ fn push_8086<B: Bus>(ctx: &mut Ctx<'_, B>, image: u32) -> Result<StackCursor, Ex
     let mut stack = StackCursor::current(ctx.s);
     stack.push(ctx, 2, image)?;
     stack.push(ctx, 2, u32::from(ctx.s.cs().selector))?;
-    stack.push(ctx, 2, ctx.next_eip)?;
+    stack.push(ctx, 2, ctx.next_rip.get())?;
     Ok(stack)
 }
 
@@ -202,7 +202,7 @@ fn push_return<B: Bus>(
 ) -> Result<(), Exception> {
     stack.push(ctx, size, event.eflags)?;
     stack.push(ctx, size, u32::from(ctx.s.cs().selector))?;
-    stack.push(ctx, size, ctx.next_eip)?;
+    stack.push(ctx, size, ctx.next_rip.get())?;
     match event.error {
         Some(error) => stack.push(ctx, size, error),
         None => Ok(()),

@@ -83,7 +83,7 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
             eflags: pushed_flags(ctx.s.eflags, &current),
             software: false,
         };
-        ctx.next_eip = ctx.s.eip();
+        ctx.next_rip = ctx.s.rip;
         let fault = match idt::enter(ctx, &event) {
             Ok(()) => match arrive(ctx, current.vector == Vector::Db) {
                 Some(trap) => {
@@ -110,7 +110,7 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
         return Outcome::Shutdown;
     }
     ctx.s.activity = Activity::Running;
-    ctx.next_eip = ctx.s.eip();
+    ctx.next_rip = ctx.s.rip;
     let event = Event { vector, error: None, eflags: ctx.s.eflags, software: false };
     match idt::enter(ctx, &event) {
         Ok(()) => match arrive(ctx, false) {
@@ -126,7 +126,7 @@ pub fn external<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Outcome {
 /// first: a processor whose #DB frame meets a breakpoint may never come out of delivering it, and
 /// nobody wants that copied.
 fn arrive<B: Bus>(ctx: &mut Ctx<'_, B>, of_debug: bool) -> Option<Exception> {
-    ctx.s.set_eip(ctx.next_eip);
+    ctx.s.rip = ctx.next_rip;
     ctx.s.activity = Activity::Running;
     let due = if of_debug { ctx.s.pending_debug & DR6_BT } else { ctx.s.pending_debug };
     if due == 0 {

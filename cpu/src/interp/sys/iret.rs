@@ -2,6 +2,7 @@
 
 use super::super::{Ctx, Handler, StackCursor};
 use super::{flags, task, transfer};
+use crate::addr::Pc;
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -23,7 +24,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 
 /// What IRET pops first.
 struct Popped {
-    eip: u32,
+    rip: Pc,
     cs: Selector,
     eflags: u32,
 }
@@ -50,10 +51,10 @@ fn pop_frame<B: Bus>(
     stack: &mut StackCursor,
     size: u32,
 ) -> Result<Popped, Exception> {
-    let eip = stack.pop(ctx, size)? as u32;
+    let rip = Pc(stack.pop(ctx, size)?);
     let cs = Selector(stack.pop(ctx, size)? as u16);
     let eflags = stack.pop(ctx, size)? as u32;
-    Ok(Popped { eip, cs, eflags })
+    Ok(Popped { rip, cs, eflags })
 }
 
 /// The flags that an image of `size` bytes loads at privilege `cpl` with `iopl`.
@@ -77,9 +78,9 @@ fn to_8086<B: Bus>(
     frame: &Popped,
 ) -> Result<(), Exception> {
     let cs = transfer::cs_8086(ctx, frame.cs.0);
-    transfer::check_limit(&cs, frame.eip)?;
+    transfer::check_limit(&cs, frame.rip)?;
     stack.commit(ctx)?;
-    transfer::commit(ctx, cs, frame.eip, ctx.s.cpl);
+    transfer::commit(ctx, cs, frame.rip, ctx.s.cpl);
     Ok(())
 }
 
@@ -104,7 +105,7 @@ fn v86<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
         flags::merge(ctx, frame.eflags, loaded(size, 3, 3));
         return Ok(());
     }
-    transfer::check_limit(&transfer::cs_8086(ctx, frame.cs.0), frame.eip)?;
+    transfer::check_limit(&transfer::cs_8086(ctx, frame.cs.0), frame.rip)?;
     flags::load_virtual(ctx, frame.eflags)?;
     to_8086(ctx, stack, &frame)
 }
@@ -119,13 +120,13 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     let cs = transfer::return_segment(ctx, frame.cs)?;
     let cpl = cs.sel().rpl();
     if cpl == old_cpl {
-        transfer::check_limit(&cs, frame.eip)?;
+        transfer::check_limit(&cs, frame.rip)?;
         stack.commit(ctx)?;
-        transfer::commit(ctx, cs, frame.eip, cpl);
+        transfer::commit(ctx, cs, frame.rip, cpl);
     } else {
         let (ss, esp) = transfer::outer_stack(ctx, &mut stack, size, cpl)?;
-        transfer::check_limit(&cs, frame.eip)?;
-        transfer::commit_outer(ctx, cs, frame.eip, ss, esp);
+        transfer::check_limit(&cs, frame.rip)?;
+        transfer::commit_outer(ctx, cs, frame.rip, ss, esp);
     }
     let mut mask = loaded(size, old_cpl, iopl);
     if size == 4 && old_cpl == 0 {
@@ -147,9 +148,9 @@ fn to_v86<B: Bus>(
         *selector = stack.pop(ctx, 4)? as u16;
     }
     let cs = Segment::real(frame.cs.0, 3);
-    transfer::check_limit(&cs, frame.eip)?;
+    transfer::check_limit(&cs, frame.rip)?;
     flags::merge(ctx, frame.eflags, DEFINED);
-    transfer::commit(ctx, cs, frame.eip, 3);
+    transfer::commit(ctx, cs, frame.rip, 3);
     let order = [SegReg::Ss, SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs];
     for (seg, selector) in order.into_iter().zip(selectors) {
         ctx.s.seg[seg as usize] = Segment::real(selector, 3);

@@ -4,7 +4,7 @@
 use super::super::{Ctx, Handler};
 use super::privilege::require_cpl0;
 use super::transfer;
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -143,7 +143,7 @@ fn sysenter<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Excepti
     }
     let msr = ctx.s.msr;
     ctx.s.eflags &= !(Eflags::VM | Eflags::IF | Eflags::RF).bits();
-    transfer::commit(ctx, flat(base, 0, true), msr.sysenter_eip as u32, 0);
+    transfer::commit(ctx, flat(base, 0, true), Pc(msr.sysenter_eip), 0);
     ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(8), 0, false);
     ctx.set_gpr(Gpr::Esp, msr.sysenter_esp as u32);
     Ok(())
@@ -154,8 +154,8 @@ fn sysexit<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exceptio
     if !ctx.s.protected() || base & 0xfffc == 0 || ctx.s.cpl != 0 {
         return Err(Exception::gp(0));
     }
-    let (eip, esp) = (ctx.gpr(Gpr::Edx), ctx.gpr(Gpr::Ecx));
-    transfer::commit(ctx, flat(base.wrapping_add(16), 3, true), eip, 3);
+    let (rip, esp) = (Pc(ctx.s.gpr[Gpr::Edx as usize]), ctx.gpr(Gpr::Ecx));
+    transfer::commit(ctx, flat(base.wrapping_add(16), 3, true), rip, 3);
     ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(24), 3, false);
     ctx.set_gpr(Gpr::Esp, esp);
     Ok(())

@@ -9,7 +9,7 @@
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind, null_segment};
 use super::{segload, transfer, tss};
-use crate::addr::Lin;
+use crate::addr::{Lin, Pc};
 use crate::bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -136,7 +136,7 @@ pub fn switch<B: Bus>(
         stack.push(ctx, if wide { 4 } else { 2 }, error)?;
         stack.commit(ctx)?;
     }
-    transfer::check_limit(ctx.s.cs(), new.eip)
+    transfer::check_limit(ctx.s.cs(), Pc::from(new.eip))
 }
 
 /// The current task's descriptor in the GDT. (TR was loaded from there; the guest may have moved
@@ -227,7 +227,7 @@ fn save<B: Bus>(ctx: &mut Ctx<'_, B>, eflags: u32) -> Result<(), Exception> {
     let wide = tss::is_32(tr.attr.kind());
     let (at, len) = saved_part(wide);
     let mut raw = [0; 0x40];
-    let fields = [ctx.next_eip, eflags].into_iter().chain(ctx.s.gpr32());
+    let fields = [ctx.next_rip.low(), eflags].into_iter().chain(ctx.s.gpr32());
     let selectors = ORDER.map(|seg| ctx.s.seg[seg as usize].selector);
     if wide {
         // The words above the selectors stay as they are.
@@ -272,7 +272,7 @@ fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, new: &Image, paging: Option<PagingRegs>,
     if new.trap {
         s.pending_debug |= DR6_BT;
     }
-    ctx.next_eip = new.eip;
+    ctx.next_rip = Pc::from(new.eip);
     ctx.keep_rf = true;
     ctx.no_trap = true;
 }

@@ -4,6 +4,7 @@
 use super::super::cursor::pointer_size;
 use super::super::{Ctx, StackCursor};
 use super::{descriptor, segload};
+use crate::addr::Pc;
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
 use crate::segment::{Segment, Selector};
@@ -27,15 +28,15 @@ pub fn is_8086<B: Bus>(ctx: &Ctx<'_, B>) -> bool {
 ///
 /// # Errors
 /// #GP(0).
-pub fn check_limit(cs: &Segment, eip: u32) -> Result<(), Exception> {
-    if eip > cs.limit { Err(Exception::gp(0)) } else { Ok(()) }
+pub fn check_limit(cs: &Segment, rip: Pc) -> Result<(), Exception> {
+    if cs.reaches(rip) { Ok(()) } else { Err(Exception::gp(0)) }
 }
 
-/// Commits a transfer to `cs`:`eip` at privilege `cpl`.
-pub fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, eip: u32, cpl: u8) {
+/// Commits a transfer to `cs`:`rip` at privilege `cpl`.
+pub fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, rip: Pc, cpl: u8) {
     ctx.s.seg[SegReg::Cs as usize] = cs;
     ctx.s.cpl = cpl;
-    ctx.next_eip = eip;
+    ctx.next_rip = rip.masked(ctx.s.address_mask());
 }
 
 /// Commits a new stack. With a 16-bit stack segment only SP changes.
@@ -57,15 +58,15 @@ pub fn with_rpl(sel: Selector, rpl: u8) -> Selector {
 pub fn call_same<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     cs: Segment,
-    offset: u32,
+    target: Pc,
     size: u32,
 ) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
     stack.push(ctx, size, u32::from(ctx.s.cs().selector))?;
-    stack.push(ctx, size, ctx.next_eip)?;
-    check_limit(&cs, offset)?;
+    stack.push(ctx, size, ctx.next_rip.get())?;
+    check_limit(&cs, target)?;
     stack.commit(ctx)?;
-    commit(ctx, cs, offset, ctx.s.cpl);
+    commit(ctx, cs, target, ctx.s.cpl);
     Ok(())
 }
 
@@ -107,9 +108,9 @@ pub fn outer_stack<B: Bus>(
 }
 
 /// Commits a return to an outer level.
-pub fn commit_outer<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, eip: u32, ss: Segment, esp: u32) {
+pub fn commit_outer<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, rip: Pc, ss: Segment, esp: u32) {
     let cpl = cs.sel().rpl();
-    commit(ctx, cs, eip, cpl);
+    commit(ctx, cs, rip, cpl);
     commit_stack(ctx, ss, esp);
     segload::null_inner_data(ctx, cpl);
 }
