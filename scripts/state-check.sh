@@ -53,7 +53,7 @@ guest="--kernel guests/debian/vmlinuz --initrd guests/debian/initrd.gz -m 128M -
 run whole $guest --append "console=ttyS0"
 length=$(of whole instructions)
 points=$(awk -v n="$saves" -v seed="$seed" -v length_="$length" \
-    'BEGIN { srand(seed); for (i = 0; i < n; i++) printf "%d\n", 1 + int(rand() * (length_ - 1)) }' | sort -nu)
+    'BEGIN { srand(seed); for (i = 0; i < n; i++) printf "%.0f\n", 1 + int(rand() * (length_ - 1)) }' | sort -nu)
 options=
 for n in $points; do options="$options --save-at $n $work/$n.state"; done
 run saved $guest --append "console=ttyS0" $options

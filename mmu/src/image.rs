@@ -3,10 +3,12 @@
 //! Contents go through a writer and a reader, chunk by chunk, so that saving takes no second copy of guest memory.
 //! Loading writes only what differs: a state that is loaded again and again costs what the guest has changed.
 
-use crate::map::{MapError, MemoryMap, Range};
+use crate::map::{self, MapError, MemoryMap};
 use crate::ram::{Flush, GuestMemory};
+use ringer_cpu::addr::PAGE_SIZE;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
+use std::ops::Range;
 
 /// Bytes of a chunk: contents are saved by these, at offsets in the memory file that are multiples of it.
 pub const CHUNK: usize = 64 << 10;
@@ -19,7 +21,7 @@ pub struct MemoryState {
     /// Bytes of RAM.
     pub ram_size: u64,
     /// The map in force.
-    pub ranges: Vec<Range>,
+    pub ranges: Vec<map::Range>,
 }
 
 /// Why guest memory cannot be loaded.
@@ -95,7 +97,8 @@ impl GuestMemory {
     }
 
     /// Reads contents that [`GuestMemory::save_contents`] wrote; chunks that it did not write are zeros then. All logged
-    /// pages count as written, and no page is marked as code.
+    /// pages count as written. Marks of code stay, and what changes in marked pages is noted
+    /// ([`GuestMemory::take_code_writes`]).
     ///
     /// # Errors
     /// [`LoadError`]; the contents are a mixture then, and the machine is to be thrown away.
@@ -121,7 +124,6 @@ impl GuestMemory {
             next = offset + CHUNK as u64;
         }
         self.empty(next, self.file.len())?;
-        self.forget_code();
         self.all_dirty();
         Ok(Flush::Everything)
     }
@@ -168,7 +170,11 @@ impl GuestMemory {
         let mut from = from;
         while let Some(at) = self.file.next_data(from).filter(|at| *at < to) {
             let offset = at / CHUNK as u64 * CHUNK as u64;
-            self.file.punch(offset, self.chunk_len(offset) as u64)?;
+            let len = self.chunk_len(offset);
+            for page in (offset..offset + len as u64).step_by(PAGE_SIZE as usize) {
+                self.note_code(page, 0..PAGE_SIZE as usize);
+            }
+            self.file.punch(offset, len as u64)?;
             from = offset + CHUNK as u64;
         }
         Ok(())
@@ -180,11 +186,23 @@ impl GuestMemory {
         for (at, new) in (offset..).step_by(old.len()).zip(new.chunks(old.len())) {
             let old = &mut old[..new.len()];
             self.read_offset(at, old);
-            if old != new {
+            if let Some(changed) = difference(old, new) {
+                self.note_code(at, changed);
                 self.write_offset(at, new);
             }
         }
     }
+}
+
+/// From the first byte that differs to the last.
+fn difference(old: &[u8], new: &[u8]) -> Option<Range<usize>> {
+    if old == new {
+        return None;
+    }
+    let differs = |(old, new): (&u8, &u8)| old != new;
+    let first = old.iter().zip(new).position(differs)?;
+    let last = old.iter().zip(new).rposition(differs)?;
+    Some(first..last + 1)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

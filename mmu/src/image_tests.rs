@@ -1,5 +1,5 @@
 use super::*;
-use crate::map::Shadow;
+use crate::map::{Range, Shadow};
 use ringer_cpu::addr::{Frame, Pa};
 
 const SIZE: u64 = 4 << 20;
@@ -54,15 +54,27 @@ fn zeros_that_were_written_are_as_good_as_none() {
 }
 
 #[test]
-fn loading_makes_every_logged_page_dirty_and_no_page_code() {
+fn loading_makes_every_logged_page_dirty_and_notes_what_changes_in_code() {
     let mut m = memory();
+    m.install_rom(&[0x90; 4096]).unwrap();
+    assert!(m.dma_write(Pa(0x6000), &[1]));
     let contents = saved(&m);
     let _ = m.log_writes(true);
-    m.mark_code(Frame(5), true);
+    for frame in [5, 6, 0x200, 0xff] {
+        m.mark_code(Frame(frame), true);
+    }
+    assert!(m.dma_write(Pa(0x6010), &[2, 3, 0, 4]) && m.dma_write(Pa(0x20_0000), &[5]));
+    m.load(Pa(0xf_f007), &[0xcc]).unwrap();
+    let _ = m.take_code_writes();
     let _ = m.load_contents(&mut &contents[..]).unwrap();
-    assert!(!m.is_code_page(Frame(5)));
+    assert!(m.is_code_page(Frame(5)) && m.is_code_page(Frame(6)));
+    let changes = [(0x6010, 4), (0x20_0000, 4096), (0xf_f007, 1), (0xffff_f007, 1)];
+    let mut noted = m.take_code_writes();
+    noted.sort_by_key(|(pa, _)| *pa);
+    let mut changes = changes.map(|(pa, len)| (Pa(pa), len));
+    changes.sort_by_key(|(pa, _)| *pa);
+    assert_eq!(noted, changes);
     assert_eq!(m.take_dirty(Pa(0), 0xa_0000).len(), 0xa0);
-    m.mark_code(Frame(5), true);
     let _ = m.load_state(&m.state()).unwrap();
     assert!(!m.is_code_page(Frame(5)));
     assert_eq!(m.take_dirty(Pa(0), 0xa_0000).len(), 0xa0);

@@ -289,6 +289,19 @@ impl MemoryMap {
         self.ranges.last().map_or(0, Range::end)
     }
 
+    /// Where the byte of the memory file at `offset` shows, or can when a shadowed range is switched.
+    pub(crate) fn places(&self, offset: u64) -> Vec<Pa> {
+        let within = |range: &Range, first: u64| {
+            let at = offset.checked_sub(first).filter(|at| *at < range.len)?;
+            Some(Pa(range.start + at))
+        };
+        let places = |range: &Range| {
+            let found: Vec<Pa> = range.kind.offsets().filter_map(|o| within(range, o)).collect();
+            found
+        };
+        self.ranges.iter().flat_map(places).collect()
+    }
+
     /// The kind of the byte at `pa`, with its own offset.
     #[inline]
     pub(crate) fn find(&self, pa: Pa) -> Option<Kind> {

@@ -9,6 +9,7 @@ use crate::file::MemoryFile;
 use crate::map::{Kind, MapError, MemoryMap, Shadow};
 use crate::pages::PageSet;
 use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 /// Least RAM: what lies under 1 MiB.
@@ -376,6 +377,17 @@ impl GuestMemory {
     pub(crate) fn forget_code(&mut self) {
         self.code.clear();
         self.code_writes.clear();
+    }
+
+    /// Bytes `within` of the page of the memory file at `offset` are about to change: noted, wherever they
+    /// show, if code was made from that page.
+    pub(crate) fn note_code(&mut self, offset: u64, within: Range<usize>) {
+        if !self.is_code_offset(offset) {
+            return;
+        }
+        let len = within.len() as u32;
+        let shown = self.map.places(offset).into_iter();
+        self.code_writes.extend(shown.map(|pa| (pa.plus(within.start as u64), len)));
     }
 
     /// The offset of physical page `frame` in the memory file, when it is memory.

@@ -239,8 +239,8 @@ impl Monitor {
     }
 
     /// Takes over what [`Monitor::save_state`] said of another machine of this configuration; memory
-    /// and board are to be loaded before it. Nothing that was translated or remembered here before is
-    /// used again.
+    /// and board are to be loaded before it, memory through a door that notes what it writes over code.
+    /// Translated code stays where its bytes have not changed; nothing that was remembered for it does.
     ///
     /// # Errors
     /// When the state is of another version or another kind of clock, or is damaged; nothing has
@@ -259,8 +259,9 @@ impl Monitor {
         bus.mmu.load_state(&paging, &paging_of(&cpu));
         bus.paging.clear();
         bus.paging.push(PagingEvent::Mode);
-        self.flush_cache();
         self.vcpu.forget_all();
+        bus.note_host_writes();
+        self.chassis.code.take_writes(bus, &mut self.vcpu.spaces.targets);
         Ok(())
     }
 

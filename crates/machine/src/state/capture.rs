@@ -61,9 +61,11 @@ pub fn restore(monitor: &mut Monitor, state: &MachineState) -> Result<Own, State
     let memory: MemoryState = only(sections, MEMORY)?;
     let own: Own = only(sections, MACHINE)?;
     let devices = devices(sections)?;
-    // Whatever was translated goes first: memory marks the pages that it came from.
-    monitor.flush_cache();
-    let _ = monitor.memory_mut().load_state(&memory)?;
+    if monitor.memory().state() != memory {
+        // Whatever was translated came from where other memory may show now.
+        monitor.flush_cache();
+        let _ = monitor.memory_mut().load_state(&memory)?;
+    }
     let mut contents = state.contents().map_err(StateError::Read)?;
     let _ = monitor.memory_mut().load_contents(&mut *contents)?;
     let more = io::copy(&mut *contents, &mut io::sink()).map_err(StateError::Read)?;
