@@ -12,23 +12,22 @@
 pub mod bios;
 pub mod boot;
 mod config;
-mod exit;
 pub mod firmware;
+mod handle;
 mod machine;
-mod remote;
 mod schedule;
 mod shield;
 mod shutdown;
 mod size;
 mod state;
+mod stop;
 mod symbols;
 mod until;
 
 pub use boot::{BootSource, Flat, FlatMode, LoadError};
 pub use config::{MachineConfig, PcConfig, RunConfig};
-pub use exit::{Exit, status};
+pub use handle::Handle;
 pub use machine::{Machine, MachineError, Sinks};
-pub use remote::Remote;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump, Symbols};
@@ -38,5 +37,6 @@ pub use ringer_monitor::{
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};
 pub use state::{MachineState, StateDigest, StateError};
+pub use stop::{Stop, status};
 pub use symbols::{SymbolsError, read_symbols};
 pub use until::Until;

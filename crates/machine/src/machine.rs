@@ -2,14 +2,14 @@
 
 use crate::boot::{BootSource, Image, LoadError};
 use crate::config::MachineConfig;
-use crate::exit::{Exit, status};
-use crate::remote::Remote;
+use crate::handle::Handle;
 use crate::schedule::{Save, Saves};
 use crate::shield::Shielded;
 use crate::shutdown::Shutdown;
 use crate::state::{
     self, BootRecord, Head, MachineRecord, MachineState, Manifest, Own, StateDigest, StateError,
 };
+use crate::stop::{Stop, status};
 use crate::until::Until;
 use ringer_devices::{Board, BoardConfig, Section, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -77,7 +77,7 @@ pub struct Machine {
     image: Image,
     /// What a state says of the image, once somebody wanted to know.
     boot_record: Option<BootRecord>,
-    remote: Remote,
+    handle: Handle,
     monitor: Monitor,
     saves: Saves,
     /// Where the boot before this one ended by a triple fault, if at once.
@@ -111,13 +111,13 @@ impl Machine {
         if let Some(hook) = image.power_on(monitor.memory_mut())? {
             monitor.set_bios(hook)?;
         }
-        let remote = Remote::new(monitor.kicker());
+        let handle = Handle::new(monitor.kicker());
         let mut machine = Self {
             cfg,
             source: source.clone(),
             image,
             boot_record: None,
-            remote,
+            handle,
             monitor,
             saves: Saves::default(),
             last_fault: None,
@@ -129,8 +129,8 @@ impl Machine {
 
     /// A handle for other threads.
     #[must_use]
-    pub fn remote(&self) -> Remote {
-        self.remote.clone()
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Tells `dump` of every block that is translated from now on.
@@ -144,7 +144,7 @@ impl Machine {
     ///
     /// # Errors
     /// When the host fails us, or the console's output cannot be written.
-    pub fn run(&mut self) -> Result<Exit, MachineError> {
+    pub fn run(&mut self) -> Result<Stop, MachineError> {
         self.run_until(&Until::default())
     }
 
@@ -152,7 +152,7 @@ impl Machine {
     ///
     /// # Errors
     /// As [`Machine::run`], and when `until` names a number of instructions and they are not counted.
-    pub fn run_until(&mut self, until: &Until) -> Result<Exit, MachineError> {
+    pub fn run_until(&mut self, until: &Until) -> Result<Stop, MachineError> {
         if self.mixed {
             return Err(StateError::Mixed.into());
         }
@@ -169,7 +169,7 @@ impl Machine {
         loop {
             limits.timeout = timeout.map(|t| t.saturating_sub(began.elapsed()));
             if limits.timeout.is_some_and(|t| t.is_zero()) {
-                return Ok(Exit::Timeout);
+                return Ok(Stop::Timeout);
             }
             let ends = [self.cfg.run.max_instructions, until.retired, self.saves.next()];
             limits.retired = ends.into_iter().flatten().min();
@@ -183,7 +183,7 @@ impl Machine {
             let fault = match end {
                 RunEnd::Reset if resets => None,
                 RunEnd::TripleFault { cs, eip } if resets => Some((cs, eip)),
-                end => return Ok(exit_of(end)),
+                end => return Ok(stop_of(end)),
             };
             if let Some(exit) = self.again(fault, started.elapsed())? {
                 return Ok(exit);
@@ -198,7 +198,7 @@ impl Machine {
         &mut self,
         fault: Option<(u16, u32)>,
         after: Duration,
-    ) -> Result<Option<Exit>, MachineError> {
+    ) -> Result<Option<Stop>, MachineError> {
         let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
         // A guest that says where it wants to go on means its triple faults.
         let early = shutdown == Shutdown::Boot && after < HOPELESS;
@@ -206,7 +206,7 @@ impl Machine {
         let last = std::mem::replace(&mut self.last_fault, fault);
         if let Some((cs, eip)) = fault.filter(|_| fault == last) {
             self.last_fault = None;
-            return Ok(Some(Exit::TripleFault { cs, eip }));
+            return Ok(Some(Stop::TripleFault { cs, eip }));
         }
         self.restart(shutdown)?;
         Ok(None)
@@ -391,19 +391,19 @@ fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-fn exit_of(end: RunEnd) -> Exit {
+fn stop_of(end: RunEnd) -> Stop {
     match end {
-        RunEnd::PowerOff => Exit::PowerOff,
-        RunEnd::Reset => Exit::Reset,
-        RunEnd::TripleFault { cs, eip } => Exit::TripleFault { cs, eip },
-        RunEnd::DebugExit(value) => Exit::DebugExit(value),
-        RunEnd::Timeout => Exit::Timeout,
-        RunEnd::InstructionLimit => Exit::InstructionLimit,
-        RunEnd::Quit => Exit::Quit,
-        RunEnd::Breakpoint { cs, eip } => Exit::Breakpoint { cs, eip },
-        RunEnd::Halted => Exit::Halt,
-        RunEnd::Paused => Exit::Kicked,
-        RunEnd::Difference(report) => Exit::Difference(report),
-        RunEnd::Refused(report) => Exit::Refused(report),
+        RunEnd::PowerOff => Stop::PowerOff,
+        RunEnd::Reset => Stop::Reset,
+        RunEnd::TripleFault { cs, eip } => Stop::TripleFault { cs, eip },
+        RunEnd::DebugExit(value) => Stop::DebugExit(value),
+        RunEnd::Timeout => Stop::Timeout,
+        RunEnd::InstructionLimit => Stop::InstructionLimit,
+        RunEnd::Quit => Stop::Quit,
+        RunEnd::Breakpoint { cs, eip } => Stop::Breakpoint { cs, eip },
+        RunEnd::Halted => Stop::Halt,
+        RunEnd::Paused => Stop::Kicked,
+        RunEnd::Difference(report) => Stop::Difference(report),
+        RunEnd::Refused(report) => Stop::Refused(report),
     }
 }

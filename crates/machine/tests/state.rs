@@ -3,8 +3,8 @@
 //! run, in both engines, and from one engine to the other.
 
 use ringer_machine::{
-    BootSource, ClockKind, Engine, Exit, Machine, MachineConfig, MachineState, PcConfig, RunConfig,
-    SerialSink, Sinks,
+    BootSource, ClockKind, Engine, Machine, MachineConfig, MachineState, PcConfig, RunConfig,
+    SerialSink, Sinks, Stop,
 };
 use ringer_test_roms::{assemble, roms_dir};
 use std::io;
@@ -70,7 +70,7 @@ fn config(engine: Engine) -> MachineConfig {
 /// How a run went.
 #[derive(Debug, PartialEq)]
 struct Course {
-    exit: Exit,
+    exit: Stop,
     serial: String,
     retired: u64,
     digest: ringer_machine::StateDigest,
@@ -142,7 +142,7 @@ fn check(name: &str, random_state: &mut u64) {
     let heard = Heard::default();
     let mut unbroken = Machine::new(config(Engine::Bt), &source, heard.sinks()).unwrap();
     let unbroken = finish(&mut unbroken, &heard);
-    assert!(!matches!(unbroken.exit, Exit::InstructionLimit), "{name} is too long");
+    assert!(!matches!(unbroken.exit, Stop::InstructionLimit), "{name} is too long");
     let at: Vec<u64> = (0..SAVES).map(|_| 1 + random(random_state) % unbroken.retired).collect();
     for engine in [Engine::Bt, Engine::Interp] {
         let (course, states) = saved(&source, engine, &at, folder.path());

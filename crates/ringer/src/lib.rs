@@ -44,9 +44,8 @@ pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Gpr, SegReg};
 #[doc(inline)]
 pub use ringer_machine::{
-    BootSource, Checks, ClockKind, CpuModel, Engine, Exit as Stop, Flat, FlatMode, HotCallout,
-    JitDump, KickSignal, LoadError, MachineConfig, MachineError, MachineState, PcConfig, Profile,
-    Remote as Handle, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, StateDigest,
-    StateError, Symbols, SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size,
-    read_symbols, status,
+    BootSource, Checks, ClockKind, CpuModel, Engine, Flat, FlatMode, Handle, HotCallout, JitDump,
+    KickSignal, LoadError, MachineConfig, MachineError, MachineState, PcConfig, Profile, RunConfig,
+    SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbols,
+    SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size, read_symbols, status,
 };

@@ -4,8 +4,7 @@ use crate::error::Error;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
 use ringer_machine::{
-    Checks, Exit as Stop, MachineState, Profile, Remote as Handle, SharedJitDump, StateDigest,
-    Until,
+    Checks, Handle, MachineState, Profile, SharedJitDump, StateDigest, Stop, Until,
 };
 use std::path::Path;
 
@@ -45,7 +44,7 @@ impl Machine {
     /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.0.remote()
+        self.0.handle()
     }
 
     /// Pulls the reset line, as a guest can: RAM, CMOS and the clock go on, and what was booted is booted
@@ -145,12 +144,12 @@ impl Machine {
 
     /// Sends bytes to the guest's first serial port, as [`Handle::serial_input`] does.
     pub fn send_serial(&self, bytes: &[u8]) {
-        self.0.remote().serial_input(bytes);
+        self.0.handle().serial_input(bytes);
     }
 
     /// Presses and releases keys, as [`Handle::key_input`] does; how many of the bytes are taken.
     pub fn send_keys(&self, scan_codes: &[u8]) -> usize {
-        self.0.remote().key_input(scan_codes)
+        self.0.handle().key_input(scan_codes)
     }
 
     /// Guest instructions retired since the machine was made, as far as they were counted: all with the

@@ -1,7 +1,7 @@
 //! Why a machine's state cannot be saved or loaded.
 
 use crate::boot::LoadError;
-use crate::exit::status;
+use crate::stop::status;
 use ringer_devices::BoardLoadError;
 use ringer_devices::state::StateError as SectionError;
 use ringer_mmu::LoadError as ContentsError;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Feeds a machine's first serial port and its keyboard, and can end its run. Clones reach the same machine; what is
 /// sent while it does not run waits for it.
 #[derive(Clone, Debug)]
-pub struct Remote {
+pub struct Handle {
     kicker: Kicker,
     quit: Arc<AtomicBool>,
 }
 
-impl Remote {
+impl Handle {
     pub(crate) fn new(kicker: Kicker) -> Self {
         Self { kicker, quit: Arc::default() }
     }
@@ -24,7 +24,7 @@ impl Remote {
 
     /// Presses and releases keys: bytes as the keyboard sends them on its cable, in scan code set 2 (make
     /// code, and F0h and make code at the release) unless the guest has chosen another set. Returns how many
-    /// are taken: at most [`Remote::MAX_KEYS`] wait for the guest.
+    /// are taken: at most [`Handle::MAX_KEYS`] wait for the guest.
     pub fn key_input(&self, scan_codes: &[u8]) -> usize {
         self.kicker.key_input(scan_codes)
     }
@@ -49,19 +49,19 @@ impl Remote {
         self.kicker.compare();
     }
 
-    /// Ends the run that goes on, or else the next one, with [`crate::Exit::Kicked`]; the machine may run
+    /// Ends the run that goes on, or else the next one, with [`crate::Stop::Kicked`]; the machine may run
     /// on afterwards. To kick twice before a run ends is to kick once.
     pub fn kick(&self) {
         self.kicker.pause();
     }
 
-    /// Ends the run with [`crate::Exit::Quit`], and each later one at once.
+    /// Ends the run with [`crate::Stop::Quit`], and each later one at once.
     pub fn quit(&self) {
         self.quit.store(true, Ordering::Relaxed);
         self.kicker.quit();
     }
 
-    /// True once [`Remote::quit`] was called.
+    /// True once [`Handle::quit`] was called.
     #[must_use]
     pub fn is_quitting(&self) -> bool {
         self.quit.load(Ordering::Relaxed)

@@ -36,7 +36,7 @@ pub mod status {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Exit {
+pub enum Stop {
     /// The guest switched the machine off.
     PowerOff,
     /// The guest wrote this value to the debug-exit port.
@@ -73,7 +73,7 @@ pub enum Exit {
     Refused(String),
 }
 
-impl Exit {
+impl Stop {
     /// The process exit status for this end.
     #[must_use]
     pub fn status(&self) -> u8 {
@@ -112,7 +112,7 @@ impl Exit {
     }
 }
 
-impl fmt::Display for Exit {
+impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PowerOff => f.write_str("the guest powered off"),
@@ -137,20 +137,20 @@ mod tests {
 
     #[test]
     fn debug_exit_is_qemus_formula_and_collides_with_nothing() {
-        assert_eq!(Exit::DebugExit(0).status(), 1);
-        assert_eq!(Exit::DebugExit(0x10).status(), 33);
-        assert_eq!(Exit::DebugExit(0xff).status(), 255);
+        assert_eq!(Stop::DebugExit(0).status(), 1);
+        assert_eq!(Stop::DebugExit(0x10).status(), 33);
+        assert_eq!(Stop::DebugExit(0xff).status(), 255);
         let others = [
-            Exit::PowerOff,
-            Exit::Reset,
-            Exit::TripleFault { cs: 0, eip: 0 },
-            Exit::InstructionLimit,
-            Exit::Timeout,
-            Exit::Quit,
-            Exit::Difference(String::new()),
-            Exit::Refused(String::new()),
+            Stop::PowerOff,
+            Stop::Reset,
+            Stop::TripleFault { cs: 0, eip: 0 },
+            Stop::InstructionLimit,
+            Stop::Timeout,
+            Stop::Quit,
+            Stop::Difference(String::new()),
+            Stop::Refused(String::new()),
         ];
-        let mut seen: Vec<u8> = others.iter().map(Exit::status).collect();
+        let mut seen: Vec<u8> = others.iter().map(Stop::status).collect();
         seen.extend([status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT]);
         assert!(seen.iter().all(|s| s % 2 == 0), "an odd status could be a debug-exit value");
         seen.sort_unstable();
