@@ -20,7 +20,9 @@ pub struct RunReport {
     /// Guest instructions retired, as far as the engine counts them.
     pub instructions: u64,
     /// A number for the machine's whole state at the end: that of two runs that are alike is the same.
+    #[serde(default)]
     pub digest: String,
     /// A number for each part of that state but memory, by name.
+    #[serde(default)]
     pub sections: BTreeMap<String, String>,
 }
