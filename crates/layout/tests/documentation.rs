@@ -123,7 +123,9 @@ fn the_readmes_program_is_the_one_that_is_tested() {
 #[test]
 fn every_option_of_the_command_is_documented() {
     let text: String = docs::pages().iter().map(|page| read(page)).collect();
-    let options = docs::options(&root().join("crates/cli/src/args.rs"));
+    let folder = root().join("crates/cli/src/args");
+    let files = std::fs::read_dir(folder).expect("the options").flatten();
+    let options: Vec<String> = files.flat_map(|file| docs::options(&file.path())).collect();
     assert!(options.iter().any(|option| option == "--max-instructions"), "{options:?}");
     let unknown: Vec<_> = options.iter().filter(|option| !text.contains(option.as_str())).collect();
     assert!(unknown.is_empty(), "no page names {unknown:?}");

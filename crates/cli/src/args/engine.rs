@@ -1,0 +1,129 @@
+//! How guest code is executed, on which processor, and for how long.
+
+use clap::Args;
+use ringer::{
+    ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig, TranslatorOptions,
+    parse_size,
+};
+use std::time::Duration;
+
+/// Least and most translation cache.
+const CACHE: std::ops::RangeInclusive<u64> = (1 << 20)..=(1 << 30);
+/// The longest --timeout, in seconds: a year.
+const LONGEST: f64 = 31_536_000.0;
+
+/// How guest code is executed.
+#[derive(Clone, Debug, Args)]
+pub struct EngineArgs {
+    /// How guest code is executed: bt (binary translation), interp (interpreter), lockstep (both,
+    /// compared)
+    #[arg(long, default_value = "bt", value_name = "E")]
+    pub engine: Engine,
+    /// The processor: 486, pentium, pentium3 or pentium4 (default)
+    #[arg(long, value_name = "M")]
+    pub cpu: Option<CpuModel>,
+    /// Size of the translation cache, 1M to 1G
+    #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
+    pub tc_size: u64,
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_parser = parse_optimisation,
+        help = disable_help()
+    )]
+    pub disable: Vec<TranslatorOptions>,
+    /// Pass the host code of every block through the verifier before it runs
+    #[arg(long)]
+    pub verify: bool,
+    /// End the run after so many guest instructions, at the same one on every machine (the clock
+    /// is virtual then)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_instructions: Option<u64>,
+    /// What time is: real (default), or virtual (a function of the instructions executed)
+    #[arg(long, value_name = "KIND", value_parser = parse_clock)]
+    pub clock: Option<ClockKind>,
+    /// End the run after so many seconds, with status 124
+    #[arg(long, value_name = "S", value_parser = parse_timeout, allow_hyphen_values = true)]
+    pub timeout: Option<Duration>,
+}
+
+impl EngineArgs {
+    /// A machine with `ram_size` bytes run so.
+    pub fn machine(&self, ram_size: u64, profile: bool) -> MachineConfig {
+        let mut options = TranslatorOptions::default();
+        for option in &self.disable {
+            options.remove(*option);
+        }
+        options.set(TranslatorOptions::VERIFY, self.verify);
+        let model = self.cpu.unwrap_or(PcConfig::default().model);
+        MachineConfig {
+            pc: PcConfig { ram_size, model, ..PcConfig::default() },
+            run: RunConfig {
+                engine: self.engine,
+                tc_size: self.tc_size,
+                options,
+                clock: self.clock.unwrap_or(ClockKind::Real),
+                max_instructions: self.max_instructions,
+                timeout: self.timeout,
+                profile,
+                no_reboot: false,
+                kick_signal: KickSignal::default(),
+            },
+        }
+    }
+}
+
+fn parse_clock(text: &str) -> Result<ClockKind, String> {
+    match text {
+        "real" => Ok(ClockKind::Real),
+        "virtual" => Ok(ClockKind::Virtual),
+        _ => Err("use real or virtual".to_owned()),
+    }
+}
+
+fn parse_cache(text: &str) -> Result<u64, String> {
+    let size = parse_size(text).map_err(|e| e.to_string())?;
+    let in_range = CACHE.contains(&size);
+    in_range.then_some(size & !4095).ok_or_else(|| "the cache can have 1M to 1G".to_owned())
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if seconds > 0.0 && seconds <= LONGEST {
+        return Ok(Duration::from_secs_f64(seconds));
+    }
+    Err("must be more than 0 and at most a year".to_owned())
+}
+
+/// What `--disable` takes.
+const OPTIMISATIONS: TranslatorOptions =
+    TranslatorOptions::REWRITES.union(TranslatorOptions::LINK).union(TranslatorOptions::INDIRECT);
+
+fn disable_help() -> String {
+    let name = |(name, _): (&str, TranslatorOptions)| name.to_ascii_lowercase().replace('_', "-");
+    let names: Vec<String> = OPTIMISATIONS.iter_names().map(name).collect();
+    format!(
+        "Switch translator optimisations off, to find out which one breaks a guest: a list of {}",
+        names.join(", ")
+    )
+}
+
+fn parse_optimisation(text: &str) -> Result<TranslatorOptions, String> {
+    let name = text.to_ascii_uppercase().replace('-', "_");
+    let option = TranslatorOptions::from_name(&name).filter(|o| OPTIMISATIONS.contains(*o));
+    option.ok_or_else(|| "no such optimisation (see --help)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_optimisation_is_listed_and_can_be_named() {
+        let listed = disable_help();
+        for name in ["link", "inline-thunks", "superblock", "fold-esp"] {
+            assert!(listed.contains(name) && parse_optimisation(name).is_ok(), "{name}");
+        }
+    }
+}

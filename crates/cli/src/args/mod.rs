@@ -1,0 +1,65 @@
+//! The command line: one file for each group of options.
+
+mod engine;
+mod nano;
+mod profile;
+mod run;
+mod suite;
+mod verify;
+
+pub use engine::EngineArgs;
+pub use nano::{DemoArgs, NanoArgs};
+pub use profile::ProfileArgs;
+pub use run::RunArgs;
+pub use suite::TestArgs;
+pub use verify::VerifyArgs;
+
+use clap::{Parser, Subcommand};
+
+/// An x86 PC in an ordinary Linux process, by binary translation.
+#[derive(Debug, Parser)]
+#[command(name = "ringer", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Stop status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
+2 usage or input error, 4 a test failed, 64 reset (--no-reboot), 66 triple fault, \
+68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, 76 refused by the verifier, \
+124 --timeout, 130 ended by the user.
+On a stdio console, Ctrl-A X ends the run and Ctrl-A H lists the other keys.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a guest.
+    Run(RunArgs),
+    /// Runs a guest and prints where its time went.
+    Profile(ProfileArgs),
+    /// Runs guests in both engines with every block verified, and reports whether equivalence,
+    /// resource control and efficiency held
+    Verify(VerifyArgs),
+    /// Runs test ROMs and reports on them.
+    Test(TestArgs),
+    /// Runs a small built-in guest and prints a short profile.
+    Demo(DemoArgs),
+    /// Measures what single operations cost: here, in QEMU TCG and natively.
+    Nano(NanoArgs),
+    /// Restores the terminal when the process that started this one dies.
+    #[command(hide = true)]
+    RestoreTerminal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,16 @@
+//! `ringer profile`.
+
+use super::RunArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// `ringer profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The run to profile.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Write the profile to this file too, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}

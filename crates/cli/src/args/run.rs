@@ -1,0 +1,221 @@
+//! `ringer run`: which guest and which machine.
+
+use super::EngineArgs;
+use crate::error::CliError;
+use crate::serial::SerialSpec;
+use clap::Args;
+use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Least and most guest memory.
+const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
+/// Memory where no option and no state says how much.
+const DEFAULT_MEMORY: &str = "512M";
+/// Which guest and which machine.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Boot this Linux kernel (bzImage)
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Boot this Multiboot 1 kernel (ELF or flat)
+    #[arg(long, value_name = "FILE")]
+    pub multiboot: Option<PathBuf>,
+    /// Boot this raw ROM from the reset vector
+    #[arg(long, value_name = "FILE")]
+    pub rom: Option<PathBuf>,
+    /// Boot this raw boot sector, or disk image, over a minimal built-in BIOS
+    #[arg(long, alias = "boot-sector", value_name = "FILE")]
+    pub bootsector: Option<PathBuf>,
+    /// The initial RAM disk; with --multiboot a module (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Vec<PathBuf>,
+    /// The kernel's command line
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub append: Option<String>,
+    /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
+    #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub memory: Option<String>,
+    /// Save the machine's state to FILE when exactly N guest instructions have retired, and go on (the
+    /// clock is virtual then; may be repeated)
+    #[arg(long, num_args = 2, value_names = ["N", "FILE"])]
+    pub save_at: Vec<OsString>,
+    /// Go on from the state in FILE, on a machine like the saved one
+    #[arg(long, value_name = "FILE")]
+    pub load: Option<PathBuf>,
+    /// The first serial port: stdio, file:F, null or pty
+    #[arg(long, default_value = "stdio", value_name = "WHERE")]
+    pub serial: SerialSpec,
+    /// Where the text goes that the guest writes to port E9h: stdio, file:F or null
+    #[arg(long, default_value = "null", value_name = "WHERE")]
+    pub debugcon: SerialSpec,
+    /// End the run when the guest resets, instead of booting it again
+    #[arg(long)]
+    pub no_reboot: bool,
+    /// A write to port F4h ends the run with status (value << 1) | 1
+    #[arg(long)]
+    pub debug_exit: bool,
+    /// Write how the run ended to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see docs/performance.md)
+    #[arg(long)]
+    pub perf_map: bool,
+    /// Guest symbols for --perf-map: a System.map or an ELF file (may be repeated)
+    #[arg(long, value_name = "FILE", requires = "perf_map")]
+    pub symbols: Vec<PathBuf>,
+    /// Engine, processor, limits.
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+impl RunArgs {
+    /// The one boot source that was given.
+    pub fn source(&self) -> Result<BootSource, CliError> {
+        let linux = self.kernel.is_some() || self.multiboot.is_some();
+        let source = match (&self.kernel, &self.multiboot, &self.rom, &self.bootsector) {
+            (Some(kernel), None, None, None) => {
+                if self.initrd.len() > 1 {
+                    return Err(CliError::ManyInitrds);
+                }
+                let initrd = self.initrd.first().cloned();
+                BootSource::Linux { kernel: kernel.clone(), initrd, cmdline: self.cmdline() }
+            }
+            (None, Some(kernel), None, None) => {
+                let modules = self.initrd.clone();
+                BootSource::Multiboot { kernel: kernel.clone(), modules, cmdline: self.cmdline() }
+            }
+            (None, None, Some(rom), None) => BootSource::Rom(rom.clone()),
+            (None, None, None, Some(disk)) => BootSource::BootSector(disk.clone()),
+            _ => return Err(CliError::BootSource),
+        };
+        if !linux && !self.initrd.is_empty() {
+            return Err(CliError::NoUse { option: "--initrd" });
+        }
+        if !linux && self.append.is_some() {
+            return Err(CliError::NoUse { option: "--append" });
+        }
+        Ok(source)
+    }
+
+    fn cmdline(&self) -> String {
+        self.append.clone().unwrap_or_default()
+    }
+
+    /// The machine that was asked for.
+    pub fn machine(&self, profile: bool) -> Result<MachineConfig, CliError> {
+        let text = self.memory.as_deref().unwrap_or(DEFAULT_MEMORY);
+        let size = parse_size(text);
+        let error = |reason| CliError::MemorySize { text: text.to_owned(), reason };
+        let ram_size = size.map_err(|e| error(e.to_string()))?;
+        if !MEMORY.contains(&ram_size) {
+            return Err(error("a guest can have 1M to 3G of memory".to_owned()));
+        }
+        let machine = self.engine.machine(ram_size & !4095, profile);
+        Ok(MachineConfig {
+            pc: PcConfig {
+                debug_exit: self.debug_exit,
+                log_post: self.report.is_some(),
+                ..machine.pc
+            },
+            run: RunConfig {
+                no_reboot: self.no_reboot,
+                clock: self.engine.clock.unwrap_or(self.default_clock()),
+                ..machine.run
+            },
+        })
+    }
+
+    fn default_clock(&self) -> ClockKind {
+        if self.save_at.is_empty() { ClockKind::Real } else { ClockKind::Virtual }
+    }
+
+    /// The machine that was asked for, and what it boots, where `state` says what no option does.
+    pub fn like(
+        &self,
+        state: &MachineState,
+        profile: bool,
+    ) -> Result<(MachineConfig, BootSource), CliError> {
+        let MachineConfig { mut pc, mut run } = self.machine(profile)?;
+        let saved = state.pc().map_err(ringer::Error::from)?;
+        if self.memory.is_none() {
+            pc.ram_size = saved.ram_size;
+        }
+        if self.engine.cpu.is_none() {
+            pc.model = saved.model;
+        }
+        pc.debug_exit |= saved.debug_exit;
+        if self.engine.clock.is_none() {
+            run.clock = state.clock().map_err(ringer::Error::from)?;
+        }
+        let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        let options = !self.initrd.is_empty() || self.append.is_some();
+        let source = match state.source() {
+            Some(source) if !options && named.iter().all(|path| path.is_none()) => source,
+            _ => self.source()?,
+        };
+        Ok((MachineConfig { pc, run }, source))
+    }
+
+    /// What --save-at asks for.
+    pub fn saves(&self) -> Result<Vec<(u64, &Path)>, CliError> {
+        let pairs = self.save_at.chunks_exact(2);
+        let pair = |pair: &'_ [OsString]| pair[0].to_str().and_then(|n| n.parse().ok());
+        let pairs = pairs.map(|words| match pair(words) {
+            Some(n) if n > 0 => Ok((n, Path::new(&words[1]))),
+            _ => Err(CliError::SaveAt { text: words[0].display().to_string() }),
+        });
+        pairs.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+    use ringer::TranslatorOptions;
+    use std::time::Duration;
+
+    fn run(line: &str) -> Result<RunArgs, clap::Error> {
+        let words = ["ringer", "run"].into_iter().chain(line.split_whitespace());
+        match Cli::try_parse_from(words)?.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn exactly_one_boot_source_is_needed() {
+        assert!(run("--kernel a").unwrap().source().is_ok());
+        assert!(matches!(run("").unwrap().source(), Err(CliError::BootSource)));
+        let two = run("--kernel a --rom b").unwrap();
+        assert!(matches!(two.source(), Err(CliError::BootSource)));
+        let useless = run("--rom b --initrd c").unwrap().source();
+        assert!(matches!(useless, Err(CliError::NoUse { option: "--initrd" })));
+    }
+
+    #[test]
+    fn memory_has_a_default_and_bounds() {
+        assert_eq!(run("--rom a").unwrap().machine(false).unwrap().pc.ram_size, 512 << 20);
+        assert_eq!(run("--rom a -m 64").unwrap().machine(false).unwrap().pc.ram_size, 64 << 20);
+        for bad in ["0", "1T", "4G", "1K", "many"] {
+            let args = run(&format!("--rom a -m {bad}")).unwrap();
+            assert!(matches!(args.machine(false), Err(CliError::MemorySize { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_and_lists_are_parsed() {
+        let args = run("--rom a --timeout 0.5 --disable link,inline-stack").unwrap();
+        assert_eq!(args.engine.timeout, Some(Duration::from_millis(500)));
+        let options = args.machine(false).unwrap().run.options;
+        assert!(!options.contains(TranslatorOptions::LINK));
+        assert!(!options.contains(TranslatorOptions::INLINE_STACK));
+        assert!(options.contains(TranslatorOptions::INDIRECT));
+        for bad in ["--timeout 0", "--timeout -1", "--timeout inf", "--disable count", "--cpu 386"]
+        {
+            assert!(run(&format!("--rom a {bad}")).is_err(), "{bad}");
+        }
+    }
+}
