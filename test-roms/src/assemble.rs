@@ -1,25 +1,16 @@
-//! Assembles one guest program with nothing but binutils.
+//! Assembles one guest program with nothing but binutils, or NASM where the source is NASM's.
 //!
-//! The problem: the ROMs are kept as sources whose heads say how they are loaded, and a machine that builds Rust has
+//! The problem: the ROMs are kept as sources that say how they are loaded, and a machine that builds Rust has
 //! `as` and `ld` anyway. This file turns one source into an image; it is compiled twice, into the library (for the
 //! test runner) and into the build script (for the embedded demo), so it depends on nothing of the crate.
 //!
-//! Invariants: the load kind in the head chooses the linker script, and nothing else does; the image's name is the
+//! Invariants: the load kind chooses the linker script, the source's ending the assembler; the image's name is the
 //! source's stem, so that several ROMs share an output folder; no partial image is left by a failed run of `ld`.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// An image made from a source, and what the source's head says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assembled {
-    /// The image: an ELF file for `multiboot`, a raw binary for every other load kind.
-    pub image: PathBuf,
-    /// The head: the text of the `#!` lines, which is TOML.
-    pub head: String,
-}
+use std::process::{Command, Stdio};
 
 /// Why a source could not be turned into an image.
 #[derive(Debug, thiserror::Error)]
@@ -32,21 +23,23 @@ pub enum AssembleError {
         /// What the system said.
         error: io::Error,
     },
-    /// The head lacks a line `load = "…"`, or names a kind that does not exist.
-    #[error("{}: the head must say load = \"multiboot\", \"rom\", \"bootsector\", \"flat\" or \"program\"", path.display())]
+    /// The head names a load kind that does not exist.
+    #[error("{}: load must be \"multiboot\", \"flat\", \"rom\" or \"bootsector\"", path.display())]
     Load {
         /// The source.
         path: PathBuf,
     },
-    /// `as` or `ld` is not installed.
+    /// An assembler or the linker is not installed.
     #[error(
-        "`{tool}` is not installed; it is in Debian's package binutils (apt-get install binutils)"
+        "`{tool}` is not installed; it is in Debian's package {package} (apt-get install {package})"
     )]
     ToolMissing {
         /// The program that was looked for.
         tool: &'static str,
+        /// The package that has it.
+        package: &'static str,
     },
-    /// `as` or `ld` rejected its input.
+    /// An assembler or the linker rejected its input.
     #[error("{tool} failed on {}:\n{message}", path.display())]
     Tool {
         /// The program that failed.
@@ -58,9 +51,9 @@ pub enum AssembleError {
     },
 }
 
-/// How an image gets into the machine; the word in the head's `load`.
+/// How an image gets into the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Load {
+pub enum Load {
     /// A Multiboot 1 ELF file.
     Multiboot,
     /// A 64 KiB ROM, entered at the reset vector.
@@ -74,21 +67,6 @@ enum Load {
 }
 
 impl Load {
-    /// Finds the `load` key in a head. The full TOML is read by whoever runs the ROM; one key needs no parser here.
-    fn of_head(head: &str) -> Option<Load> {
-        let value = head
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("load")?.trim_start().strip_prefix('='))?;
-        match value.trim().trim_matches('"') {
-            "multiboot" => Some(Load::Multiboot),
-            "rom" => Some(Load::Rom),
-            "bootsector" => Some(Load::BootSector),
-            "flat" => Some(Load::Flat),
-            "program" => Some(Load::Program),
-            _ => None,
-        }
-    }
-
     fn linker_script(self) -> &'static str {
         match self {
             Load::Multiboot | Load::Flat => "multiboot.ld",
@@ -106,70 +84,122 @@ impl Load {
             Load::Program => "program",
         }
     }
+
+    fn is_elf(self) -> bool {
+        matches!(self, Load::Multiboot | Load::Program)
+    }
 }
 
-/// The head of a source: the text after `#!` of its leading lines that start so, joined by newlines. Empty if none do.
+/// Whether a source of this ending is assembled here: `.s` by `as`, `.S` by `cc` (the preprocessor, then `as`), `.asm`
+/// and `.nasm` by NASM.
 #[must_use]
-pub fn head_of(source: &str) -> String {
-    let lines: Vec<&str> =
-        source.lines().map_while(|line| line.strip_prefix("#!")).map(str::trim).collect();
-    lines.join("\n")
+#[allow(dead_code, reason = "the build script has no use for it")]
+pub fn is_assembled(source: &Path) -> bool {
+    matches!(extension(source), "s" | "S" | "asm" | "nasm")
 }
 
-/// Assembles and links `source` into `out_dir` (made if absent) by the load kind that its head names. Include files are
-/// looked for in the folder `include` next to the source.
+fn extension(source: &Path) -> &str {
+    source.extension().and_then(OsStr::to_str).unwrap_or_default()
+}
+
+/// Assembles and links `source` into `out_dir` (made if absent) as an image of this kind. Include files and the linker
+/// script are looked for in the folders `include`, in this order; the image's path is returned.
 ///
 /// # Errors
-/// See [`AssembleError`]: unreadable source, no load kind, `as` or `ld` missing, or the source rejected by them.
-pub fn assemble(source: &Path, out_dir: &Path) -> Result<Assembled, AssembleError> {
-    let io_error = |path: &Path| {
-        let path = path.to_owned();
-        move |error| AssembleError::Io { path, error }
-    };
-    let text = std::fs::read_to_string(source).map_err(io_error(source))?;
-    let head = head_of(&text);
-    let load =
-        Load::of_head(&head).ok_or_else(|| AssembleError::Load { path: source.to_owned() })?;
-    std::fs::create_dir_all(out_dir).map_err(io_error(out_dir))?;
-
-    let include = source.parent().unwrap_or(Path::new(".")).join("include");
+/// See [`AssembleError`]: a tool that is missing, or the source rejected by one.
+pub fn assemble_as(
+    source: &Path,
+    load: Load,
+    out_dir: &Path,
+    include: &[PathBuf],
+) -> Result<PathBuf, AssembleError> {
+    std::fs::create_dir_all(out_dir)
+        .map_err(|error| AssembleError::Io { path: out_dir.to_owned(), error })?;
     let stem = out_dir.join(source.file_stem().unwrap_or(OsStr::new("rom")));
-    let object = stem.with_extension("o");
     let image = stem.with_extension(load.extension());
-
-    let mut assembler = Command::new("as");
-    assembler.arg("--32").arg("--fatal-warnings");
-    if load == Load::Flat {
-        assembler.args(["--defsym", "FLAT_IMAGE=1"]);
+    let object = stem.with_extension("o");
+    match extension(source) {
+        // NASM writes raw binaries by itself: such a source says with ORG where it lies.
+        "asm" | "nasm" if !load.is_elf() => nasm(source, "bin", include, &image)?,
+        "asm" | "nasm" => {
+            nasm(source, "elf32", include, &object)?;
+            link(source, load, include, &object, &image)?;
+        }
+        end => {
+            gas(source, load, end == "S", include, &object)?;
+            link(source, load, include, &object, &image)?;
+        }
     }
-    if load == Load::Program {
-        assembler.arg("-I").arg(include.join("../../roms/include"));
-    }
-    assembler.arg("-I").arg(&include).arg("-o").arg(&object).arg(source);
-    run("as", &mut assembler, source)?;
-
-    let mut linker = Command::new("ld");
-    linker.args([
-        "-m",
-        "elf_i386",
-        "-static",
-        "-nostdlib",
-        "--build-id=none",
-        "-z",
-        "max-page-size=4096",
-    ]);
-    linker.arg("--no-warn-rwx-segments").arg("-T").arg(include.join(load.linker_script()));
-    if !matches!(load, Load::Multiboot | Load::Program) {
-        linker.args(["--oformat", "binary"]);
-    }
-    linker.arg("-o").arg(&image).arg(&object);
-    run("ld", &mut linker, source)?;
-    Ok(Assembled { image, head })
+    Ok(image)
 }
 
-fn run(tool: &'static str, command: &mut Command, source: &Path) -> Result<(), AssembleError> {
-    let output = command.output().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => AssembleError::ToolMissing { tool },
+fn gas(
+    source: &Path,
+    load: Load,
+    preprocess: bool,
+    include: &[PathBuf],
+    object: &Path,
+) -> Result<(), AssembleError> {
+    let flat = ["--defsym", "FLAT_IMAGE=1"];
+    let flat: &[&str] = if load == Load::Flat { &flat } else { &[] };
+    let folders = include.iter().flat_map(|folder| [OsStr::new("-I"), folder.as_os_str()]);
+    if preprocess {
+        let mut compiler = Command::new("cc");
+        compiler.args(["-m32", "-c", "-x", "assembler-with-cpp", "-Wa,--fatal-warnings"]);
+        compiler.args(flat.chunks(2).map(|pair| format!("-Wa,{},{}", pair[0], pair[1])));
+        compiler.args(folders).arg("-o").arg(object).arg(source);
+        return run("cc", "gcc", &mut compiler, source);
+    }
+    let mut assembler = Command::new("as");
+    assembler.args(["--32", "--fatal-warnings"]).args(flat).args(folders);
+    assembler.arg("-o").arg(object).arg(source);
+    run("as", "binutils", &mut assembler, source)
+}
+
+fn nasm(
+    source: &Path,
+    format: &str,
+    include: &[PathBuf],
+    output: &Path,
+) -> Result<(), AssembleError> {
+    let mut assembler = Command::new("nasm");
+    assembler.args(["-Werror", "-f", format]);
+    for folder in include {
+        // Older versions put folder and name together as they are.
+        assembler.arg("-I").arg(folder.join(""));
+    }
+    assembler.arg("-o").arg(output).arg(source);
+    run("nasm", "nasm", &mut assembler, source)
+}
+
+fn link(
+    source: &Path,
+    load: Load,
+    include: &[PathBuf],
+    object: &Path,
+    image: &Path,
+) -> Result<(), AssembleError> {
+    let name = load.linker_script();
+    let scripts = include.iter().map(|folder| folder.join(name));
+    let script = scripts.into_iter().find(|path| path.is_file()).unwrap_or(PathBuf::from(name));
+    let mut linker = Command::new("ld");
+    linker.args(["-m", "elf_i386", "-static", "-nostdlib", "--build-id=none"]);
+    linker.args(["-z", "max-page-size=4096", "--no-warn-rwx-segments", "-T"]).arg(script);
+    if !load.is_elf() {
+        linker.args(["--oformat", "binary"]);
+    }
+    linker.arg("-o").arg(image).arg(object);
+    run("ld", "binutils", &mut linker, source)
+}
+
+fn run(
+    tool: &'static str,
+    package: &'static str,
+    command: &mut Command,
+    source: &Path,
+) -> Result<(), AssembleError> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => AssembleError::ToolMissing { tool, package },
         _ => AssembleError::Io { path: PathBuf::from(tool), error },
     })?;
     if output.status.success() {
@@ -177,24 +207,4 @@ fn run(tool: &'static str, command: &mut Command, source: &Path) -> Result<(), A
     }
     let message = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
     Err(AssembleError::Tool { tool, path: source.to_owned(), message })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_head_is_the_leading_marked_lines_only() {
-        let source = "#! load = \"rom\"\n#!timeout = 3\n# prose\n#! not = \"head\"\n";
-        assert_eq!(head_of(source), "load = \"rom\"\ntimeout = 3");
-        assert_eq!(Load::of_head(&head_of(source)), Some(Load::Rom));
-        assert_eq!(head_of("    nop\n"), "");
-    }
-
-    #[test]
-    fn a_head_without_a_known_load_kind_is_refused() {
-        assert_eq!(Load::of_head("title = \"x\""), None);
-        assert_eq!(Load::of_head("load = \"floppy\""), None);
-        assert_eq!(Load::of_head("loader = \"rom\""), None);
-    }
 }

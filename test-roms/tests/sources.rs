@@ -47,7 +47,7 @@ fn there_are_at_least_80_roms_and_all_assemble() {
 fn every_head_says_what_to_expect() {
     for source in sources() {
         let text = std::fs::read_to_string(&source).expect("the source can be read");
-        let head = head_of(&text);
+        let head = head_of(&text).text;
         for key in ["title", "load"] {
             assert!(
                 head.lines().any(|line| line.starts_with(key)),
@@ -73,10 +73,11 @@ fn errors_name_the_source_and_the_cause() {
     let missing = assemble(&out.join("absent.s"), &out).expect_err("an absent source");
     assert!(matches!(missing, AssembleError::Io { .. }), "{missing}");
 
-    let headless = out.join("headless.s");
-    std::fs::write(&headless, "nop\n").expect("the source can be written");
-    let error = assemble(&headless, &out).expect_err("a source without a head");
+    let tape = out.join("tape.s");
+    std::fs::write(&tape, "#! load = \"tape\"\n nop\n").expect("the source can be written");
+    let error = assemble(&tape, &out).expect_err("a load kind that there is not");
     assert!(matches!(error, AssembleError::Load { .. }), "{error}");
+    assert!(!error.to_string().contains("program"), "only what is documented: {error}");
 
     let wrong = out.join("wrong.s");
     std::fs::write(&wrong, "#! load = \"rom\"\n frobnicate\n").expect("the source can be written");

@@ -9,15 +9,12 @@ use ringer_testkit::{Options, run_suite};
 pub fn run(args: &TestArgs) -> Result<u8, CliError> {
     let runner = std::env::current_exe()
         .map_err(|source| CliError::Host { what: "the test runner", source })?;
-    let options = Options {
-        runner,
-        paths: args.paths.clone(),
-        junit: args.junit.clone(),
-        tap: args.tap,
-        jobs: args.jobs,
-        shard: args.shard,
-        engines: args.engine.clone(),
-    };
+    let mut options = Options::new(runner, args.paths.clone());
+    options.junit = args.junit.clone();
+    options.tap = args.tap;
+    options.jobs = args.jobs;
+    options.selection.shard = args.shard;
+    options.selection.engines = args.engine.clone();
     let summary = run_suite(&options)?;
     Ok(if summary.failed == 0 { 0 } else { status::TESTS_FAILED })
 }

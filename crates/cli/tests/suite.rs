@@ -111,12 +111,25 @@ fn sources_are_assembled_and_a_broken_one_is_a_failure() {
 }
 
 #[test]
-fn an_empty_folder_and_a_bad_description_are_input_errors() {
+fn an_empty_folder_is_an_input_error() {
     let files = Files::new();
     assert_line(&test(files.dir(), &[]), 2, "no tests found");
-    files.write("a.bin", &flat(&debug_exit(0)));
-    files.write("a.toml", b"sreial = 'x'");
-    assert_line(&test(files.dir(), &[]), 2, "sreial");
+}
+
+#[test]
+fn a_malformed_description_fails_its_test_and_no_other() {
+    let files = Files::new();
+    files.write("good.bin", &flat(&debug_exit(0)));
+    files.write("bad.bin", &flat(&debug_exit(0)));
+    files.write("bad.toml", b"title = 'x'\nsreial = 'x'\n");
+    let output = test(files.dir(), &["--engine", "bt"]);
+    let text = text(&output);
+    assert_eq!(status(&output), 4, "{text}");
+    assert!(text.contains("ok      good [bt]"), "{text}");
+    let line = text.lines().find(|l| l.starts_with("FAILED")).expect("a line for it");
+    assert!(line.contains("bad.toml:2: sreial: no such key (did you mean serial?)"), "{line}");
+    assert!(line.contains("serial-contains"), "what is allowed: {line}");
+    assert!(text.contains("1 passed, 1 failed"), "{text}");
 }
 
 #[test]

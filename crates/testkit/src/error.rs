@@ -17,22 +17,31 @@ pub enum TestkitError {
         source: io::Error,
     },
     /// A file that is no test.
-    #[error("{}: neither a .s source, an image with a .toml next to it, nor a Multiboot image", .0.display())]
+    #[error(
+        "{}: neither a source with a head, an image with a .toml next to it, nor a Multiboot image",
+        .0.display()
+    )]
     NotATest(PathBuf),
-    /// A description is wrong.
-    #[error("{}: {message}", path.display())]
-    Spec {
-        /// The file with the description.
-        path: PathBuf,
-        /// What is wrong with it, in one line.
-        message: String,
-    },
+    /// The suite's configuration is wrong.
+    #[error("{0}")]
+    Config(String),
     /// Nothing to run.
-    #[error("no tests found")]
-    NoTests,
+    #[error("no tests found in {0}")]
+    NoTests(String),
+    /// Nothing to run of what there is.
+    #[error("none of the {found} tests is one that was asked for ({asked})")]
+    NoneSelected {
+        /// How many there are.
+        found: usize,
+        /// The options that choose.
+        asked: String,
+    },
     /// No folder for the suite's files.
     #[error("cannot make a temporary directory: {0}")]
     WorkDir(io::Error),
+    /// A starter suite cannot be written.
+    #[error("--init: {0}")]
+    Init(String),
     /// A report cannot be written.
     #[error("cannot write {what}: {source}")]
     Write {
@@ -48,9 +57,12 @@ impl TestkitError {
     #[must_use]
     pub fn status(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::NotATest(_) | Self::Spec { .. } | Self::NoTests => {
-                status::USAGE
-            }
+            Self::Read { .. }
+            | Self::NotATest(_)
+            | Self::Config(_)
+            | Self::NoTests(_)
+            | Self::NoneSelected { .. }
+            | Self::Init(_) => status::USAGE,
             Self::WorkDir(_) => status::INTERNAL,
             Self::Write { .. } => status::OUTPUT,
         }

@@ -1,51 +1,123 @@
 //! Compares what a run did with what its description expects.
 
+use crate::case::{Failure, Kind, Point, Verdict};
+use crate::difference::{diff, tail};
+use crate::points::points;
 use crate::report::RunReport;
 use crate::spec::{End, Spec};
 
 /// Characters of unexpected output that a message shows.
-const SHOWN: usize = 400;
+const SHOWN: usize = 100;
+/// Lines at the end of the serial text that a failure shows.
+const TAIL: usize = 20;
 
-/// What was wrong, if anything.
-pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Option<String> {
-    let mut faults = Vec::new();
-    let end = spec.end();
-    if report.end != end.name() {
-        faults.push(format!("ended by {}, not by {}: {}", report.end, end.name(), report.detail));
-    } else if end == End::DebugExit {
-        let wanted = spec.debug_exit.unwrap_or(0);
-        if report.value != Some(wanted) {
-            let value = report.value.unwrap_or_default();
-            faults.push(format!("debug-exit value {value:#x}, not {wanted:#x}"));
-        }
-    }
+/// What became of a test whose run ended as the report says.
+#[must_use]
+pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Verdict {
     let text = String::from_utf8_lossy(serial);
-    if let Some(wanted) = &spec.serial
-        && wanted.as_bytes() != serial
-    {
-        faults.push(format!("serial is {}, not {}", quoted(&text), quoted(wanted)));
+    let ended = report.end == spec.end().name();
+    if ended && report.value.is_some() && report.value == spec.skip_exit {
+        return Verdict::Skipped(why_skipped(spec, &text));
     }
-    let mut rest: &str = &text;
-    for wanted in &spec.serial_contains {
-        match rest.split_once(wanted.as_str()) {
-            Some((_, after)) => rest = after,
-            None => {
-                let there = quoted(&text);
-                faults.push(format!("serial lacks {}: {there}", quoted(wanted)));
-                break;
-            }
-        }
-    }
+    let mut faults = Faults::default();
+    faults.of_end(spec, report);
+    faults.of_serial(spec, &text);
+    faults.of_points(&guest_points(spec, serial));
     if let Some(wanted) = &spec.post
         && *wanted != report.post
     {
-        faults.push(format!("POST codes {:02x?}, not {wanted:02x?}", report.post));
+        faults.messages.push(format!("POST codes {:02x?}, not {wanted:02x?}", report.post));
     }
-    // A failing ROM says on the console why; show it unless a message has it already.
-    if !faults.is_empty() && spec.serial.is_none() && spec.serial_contains.is_empty() {
-        faults.push(format!("serial was {}", quoted(&text)));
+    if faults.messages.is_empty() {
+        return Verdict::Passed;
     }
-    (!faults.is_empty()).then(|| faults.join("; "))
+    let kind = match report.end.as_str() {
+        _ if ended => Kind::Expectation,
+        "timeout" => Kind::Timeout,
+        "difference" => Kind::Lockstep,
+        _ => Kind::Expectation,
+    };
+    faults.details.extend(serial_tail(&text));
+    let (message, details) = (faults.messages.join("; "), faults.details.join("\n"));
+    Verdict::Failed(Failure { kind, message, details, line: None })
+}
+
+/// The cases that the guest tells of itself, if its description says that it does.
+#[must_use]
+pub fn guest_points(spec: &Spec, serial: &[u8]) -> Vec<Point> {
+    if spec.points { points(serial) } else { Vec::new() }
+}
+
+/// What the guest said about it, if it said something.
+fn why_skipped(spec: &Spec, text: &str) -> String {
+    let points = guest_points(spec, text.as_bytes());
+    match points.last() {
+        Some(point) => point.name.clone(),
+        None => "the guest said so".to_owned(),
+    }
+}
+
+/// What was wrong: in a line each, and at length.
+#[derive(Debug, Default)]
+struct Faults {
+    messages: Vec<String>,
+    details: Vec<String>,
+}
+
+impl Faults {
+    fn of_end(&mut self, spec: &Spec, report: &RunReport) {
+        let end = spec.end();
+        if report.end != end.name() {
+            let detail = report.detail.lines().next().unwrap_or_default();
+            self.messages.push(format!("ended by {}, not by {}: {detail}", report.end, end.name()));
+        } else if end == End::DebugExit {
+            let wanted = spec.debug_exit.unwrap_or(0);
+            if report.value != Some(wanted) {
+                let value = report.value.unwrap_or_default();
+                self.messages.push(format!("debug-exit value {value:#x}, not {wanted:#x}"));
+            }
+        }
+    }
+
+    fn of_serial(&mut self, spec: &Spec, text: &str) {
+        if let Some(wanted) = spec.serial.as_deref()
+            && wanted != text
+        {
+            self.messages.push(format!("serial is {}, not {}", quoted(text), quoted(wanted)));
+            self.details.push(diff(wanted, text));
+        }
+        let mut rest = text;
+        for (index, wanted) in spec.serial_contains.iter().enumerate() {
+            match rest.split_once(wanted.as_str()) {
+                Some((_, after)) => rest = after,
+                None => {
+                    let found = if index > 0 { " behind the text before it" } else { "" };
+                    self.messages.push(format!("serial lacks {}{found}", quoted(wanted)));
+                    break;
+                }
+            }
+        }
+    }
+
+    fn of_points(&mut self, points: &[Point]) {
+        let failed: Vec<&Point> =
+            points.iter().filter(|point| point.verdict.is_failure()).collect();
+        if let Some(first) = failed.first() {
+            let of = format!("{} of {} cases failed", failed.len(), points.len());
+            self.messages.push(format!("{of}, the first: {}", first.name));
+            self.details.extend(failed.iter().map(|point| format!("FAIL: {}", point.name)));
+        }
+    }
+}
+
+/// The end of what a guest sent.
+#[must_use]
+pub fn serial_tail(text: &str) -> Option<String> {
+    let shown = tail(text, TAIL);
+    let shown = shown.lines().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n");
+    let all = text.lines().count();
+    let of = if all > TAIL { format!("the last {TAIL} of {all} lines") } else { "all".to_owned() };
+    (!text.is_empty()).then(|| format!("serial ({of}):\n{shown}"))
 }
 
 /// The text in quotes with escapes, only its end if it is long.
@@ -72,8 +144,15 @@ mod tests {
         }
     }
 
-    fn fault(spec: &str, report: &RunReport, serial: &str) -> Option<String> {
-        judge(&Spec::parse(spec).unwrap(), report, serial.as_bytes())
+    fn verdict(spec: &str, report: &RunReport, serial: &str) -> Verdict {
+        judge(&Spec::parse(spec, &toml::Table::new()).unwrap(), report, serial.as_bytes())
+    }
+
+    fn failure(spec: &str, report: &RunReport, serial: &str) -> Failure {
+        match verdict(spec, report, serial) {
+            Verdict::Failed(failure) => failure,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -81,22 +160,48 @@ mod tests {
         let ok = report("debug-exit", Some(3));
         let spec = "debug-exit = 3\nserial = \"PASS\\r\\n\"\nserial-contains = ['A', 'S']\n\
                     post = [1, 2]";
-        assert_eq!(fault(spec, &ok, "PASS\r\n"), None);
-        assert_eq!(fault("end = 'triple-fault'", &report("triple-fault", None), ""), None);
+        assert_eq!(verdict(spec, &ok, "PASS\r\n"), Verdict::Passed);
+        let end = verdict("end = 'triple-fault'", &report("triple-fault", None), "");
+        assert_eq!(end, Verdict::Passed);
     }
 
     #[test]
     fn every_difference_is_named() {
         let ok = report("debug-exit", Some(0));
-        let told = fault("debug-exit = 1", &ok, "").unwrap();
+        let told = failure("debug-exit = 1", &ok, "").message;
         assert!(told.contains("0x0, not 0x1"), "{told}");
-        let told = fault("", &report("timeout", None), "stuck").unwrap();
-        assert!(told.contains("timeout") && told.contains("stuck"), "{told}");
-        let told = fault("serial = 'PASS'", &ok, "PASSED").unwrap();
+        let stuck = failure("", &report("timeout", None), "stuck");
+        assert!(
+            stuck.message.contains("timeout") && stuck.details.contains("  | stuck"),
+            "{stuck:?}"
+        );
+        assert_eq!(stuck.kind, Kind::Timeout);
+        assert_eq!(failure("", &report("difference", None), "").kind, Kind::Lockstep);
+        let told = failure("serial = 'PASS'", &ok, "PASSED").message;
         assert!(told.contains("\"PASSED\", not \"PASS\""), "{told}");
-        let told = fault("serial-contains = ['b', 'a']", &ok, "ab").unwrap();
+        let told = failure("serial-contains = ['b', 'a']", &ok, "ab").message;
         assert!(told.contains("lacks \"a\""), "{told}");
-        let told = fault("post = [1]", &ok, "").unwrap();
+        let told = failure("post = [1]", &ok, "").message;
         assert!(told.contains("[01, 02], not [01]"), "{told}");
+    }
+
+    #[test]
+    fn expected_against_got_is_a_diff_with_the_tail_of_the_serial_text() {
+        let ok = report("debug-exit", Some(0));
+        let got = "one\r\ntwo\r\n";
+        let failure = failure("serial = \"one\\r\\nthree\\r\\n\"", &ok, got);
+        assert!(failure.details.contains(" one\\r\n-three\\r\n+two\\r"), "{}", failure.details);
+        assert!(failure.details.contains("serial (all):\n  | one"), "{}", failure.details);
+    }
+
+    #[test]
+    fn a_guest_may_skip_and_tell_of_its_cases() {
+        let spec = "points = true\nskip-exit = 38";
+        let skipped = report("debug-exit", Some(38));
+        let told = verdict(spec, &skipped, "SKIP: no such thing\n");
+        assert_eq!(told, Verdict::Skipped("no such thing".to_owned()));
+        let failed = report("debug-exit", Some(1));
+        let failure = failure(spec, &failed, "PASS: a\nFAIL: b\nSUMMARY: 2 tests\n");
+        assert!(failure.message.contains("1 of 2 cases failed, the first: b"), "{failure:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The results as JUnit XML.
 
-use crate::{Outcome, TestkitError};
+use crate::TestkitError;
+use crate::case::{Outcome, Verdict};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::fs;
 use std::path::Path;
@@ -16,12 +17,22 @@ pub fn write(path: &Path, outcomes: &[Outcome], time: Duration) -> Result<(), Te
     let mut suite = TestSuite::new("ringer test");
     suite.set_time(time);
     for outcome in outcomes {
-        let status = match &outcome.failure {
-            None => TestCaseStatus::success(),
-            Some(why) => {
-                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_message(why.lines().next().unwrap_or_default());
-                status.set_description(why.as_str());
+        let status = match &outcome.verdict {
+            Verdict::Passed => TestCaseStatus::success(),
+            Verdict::Skipped(why) => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(why.as_str());
+                status
+            }
+            Verdict::Failed(failure) => {
+                let kind = if failure.kind.is_error() {
+                    NonSuccessKind::Error
+                } else {
+                    NonSuccessKind::Failure
+                };
+                let mut status = TestCaseStatus::non_success(kind);
+                status.set_message(failure.message.as_str());
+                status.set_description(format!("{}\n{}", failure.message, failure.details));
                 status
             }
         };

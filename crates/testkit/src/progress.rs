@@ -1,6 +1,7 @@
 //! Tells about tests as they end: a line each, a bar on a terminal, a summary; or TAP.
 
-use crate::{Case, Outcome, Summary, TestkitError};
+use crate::TestkitError;
+use crate::case::{Case, Outcome, Summary, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
@@ -45,15 +46,26 @@ impl Progress {
     pub fn outcome(&self, index: usize, outcome: &Outcome) {
         let name = &outcome.case.name;
         let seconds = outcome.time.as_secs_f64();
-        let line = match (&outcome.failure, self.tap) {
-            (None, true) => format!("ok {} - {name}", index + 1),
-            (Some(why), true) => format!("not ok {} - {name}\n{}", index + 1, diagnostics(why)),
-            (None, false) => format!("ok      {name}  {seconds:.2} s"),
-            (Some(why), false) => format!("FAILED  {name}  {seconds:.2} s: {}", indented(why)),
+        let line = match (&outcome.verdict, self.tap) {
+            (Verdict::Passed, true) => format!("ok {} - {name}", index + 1),
+            (Verdict::Skipped(why), true) => format!("ok {} - {name} # SKIP {why}", index + 1),
+            (Verdict::Failed(failure), true) => {
+                let text = format!("{}\n{}", failure.message, failure.details);
+                format!("not ok {} - {name}\n{}", index + 1, diagnostics(&text))
+            }
+            (Verdict::Passed, false) => {
+                let word = if outcome.is_flaky() { "FLAKY " } else { "ok    " };
+                format!("{word}  {name}  {seconds:.2} s")
+            }
+            (Verdict::Skipped(why), false) => format!("skipped {name}: {why}"),
+            (Verdict::Failed(failure), false) => {
+                let text = format!("{}\n{}", failure.message, failure.details);
+                format!("FAILED  {name}  {seconds:.2} s: {}", indented(text.trim_end()))
+            }
         };
         self.say(&line);
         self.bar.inc(1);
-        if outcome.failure.is_some() {
+        if outcome.failure().is_some() {
             self.bar.set_message("with failures");
         }
     }
@@ -65,7 +77,15 @@ impl Progress {
     pub fn finish(&self, summary: Summary, time: Duration) -> Result<(), TestkitError> {
         self.bar.finish_and_clear();
         let (passed, failed) = (summary.passed, summary.failed);
-        let line = format!("{passed} passed, {failed} failed in {:.1} s", time.as_secs_f64());
+        let mut line = format!("{passed} passed, {failed} failed");
+        for (count, word) in
+            [(summary.skipped, "skipped"), (summary.flaky, "flaky"), (summary.not_run, "not run")]
+        {
+            if count > 0 {
+                line += &format!(", {count} {word}");
+            }
+        }
+        line += &format!(" in {:.1} s", time.as_secs_f64());
         self.say(&if self.tap { format!("# {line}") } else { line });
         let error = self.error.lock().ok().and_then(|mut e| e.take());
         let what = "standard output".to_owned();

@@ -1,18 +1,18 @@
 //! Runs tests in parallel, each in a process of its own.
 
-use crate::judge::judge;
+use crate::case::{Attempt, Case, Failure, Kind, Outcome, Verdict};
+use crate::judge::{guest_points, judge};
 use crate::progress::Progress;
 use crate::report::RunReport;
-use crate::{Case, Outcome};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A process gets so much longer than its test's timeout before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -28,20 +28,28 @@ pub struct Runner<'a> {
     pub program: &'a Path,
     /// A folder for the tests' files.
     pub work: &'a Path,
+    /// How often a test that failed is run again, unless it says so itself.
+    pub retries: u32,
+    /// No test is begun after one that failed.
+    pub fail_fast: bool,
 }
 
 impl Runner<'_> {
     /// Runs the tests, `jobs` at a time; the outcomes are in the tests' order.
     pub fn run(&self, cases: &[Case], jobs: usize, progress: &Progress) -> Vec<Outcome> {
         let next = AtomicUsize::new(0);
+        let ended = AtomicBool::new(false);
         let outcomes = Mutex::new(vec![None; cases.len()]);
         thread::scope(|scope| {
             for _ in 0..jobs.min(cases.len()) {
                 scope.spawn(|| {
-                    loop {
+                    while !ended.load(Ordering::Relaxed) {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(case) = cases.get(i) else { break };
                         let outcome = self.run_one(i, case);
+                        if self.fail_fast && outcome.failure().is_some() {
+                            ended.store(true, Ordering::Relaxed);
+                        }
                         progress.outcome(i, &outcome);
                         // A poisoned lock means that another worker panicked, which ends the scope.
                         if let Ok(mut all) = outcomes.lock() {
@@ -56,47 +64,61 @@ impl Runner<'_> {
     }
 
     fn run_one(&self, number: usize, case: &Case) -> Outcome {
-        let started = Instant::now();
-        let failure = match &case.image {
-            Ok(image) => match self.run_image(number, case, image) {
-                Ok(failure) => failure,
-                Err(error) => Some(format!("cannot run it: {error}")),
-            },
-            Err(reason) => Some(reason.clone()),
-        };
-        Outcome { case: case.clone(), failure, time: started.elapsed() }
+        let mut attempts = Vec::new();
+        let mut left = case.spec.retries.unwrap_or(self.retries);
+        loop {
+            let (started, clock) = (SystemTime::now(), Instant::now());
+            let (verdict, serial) = match case.image() {
+                Ok(image) => self.run_image(number, case, &image).unwrap_or_else(|error| {
+                    let text = format!("cannot run it: {error}");
+                    (Verdict::Failed(Failure::told(Kind::Runner, &text)), Vec::new())
+                }),
+                Err(verdict) => (verdict, Vec::new()),
+            };
+            let time = clock.elapsed();
+            match verdict {
+                Verdict::Failed(failure) if left > 0 => {
+                    left -= 1;
+                    attempts.push(Attempt { failure, serial, started, time });
+                }
+                verdict => {
+                    let points = guest_points(&case.spec, &serial);
+                    let case = case.clone();
+                    return Outcome { case, verdict, points, serial, started, time, attempts };
+                }
+            }
+        }
     }
 
-    /// Runs the process; what was wrong, if anything.
-    fn run_image(&self, number: usize, case: &Case, image: &Path) -> io::Result<Option<String>> {
+    /// Runs the process: what became of the test, and what it sent.
+    fn run_image(
+        &self,
+        number: usize,
+        case: &Case,
+        image: &Path,
+    ) -> io::Result<(Verdict, Vec<u8>)> {
         let file = |kind: &str| self.work.join(format!("{number}.{kind}"));
         let (serial, report, errors) = (file("serial"), file("report"), file("errors"));
         let spec = &case.spec;
         let mut command = Command::new(self.program);
-        command.arg("run").arg(spec.load.option()).arg(image);
+        command.arg("run").args(case.arguments(image)).arg("--verify");
         command.arg("--serial").arg(format!("file:{}", serial.display()));
         command.arg("--report").arg(&report);
-        command.args(["--verify", "--debug-exit", "-m", &spec.memory, "--cpu", &spec.cpu]);
-        command.args(["--clock", &spec.clock, "--engine", &case.engine.to_string()]);
-        command.args(["--timeout", &spec.timeout.to_string()]);
-        if !spec.reboot {
-            command.arg("--no-reboot");
-        }
-        if let Some(limit) = spec.max_instructions {
-            command.args(["--max-instructions", &limit.to_string()]);
-        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?);
         let limit = Duration::from_secs_f64(spec.timeout) + GRACE;
         let status = wait(command.spawn()?, limit)?;
         let words = last_words(&errors);
+        let sent = fs::read(&serial).unwrap_or_default();
+        let died = |kind, text: &str| Verdict::Failed(Failure::told(kind, text));
         let Some(status) = status else {
-            return Ok(Some(format!("killed: it did not end by itself; {words}")));
+            let text = format!("killed: it did not end by itself; {words}");
+            return Ok((died(Kind::Timeout, &text), sent));
         };
-        let Some(told) = read_report(&report, status) else {
-            return Ok(Some(death(status, &words)));
+        let verdict = match read_report(&report, status) {
+            Some(told) => judge(spec, &told, &sent),
+            None => died(Kind::Died, &death(status, &words)),
         };
-        let sent = fs::read(&serial)?;
-        Ok(judge(spec, &told, &sent))
+        Ok((verdict, sent))
     }
 }
 

@@ -1,40 +1,34 @@
-//! The description of a test: TOML, either the `#!` lines at the head of an assembler source or a
-//! file next to an image.
+//! The description of a test: TOML, either the head of a source or a file of its own. The keys are those of
+//! docs/test-suites.md.
 //!
-//! | key | meaning | if absent |
-//! | --- | --- | --- |
-//! | `title` | what it checks, for people | the file's name |
-//! | `load` | `"multiboot"`, `"flat"` (the same), `"rom"`, `"bootsector"` | `"multiboot"` |
-//! | `serial` | the exact text on the first serial port | anything |
-//! | `serial-contains` | texts that must appear there, in this order | none |
-//! | `post` | the exact bytes written to port 80h | anything |
-//! | `debug-exit` | the value written to port F4h (implies `end = "debug-exit"`) | 0 |
-//! | `end` | `"debug-exit"`, `"poweroff"`, `"reset"`, `"triple-fault"`, `"timeout"`, `"instruction-limit"` | `"debug-exit"` |
-//! | `reboot` | `true`: a reset or triple fault does not end the run but starts the processor again | `false` |
-//! | `timeout` | seconds | 10 |
-//! | `max-instructions` | the limit of instructions | none |
-//! | `engines` | of `"bt"`, `"interp"`, `"lockstep"` | all three |
-//! | `memory` | as `-m` takes it | `"32M"` |
-//! | `cpu` | as `--cpu` takes it | `"pentium4"` |
-//! | `clock` | `"virtual"` or `"real"` | `"virtual"` |
-//!
-//! A key that is not in this table is an error: a misspelt expectation must not pass.
+//! A key that is not among them is an error: a misspelt expectation must not pass.
 
-use ringer_machine::Engine;
+use crate::mistake::Mistake;
+use ringer_cpu::CpuModel;
+use ringer_machine::{Engine, parse_size};
 use serde::Deserialize;
+use std::path::PathBuf;
+
+/// The longest timeout, in seconds.
+pub const LONGEST: f64 = 86_400.0;
+/// Least and most memory, as `ringer run` has it.
+const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
 
 /// How an image gets into the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Load {
-    /// A Multiboot 1 image, ELF or flat.
+    /// A Multiboot 1 image.
     #[default]
-    #[serde(alias = "flat")]
     Multiboot,
+    /// The same; a source becomes a raw binary whose header has the addresses.
+    Flat,
     /// A raw ROM.
     Rom,
-    /// A raw boot sector.
+    /// A raw boot sector or disk image.
     BootSector,
+    /// A Linux kernel (bzImage).
+    Linux,
 }
 
 impl Load {
@@ -42,10 +36,17 @@ impl Load {
     #[must_use]
     pub fn option(self) -> &'static str {
         match self {
-            Self::Multiboot => "--multiboot",
+            Self::Multiboot | Self::Flat => "--multiboot",
             Self::Rom => "--rom",
             Self::BootSector => "--bootsector",
+            Self::Linux => "--kernel",
         }
+    }
+
+    /// Whether it takes a command line and modules.
+    #[must_use]
+    pub fn takes_arguments(self) -> bool {
+        matches!(self, Self::Multiboot | Self::Flat | Self::Linux)
     }
 }
 
@@ -83,22 +84,33 @@ impl End {
     }
 }
 
-/// A test's description; see the module's table.
+/// A test's description; see docs/test-suites.md for what each key means.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[allow(missing_docs)]
 pub struct Spec {
     pub title: Option<String>,
+    pub tags: Vec<String>,
+    pub skip: Option<String>,
+    pub ignore: bool,
     pub load: Load,
+    pub build: Option<String>,
+    pub image: Option<PathBuf>,
+    pub append: Option<String>,
+    pub initrd: Vec<PathBuf>,
+    pub symbols: Vec<PathBuf>,
     pub serial: Option<String>,
     pub serial_contains: Vec<String>,
     pub post: Option<Vec<u8>>,
     pub debug_exit: Option<u32>,
+    pub skip_exit: Option<u32>,
     pub end: Option<End>,
+    pub points: bool,
     pub reboot: bool,
     pub timeout: f64,
+    pub retries: Option<u32>,
     pub max_instructions: Option<u64>,
-    pub engines: Vec<String>,
+    pub engines: Option<Vec<String>>,
     pub memory: String,
     pub cpu: String,
     pub clock: String,
@@ -108,16 +120,27 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             title: None,
+            tags: Vec::new(),
+            skip: None,
+            ignore: false,
             load: Load::default(),
+            build: None,
+            image: None,
+            append: None,
+            initrd: Vec::new(),
+            symbols: Vec::new(),
             serial: None,
             serial_contains: Vec::new(),
             post: None,
             debug_exit: None,
+            skip_exit: None,
             end: None,
+            points: false,
             reboot: false,
             timeout: 10.0,
+            retries: None,
             max_instructions: None,
-            engines: ["bt", "interp", "lockstep"].map(str::to_owned).to_vec(),
+            engines: None,
             memory: "32M".to_owned(),
             cpu: "pentium4".to_owned(),
             clock: "virtual".to_owned(),
@@ -125,24 +148,100 @@ impl Default for Spec {
     }
 }
 
+/// What a key may be, for messages. Keys whose values are a few words are not here: the parser lists those.
+fn allowed(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "title" | "serial" | "append" => "a text",
+        "skip" => "a text, the reason",
+        "build" => "a text, a shell command",
+        "image" => "a text, a file",
+        "tags" | "serial-contains" => "a list of texts",
+        "initrd" | "symbols" => "a list of texts, files",
+        "ignore" | "points" | "reboot" => "true or false",
+        "post" => "a list of numbers from 0 to 255",
+        "debug-exit" | "skip-exit" => "a number from 0 to 4294967295",
+        "timeout" => "seconds, more than 0 and at most 86400",
+        "retries" => "a number from 0 to 4294967295",
+        "max-instructions" => "a number from 1 on",
+        "engines" => "a list of \"bt\", \"interp\", \"lockstep\"",
+        "memory" => "a text, 1M to 3G, such as \"64M\"",
+        "cpu" => "\"486\", \"pentium\", \"pentium3\", \"pentium4\"",
+        "clock" => "\"virtual\", \"real\"",
+        _ => return None,
+    })
+}
+
 impl Spec {
-    /// Reads a description.
+    /// Reads a description; `defaults` has the values of the keys that it does not have.
     ///
     /// # Errors
-    /// One line that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let spec: Self = toml::from_str(text).map_err(|e| one_line(&e))?;
-        if spec.debug_exit.is_some() && spec.end() != End::DebugExit {
-            return Err("debug-exit contradicts the other end".to_owned());
+    /// What is wrong.
+    pub fn parse(text: &str, defaults: &toml::Table) -> Result<Self, Mistake> {
+        // By itself first, so that a mistake has its line.
+        let own: Self = toml::from_str(text).map_err(|e| Mistake::of_toml(text, &e, allowed))?;
+        own.check(text)?;
+        if defaults.is_empty() {
+            return Ok(own);
         }
-        if spec.reboot && matches!(spec.end(), End::Reset | End::TripleFault) {
-            return Err("reboot contradicts an end by reset or triple fault".to_owned());
+        let mistake = |e: toml::de::Error| Mistake::of_toml(text, &e, allowed);
+        let mut table: toml::Table = toml::from_str(text).map_err(mistake)?;
+        for (key, value) in defaults {
+            table.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        if !(spec.timeout > 0.0 && spec.timeout <= 3600.0) {
-            return Err("timeout must be more than 0 and at most 3600 seconds".to_owned());
+        let merged: Self = table.try_into().map_err(mistake)?;
+        merged.check(text)?;
+        Ok(merged)
+    }
+
+    fn check(&self, text: &str) -> Result<(), Mistake> {
+        let wrong =
+            |key: &str, problem: &str| Err(Mistake::of_key(text, key, problem, allowed(key)));
+        let contradiction = |key, with| Err(Mistake::of_key(text, key, with, None));
+        if self.debug_exit.is_some() && self.end() != End::DebugExit {
+            return contradiction("debug-exit", "contradicts the other end");
         }
-        spec.engines()?;
-        Ok(spec)
+        if self.reboot && matches!(self.end(), End::Reset | End::TripleFault) {
+            return contradiction("reboot", "contradicts an end by reset or triple fault");
+        }
+        if self.append.is_some() && !self.load.takes_arguments() {
+            return contradiction(
+                "append",
+                "goes with load = \"multiboot\", \"flat\" or \"linux\" only",
+            );
+        }
+        if !self.initrd.is_empty() && !self.load.takes_arguments() {
+            return contradiction(
+                "initrd",
+                "goes with load = \"multiboot\", \"flat\" or \"linux\" only",
+            );
+        }
+        if self.load == Load::Linux && self.initrd.len() > 1 {
+            return contradiction("initrd", "load = \"linux\" takes one only");
+        }
+        if !(self.timeout > 0.0 && self.timeout <= LONGEST) {
+            return wrong("timeout", &format!("{} will not do", self.timeout));
+        }
+        if self.max_instructions == Some(0) {
+            return wrong("max-instructions", "0 will not do");
+        }
+        if let Some(names) = &self.engines {
+            if names.is_empty() {
+                return wrong("engines", "the list is empty");
+            }
+            if let Some(name) = names.iter().find(|name| name.parse::<Engine>().is_err()) {
+                return wrong("engines", &format!("'{name}' is no engine"));
+            }
+        }
+        if self.cpu.parse::<CpuModel>().is_err() {
+            return wrong("cpu", &format!("'{}' is no processor", self.cpu));
+        }
+        if !parse_size(&self.memory).is_ok_and(|size| MEMORY.contains(&size)) {
+            return wrong("memory", &format!("'{}' will not do", self.memory));
+        }
+        if !matches!(self.clock.as_str(), "virtual" | "real") {
+            return wrong("clock", &format!("'{}' is no clock", self.clock));
+        }
+        Ok(())
     }
 
     /// The expected end.
@@ -151,68 +250,98 @@ impl Spec {
         self.end.unwrap_or(End::DebugExit)
     }
 
-    /// The engines to run it on.
-    ///
-    /// # Errors
-    /// When a name is no engine's, or there is none.
-    pub fn engines(&self) -> Result<Vec<Engine>, String> {
-        if self.engines.is_empty() {
-            return Err("engines is empty".to_owned());
+    /// The engines to run it on: `others` where it names none.
+    #[must_use]
+    pub fn engines(&self, others: &[Engine]) -> Vec<Engine> {
+        match &self.engines {
+            Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
+            None => others.to_vec(),
         }
-        self.engines
-            .iter()
-            .map(|name| name.parse().map_err(|_| format!("'{name}' is no engine")))
-            .collect()
     }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().lines().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Spec, Mistake> {
+        Spec::parse(text, &toml::Table::new())
+    }
+
     #[test]
-    fn an_empty_description_expects_debug_exit_0_on_all_engines() {
-        let spec = Spec::parse("").unwrap();
+    fn an_empty_description_expects_debug_exit_0_of_a_multiboot_image() {
+        let spec = parse("").unwrap();
         assert_eq!((spec.end(), spec.load), (End::DebugExit, Load::Multiboot));
-        assert_eq!(spec.engines().unwrap().len(), 3);
+        assert_eq!(spec.engines(&[Engine::Interp]), [Engine::Interp]);
     }
 
     #[test]
     fn all_keys_are_understood() {
-        let spec = Spec::parse(
-            "title = 'x'\nload = 'bootsector'\nserial = \"a\\r\\n\"\nserial-contains = ['b']\n\
+        let spec = parse(
+            "title = 'x'\nload = 'linux'\nserial = \"a\\r\\n\"\nserial-contains = ['b']\n\
              post = [0x01, 2]\ndebug-exit = 3\nend = 'debug-exit'\nreboot = true\ntimeout = 2\n\
              max-instructions = 5\nengines = ['interp']\nmemory = '8M'\ncpu = '486'\n\
-             clock = 'real'",
+             clock = 'real'\ntags = ['a', 'b']\nskip = 'not now'\nignore = true\n\
+             build = 'make'\nimage = 'x.elf'\nappend = 'a b'\ninitrd = ['m']\nsymbols = ['s']\n\
+             skip-exit = 38\npoints = true\nretries = 2",
         );
         let spec = spec.unwrap();
-        assert_eq!(spec.load, Load::BootSector);
+        assert_eq!((spec.load, spec.retries), (Load::Linux, Some(2)));
         assert_eq!(spec.serial.as_deref(), Some("a\r\n"));
         assert_eq!(spec.post, Some(vec![1, 2]));
         assert_eq!((spec.debug_exit, spec.timeout, spec.reboot), (Some(3), 2.0, true));
-        assert_eq!(spec.engines().unwrap(), [Engine::Interp]);
-        assert_eq!(Spec::parse("load = 'flat'").unwrap().load, Load::Multiboot);
+        assert_eq!(spec.engines(&[Engine::Bt]), [Engine::Interp]);
+        assert_eq!(spec.tags, ["a", "b"]);
+        assert_eq!(parse("load = 'flat'").unwrap().load.option(), "--multiboot");
     }
 
     #[test]
-    fn mistakes_are_told_in_one_line() {
-        for bad in [
-            "seriall = 'x'",
-            "load = 'tape'",
-            "end = 'poweroff'\ndebug-exit = 0",
-            "end = 'reset'\nreboot = true",
-            "timeout = -1",
-            "engines = ['qemu']",
-            "engines = []",
-            "post = [256]",
-            "title = ",
+    fn mistakes_are_told_in_one_line_with_key_and_place() {
+        for (bad, line, key) in [
+            ("seriall = 'x'", 1, "seriall"),
+            ("title = 'x'\nload = 'tape'", 2, "load"),
+            ("load = 'program'", 1, "load"),
+            ("end = 'poweroff'\ndebug-exit = 0", 2, "debug-exit"),
+            ("end = 'reset'\nreboot = true", 2, "reboot"),
+            ("timeout = -1", 1, "timeout"),
+            ("timeout = 'long'", 1, "timeout"),
+            ("engines = ['bt', 'qemu']", 1, "engines"),
+            ("engines = []", 1, "engines"),
+            ("post = [256]", 1, "post"),
+            ("title = ", 1, "title"),
+            ("cpu = '386'", 1, "cpu"),
+            ("\nmemory = '4G'", 2, "memory"),
+            ("clock = 'sun'", 1, "clock"),
+            ("load = 'rom'\nappend = 'x'", 2, "append"),
+            ("max-instructions = 0", 1, "max-instructions"),
         ] {
-            let error = Spec::parse(bad).expect_err(bad);
-            assert_eq!(error.lines().count(), 1, "{error}");
+            let mistake = parse(bad).expect_err(bad);
+            assert_eq!(mistake.line, Some(line), "{bad}: {mistake}");
+            let message = mistake.message;
+            assert!(message.starts_with(&format!("{key}: ")), "{message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(!message.contains("u8") && !message.contains("f64"), "{message}");
+        }
+        let told = parse("load = 'program'").unwrap_err().message;
+        for kind in ["multiboot", "flat", "rom", "bootsector", "linux"] {
+            assert!(told.contains(&format!("'{kind}'")), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_description_does_not_say_is_the_suites_default() {
+        let defaults: toml::Table = toml::from_str("memory = '8M'\ntimeout = 3").unwrap();
+        let spec = Spec::parse("timeout = 4", &defaults).unwrap();
+        assert_eq!((spec.memory.as_str(), spec.timeout), ("8M", 4.0));
+    }
+
+    #[test]
+    fn every_key_says_what_it_may_be() {
+        // The names stand in the parser's message about one that there is not.
+        let told = parse("none = 1").unwrap_err().message;
+        let keys = told.rsplit_once("allowed: ").unwrap().1.split(", ");
+        for key in keys.filter(|key| !matches!(*key, "load" | "end")) {
+            assert!(allowed(key).is_some(), "{key}");
         }
     }
 }

@@ -1,0 +1,60 @@
+//! What to run of a suite, and how.
+
+use crate::discover::Defaults;
+use crate::select::Selection;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to run and how to tell.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The `ringer` program.
+    pub runner: PathBuf,
+    /// Programs, or directories of them.
+    pub paths: Vec<PathBuf>,
+    /// What the suite says for all of its tests.
+    pub defaults: Defaults,
+    /// Which tests.
+    pub selection: Selection,
+    /// Seconds for each test, whatever its description says.
+    pub timeout: Option<f64>,
+    /// How often a test that failed is run again, unless it says so itself.
+    pub retries: u32,
+    /// No test is begun after one that failed.
+    pub fail_fast: bool,
+    /// Show what the guests send while they run.
+    pub no_capture: bool,
+    /// A test that takes longer is named.
+    pub slow: Duration,
+    /// Where the durations of earlier runs are kept, if anywhere.
+    pub durations: Option<PathBuf>,
+    /// Where to write JUnit XML.
+    pub junit: Option<PathBuf>,
+    /// Print TAP.
+    pub tap: bool,
+    /// Tests at a time; `None`: as many as there are processors.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Options {
+    /// How tests are run unless somebody says otherwise.
+    #[must_use]
+    pub fn new(runner: PathBuf, paths: Vec<PathBuf>) -> Self {
+        Self {
+            runner,
+            paths,
+            defaults: Defaults::default(),
+            selection: Selection::default(),
+            timeout: None,
+            retries: 0,
+            fail_fast: false,
+            no_capture: false,
+            slow: Duration::from_secs(5),
+            durations: None,
+            junit: None,
+            tap: false,
+            jobs: None,
+        }
+    }
+}
