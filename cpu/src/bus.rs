@@ -116,6 +116,13 @@ pub trait Bus {
     /// The x87 unit's FERR# line (CR0.NE = 0): true asserts IRQ 13.
     fn ferr(&mut self, _asserted: bool) {}
 
+    /// `exception` is about to be delivered, or is the one that shuts the processor down. `nested`: it came up while
+    /// another one was.
+    fn raised(&mut self, _exception: &Exception, _nested: bool) {}
+
+    /// INT n and its kin are about to enter the handler of `vector`.
+    fn software_interrupt(&mut self, _vector: u8) {}
+
     /// Whether the board holds IGNNE#: x87 errors are ignored while CR0.NE = 0.
     fn ignne(&mut self) -> bool {
         false

@@ -1,7 +1,7 @@
 //! Accesses, time and pins: what the machine does with a board while a guest runs.
 
 use crate::backplane::Stats;
-use crate::board::Board;
+use crate::board::{Board, Mount};
 use crate::bus::Bus;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
@@ -253,10 +253,26 @@ impl Board {
         self.over(&mut NoMemory).serial_input(now, bytes)
     }
 
+    /// The latest time that the board was told.
+    pub fn time(&self) -> u64 {
+        self.plane.now
+    }
+
     /// The time, in nanoseconds, at which a device will next do something by itself: after the board's
     /// time, and never `u64::MAX`.
     pub fn next_deadline(&self) -> Option<u64> {
         self.deadlines.first()
+    }
+
+    /// Whether INTR can still be asserted while the processor does nothing: it is, or a device with a deadline, or
+    /// with `input` one that listens to the outside, drives a line that the interrupt controllers let through.
+    pub fn can_interrupt(&self, input: bool) -> bool {
+        let wakes = |(slot, mount): (usize, &Mount)| {
+            let outside = [self.serial, self.keyboard].contains(&Some(slot));
+            let active = self.deadlines.has(slot) || (input && outside && mount.device.listens());
+            active && mount.row.lines.iter().any(|line| self.plane.irqs.can_interrupt(line.irq))
+        };
+        self.intr() || self.mounts.iter().enumerate().any(wakes)
     }
 
     /// The INTR line to the processor.
@@ -267,6 +283,11 @@ impl Board {
     /// The level of interrupt line `irq` (0..=15), before the interrupt controllers.
     pub fn line(&self, irq: u8) -> bool {
         self.plane.irqs.level(irq)
+    }
+
+    /// [`Board::take_masks_changed`] is to say yes.
+    pub fn touch_masks(&mut self) {
+        self.plane.irqs.touch();
     }
 
     /// Whether [`Board::masks`] can say something else than at the last call of this.
@@ -350,9 +371,7 @@ impl Board {
         self.plane.now = self.plane.now.max(now);
         self.plane.reset();
         for mount in &mut self.mounts {
-            let regions = mount.row.regions.iter();
-            mount.bases.clear();
-            mount.bases.extend(regions.map(|region| region.base));
+            mount.bases.clone_from(&mount.homes);
         }
         self.replug();
         for slot in 0..self.mounts.len() {

@@ -70,6 +70,8 @@ pub(crate) struct Mount {
     pub(crate) device: Box<dyn Device>,
     /// Where its regions are.
     pub(crate) bases: Vec<Option<u64>>,
+    /// Where they are after a reset.
+    pub(crate) homes: Vec<Option<u64>>,
     due: Option<u64>,
 }
 
@@ -183,8 +185,8 @@ impl Board {
         if let Some(line) = row.lines.iter().find(|line| line.irq > 15 || line.irq == 2) {
             return Err(AttachError::Line { id, irq: line.irq });
         }
-        let bases = row.regions.iter().map(|region| region.base).collect();
-        self.mounts.push(Mount { row, device, bases, due: None });
+        let bases: Vec<_> = row.regions.iter().map(|region| region.base).collect();
+        self.mounts.push(Mount { row, device, homes: bases.clone(), bases, due: None });
         if let Err(source) = self.rebuild() {
             self.mounts.pop();
             return Err(AttachError::Region { id, source });
@@ -199,6 +201,30 @@ impl Board {
         self.call(self.mounts.len() - 1, &mut NoMemory, |device, ctx| {
             device.reset(Reset::Cold, ctx)
         });
+        Ok(())
+    }
+
+    /// Moves region `region` of device `id` to `base`, where it is after each reset too. Meant for before the guest
+    /// runs.
+    ///
+    /// # Errors
+    /// [`AttachError`] when there is no such device or another one decodes an address there; nothing has moved then.
+    pub fn relocate(
+        &mut self,
+        id: &'static str,
+        region: usize,
+        base: u64,
+    ) -> Result<(), AttachError> {
+        let unknown = || AttachError::Unknown(id.to_owned());
+        let slot = self.slot(id).ok_or_else(unknown)?;
+        let place = self.mounts[slot].bases.get_mut(region).ok_or_else(unknown)?;
+        let before = place.replace(base);
+        if let Err(source) = self.rebuild() {
+            self.mounts[slot].bases[region] = before;
+            self.replug();
+            return Err(AttachError::Region { id, source });
+        }
+        self.mounts[slot].homes[region] = Some(base);
         Ok(())
     }
 

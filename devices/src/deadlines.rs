@@ -17,6 +17,11 @@ impl Deadlines {
         }
     }
 
+    /// Whether `slot` has one.
+    pub(crate) fn has(&self, slot: usize) -> bool {
+        self.0.iter().any(|&(_, other)| other == slot)
+    }
+
     /// The earliest deadline.
     #[inline]
     pub(crate) fn first(&self) -> Option<u64> {

@@ -75,6 +75,12 @@ pub trait Device: fmt::Debug + Send {
         0
     }
 
+    /// Whether bytes from the host backend can raise a line of the device as it is programmed now. A device
+    /// that does not know says yes.
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// The reset pin. The lines of the device are low already.
     fn reset(&mut self, kind: Reset, ctx: &mut Ctx<'_>);
 

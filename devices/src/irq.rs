@@ -144,6 +144,14 @@ impl Irqs {
         self.chips.master.request().is_some()
     }
 
+    /// Whether INTR would be asserted if line `irq` rose: it is not masked, and nothing in service holds it back.
+    pub(crate) fn can_interrupt(&self, irq: u8) -> bool {
+        let mut then = self.clone();
+        then.set(irq & 15, false);
+        then.set(irq & 15, true);
+        then.intr()
+    }
+
     /// An INTA cycle: the vector, and the IRQ it stands for unless it is spurious.
     pub(crate) fn ack(&mut self) -> (u8, Option<u8>) {
         self.changed = true;

@@ -32,6 +32,8 @@ pub const COM1: &str = "com1";
 pub const KEYBOARD: &str = "keyboard";
 /// The debug console.
 pub const DEBUG_CONSOLE: &str = "debug-console";
+/// The debug-exit port.
+pub const DEBUG_EXIT: &str = "debug-exit";
 /// The latch between FERR# and IRQ 13.
 pub const COPROCESSOR: &str = "coprocessor";
 /// The firmware port, which no configuration fits by itself: see [`crate::Board::fit`].
@@ -244,7 +246,7 @@ pub static TABLE: [Entry; 15] = [
     Entry {
         row: Row {
             regions: &[Region::ports("value", 0xf4, 4, WHOLE)],
-            ..row("debug-exit", "Debug exit", "QEMU isa-debug-exit, with the value as the status")
+            ..row(DEBUG_EXIT, "Debug exit", "QEMU isa-debug-exit, with the value as the status")
         },
         fitted: |config| config.debug_exit,
         make: |_| Box::new(DebugExit),

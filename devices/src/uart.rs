@@ -108,6 +108,11 @@ impl Uart {
         taken
     }
 
+    /// Whether a byte from the other end of the line would raise the interrupt pin, and a PC would see that.
+    pub(crate) fn listens(&self) -> bool {
+        self.ier & IER_RX != 0 && self.mcr & MCR_OUT2 != 0 && self.mcr & MCR_LOOP == 0
+    }
+
     fn capacity(&self) -> usize {
         if self.fcr & FCR_ENABLE != 0 { FIFO_SIZE } else { 1 }
     }

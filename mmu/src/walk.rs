@@ -222,6 +222,15 @@ impl Paging {
         self.trace(memory, lin, &mut |_, _| None).ok()
     }
 
+    /// The physical address that `lin` translates to now, or `None`; judges no right, sets nothing and asks no device.
+    #[must_use]
+    pub fn peek_pa(&self, memory: &GuestMemory, lin: Lin) -> Option<Pa> {
+        match self.format {
+            Format::Off => Some(self.identity(lin).pa),
+            _ => self.peek(memory, lin).map(|path| path.pa),
+        }
+    }
+
     /// Whether the entries for `lin` permit an access without any flag being set in them: they are
     /// accessed, and for a write dirty too. False without paging.
     #[must_use]

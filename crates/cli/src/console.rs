@@ -71,11 +71,13 @@ fn next<'a>(handle: &Handle, reader: &mut impl Read, buffer: &'a mut [u8]) -> Op
     }
 }
 
+/// Sends what is typed until its end, and says that this was it.
 fn plain(handle: &Handle, mut reader: impl Read) {
     let mut buffer = [0; 1024];
     while let Some(bytes) = next(handle, &mut reader, &mut buffer) {
         handle.serial_input(bytes);
     }
+    handle.end_input();
 }
 
 fn with_keys(handle: &Handle, mut reader: impl Read) {
@@ -98,6 +100,7 @@ fn with_keys(handle: &Handle, mut reader: impl Read) {
         }
         handle.serial_input(&typed);
     }
+    handle.end_input();
 }
 
 #[cfg(test)]

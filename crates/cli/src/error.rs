@@ -106,6 +106,16 @@ pub enum CliError {
     /// --symbols.
     #[error(transparent)]
     Symbols(#[from] SymbolsError),
+    /// A place that has no name and is no number.
+    #[error(
+        "{option} {text}: neither a number of instructions, nor an address (0x…), nor a symbol that is known (--symbols)"
+    )]
+    UnknownPlace {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        text: String,
+    },
     /// The test kit.
     #[error(transparent)]
     Testkit(#[from] TestkitError),
@@ -125,6 +135,7 @@ impl CliError {
             | Self::OnlyRun { .. }
             | Self::MemorySize { .. }
             | Self::Symbols(_)
+            | Self::UnknownPlace { .. }
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } | Self::NeverSaved { .. } => status::OUTPUT,
             Self::Host { .. } | Self::Nano(_) => status::INTERNAL,

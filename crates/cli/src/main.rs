@@ -10,6 +10,8 @@ mod console;
 mod error;
 mod nano;
 mod output;
+mod plan;
+mod postmortem;
 mod pty;
 mod report;
 mod run;
@@ -17,6 +19,7 @@ mod serial;
 mod signals;
 mod suite;
 mod terminal;
+mod tracing_output;
 mod trigger;
 mod verify;
 

@@ -1,8 +1,9 @@
 //! Files about a run: how it ended, what it cost.
 
+use crate::args::EndArgs;
 use crate::error::CliError;
-use ringer::{Machine, Stop};
-use ringer_testkit::RunReport;
+use ringer::{At, Event, Machine, Stop, Symbols, status};
+use ringer_testkit::{EventLine, Place, RunReport};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
@@ -32,7 +33,7 @@ impl JsonFile {
 }
 
 /// How a run ended, for the user of the command: with the option that is to blame.
-pub fn in_words(stop: &Stop) -> String {
+fn in_words(stop: &Stop) -> String {
     match stop {
         Stop::Reset => format!("{stop} (--no-reboot)"),
         Stop::InstructionLimit => "stopped at the limit of --max-instructions".to_owned(),
@@ -41,21 +42,85 @@ pub fn in_words(stop: &Stop) -> String {
     }
 }
 
-/// What `--report` tells of a run.
-pub fn run_report(exit: &Stop, machine: &mut Machine) -> Result<RunReport, CliError> {
-    let digest = machine.digest()?;
-    let hex = |(id, crc): &(String, u32)| (id.clone(), format!("{crc:08x}"));
-    Ok(RunReport {
-        end: exit.name().to_owned(),
-        status: exit.status(),
-        value: match exit {
+/// Which option of a text ended the run.
+fn by_text(stop: &Stop, ends: &EndArgs) -> Option<(&'static str, String, u8)> {
+    let Stop::Text(text) = stop else { return None };
+    let passed = ends.pass_on.contains(text);
+    let (option, status) =
+        if passed { ("pass-on", status::POWER_OFF) } else { ("fail-on", status::FAIL_TEXT) };
+    Some((option, text.clone(), status))
+}
+
+/// Whether `stop` is an end that somebody will want explained.
+pub fn is_unexpected(stop: &Stop) -> bool {
+    matches!(stop, Stop::TripleFault { .. } | Stop::DeadHalt | Stop::Timeout)
+}
+
+/// What is told of a run that ended by `stop`, but for what takes time to find out.
+pub fn run_report(stop: &Stop, machine: &Machine, ends: &EndArgs, symbols: &Symbols) -> RunReport {
+    let mortem = machine.post_mortem(stop);
+    let halted = *stop == Stop::DeadHalt;
+    // The instruction that it is at is the HLT, which has a byte.
+    let at = At { eip: mortem.at.eip.wrapping_sub(u64::from(halted)), ..mortem.at };
+    let here = place(&at, symbols);
+    let text = by_text(stop, ends);
+    let counted = machine.counted_instructions().is_some();
+    let hex = |(name, value, size): &(&str, u64, usize)| {
+        ((*name).to_owned(), format!("0x{value:0width$x}", width = 2 * size))
+    };
+    let detail = match (&text, stop) {
+        (Some((option, ..)), _) => format!("{stop} (--{option})"),
+        (None, Stop::TripleFault { .. }) => format!("triple fault at {here}"),
+        (None, Stop::DeadHalt) => format!("halted at {here}, and nothing can wake the processor"),
+        (None, Stop::Timeout) => format!("{} at {here}", in_words(stop)),
+        _ => in_words(stop),
+    };
+    let lines = |events: &[Event]| events.iter().map(|e| line(e, counted, symbols)).collect();
+    let failed = is_unexpected(stop)
+        || *stop == Stop::InstructionLimit
+        || text.as_ref().is_some_and(|(.., status)| *status != status::POWER_OFF);
+    RunReport {
+        end: text.as_ref().map_or(stop.name(), |(option, ..)| option).to_owned(),
+        status: text.as_ref().map_or(stop.status(), |(.., status)| *status),
+        value: match stop {
             Stop::DebugExit(value) => Some(*value),
             _ => None,
         },
-        detail: in_words(exit),
+        text: text.map(|(_, text, _)| text),
+        detail,
         post: machine.post_codes().to_vec(),
-        instructions: machine.instructions(),
-        digest: digest.to_string(),
-        sections: digest.sections.iter().map(hex).collect(),
-    })
+        instructions: machine.counted_instructions(),
+        place: Some(here),
+        registers: mortem.registers.iter().map(hex).collect(),
+        hint: mortem.hint,
+        exceptions: lines(&mortem.exceptions),
+        events: if failed { lines(&mortem.events) } else { Vec::new() },
+        ..RunReport::default()
+    }
+}
+
+/// Completes `report`, which is to be written.
+pub fn add_digest(report: &mut RunReport, machine: &mut Machine) -> Result<(), CliError> {
+    let digest = machine.digest()?;
+    let hex = |(id, crc): &(String, u32)| (id.clone(), format!("{crc:08x}"));
+    report.digest = digest.to_string();
+    report.sections = digest.sections.iter().map(hex).collect();
+    Ok(())
+}
+
+fn place(at: &At, symbols: &Symbols) -> Place {
+    let linear = at.linear();
+    Place { cs: at.cs, eip: at.eip, linear, symbol: symbols.place(linear) }
+}
+
+fn line(event: &Event, counted: bool, symbols: &Symbols) -> EventLine {
+    let kind = event.what.kind().iter_names().map(|(name, _)| name.to_ascii_lowercase());
+    EventLine {
+        kind: kind.collect(),
+        what: event.what.to_string(),
+        place: place(&event.at, symbols),
+        instruction: counted.then_some(event.when.retired),
+        ns: event.when.ns,
+        times: Some(u64::from(event.times)).filter(|times| *times > 1),
+    }
 }

@@ -1,18 +1,22 @@
 //! `ringer run`, `ringer profile` and `ringer demo`.
 
-use crate::args::{DemoArgs, ProfileArgs, RunArgs};
+use crate::args::{DemoArgs, EndArgs, ProfileArgs, RunArgs};
 use crate::console;
 use crate::error::CliError;
-use crate::report::{JsonFile, in_words, run_report};
+use crate::plan::Plan;
+use crate::postmortem::PostMortem;
+use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
-use crate::terminal::RawTerminal;
+use crate::terminal::{self, RawTerminal};
+use crate::tracing_output::TraceOutput;
 use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
-    SharedJitDump, Sinks, Stop, Until, read_symbols,
+    SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
+use ringer_testkit::RunReport;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Memory of the demo.
@@ -20,16 +24,16 @@ const DEMO_MEMORY: u64 = 32 << 20;
 
 /// `ringer run`.
 pub fn run(args: &RunArgs) -> Result<u8, CliError> {
-    let exit = run_guest(args, false)?.0;
-    Ok(tell(&exit))
+    let ended = run_guest(args, false)?;
+    Ok(tell(&ended.stop, &ended.report))
 }
 
 /// `ringer profile`.
 pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
-    let (exit, machine) = run_guest(&args.run, true)?;
-    let status = tell(&exit);
-    let profile = machine.counters();
+    let ended = run_guest(&args.run, true)?;
+    let status = tell(&ended.stop, &ended.report);
+    let profile = ended.machine.counters();
     print(&profile)?;
     if let Some(json) = json {
         json.write(&profile)?;
@@ -40,6 +44,7 @@ pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
 /// `ringer demo`: the built-in guest ends through debug-exit, 0 if all is well.
 pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let source = BootSource::MultibootBytes { name: "demo", image: ringer_test_roms::demo() };
+    let symbols = symbols_for(&source, &[])?;
     let machine = args.engine.machine(DEMO_MEMORY, true);
     let machine = MachineConfig {
         pc: PcConfig { debug_exit: true, ..machine.pc },
@@ -48,13 +53,14 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
-    let exit = drive(&mut machine, &lines, false)?;
+    let exit = drive(&mut machine, &lines, false, &Plan::default())?;
     print(&machine.counters())?;
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Stop::DebugExit(0) {
         return Ok(0);
     }
-    Ok(tell(&exit))
+    let report = run_report(&exit, &machine, &EndArgs::default(), &symbols);
+    Ok(tell(&exit, &report))
 }
 
 /// The ends of a machine's lines.
@@ -81,15 +87,25 @@ impl Lines {
     }
 }
 
-fn run_guest(args: &RunArgs, profile: bool) -> Result<(Stop, Machine), CliError> {
+/// A run that has ended.
+struct Ended {
+    stop: Stop,
+    machine: Machine,
+    report: RunReport,
+}
+
+fn run_guest(args: &RunArgs, profile: bool) -> Result<Ended, CliError> {
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
     let (config, source) = match &state {
         Some(state) => args.like(state, profile)?,
         None => (args.machine(profile)?, args.source()?),
     };
+    let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
+    let plan = Plan::new(args, &symbols)?;
     let saves = args.saves()?;
-    let report = args.report.as_deref().map(JsonFile::create).transpose()?;
+    let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
+    let trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let builder = Machine::builder().config(config).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
@@ -99,31 +115,36 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<(Stop, Machine), CliError>
     for (retired, path) in saves {
         machine.save_at(retired, path)?;
     }
-    let dump = args.perf_map.then(|| jitdump(&args.symbols)).transpose()?;
+    let dump = args.perf_map.then(|| jitdump(&symbols)).transpose()?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
     }
-    let exit = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio)?;
+    let driven = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio, &plan);
+    if let Some(trace) = trace {
+        trace.finish()?;
+    }
+    let stop = driven?;
     if let Some(dump) = dump {
         finish_jitdump(&dump)?;
     }
-    if let Some(report) = report {
-        report.write(&run_report(&exit, &mut machine)?)?;
+    let mut report = run_report(&stop, &machine, &args.ends, &symbols);
+    if let Some(file) = report_file {
+        add_digest(&mut report, &mut machine)?;
+        file.write(&report)?;
     }
     if let Some((retired, path)) = machine.next_save() {
-        let (path, end) = (path.to_owned(), in_words(&exit));
+        let (path, end) = (path.to_owned(), report.detail);
         return Err(CliError::NeverSaved { retired, path, end });
     }
-    Ok((exit, machine))
+    Ok(Ended { stop, machine, report })
 }
 
 /// Where perf's users look for such files.
 const JITDUMP_FOLDER: &str = "/tmp";
 
-fn jitdump(symbols: &[PathBuf]) -> Result<SharedJitDump, CliError> {
-    let symbols = read_symbols(symbols)?;
+fn jitdump(symbols: &Arc<Symbols>) -> Result<SharedJitDump, CliError> {
     let folder = Path::new(JITDUMP_FOLDER);
-    let created = JitDump::create(folder, symbols);
+    let created = JitDump::create(folder, Arc::clone(symbols));
     let path = folder.join("jit-PID.dump");
     Ok(Arc::new(Mutex::new(created.map_err(|source| CliError::Create { path, source })?)))
 }
@@ -136,12 +157,20 @@ fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
     dump.finish().map_err(|source| CliError::Output { what, source })
 }
 
-/// Runs the machine with its console attached; on return the terminal is as it was, and all output
+/// Runs the machine with its console attached, as planned; on return the terminal is as it was, and all output
 /// is out.
-pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Stop, CliError> {
+pub fn drive(
+    machine: &mut Machine,
+    lines: &Lines,
+    stdio: bool,
+    plan: &Plan,
+) -> Result<Stop, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
     let handle = machine.handle();
     signals::forward(handle.clone()).map_err(host("signals"))?;
+    if stdio && terminal::is_raw_console() {
+        eprintln!("ringer: Ctrl-A X ends the run, Ctrl-A H lists the other keys");
+    }
     let raw = if stdio { RawTerminal::enter().map_err(host("the terminal"))? } else { None };
     if stdio {
         console::feed(handle.clone(), io::stdin(), true).map_err(host("console input"))?;
@@ -149,8 +178,10 @@ pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Stop, 
     if let Some(pty) = lines.serial.pty() {
         let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
         console::feed(handle, reader, false).map_err(host("console input"))?;
+    } else if !stdio {
+        handle.end_input();
     }
-    let result = machine.run(&Until::new());
+    let result = plan.run(machine);
     let (serial, debugcon) = (lines.serial.finish(), lines.debugcon.finish());
     drop(raw);
     let exit = result?;
@@ -160,12 +191,16 @@ pub fn drive(machine: &mut Machine, lines: &Lines, stdio: bool) -> Result<Stop, 
 }
 
 /// Says how the run ended where that is not what the guest or the user meant; returns the status.
-fn tell(exit: &Stop) -> u8 {
-    match exit {
+fn tell(stop: &Stop, report: &RunReport) -> u8 {
+    match stop {
         Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit => {}
-        other => eprintln!("ringer: {}", in_words(other)),
+        Stop::Text(_) if report.status == status::POWER_OFF => {}
+        _ => eprintln!("ringer: {}", report.detail),
     }
-    exit.status()
+    if is_unexpected(stop) {
+        eprint!("{}", PostMortem(report));
+    }
+    report.status
 }
 
 fn print(profile: &Profile) -> Result<(), CliError> {

@@ -3,6 +3,7 @@
 use crate::error::CliError;
 use crate::output::{Nowhere, Output};
 use crate::pty::Pty;
+use crate::terminal::{self, WholeLines};
 use ringer::SerialSink;
 use std::fs::File;
 use std::io;
@@ -62,7 +63,13 @@ impl Line {
             SerialSpec::Null => return Ok(Self { name: String::new(), output: None, pty }),
             SerialSpec::Stdio => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(host)?;
-                ("standard output".to_owned(), Output::new(File::from(stdout)))
+                let stdout = File::from(stdout);
+                let output = if terminal::is_raw_console() {
+                    Output::new(WholeLines::new(stdout))
+                } else {
+                    Output::new(stdout)
+                };
+                ("standard output".to_owned(), output)
             }
             SerialSpec::File(path) => {
                 let file = File::create(path)

@@ -5,14 +5,19 @@
 //! waits for this one's end ([`watch`]).
 
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 /// The terminal's settings before raw mode, while it is in raw mode.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// How often a terminal that would block is tried again.
+const RETRY: Duration = Duration::from_millis(2);
 
 /// What the watching process reads when all is well.
 const DONE: u8 = b'.';
@@ -41,6 +46,69 @@ impl RawTerminal {
         let guard = Self { watcher };
         enter_raw()?;
         Ok(Some(guard))
+    }
+}
+
+/// Whether a stdio console is a terminal that will be in raw mode: nothing but us then puts a carriage return before a
+/// line feed.
+pub fn is_raw_console() -> bool {
+    isatty(io::stdin()) && isatty(io::stdout())
+}
+
+/// Text for a terminal in raw mode: a line feed alone goes out as carriage return and line feed, so that the output of a
+/// guest without carriage returns stands in lines.
+#[derive(Debug)]
+pub struct WholeLines<W> {
+    inner: W,
+    /// Bytes that were taken and are not out.
+    pending: Vec<u8>,
+    last: u8,
+}
+
+impl<W: Write> WholeLines<W> {
+    /// Text for `inner`.
+    pub fn new(inner: W) -> Self {
+        Self { inner, pending: Vec::new(), last: 0 }
+    }
+
+    fn push_out(&mut self) -> io::Result<()> {
+        while !self.pending.is_empty() {
+            match self.inner.write(&self.pending)? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                n => drop(self.pending.drain(..n)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for WholeLines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push_out()?;
+        for byte in bytes {
+            if *byte == b'\n' && self.last != b'\r' {
+                self.pending.push(b'\r');
+            }
+            self.pending.push(*byte);
+            self.last = *byte;
+        }
+        match self.push_out() {
+            // They are taken; the next call or `flush` sees them out.
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            other => other?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            match self.push_out() {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+                Ok(()) => return self.inner.flush(),
+            }
+        }
     }
 }
 
@@ -115,5 +183,46 @@ pub fn watch() {
     if told && !all_is_well {
         // The parent died: this is all that is left to do.
         let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a few bytes at a time, and now and then none.
+    #[derive(Default)]
+    struct Slow(Vec<u8>, u32);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1.is_multiple_of(3) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let n = bytes.len().min(2);
+            self.0.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bare_line_feed_gets_its_carriage_return() {
+        let mut out = WholeLines::new(Slow::default());
+        for part in [&b"one\ntwo\r\n\nthree\r"[..], b"\nfour\n"] {
+            let mut left = part;
+            while !left.is_empty() {
+                match out.write(left) {
+                    Ok(n) => left = &left[n..],
+                    Err(e) => assert_eq!(e.kind(), ErrorKind::WouldBlock),
+                }
+            }
+            out.flush().unwrap();
+        }
+        assert_eq!(out.inner.0, b"one\r\ntwo\r\n\r\nthree\r\nfour\r\n");
     }
 }

@@ -3,20 +3,22 @@
 
 use crate::args::{RunArgs, VerifyArgs};
 use crate::error::CliError;
-use crate::report::{JsonFile, in_words};
+use crate::plan::Plan;
+use crate::report::{JsonFile, run_report};
 use crate::run::{Lines, drive};
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringer::{
     Checks, ClockKind, Engine, Handle, Machine, MachineConfig, RunConfig, Stop, TranslatorOptions,
-    status,
+    status, symbols_for,
 };
 use serde::Serialize;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes at the start of a file that say what it is: a Multiboot header lies in the first 8 KiB.
@@ -96,9 +98,11 @@ struct Efficiency {
 /// `ringer verify`.
 pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
-    for (option, given) in
-        [("--load", args.run.load.is_some()), ("--save-at", !args.run.save_at.is_empty())]
-    {
+    for (option, given) in [
+        ("--load", args.run.load.is_some()),
+        ("--save-at", !args.run.save_at.is_empty()),
+        ("--trace", !args.run.trace.trace.is_empty()),
+    ] {
         if given {
             return Err(CliError::OnlyRun { option });
         }
@@ -164,6 +168,7 @@ fn one(
     many: bool,
 ) -> Result<(Report, u8), CliError> {
     let source = args.source()?;
+    let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
     let config = args.machine(true)?;
     let options = config.run.options | TranslatorOptions::VERIFY;
     let engine = if from.is_some() { Engine::Bt } else { Engine::Lockstep };
@@ -187,22 +192,25 @@ fn one(
     let stdio = *serial == SerialSpec::Stdio;
     let progress = (!stdio).then(|| Progress::start(name, limit, machine.handle()));
     let started = Instant::now();
-    let exit = drive(&mut machine, &lines, stdio);
+    let plan = Plan::new(args, &symbols)?;
+    let exit = drive(&mut machine, &lines, stdio, &plan);
     drop(progress);
     let exit = exit?;
+    let end = run_report(&exit, &machine, &args.ends, &symbols).detail;
     if let Some(text) = from.filter(|_| !trigger.seen()) {
         let text = text.to_owned();
-        return Err(CliError::NeverFrom { text, end: in_words(&exit) });
+        return Err(CliError::NeverFrom { text, end });
     }
     let status = match exit {
         Stop::Difference(_) | Stop::Refused(_) | Stop::Quit => exit.status(),
         _ => status::POWER_OFF,
     };
-    Ok((Report::new(name, &exit, &machine, started.elapsed().as_secs_f64()), status))
+    let seconds = started.elapsed().as_secs_f64();
+    Ok((Report::new(name, &exit, end, &machine, seconds), status))
 }
 
 impl Report {
-    fn new(name: &str, exit: &Stop, machine: &Machine, seconds: f64) -> Self {
+    fn new(name: &str, exit: &Stop, end: String, machine: &Machine, seconds: f64) -> Self {
         let checks = machine.checks();
         let profile = machine.counters();
         let instructions = machine.instructions();
@@ -215,7 +223,7 @@ impl Report {
         let end = match exit {
             Stop::Difference(_) => "the engines differ".to_owned(),
             Stop::Refused(_) => "the verifier refused host code".to_owned(),
-            other => in_words(other),
+            _ => end,
         };
         let controlled = refusal.is_none() && checks.refusals == 0 && checks.faults_outside == 0;
         Self {

@@ -61,13 +61,6 @@ fn a_loop_with_interrupts_off_ends_by_timeout() {
 }
 
 #[test]
-fn a_halt_with_interrupts_off_ends_by_timeout() {
-    let files = Files::new();
-    let output = run_flat(&files, &[0xfa, 0xf4, 0xeb, 0xfd], &["--timeout", "0.3"]);
-    assert_line(&output, 124, "--timeout");
-}
-
-#[test]
 fn a_reset_ends_the_run_or_boots_again() {
     let files = Files::new();
     let code = [print(b'r'), RESET.to_vec()].concat();

@@ -5,6 +5,9 @@ use ringer_cpu::CpuModel;
 use ringer_monitor::{ClockKind, Engine, KickSignal, MonitorConfig, TranslatorOptions};
 use std::time::Duration;
 
+/// Where the debug-exit port is by default.
+pub(crate) const DEBUG_EXIT_PORT: u16 = 0xf4;
+
 /// The PC: what a guest finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcConfig {
@@ -12,8 +15,10 @@ pub struct PcConfig {
     pub ram_size: u64,
     /// The processor.
     pub model: CpuModel,
-    /// Port F4h ends the run.
+    /// The debug-exit port ends the run.
     pub debug_exit: bool,
+    /// Where it is: the first of four ports, in each of which a write of any width is one of the whole value.
+    pub debug_exit_port: u16,
     /// Keep the latest bytes that the guest writes to port 80h.
     pub log_post: bool,
 }
@@ -22,7 +27,13 @@ impl Default for PcConfig {
     /// 512 MiB, a Pentium 4.
     fn default() -> Self {
         let model = CpuModel::Pentium4;
-        Self { ram_size: 512 << 20, model, debug_exit: false, log_post: false }
+        Self {
+            ram_size: 512 << 20,
+            model,
+            debug_exit: false,
+            debug_exit_port: DEBUG_EXIT_PORT,
+            log_post: false,
+        }
     }
 }
 

@@ -32,6 +32,12 @@ impl Handle {
     /// Bytes of keys that wait for the guest at most.
     pub const MAX_KEYS: usize = ringer_monitor::MAX_KEYS;
 
+    /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that
+    /// could wake ends its run with [`crate::Stop::DeadHalt`]. A machine whose handles never say so waits for input.
+    pub fn end_input(&self) {
+        self.kicker.end_input();
+    }
+
     /// Serial bytes that the guest has not taken yet.
     #[must_use]
     pub fn backlog(&self) -> usize {

@@ -15,6 +15,7 @@ mod config;
 pub mod firmware;
 mod handle;
 mod machine;
+mod postmortem;
 mod schedule;
 mod shield;
 mod shutdown;
@@ -23,20 +24,23 @@ mod state;
 mod stop;
 mod symbols;
 mod until;
+mod watch;
 
 pub use boot::{BootSource, Flat, FlatMode, LoadError};
 pub use config::{MachineConfig, PcConfig, RunConfig};
 pub use handle::Handle;
 pub use machine::{Machine, MachineError, Sinks};
+pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
-pub use ringer_monitor::jitdump::{JitDump, SharedJitDump, Symbols};
+pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::{
-    Checks, ClockKind, Engine, HotCallout, KickSignal, Profile, TranslatorOptions, UnusableSignal,
+    At, Checks, ClockKind, Engine, Event, Happening, HotCallout, KickSignal, Profile, TraceKinds,
+    TranslatorOptions, UnusableSignal, When,
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};
 pub use state::{MachineState, StateDigest, StateError};
 pub use stop::{Stop, status};
-pub use symbols::{SymbolsError, read_symbols};
+pub use symbols::{Place, Symbol, SymbolKind, Symbols, SymbolsError, read_symbols, symbols_for};
 pub use until::Until;

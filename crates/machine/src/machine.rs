@@ -1,8 +1,9 @@
 //! The machine's cycle: power on, boot, run, and on from each reset as firmware does it.
 
 use crate::boot::{BootSource, Image, LoadError};
-use crate::config::MachineConfig;
+use crate::config::{DEBUG_EXIT_PORT, MachineConfig};
 use crate::handle::Handle;
+use crate::postmortem::PostMortem;
 use crate::schedule::{Save, Saves};
 use crate::shield::Shielded;
 use crate::shutdown::Shutdown;
@@ -11,7 +12,8 @@ use crate::state::{
 };
 use crate::stop::{Stop, status};
 use crate::until::Until;
-use ringer_devices::{Board, BoardConfig, Section, SerialSink};
+use crate::watch::Watch;
+use ringer_devices::{Board, BoardConfig, Section, SerialSink, rows};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::jitdump::SharedJitDump;
 use ringer_monitor::{Checks, ClockKind, Monitor, MonitorError, Profile, RunEnd};
@@ -78,6 +80,7 @@ pub struct Machine {
     /// What a state says of the image, once somebody wanted to know.
     boot_record: Option<BootRecord>,
     handle: Handle,
+    watch: Watch,
     monitor: Monitor,
     saves: Saves,
     /// Where the boot before this one ended by a triple fault, if at once.
@@ -106,7 +109,13 @@ impl Machine {
             rtc_epoch_s: if cfg.is_virtual() { VIRTUAL_EPOCH_S } else { now_s() },
             log_post: cfg.pc.log_post,
         };
-        let board = Board::new(board, Shielded::sink(sinks.serial), Shielded::sink(sinks.debugcon));
+        let watch = Watch::default();
+        let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));
+        let mut board = Board::new(board, Shielded::sink(serial), Shielded::sink(debugcon));
+        if cfg.pc.debug_exit && cfg.pc.debug_exit_port != DEBUG_EXIT_PORT {
+            let moved = board.relocate(rows::DEBUG_EXIT, 0, u64::from(cfg.pc.debug_exit_port));
+            moved.map_err(MonitorError::Attach)?;
+        }
         let mut monitor = Monitor::new(cfg.monitor(), memory, board)?;
         if let Some(hook) = image.power_on(monitor.memory_mut())? {
             monitor.set_bios(hook)?;
@@ -118,6 +127,7 @@ impl Machine {
             image,
             boot_record: None,
             handle,
+            watch,
             monitor,
             saves: Saves::default(),
             last_fault: None,
@@ -163,6 +173,7 @@ impl Machine {
             breakpoints: until.breakpoints.clone(),
             halt: until.halt,
         };
+        self.watch.set(&until.texts, &self.monitor.kicker());
         let resets = !self.cfg.run.no_reboot && !until.reset && self.image.boots();
         let began = Instant::now();
         let mut started = began;
@@ -179,6 +190,11 @@ impl Machine {
             {
                 self.write(&save)?;
                 continue;
+            }
+            if end == RunEnd::Paused
+                && let Some(text) = self.watch.take()
+            {
+                return Ok(Stop::Text(text));
             }
             let fault = match end {
                 RunEnd::Reset if resets => None,
@@ -355,6 +371,18 @@ impl Machine {
         Ok(self.boot_record.insert(record))
     }
 
+    /// What is to say of the machine after a run that ended by `stop`.
+    #[must_use]
+    pub fn post_mortem(&self, stop: &Stop) -> PostMortem {
+        PostMortem::of(&self.monitor, stop)
+    }
+
+    /// Whether retired instructions are counted: all of them.
+    #[must_use]
+    pub fn counts_instructions(&self) -> bool {
+        self.cfg.is_virtual() || self.cfg.run.profile
+    }
+
     /// The counters over all boots, if they were asked for.
     #[must_use]
     pub fn profile(&self) -> Option<Profile> {
@@ -401,6 +429,7 @@ fn stop_of(end: RunEnd) -> Stop {
         RunEnd::InstructionLimit => Stop::InstructionLimit,
         RunEnd::Quit => Stop::Quit,
         RunEnd::Breakpoint { cs, eip } => Stop::Breakpoint { cs, eip },
+        RunEnd::DeadHalt => Stop::DeadHalt,
         RunEnd::Halted => Stop::Halt,
         RunEnd::Paused => Stop::Kicked,
         RunEnd::Difference(report) => Stop::Difference(report),

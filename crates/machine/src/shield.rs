@@ -84,6 +84,10 @@ impl Device for ShieldedDevice {
         fpu::with_host_x87(|| self.0.receive(bytes, ctx))
     }
 
+    fn listens(&self) -> bool {
+        fpu::with_host_x87(|| self.0.listens())
+    }
+
     fn reset(&mut self, kind: Reset, ctx: &mut Ctx<'_>) {
         fpu::with_host_x87(|| self.0.reset(kind, ctx));
     }

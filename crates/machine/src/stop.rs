@@ -17,6 +17,10 @@ pub mod status {
     pub const RESET: u8 = 64;
     /// The processor shut down after a triple fault.
     pub const TRIPLE_FAULT: u8 = 66;
+    /// The processor is halted and nothing can wake it.
+    pub const DEAD_HALT: u8 = 78;
+    /// The guest wrote a text of `--fail-on`.
+    pub const FAIL_TEXT: u8 = 80;
     /// `--max-instructions` was reached.
     pub const INSTRUCTION_LIMIT: u8 = 68;
     /// A fault of Ringer's or of the host, not of the guest.
@@ -50,6 +54,11 @@ pub enum Stop {
         /// Its EIP.
         eip: u32,
     },
+    /// The processor is halted, and nothing can wake it any more: interrupts are off, or no source that is let
+    /// through is armed.
+    DeadHalt,
+    /// The guest wrote this text, which [`crate::Until::text`] asked for.
+    Text(String),
     /// The instruction limit was reached.
     InstructionLimit,
     /// The time limit was reached.
@@ -82,9 +91,10 @@ impl Stop {
             Self::DebugExit(value) => ((value << 1) | 1) as u8,
             Self::Reset => status::RESET,
             Self::TripleFault { .. } => status::TRIPLE_FAULT,
+            Self::DeadHalt => status::DEAD_HALT,
             Self::InstructionLimit => status::INSTRUCTION_LIMIT,
             Self::Timeout => status::TIMEOUT,
-            Self::Quit | Self::Breakpoint { .. } | Self::Halt | Self::Kicked => {
+            Self::Quit | Self::Breakpoint { .. } | Self::Halt | Self::Kicked | Self::Text(_) => {
                 status::ENDED_BY_USER
             }
             Self::Difference(_) => status::DIFFERENCE,
@@ -100,6 +110,8 @@ impl Stop {
             Self::DebugExit(_) => "debug-exit",
             Self::Reset => "reset",
             Self::TripleFault { .. } => "triple-fault",
+            Self::DeadHalt => "dead-halt",
+            Self::Text(_) => "text",
             Self::InstructionLimit => "instruction-limit",
             Self::Timeout => "timeout",
             Self::Quit => "quit",
@@ -119,6 +131,8 @@ impl fmt::Display for Stop {
             Self::DebugExit(v) => write!(f, "the guest wrote {v:#x} to the debug-exit port"),
             Self::Reset => f.write_str("the guest asked for a reset"),
             Self::TripleFault { cs, eip } => write!(f, "triple fault at {cs:04x}:{eip:08x}"),
+            Self::DeadHalt => f.write_str("halted, and nothing can wake the processor"),
+            Self::Text(text) => write!(f, "the guest wrote {text:?}"),
             Self::InstructionLimit => f.write_str("stopped at the limit of instructions"),
             Self::Timeout => f.write_str("stopped at the limit of time"),
             Self::Quit => f.write_str("ended by the user"),
@@ -144,6 +158,7 @@ mod tests {
             Stop::PowerOff,
             Stop::Reset,
             Stop::TripleFault { cs: 0, eip: 0 },
+            Stop::DeadHalt,
             Stop::InstructionLimit,
             Stop::Timeout,
             Stop::Quit,
@@ -151,10 +166,11 @@ mod tests {
             Stop::Refused(String::new()),
         ];
         let mut seen: Vec<u8> = others.iter().map(Stop::status).collect();
-        seen.extend([status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT]);
+        let ours = [status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT];
+        seen.extend(ours.into_iter().chain([status::FAIL_TEXT]));
         assert!(seen.iter().all(|s| s % 2 == 0), "an odd status could be a debug-exit value");
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), others.len() + 4);
+        assert_eq!(seen.len(), others.len() + 5);
     }
 }

@@ -15,6 +15,7 @@ pub struct Until {
     pub(crate) breakpoints: Vec<Breakpoint>,
     pub(crate) halt: bool,
     pub(crate) reset: bool,
+    pub(crate) texts: Vec<String>,
 }
 
 impl Until {
@@ -58,6 +59,14 @@ impl Until {
     #[must_use]
     pub fn halt(self) -> Self {
         Self { halt: true, ..self }
+    }
+
+    /// Ends right behind the instruction that completes this text on the first serial port or on the debug console
+    /// (port E9h), with [`crate::Stop::Text`]. May be given several times; an empty text never comes.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.texts.extend(Some(text.into()).filter(|text| !text.is_empty()));
+        self
     }
 
     /// Ends at a reset and at a triple fault, instead of booting again.

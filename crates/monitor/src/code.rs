@@ -5,6 +5,7 @@
 
 use crate::breakpoints::Breakpoints;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
+use crate::events::{At, Happening, TraceKinds};
 use crate::heat::Heat;
 use crate::jitdump::{self, SharedJitDump};
 use crate::profile::Row;
@@ -87,6 +88,8 @@ pub(crate) struct Code {
     /// Writes to code pages by page frame: pages that hold data too are worth leaving alone.
     writes: HashMap<u64, u32>,
     flushes: u64,
+    /// No block leads to another by itself: each is entered by the dispatcher.
+    apart: bool,
     /// Where perf is told of new blocks.
     pub jitdump: Option<SharedJitDump>,
     /// Where blocks end for whoever embeds the machine.
@@ -110,6 +113,7 @@ impl Code {
             verification: Verification::new(options, cfg, features),
             writes: HashMap::new(),
             flushes: 0,
+            apart: false,
             jitdump: None,
             breakpoints: Breakpoints::default(),
         })
@@ -118,12 +122,22 @@ impl Code {
     /// From now on blocks are made for `cfg`'s engine; the cache was flushed.
     pub fn change_engine(&mut self, cfg: &MonitorConfig) {
         self.options = options_of(cfg);
+        if self.apart {
+            self.options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+        }
         let features = cfg.model.features();
         self.translator = Translator::new(self.options, features);
         self.heat = heat_of(cfg);
         let checks = self.verification.checks;
         self.verification = Verification::new(self.options, cfg, features);
         self.verification.checks = checks;
+    }
+
+    /// From now on blocks lead to each other only through the dispatcher, or by themselves again; the cache was
+    /// flushed.
+    pub fn set_apart(&mut self, apart: bool, cfg: &MonitorConfig) {
+        self.apart = apart;
+        self.change_engine(cfg);
     }
 
     /// Whether blocks count the instructions that retire in them.
@@ -259,8 +273,10 @@ impl Code {
         if let Some(dump) = &self.jitdump {
             jitdump::note(dump, base, &t.host, wanted.linear.low());
         }
+        let host_len = t.host.len() as u32;
         let id = self.cache.insert(key, t)?;
         self.verification.placed(id);
+        self.trace_new(bus, id, host_len, wanted.linear);
         protect(bus, spaces, key.pa.frame());
         if let Some(frame) = key.second {
             protect(bus, spaces, frame);
@@ -268,9 +284,26 @@ impl Code {
         Some(id)
     }
 
+    fn trace_new(&self, bus: &SystemBus, id: BlockId, host_len: u32, linear: Lin) {
+        if !bus.io.events.traces(TraceKinds::TRANSLATIONS) {
+            return;
+        }
+        let block = self.cache.block(id);
+        let what = Happening::Translated {
+            eip: block.key.eip.get(),
+            address: block.key.pa.get(),
+            instructions: block.instrs,
+            guest_len: block.guest_len,
+            host_len,
+        };
+        let base = linear.minus(block.key.eip.get()).get() & u64::from(u32::MAX);
+        bus.io.trace(what, At { eip: block.key.eip.get(), base, ..bus.io.events.at });
+    }
+
     /// Evicts the whole translation cache.
     pub fn flush(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
         self.flushes += 1;
+        bus.io.trace(Happening::Evicted, bus.io.events.at);
         self.verification.flushed();
         for frame in self.cache.flush(targets) {
             bus.mmu.set_code_page(&mut bus.memory, frame, false);
@@ -294,6 +327,8 @@ impl Code {
         let (gone, empty) = self.cache.invalidate(Pa(pa), len, targets);
         if gone > 0 {
             self.heat.cool(pa);
+            let what = Happening::Invalidated { address: pa, blocks: gone as u64 };
+            bus.io.trace(what, bus.io.events.at);
         }
         let frame = pa >> 12;
         let writes = self.writes.entry(frame).or_insert(0);

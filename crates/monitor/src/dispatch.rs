@@ -6,8 +6,10 @@
 
 use crate::code::Wanted;
 use crate::config::MonitorError;
+use crate::events::{Happening, TraceKinds};
 use crate::profile::Row;
 use crate::space_selection::Selected;
+use crate::step::at;
 use crate::stop::Next;
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::addr::Lin;
@@ -55,6 +57,7 @@ impl Vcpu {
     /// Interprets up to `most` instructions, until the end of the guest's basic block.
     fn interpret(&mut self, chassis: &mut Chassis, most: u32) -> Next {
         self.link.forget();
+        self.trace_place(chassis, Happening::Interpreted);
         let row = chassis.bus.io.ledger.switch(Row::Interpreter);
         let mut next = Next::Dispatch;
         for _ in 0..most {
@@ -182,6 +185,8 @@ impl Vcpu {
         if !self.prefill.apply(&self.context.cpu, &mut self.spaces, &mut chassis.bus) {
             return Ok(Next::Dispatch);
         }
+        let offset = pc.wrapping_sub(chassis.code.cache.base()) as u32;
+        self.trace_place(chassis, Happening::Block { offset });
         self.enter(chassis, pc, true)?;
         while self.context.exit_reason == ExitReason::Signal as u32 {
             match self.signal_exit(chassis) {
@@ -191,6 +196,14 @@ impl Vcpu {
         }
         self.leave_translated(chassis);
         Ok(self.plain_exit(chassis))
+    }
+
+    /// Tells where the guest is now, if blocks are traced.
+    #[inline]
+    pub fn trace_place(&self, chassis: &Chassis, what: Happening) {
+        if chassis.bus.io.events.traces(TraceKinds::BLOCKS) {
+            chassis.bus.io.trace(what, at(&self.context.cpu));
+        }
     }
 
     /// An exit that translated code took by itself.

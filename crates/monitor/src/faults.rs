@@ -6,6 +6,7 @@
 //! device, or performs the write to a code page. A kick is let in at an instruction boundary; in the
 //! middle of an instruction's sequence the host instructions are single-stepped up to one.
 
+use crate::events::Happening;
 use crate::profile::Row;
 use crate::stop::Next;
 use crate::vcpu::{Chassis, Vcpu};
@@ -105,7 +106,12 @@ impl Vcpu {
         };
         code.verification.checks.faults_inside += 1;
         let write = self.context.fault_error & ERROR_WRITE != 0 || self.reads_to_write(chassis);
-        Ok(self.spaces.fault(&mut chassis.bus, lin, write))
+        let fill = self.spaces.fault(&mut chassis.bus, lin, write);
+        if fill == Fill::Mapped {
+            let what = Happening::PageMapped { linear: u64::from(lin), write };
+            chassis.bus.io.trace(what, chassis.bus.io.events.at);
+        }
+        Ok(fill)
     }
 
     /// The host read that faulted belongs to an XCHG with memory, which is one access for writing: on

@@ -15,6 +15,8 @@ struct Mail {
     keys: VecDeque<u8>,
     quit: bool,
     pause: bool,
+    /// Nothing more will be typed.
+    ended: bool,
     vcpu: Option<KickTarget>,
 }
 
@@ -54,6 +56,12 @@ impl Kicker {
             mail.keys.extend(&bytes[..taken]);
         });
         taken
+    }
+
+    /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that
+    /// could wake is dead.
+    pub fn end_input(&self) {
+        self.post(|mail| mail.ended = true);
     }
 
     /// Serial bytes that the guest has not taken yet.
@@ -110,6 +118,17 @@ pub struct Taken {
     pub pause: bool,
 }
 
+/// What a sleeper knows: other than that wakes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Thinks {
+    /// The serial port has room.
+    pub takes_serial: bool,
+    /// The keyboard has room.
+    pub takes_keys: bool,
+    /// [`Inbox::is_ended`].
+    pub ended: bool,
+}
+
 /// The vCPU's side.
 #[derive(Debug)]
 pub struct Inbox(Arc<Shared>);
@@ -154,6 +173,19 @@ impl Inbox {
         Taken { serial, more: !mail.serial.is_empty(), keys, quit: mail.quit, pause }
     }
 
+    /// Whether nothing more will come than what waits.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.0.lock().ended
+    }
+
+    /// Whether anything waits.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        let mail = self.0.lock();
+        !mail.serial.is_empty() || !mail.keys.is_empty()
+    }
+
     /// Serial bytes that wait, the oldest first.
     pub(crate) fn serial(&self) -> Vec<u8> {
         self.0.lock().serial.iter().copied().collect()
@@ -190,12 +222,12 @@ impl Inbox {
         }
     }
 
-    /// Sleeps until `until` or until `wake` says that mail matters, whichever is first.
-    pub fn wait(&self, until: Option<Instant>, can_take_serial: bool, can_take_keys: bool) {
+    /// Sleeps until `until` or until there is mail that matters to one who thinks so of the inbox, whichever is first.
+    pub fn wait(&self, until: Option<Instant>, thinks: &Thinks) {
         let mail = self.0.lock();
-        let serial = can_take_serial && !mail.serial.is_empty();
-        let keys = can_take_keys && !mail.keys.is_empty();
-        if mail.quit || mail.pause || serial || keys {
+        let serial = thinks.takes_serial && !mail.serial.is_empty();
+        let keys = thinks.takes_keys && !mail.keys.is_empty();
+        if mail.quit || mail.pause || serial || keys || mail.ended != thinks.ended {
             return;
         }
         match until {

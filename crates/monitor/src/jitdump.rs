@@ -8,6 +8,7 @@
 //! Writing must never disturb the guest: the first error stops the file, and [`JitDump::finish`]
 //! tells it.
 
+use crate::symbols::Symbols;
 use memmap2::{Mmap, MmapOptions};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
@@ -23,47 +24,13 @@ const EM_X86_64: u32 = 62;
 const CODE_LOAD: u32 = 0;
 const LOAD_LEN: usize = 56;
 
-/// Names of guest addresses.
-#[derive(Clone, Debug, Default)]
-pub struct Symbols {
-    /// Sorted by address.
-    sorted: Vec<(u32, String)>,
-}
-
-impl Symbols {
-    /// Symbols in any order: (guest linear address, name).
-    #[must_use]
-    pub fn new(mut list: Vec<(u32, String)>) -> Self {
-        list.sort();
-        Self { sorted: list }
-    }
-
-    /// The symbol at or before `eip`, with the offset from it.
-    #[must_use]
-    pub fn find(&self, eip: u32) -> Option<(&str, u32)> {
-        let after = self.sorted.partition_point(|(address, _)| *address <= eip);
-        let (address, name) = self.sorted.get(after.checked_sub(1)?)?;
-        Some((name, eip - address))
-    }
-
-    /// A block's name in reports.
-    #[must_use]
-    pub fn name(&self, eip: u32) -> String {
-        match self.find(eip) {
-            Some((name, 0)) => format!("guest {name} [{eip:08x}]"),
-            Some((name, offset)) => format!("guest {name}+{offset:#x} [{eip:08x}]"),
-            None => format!("guest {eip:08x}"),
-        }
-    }
-}
-
 /// A jitdump file being written.
 #[derive(Debug)]
 pub struct JitDump {
     out: BufWriter<File>,
     /// The mapping that perf looks for.
     _marker: Mmap,
-    symbols: Symbols,
+    symbols: Arc<Symbols>,
     index: u64,
     failed: Option<io::Error>,
     path: PathBuf,
@@ -77,7 +44,7 @@ impl JitDump {
     ///
     /// # Errors
     /// When the file cannot be made, written or mapped as executable (a `noexec` file system).
-    pub fn create(folder: &Path, symbols: Symbols) -> io::Result<Self> {
+    pub fn create(folder: &Path, symbols: Arc<Symbols>) -> io::Result<Self> {
         let path = folder.join(format!("jit-{}.dump", std::process::id()));
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
@@ -107,7 +74,7 @@ impl JitDump {
     }
 
     fn write(&mut self, address: u64, code: &[u8], eip: u32) -> io::Result<()> {
-        let name = self.symbols.name(eip);
+        let name = self.symbols.block(eip);
         let len = LOAD_LEN + name.len() + 1 + code.len();
         let pid = std::process::id();
         let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
@@ -155,18 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_of_the_symbol_before() {
-        let symbols = Symbols::new(vec![(0x2000, "b".into()), (0x1000, "a".into())]);
-        assert_eq!(symbols.name(0xfff), "guest 00000fff");
-        assert_eq!(symbols.name(0x1000), "guest a [00001000]");
-        assert_eq!(symbols.name(0x1fff), "guest a+0xfff [00001fff]");
-        assert_eq!(symbols.find(0x2001), Some(("b", 1)));
-    }
-
-    #[test]
     fn records_are_as_the_format_says() {
         let folder = std::env::temp_dir();
-        let mut dump = JitDump::create(&folder, Symbols::default()).unwrap();
+        let mut dump = JitDump::create(&folder, Arc::default()).unwrap();
         dump.block(0x7000_0000_1000, &[0x90, 0xc3], 0xc010_0000);
         dump.block(0x7000_0000_2000, &[0xcc], 0x1000);
         dump.finish().unwrap();

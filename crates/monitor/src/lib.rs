@@ -36,6 +36,7 @@ mod difference;
 mod dispatch;
 mod dma;
 mod entry;
+mod events;
 mod faults;
 mod footprint;
 mod gs;
@@ -62,6 +63,7 @@ mod state;
 mod step;
 mod stop;
 mod summary;
+pub mod symbols;
 mod system_bus;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -72,6 +74,7 @@ mod x87;
 
 pub use bios::BiosHook;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
+pub use events::{At, Event, Happening, TraceKinds, When};
 pub use inbox::{Kicker, MAX_KEYS};
 pub use parts::Parts;
 pub use profile::{HotCallout, LedgerRow, Profile, Row};

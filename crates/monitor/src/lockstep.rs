@@ -11,6 +11,7 @@
 use crate::config::MonitorError;
 use crate::difference::DryRun;
 use crate::dispatch::Found;
+use crate::events::Happening;
 use crate::journal::{Bytes, Entry, Journal};
 use crate::stop::{Next, RunEnd};
 use crate::vcpu::{Chassis, Vcpu};
@@ -60,7 +61,11 @@ impl Vcpu {
         while !self.must_service(chassis) {
             self.spaces.sync(&mut chassis.bus);
             let next = match self.find(chassis)? {
-                Found::Block(pc) => self.compare_at(chassis, pc)?,
+                Found::Block(pc) => {
+                    let offset = pc.wrapping_sub(chassis.code.cache.base()) as u32;
+                    self.trace_place(chassis, Happening::Block { offset });
+                    self.compare_at(chassis, pc)?
+                }
                 Found::Interpret(_) => self.step_or_stop(chassis),
                 Found::Refused(report) => Next::refused(report),
             };

@@ -3,9 +3,10 @@
 use crate::bios::BiosHook;
 use crate::code::Code;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
+use crate::events::{Event, Happening, TraceKinds};
 use crate::footprint::Footprint;
 use crate::huge_pages::HugePageGathering;
-use crate::inbox::{Inbox, Kicker};
+use crate::inbox::{Inbox, Kicker, Thinks};
 use crate::jitdump::SharedJitDump;
 use crate::parts::Parts;
 use crate::profile::{Profile, Row};
@@ -14,15 +15,17 @@ use crate::signals::{Places, Registration};
 use crate::state::{MonitorState, Whereabouts};
 use crate::stop::{Next, RunEnd, Until};
 use crate::summary;
+use crate::symbols::Symbols;
 use crate::system_bus::{PagingEvent, SystemBus};
 #[cfg(feature = "testing")]
 use crate::testing::Harness;
 use crate::vcpu::{Chassis, Vcpu};
 use crate::verification::Checks;
 use ringer_cpu::interp::fpu;
-use ringer_cpu::{Activity, Bus, CpuState, PagingChange, PagingRegs};
+use ringer_cpu::{Activity, Bus, CpuState, Lin, PagingChange, PagingRegs};
 use ringer_devices::{Board, BoardEvent};
 use ringer_mmu::GuestMemory;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -145,6 +148,51 @@ impl Monitor {
         self.chassis.code.jitdump = Some(dump);
     }
 
+    /// Tells `tracing` of events of `kinds` from now on, with the names that `symbols` has for places. Under
+    /// [`TraceKinds::BLOCKS`] no block leads to another by itself, and under [`TraceKinds::IO`] the masks of the
+    /// interrupt controllers are written by the interpreter; the guest does not notice.
+    pub fn set_trace(&mut self, kinds: TraceKinds, symbols: Arc<Symbols>) {
+        let before = self.chassis.bus.io.events.traced();
+        let counted = self.chassis.bus.io.clock.is_virtual();
+        self.chassis.bus.io.events.set_traced(kinds, counted, symbols);
+        if (before ^ kinds).intersects(TraceKinds::IO) {
+            self.chassis.bus.io.board.touch_masks();
+        }
+        if (before ^ kinds).intersects(TraceKinds::BLOCKS) {
+            self.flush_cache();
+            self.chassis.code.set_apart(kinds.contains(TraceKinds::BLOCKS), &self.cfg);
+        }
+    }
+
+    /// The last thousand events, the oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.chassis.bus.io.events.all()
+    }
+
+    /// The last exceptions, the oldest first.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Event> {
+        self.chassis.bus.io.events.exceptions()
+    }
+
+    /// Reads guest memory at linear address `linear` as the page tables have it now, as far as that is memory.
+    /// Nothing that the guest could notice happens. How many bytes were read.
+    #[must_use]
+    pub fn peek_linear(&self, linear: Lin, buf: &mut [u8]) -> usize {
+        let bus = &self.chassis.bus;
+        let mut done = 0;
+        while done < buf.len() {
+            let at = Lin::from(linear.plus(done as u64).low());
+            let in_page = (0x1000 - (at.get() & 0xfff)) as usize;
+            let part = in_page.min(buf.len() - done);
+            let Some(pa) = bus.mmu.paging().peek_pa(&bus.memory, at) else { break };
+            if !bus.memory.read(pa, &mut buf[done..done + part]) {
+                break;
+            }
+            done += part;
+        }
+        done
+    }
+
     /// Puts the firmware port on the board and lets `hook` serve its calls.
     ///
     /// # Errors
@@ -201,6 +249,7 @@ impl Monitor {
         bus.paging_changed(&PagingRegs::default(), PagingChange::Mode);
         let now = bus.io.clock.now();
         bus.io.board.set_ferr(now, false);
+        bus.io.note(Happening::Reset);
     }
 
     /// Lets `work` act as the firmware does. What it wrote over translated code is noticed.
@@ -341,7 +390,9 @@ impl Monitor {
                 return Ok(end);
             }
             if self.vcpu.context.cpu.activity != Activity::Running {
-                self.idle();
+                if let Some(end) = self.idle() {
+                    return Ok(end);
+                }
                 continue;
             }
             let (vcpu, chassis) = (&mut self.vcpu, &mut self.chassis);
@@ -466,25 +517,32 @@ impl Monitor {
         }
     }
 
-    /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time.
-    fn idle(&mut self) {
+    /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
+    /// can come: only an interrupt ends a halt, for no device here pulls NMI, and what resets does so by an access.
+    fn idle(&mut self) -> Option<RunEnd> {
         if self.vcpu.context.cpu.activity == Activity::Shutdown {
-            return;
+            return None;
+        }
+        let ended = self.inbox.is_ended();
+        let input = !ended || self.inbox.has_input();
+        let io = &mut self.chassis.bus.io;
+        if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
+            return Some(RunEnd::DeadHalt);
         }
         self.mind_memory(true);
-        let can_wake = self.vcpu.interruptible();
         let io = &mut self.chassis.bus.io;
         let row = io.ledger.switch(Row::Idle);
-        let deadline = io.board.next_deadline().filter(|_| can_wake);
-        match deadline {
+        match io.board.next_deadline() {
             Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
-            _ => {
+            deadline => {
                 let wake = deadline.map(|ns| io.clock.instant_at(ns));
                 let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
-                self.inbox.wait(until, !self.serial_full, !self.keys_full);
+                let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
+                self.inbox.wait(until, &Thinks { takes_serial, takes_keys, ended });
             }
         }
         io.ledger.switch(row);
+        None
     }
 
     /// Minds what the process holds, when it is time.

@@ -2,6 +2,7 @@
 //! of the interrupt controllers. The numbers for both stand in the context.
 
 use crate::clock::Clock;
+use crate::events::TraceKinds;
 use crate::system_bus::Io;
 use ringer_cpu::state::cr4;
 use ringer_translator::PicMasks;
@@ -18,12 +19,13 @@ pub(crate) fn refresh_tsc(context: &mut ExecContext, clock: &Clock) {
     context.tsc_scale = if forbidden { 0 } else { tsc.scale };
 }
 
-/// What it may do to the masks. In virtual time an access to a device has its price.
+/// What it may do to the masks. In virtual time an access to a device has its price, and one that is traced must be seen.
 #[inline]
 pub(crate) fn refresh_masks(context: &mut ExecContext, io: &mut Io) {
     if io.board.take_masks_changed() {
         let ports = PicMasks::PORTS.map(u16::from);
-        let masks = if io.clock.is_virtual() { None } else { io.board.masks(ports) };
+        let left = io.clock.is_virtual() || io.events.traces(TraceKinds::IO);
+        let masks = if left { None } else { io.board.masks(ports) };
         context.masks.set(masks.map_or([(0, None); 2], |both| both.map(|m| (m.mask, m.requests))));
     }
 }

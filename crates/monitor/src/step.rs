@@ -1,13 +1,20 @@
 //! One step of the interpreter within the machine, and what follows from it; interrupts.
 
+use crate::events::{At, Happening};
 use crate::profile::Row;
 use crate::stop::{Next, RunEnd};
 use crate::transfer_memo::Before;
 use crate::vcpu::{Chassis, Vcpu};
-use ringer_cpu::Outcome;
+use ringer_cpu::{CpuState, Outcome};
 
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
+
+/// Where the processor is.
+pub(crate) fn at(cpu: &CpuState) -> At {
+    let cs = cpu.cs();
+    At { cs: cs.selector, eip: cpu.rip.get(), base: cs.base.get() }
+}
 
 impl Vcpu {
     /// Runs guest code by the interpreter alone until the run loop wants the floor.
@@ -43,7 +50,9 @@ impl Vcpu {
     /// One instruction by the interpreter, with everything that follows from it.
     pub fn step(&mut self, chassis: &mut Chassis) -> Outcome {
         let cpu = &self.context.cpu;
-        self.last = (cpu.cs().selector, cpu.eip());
+        let at = at(cpu);
+        self.last = (at.cs, cpu.eip());
+        chassis.bus.io.events.at = at;
         let outcome = self.interp.step(&mut self.context.cpu, &mut chassis.bus);
         if outcome == Outcome::Partial {
             chassis.code.breakpoints.pass(&self.context.cpu);
@@ -56,6 +65,9 @@ impl Vcpu {
         let bus = &mut chassis.bus;
         match outcome {
             Outcome::Retired | Outcome::Halted => {
+                if outcome == Outcome::Halted {
+                    bus.io.note(Happening::Halt);
+                }
                 bus.io.clock.retired += 1;
                 bus.io.counters.interpreted += 1;
             }
@@ -86,6 +98,8 @@ impl Vcpu {
         let now = io.clock.now();
         let vector = io.board.ack(now);
         io.counters.interrupts += 1;
+        io.events.at = at(&self.context.cpu);
+        io.note(Happening::Interrupt { vector });
         chassis.code.breakpoints.left();
         let outcome = self.interp.interrupt(&mut self.context.cpu, &mut chassis.bus, vector);
         // The interrupt came between two instructions: none retired.

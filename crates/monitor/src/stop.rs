@@ -30,6 +30,8 @@ pub enum RunEnd {
         /// EIP.
         eip: u32,
     },
+    /// The processor is halted, and nothing can wake it any more.
+    DeadHalt,
     /// The guest executed HLT, and [`Until::halt`] was asked for.
     Halted,
     /// Another thread asked for a pause ([`crate::Kicker::pause`]).

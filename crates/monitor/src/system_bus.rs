@@ -7,6 +7,7 @@ use crate::bios::BiosHook;
 use crate::clock::Clock;
 use crate::config::ClockKind;
 use crate::dma::Door;
+use crate::events::{At, Events, Happening, When};
 use crate::journal::Journal;
 use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
@@ -63,6 +64,8 @@ pub struct Io {
     pub counters: Counters,
     /// The time ledger.
     pub ledger: Ledger,
+    /// What happened lately.
+    pub events: Events,
 }
 
 impl Io {
@@ -88,6 +91,25 @@ impl Io {
         result
     }
 
+    /// Notes `what`, at the place that the events were told of last.
+    #[inline]
+    pub fn note(&mut self, what: Happening) {
+        let traced = !self.events.traced().is_empty();
+        // The host's clock costs more than the rest.
+        let exact = self.clock.is_virtual() || traced;
+        let ns = if exact { self.clock.now() } else { self.board.time() };
+        self.events.note(what, When { retired: self.clock.retired, ns });
+    }
+
+    /// Tells of `what`, which happens at `at`, if it is traced.
+    #[inline]
+    pub fn trace(&self, what: Happening, at: At) {
+        if self.events.traces(what.kind()) {
+            let when = When { retired: self.clock.retired, ns: self.clock.now() };
+            self.events.trace(what, when, at);
+        }
+    }
+
     fn device<R>(&mut self, access: impl FnOnce(&mut Board, u64) -> R) -> R {
         let row = self.ledger.switch(Row::Devices);
         let now = self.clock.corrected_now();
@@ -108,7 +130,9 @@ impl PhysIo for Io {
             return u64::MAX;
         }
         self.counters.mmio += 1;
-        self.device(|board, now| board.mmio_read(now, pa.get(), size))
+        let value = self.device(|board, now| board.mmio_read(now, pa.get(), size));
+        self.note(Happening::MmioRead { address: pa.get(), size, value });
+        value
     }
 
     fn mmio_write(&mut self, memory: &mut GuestMemory, pa: Pa, size: u8, value: u64) {
@@ -117,6 +141,7 @@ impl PhysIo for Io {
             return;
         }
         self.counters.mmio += 1;
+        self.note(Happening::MmioWrite { address: pa.get(), size, value });
         self.device_over(memory, |board, now| board.mmio_write(now, pa.get(), size, value));
     }
 
@@ -168,6 +193,7 @@ impl SystemBus {
             random: Random::default(),
             counters: Counters::default(),
             ledger: Ledger::new(profile),
+            events: Events::default(),
         };
         Self { mmu: Mmu::new(), memory, io, paging: Vec::new(), firmware: None }
     }
@@ -252,7 +278,10 @@ impl Bus for SystemBus {
             return u32::MAX;
         }
         self.io.counters.port_io += 1;
-        self.io.device_over(&mut self.memory, |board, now| board.port_in(now, port, size))
+        let read = |board: &mut OverMemory<'_>, now| board.port_in(now, port, size);
+        let value = self.io.device_over(&mut self.memory, read);
+        self.io.note(Happening::PortIn { port, size, value });
+        value
     }
 
     fn port_out(&mut self, port: u16, size: u8, value: u32) {
@@ -261,20 +290,24 @@ impl Bus for SystemBus {
             return;
         }
         self.io.counters.port_io += 1;
+        self.io.note(Happening::PortOut { port, size, value });
         self.io.device_over(&mut self.memory, |board, now| board.port_out(now, port, size, value));
     }
 
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
         self.mmu.paging_changed(regs, change);
-        self.paging.push(match change {
-            PagingChange::Cr3 => PagingEvent::Cr3,
-            PagingChange::Mode => PagingEvent::Mode,
-        });
+        let (event, what) = match change {
+            PagingChange::Cr3 => (PagingEvent::Cr3, Happening::AddressSpace { cr3: regs.cr3 }),
+            PagingChange::Mode => (PagingEvent::Mode, Happening::Mode(*regs)),
+        };
+        self.paging.push(event);
+        self.io.note(what);
     }
 
     fn invlpg(&mut self, lin: Lin) {
         self.mmu.invlpg(lin);
         self.paging.push(PagingEvent::Page(lin.low()));
+        self.io.note(Happening::PageInvalidated { linear: lin.get() });
     }
 
     fn load_pdptes(&mut self, regs: &PagingRegs) -> Result<(), Exception> {
@@ -295,6 +328,16 @@ impl Bus for SystemBus {
             return;
         }
         self.io.device(|board, now| board.set_ferr(now, asserted));
+    }
+
+    fn raised(&mut self, exception: &Exception, nested: bool) {
+        self.io.note(Happening::Exception { exception: *exception, nested });
+    }
+
+    fn software_interrupt(&mut self, vector: u8) {
+        if self.io.journal.is_none() {
+            self.io.note(Happening::Software { vector });
+        }
     }
 
     fn ignne(&mut self) -> bool {

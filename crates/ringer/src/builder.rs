@@ -97,6 +97,14 @@ impl Builder {
         self
     }
 
+    /// The same for a write to one of the four ports from `port` on: QEMU's default is 501h.
+    #[must_use]
+    pub fn debug_exit_at(mut self, port: u16) -> Self {
+        self.config.pc.debug_exit = true;
+        self.config.pc.debug_exit_port = port;
+        self
+    }
+
     /// Keeps the counters and the time ledger of [`Machine::counters`] that cost time to keep.
     #[must_use]
     pub fn profile(mut self, on: bool) -> Self {

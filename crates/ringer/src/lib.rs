@@ -41,11 +41,12 @@ pub use capture::Capture;
 pub use error::Error;
 pub use machine::Machine;
 pub use registers::{Registers, SegmentRegister};
-pub use ringer_cpu::{Gpr, SegReg};
+pub use ringer_cpu::{Exception, Gpr, PagingRegs, SegReg, Vector};
 #[doc(inline)]
 pub use ringer_machine::{
-    BootSource, Checks, ClockKind, CpuModel, Engine, Flat, FlatMode, Handle, HotCallout, JitDump,
-    KickSignal, LoadError, MachineConfig, MachineError, MachineState, PcConfig, Profile, RunConfig,
-    SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbols,
-    SymbolsError, TranslatorOptions, Until, UnusableSignal, parse_size, read_symbols, status,
+    At, BootSource, Checks, ClockKind, CpuModel, Engine, Event, Flat, FlatMode, Handle, Happening,
+    HotCallout, JitDump, KickSignal, LoadError, MachineConfig, MachineError, MachineState,
+    PcConfig, Place, PostMortem, Profile, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError,
+    StateDigest, StateError, Stop, Symbol, SymbolKind, Symbols, SymbolsError, TraceKinds,
+    TranslatorOptions, Until, UnusableSignal, When, parse_size, read_symbols, status, symbols_for,
 };

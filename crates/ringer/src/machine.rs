@@ -4,9 +4,11 @@ use crate::error::Error;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
 use ringer_machine::{
-    Checks, Handle, MachineState, Profile, SharedJitDump, StateDigest, Stop, Until,
+    Checks, Handle, MachineState, PostMortem, Profile, SharedJitDump, StateDigest, Stop, Symbols,
+    TraceKinds, Until,
 };
 use std::path::Path;
+use std::sync::Arc;
 
 /// A PC with a guest in it.
 ///
@@ -157,6 +159,26 @@ impl Machine {
     #[must_use]
     pub fn instructions(&self) -> u64 {
         self.0.retired()
+    }
+
+    /// [`Machine::instructions`], where that is all of them; `None` with a real clock and no profile.
+    #[must_use]
+    pub fn counted_instructions(&self) -> Option<u64> {
+        self.0.counts_instructions().then(|| self.0.retired())
+    }
+
+    /// What is to say of the machine after a run that ended by `stop`: where the processor was, its registers, the
+    /// last events, and for an end that was hardly meant a hint.
+    #[must_use]
+    pub fn post_mortem(&self, stop: &Stop) -> PostMortem {
+        self.0.post_mortem(stop)
+    }
+
+    /// Tells the crate `tracing` of events of `kinds` from now on, with the names that `symbols` has for places; each
+    /// kind is a target (`ringer::exceptions` and so on), the level is TRACE. What the guest does is not changed, only
+    /// how fast.
+    pub fn set_trace(&mut self, kinds: TraceKinds, symbols: Arc<Symbols>) {
+        self.0.monitor_mut().set_trace(kinds, symbols);
     }
 
     /// What the machine has counted since it was made. Counts of translated instructions and the ledger of

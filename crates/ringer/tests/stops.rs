@@ -135,19 +135,95 @@ fn another_thread_kicks_and_quits() {
 
 #[test]
 fn a_kick_before_a_run_ends_the_next_one_and_wakes_a_halt() {
-    let mut machine = machine(Engine::Bt, &[0xf4, 0xeb, 0xfd]);
+    // All lines of the first interrupt controller open, and STI; HLT: a key could come.
+    let mut guest = Vec::new();
+    for (port, value) in [(0x20, 0x11), (0x21, 0x20), (0x21, 4), (0x21, 1), (0x21, 0)] {
+        guest.extend([0xb0, value, 0xe6, port]);
+    }
+    guest.extend([0xfb, 0xf4]);
+    let mut machine = machine(Engine::Bt, &guest);
     let handle = machine.handle();
     handle.kick();
     handle.kick();
     assert_eq!(machine.run(&patient()).unwrap(), Stop::Kicked);
+    let kicks = handle.clone();
     let other = thread::spawn(move || {
         thread::sleep(Duration::from_millis(20));
-        handle.kick();
+        kicks.kick();
     });
-    // Nothing can wake it: interrupts are off.
     assert_eq!(machine.run(&patient()).unwrap(), Stop::Kicked);
     assert!(machine.registers().halted);
     other.join().unwrap();
+    let other = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(20));
+        handle.end_input();
+    });
+    assert_eq!(machine.run(&patient()).unwrap(), Stop::DeadHalt, "no key can come any more");
+    other.join().unwrap();
+}
+
+#[test]
+fn a_halt_that_nothing_can_wake_ends_the_run_and_stays() {
+    for engine in ENGINES {
+        for code in [&[0xf4, 0xeb, 0xfd][..], &[0xfb, 0xf4]] {
+            let mut machine = machine(engine, code);
+            for _ in 0..2 {
+                assert_eq!(machine.run(&patient()).unwrap(), Stop::DeadHalt, "{engine} {code:x?}");
+                assert!(machine.registers().halted);
+            }
+            let limit = machine.run(&patient().instructions(1000)).unwrap();
+            assert_eq!(limit, Stop::DeadHalt);
+            let mut registers = machine.registers();
+            registers.halted = false;
+            registers.rip = CODE;
+            machine.set_registers(&registers).unwrap();
+            assert_eq!(machine.run(&patient().halt()).unwrap(), Stop::Halt, "it was asked for");
+        }
+    }
+}
+
+#[test]
+fn a_text_ends_a_run_behind_the_instruction_that_completes_it() {
+    // For each letter: mov dx, port; mov al, letter; out dx, al; inc ebx
+    let mut code = Vec::new();
+    for (port, letter) in
+        [(0x3f8u16, b'o'), (0xe9, b'x'), (0x3f8, b'k'), (0x3f8, b'o'), (0xe9, b'y')]
+    {
+        let [low, high] = port.to_le_bytes();
+        code.extend([0x66, 0xba, low, high, 0xb0, letter, 0xee, 0x43]);
+    }
+    code.push(0xf4);
+    for engine in ENGINES {
+        let mut machine = machine(engine, &code);
+        let until = patient().text("ok").text("xy").text("").halt();
+        assert_eq!(machine.run(&until).unwrap(), Stop::Text("ok".to_owned()), "{engine}");
+        assert_eq!(machine.registers()[Gpr::Ebx], 2, "{engine}");
+        assert_eq!(machine.run(&until).unwrap(), Stop::Text("xy".to_owned()), "{engine}");
+        assert_eq!(machine.registers()[Gpr::Ebx], 4, "{engine}");
+        assert_eq!(machine.run(&until).unwrap(), Stop::Halt, "{engine}");
+    }
+}
+
+#[test]
+fn a_triple_fault_leaves_the_state_before_it_and_a_hint() {
+    // mov ebx, 1234h; ud2, with no IDT
+    let code = [0xbb, 0x34, 0x12, 0, 0, 0x0f, 0x0b];
+    for engine in ENGINES {
+        let mut machine = machine(engine, &code);
+        let stop = machine.run(&patient().reset()).unwrap();
+        assert_eq!(stop, Stop::TripleFault { cs: 8, eip: CODE as u32 + 5 });
+        let registers = machine.registers();
+        assert_eq!((registers[Gpr::Ebx], registers.rip), (0x1234, CODE + 5), "{engine}");
+        let mortem = machine.post_mortem(&stop);
+        assert_eq!(mortem.at.linear(), CODE + 5);
+        let told: Vec<String> = mortem.exceptions.iter().map(|e| e.what.to_string()).collect();
+        assert_eq!(told[0], "#UD", "{engine}: {told:?}");
+        assert!(told[1].starts_with("#GP, error 0032, while delivering"), "{told:?}");
+        assert!(mortem.exceptions.iter().all(|e| e.at == mortem.at), "{engine}");
+        let hint = mortem.hint.unwrap();
+        assert!(hint.contains("has no entry 06h"), "{hint}");
+        assert!(mortem.registers.contains(&("ebx", 0x1234, 4)));
+    }
 }
 
 #[test]

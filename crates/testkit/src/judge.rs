@@ -138,9 +138,7 @@ mod tests {
             value,
             detail: "so it was".to_owned(),
             post: vec![1, 2],
-            instructions: 0,
-            digest: String::new(),
-            sections: std::collections::BTreeMap::new(),
+            ..RunReport::default()
         }
     }
 

@@ -39,6 +39,6 @@ pub use history::durations_file;
 pub use mistake::Mistake;
 pub use options::Options;
 pub use recipe::Recipe;
-pub use report::RunReport;
+pub use report::{EventLine, Place, RunReport};
 pub use select::Selection;
 pub use suite::{list_suite, run_suite};

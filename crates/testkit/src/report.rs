@@ -4,25 +4,141 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a run ended. Fields are only ever added.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
-    /// The kind of end: poweroff, debug-exit, reset, triple-fault, instruction-limit, timeout, quit
-    /// or difference.
+    /// The kind of end: poweroff, debug-exit, reset, triple-fault, dead-halt, instruction-limit, timeout, quit,
+    /// pass-on, fail-on, difference or refused.
     pub end: String,
     /// The exit status of the process.
     pub status: u8,
     /// The value written to the debug-exit port, if that was the end.
     pub value: Option<u32>,
+    /// The text of `--pass-on` or `--fail-on` that came, if that was the end.
+    #[serde(default)]
+    pub text: Option<String>,
     /// The end in words.
     pub detail: String,
     /// What the guest wrote to port 80h: the latest 4096 bytes of each boot.
     pub post: Vec<u8>,
-    /// Guest instructions retired, as far as the engine counts them.
-    pub instructions: u64,
+    /// Guest instructions retired, over all boots; absent where they are not counted (a real clock).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
     /// A number for the machine's whole state at the end: that of two runs that are alike is the same.
     #[serde(default)]
     pub digest: String,
     /// A number for each part of that state but memory, by name.
     #[serde(default)]
     pub sections: BTreeMap<String, String>,
+    /// Where the processor was.
+    #[serde(default)]
+    pub place: Option<Place>,
+    /// Its registers, as hexadecimal numbers: `eax`, `cs`, `cs_base` and so on.
+    #[serde(default)]
+    pub registers: BTreeMap<String, String>,
+    /// What to do about an end that was not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The last exceptions that the guest raised, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<EventLine>,
+    /// The last thousand events, the oldest first, if the end was not meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventLine>,
+}
+
+/// A place in the guest's code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// CS selector.
+    pub cs: u16,
+    /// Offset in CS of the next instruction, or of the one that could not be completed.
+    pub eip: u64,
+    /// Its linear address.
+    pub linear: u64,
+    /// The same by name (`main+0x12`), where symbols are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its kind, as `--trace` names it.
+    pub kind: String,
+    /// What it was.
+    pub what: String,
+    /// Where the processor was.
+    pub place: Place,
+    /// Guest instructions retired before it, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<u64>,
+    /// Nanoseconds of machine time, as of the last look at a device.
+    pub ns: u64,
+    /// How often in a row, if more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04x}:{:08x}", self.cs, self.eip)?;
+        if let Some(symbol) = &self.symbol {
+            write!(f, " ({symbol})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for EventLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", self.what, self.place)?;
+        if let Some(times) = self.times {
+            write!(f, ", {times} times")?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows of registers, as people read them.
+const ROWS: [&[&str]; 5] = [
+    &["eax", "ebx", "ecx", "edx"],
+    &["esi", "edi", "ebp", "esp"],
+    &["eip", "eflags", "cr0", "cr2"],
+    &["cr3", "cr4", "gdtr_base", "idtr_base"],
+    &["cs", "ss", "ds", "es", "fs", "gs"],
+];
+
+impl RunReport {
+    /// The registers, a few to a line.
+    #[must_use]
+    pub fn register_lines(&self) -> Vec<String> {
+        let shown = |name: &&str| {
+            let value = self.registers.get(*name)?;
+            Some(format!("{name} {}", value.strip_prefix("0x").unwrap_or(value)))
+        };
+        let row = |row: &[&str]| row.iter().filter_map(shown).collect::<Vec<_>>().join("  ");
+        ROWS.iter().map(|names| row(names)).filter(|line| !line.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_an_older_build_is_read() {
+        let text =
+            r#"{"end":"poweroff","status":0,"value":null,"detail":"","post":[],"instructions":1}"#;
+        let report: RunReport = serde_json::from_str(text).unwrap();
+        assert_eq!((report.instructions, &report.place), (Some(1), &None));
+        assert_eq!(report.register_lines(), [""; 0]);
+    }
+
+    #[test]
+    fn registers_are_shown_in_rows() {
+        let registers = [("eax", "0x00000001"), ("edx", "0x0000002a"), ("cs", "0x0008")];
+        let registers = registers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let report = RunReport { registers: registers.into(), ..RunReport::default() };
+        assert_eq!(report.register_lines(), ["eax 00000001  edx 0000002a", "cs 0008"]);
+    }
 }

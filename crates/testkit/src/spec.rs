@@ -63,6 +63,8 @@ pub enum End {
     Reset,
     /// By a triple fault.
     TripleFault,
+    /// By a halt that nothing can wake it from.
+    DeadHalt,
     /// Not at all.
     Timeout,
     /// At `max-instructions`.
@@ -78,6 +80,7 @@ impl End {
             Self::PowerOff => "poweroff",
             Self::Reset => "reset",
             Self::TripleFault => "triple-fault",
+            Self::DeadHalt => "dead-halt",
             Self::Timeout => "timeout",
             Self::InstructionLimit => "instruction-limit",
         }

@@ -1,4 +1,4 @@
-//! Ports F4h..F7h: a write, of any width, ends the run with its value.
+//! Ports F4h..F7h, or four others that were asked for: a write, of any width, ends the run with its value.
 
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};

@@ -45,6 +45,10 @@ impl Device for Serial {
         taken
     }
 
+    fn listens(&self) -> bool {
+        self.0.listens()
+    }
+
     /// What is still on the wire stays there.
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
         self.0.reset();

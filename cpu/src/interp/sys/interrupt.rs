@@ -75,8 +75,9 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
         return Outcome::Shutdown;
     }
     let mut current = exception;
-    for _ in 0..MOST_NESTED {
+    for depth in 0..MOST_NESTED {
         note(ctx, &current);
+        ctx.bus.raised(&current, depth > 0);
         let event = Event {
             vector: current.vector as u8,
             error: current.error,
@@ -97,7 +98,10 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
         note_address(ctx, &fault);
         match combine(class(current.vector), fault) {
             Some(next) => current = next,
-            None => break,
+            None => {
+                ctx.bus.raised(&fault, true);
+                break;
+            }
         }
     }
     ctx.s.activity = Activity::Shutdown;
@@ -196,6 +200,7 @@ pub fn software<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8, kind: Software) -> Res
             return Err(Exception::gp(0));
         }
     }
+    ctx.bus.software_interrupt(vector);
     let software = kind != Software::Unguarded;
     let event = Event { vector, error: None, eflags: ctx.s.eflags & !Eflags::RF.bits(), software };
     idt::enter(ctx, &event)

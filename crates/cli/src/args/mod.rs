@@ -1,17 +1,21 @@
 //! The command line: one file for each group of options.
 
+mod ends;
 mod engine;
 mod nano;
 mod profile;
 mod run;
 mod suite;
+mod trace;
 mod verify;
 
+pub use ends::EndArgs;
 pub use engine::EngineArgs;
 pub use nano::{DemoArgs, NanoArgs};
 pub use profile::ProfileArgs;
 pub use run::RunArgs;
 pub use suite::TestArgs;
+pub use trace::{TraceArgs, TraceFormat};
 pub use verify::VerifyArgs;
 
 use clap::{Parser, Subcommand};
@@ -29,7 +33,7 @@ const AFTER_HELP: &str = "\
 Stop status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
 2 usage or input error, 4 a test failed, 64 reset (--no-reboot), 66 triple fault, \
 68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, 76 refused by the verifier, \
-124 --timeout, 130 ended by the user.
+78 a halt that nothing can wake, 80 a text of --fail-on, 124 --timeout, 130 ended by the user.
 On a stdio console, Ctrl-A X ends the run and Ctrl-A H lists the other keys.";
 
 /// The subcommands.

@@ -1,6 +1,6 @@
 //! `ringer run`: which guest and which machine.
 
-use super::EngineArgs;
+use super::{EndArgs, EngineArgs, TraceArgs};
 use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::Args;
@@ -52,18 +52,21 @@ pub struct RunArgs {
     /// End the run when the guest resets, instead of booting it again
     #[arg(long)]
     pub no_reboot: bool,
-    /// A write to port F4h ends the run with status (value << 1) | 1
-    #[arg(long)]
-    pub debug_exit: bool,
+    /// What else ends it.
+    #[command(flatten)]
+    pub ends: EndArgs,
     /// Write how the run ended to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see docs/performance.md)
     #[arg(long)]
     pub perf_map: bool,
-    /// Guest symbols for --perf-map: a System.map or an ELF file (may be repeated)
-    #[arg(long, value_name = "FILE", requires = "perf_map")]
+    /// Names of guest addresses: a System.map or an ELF file (may be repeated); a Multiboot kernel's own are known
+    #[arg(long, value_name = "FILE")]
     pub symbols: Vec<PathBuf>,
+    /// What is told while it runs.
+    #[command(flatten)]
+    pub trace: TraceArgs,
     /// Engine, processor, limits.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -114,7 +117,12 @@ impl RunArgs {
         let machine = self.engine.machine(ram_size & !4095, profile);
         Ok(MachineConfig {
             pc: PcConfig {
-                debug_exit: self.debug_exit,
+                debug_exit: self.ends.debug_exit.is_some(),
+                debug_exit_port: self
+                    .ends
+                    .debug_exit
+                    .flatten()
+                    .unwrap_or(machine.pc.debug_exit_port),
                 log_post: self.report.is_some(),
                 ..machine.pc
             },
@@ -127,7 +135,8 @@ impl RunArgs {
     }
 
     fn default_clock(&self) -> ClockKind {
-        if self.save_at.is_empty() { ClockKind::Real } else { ClockKind::Virtual }
+        let counted = !self.save_at.is_empty() || self.trace.counts();
+        if counted { ClockKind::Virtual } else { ClockKind::Real }
     }
 
     /// The machine that was asked for, and what it boots, where `state` says what no option does.
@@ -144,7 +153,9 @@ impl RunArgs {
         if self.engine.cpu.is_none() {
             pc.model = saved.model;
         }
-        pc.debug_exit |= saved.debug_exit;
+        if self.ends.debug_exit.is_none() {
+            (pc.debug_exit, pc.debug_exit_port) = (saved.debug_exit, saved.debug_exit_port);
+        }
         if self.engine.clock.is_none() {
             run.clock = state.clock().map_err(ringer::Error::from)?;
         }

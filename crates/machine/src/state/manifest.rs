@@ -3,7 +3,7 @@
 
 use super::boot_record::BootRecord;
 use super::error::StateError;
-use crate::config::PcConfig;
+use crate::config::{DEBUG_EXIT_PORT, PcConfig};
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +33,11 @@ pub struct MachineRecord {
     pub cpu: String,
     /// `real` or `virtual`.
     pub clock: String,
-    /// Port F4h ends the run.
+    /// The debug-exit port ends the run.
     pub debug_exit: bool,
+    /// Where it is, if not at F4h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug_exit_port: Option<u16>,
 }
 
 /// A section's place in the table.
@@ -58,6 +61,8 @@ impl MachineRecord {
             cpu: pc.model.name().to_owned(),
             clock: clock_name(clock).to_owned(),
             debug_exit: pc.debug_exit,
+            debug_exit_port: Some(pc.debug_exit_port)
+                .filter(|port| pc.debug_exit && *port != DEBUG_EXIT_PORT),
         }
     }
 
@@ -69,7 +74,8 @@ impl MachineRecord {
         let unknown = |_| StateError::Unknown { what: "processor", text: self.cpu.clone() };
         let model = self.cpu.parse().map_err(unknown)?;
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
-        Ok(PcConfig { ram_size, model, debug_exit, ..PcConfig::default() })
+        let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
+        Ok(PcConfig { ram_size, model, debug_exit, debug_exit_port, ..PcConfig::default() })
     }
 
     /// The clock.
@@ -94,8 +100,11 @@ impl MachineRecord {
         same("bytes of memory:", &self.memory.to_string(), &here.memory.to_string())?;
         same("the processor", &self.cpu, &here.cpu)?;
         same("the clock", &self.clock, &here.clock)?;
-        let port = |there| if there { "present" } else { "absent" };
-        same("the debug-exit port", port(self.debug_exit), port(here.debug_exit))
+        let port = |record: &Self| match (record.debug_exit, record.debug_exit_port) {
+            (false, _) => "absent".to_owned(),
+            (true, port) => format!("at {:x}h", port.unwrap_or(DEBUG_EXIT_PORT)),
+        };
+        same("the debug-exit port", &port(self), &port(here))
     }
 }
 

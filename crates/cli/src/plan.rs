@@ -1,0 +1,111 @@
+//! What is to happen while a guest runs: the texts that end it, and where a trace begins and ends.
+
+use crate::args::RunArgs;
+use crate::error::CliError;
+use ringer::{Machine, Stop, Symbols, TraceKinds, Until};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A point of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Point {
+    /// So many instructions have retired.
+    Instruction(u64),
+    /// The instruction at this linear address comes next.
+    Address(u64),
+}
+
+/// A trace: of what, from where to where.
+#[derive(Debug)]
+struct Trace {
+    kinds: TraceKinds,
+    from: Option<Point>,
+    to: Option<Point>,
+    symbols: Arc<Symbols>,
+}
+
+/// The plan of a run. By default the guest runs until it ends.
+#[derive(Debug, Default)]
+pub struct Plan {
+    texts: Vec<String>,
+    timeout: Option<Duration>,
+    trace: Option<Trace>,
+}
+
+impl Plan {
+    /// What `args` ask for; `symbols` are the guest's.
+    ///
+    /// # Errors
+    /// When a trace is to begin or end at what is neither a number nor a symbol.
+    pub fn new(args: &RunArgs, symbols: &Arc<Symbols>) -> Result<Self, CliError> {
+        let point = |option, text: &Option<String>| {
+            let point = text.as_ref().map(|text| point(option, text, symbols));
+            point.transpose()
+        };
+        let kinds = args.trace.kinds();
+        let trace = Trace {
+            kinds,
+            from: point("--trace-from", &args.trace.trace_from)?,
+            to: point("--trace-to", &args.trace.trace_to)?,
+            symbols: Arc::clone(symbols),
+        };
+        Ok(Self {
+            texts: args.ends.texts().cloned().collect(),
+            timeout: args.engine.timeout,
+            trace: Some(trace).filter(|_| !kinds.is_empty()),
+        })
+    }
+
+    /// Runs the machine to its end.
+    pub fn run(&self, machine: &mut Machine) -> Result<Stop, ringer::Error> {
+        let began = Instant::now();
+        let until = || {
+            let until = self.texts.iter().fold(Until::new(), |until, text| until.text(text));
+            match self.timeout {
+                Some(timeout) => until.timeout(timeout.saturating_sub(began.elapsed())),
+                None => until,
+            }
+        };
+        let Some(trace) = &self.trace else { return machine.run(&until()) };
+        if let Some(from) = trace.from
+            && let Some(end) = run_to(machine, until(), from)?
+        {
+            return Ok(end);
+        }
+        machine.set_trace(trace.kinds, Arc::clone(&trace.symbols));
+        if let Some(to) = trace.to {
+            if let Some(end) = run_to(machine, until(), to)? {
+                return Ok(end);
+            }
+            machine.set_trace(TraceKinds::empty(), Arc::default());
+        }
+        machine.run(&until())
+    }
+}
+
+/// Runs the machine to `point`; how it ended, if before.
+fn run_to(
+    machine: &mut Machine,
+    until: Until,
+    point: Point,
+) -> Result<Option<Stop>, ringer::Error> {
+    let end = match point {
+        Point::Instruction(number) => machine.run(&until.instructions(number))?,
+        Point::Address(address) => machine.run(&until.breakpoint(address))?,
+    };
+    let there = match point {
+        Point::Instruction(number) => {
+            end == Stop::InstructionLimit && machine.instructions() >= number
+        }
+        Point::Address(_) => matches!(end, Stop::Breakpoint { .. }),
+    };
+    Ok(Some(end).filter(|_| !there))
+}
+
+fn point(option: &'static str, text: &str, symbols: &Symbols) -> Result<Point, CliError> {
+    if let Ok(number) = text.parse() {
+        return Ok(Point::Instruction(number));
+    }
+    let address = symbols.resolve(text).map(Point::Address);
+    address.ok_or_else(|| CliError::UnknownPlace { option, text: text.to_owned() })
+}

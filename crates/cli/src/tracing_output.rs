@@ -1,0 +1,180 @@
+//! Where a trace goes: to a file, standard output or standard error, as text or JSON.
+//!
+//! There is no time of the host in it, so that two runs with a virtual clock have the same trace.
+
+use crate::args::{TraceArgs, TraceFormat};
+use crate::error::CliError;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, LineWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 16;
+
+type Out = Box<dyn Write + Send>;
+
+/// People see each line at once.
+fn by_lines(out: impl Write + IsTerminal + Send + 'static) -> Out {
+    if out.is_terminal() {
+        Box::new(LineWriter::new(out))
+    } else {
+        Box::new(BufWriter::with_capacity(BUFFER, out))
+    }
+}
+
+/// A trace that is being written.
+#[derive(Clone)]
+pub struct TraceOutput {
+    name: String,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    out: Out,
+    failed: Option<io::Error>,
+}
+
+impl TraceOutput {
+    /// Opens what `args` name, if they ask for a trace, and lets all that is told from now on go there.
+    pub fn open(args: &TraceArgs) -> Result<Option<Self>, CliError> {
+        if args.trace.is_empty() {
+            return Ok(None);
+        }
+        let (name, out): (String, Out) = match args.trace_file.as_deref() {
+            None => ("standard error".to_owned(), by_lines(io::stderr())),
+            Some(path) if path == Path::new("-") => {
+                ("standard output".to_owned(), by_lines(io::stdout()))
+            }
+            Some(path) => {
+                let created = File::create(path);
+                let create = |source| CliError::Create { path: path.to_owned(), source };
+                let file = BufWriter::with_capacity(BUFFER, created.map_err(create)?);
+                (path.display().to_string(), Box::new(file))
+            }
+        };
+        let shared = Shared { out, failed: None };
+        let trace = Self { name, shared: Arc::new(Mutex::new(shared)) };
+        let writer = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(trace.clone())
+            .with_ansi(false);
+        // Nothing else in the process has set one; if an embedder of this code has, it wants the events.
+        let _ = match args.trace_format {
+            TraceFormat::Text => {
+                tracing::subscriber::set_global_default(writer.event_format(Lines).finish())
+            }
+            TraceFormat::Json => {
+                let json = writer.json().flatten_event(true).without_time().with_level(false);
+                tracing::subscriber::set_global_default(
+                    json.with_current_span(false).with_span_list(false).finish(),
+                )
+            }
+        };
+        Ok(Some(trace))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// The first error there was.
+    pub fn finish(&self) -> Result<(), CliError> {
+        let mut shared = self.lock();
+        let flushed = shared.out.flush();
+        let failed = shared.failed.take().map_or(flushed, Err);
+        failed.map_err(|source| CliError::Output { what: self.name.clone(), source })
+    }
+}
+
+impl Write for TraceOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut shared = self.lock();
+        if shared.failed.is_none() {
+            shared.failed = shared.out.write_all(bytes).err();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for TraceOutput {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// A line for an event: instruction or time, place, kind, what.
+struct Lines;
+
+/// The fields of an event that a line shows.
+#[derive(Default)]
+struct Shown {
+    instruction: Option<u64>,
+    ns: u64,
+    cs: u64,
+    eip: u64,
+    symbol: Option<String>,
+    message: String,
+}
+
+impl Visit for Shown {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "instruction" => self.instruction = Some(value),
+            "ns" => self.ns = value,
+            "cs" => self.cs = value,
+            "eip" => self.eip = value,
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            "symbol" => self.symbol = Some(format!("{value:?}")),
+            _ => {}
+        }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut shown = Shown::default();
+        event.record(&mut shown);
+        match shown.instruction {
+            Some(number) => write!(line, "{number:>12}")?,
+            None => write!(line, "{:>12.6}", shown.ns as f64 / 1e9)?,
+        }
+        write!(line, " {:04x}:{:08x} ", shown.cs, shown.eip)?;
+        if let Some(symbol) = shown.symbol {
+            write!(line, "{symbol} ")?;
+        }
+        let kind = event.metadata().target();
+        writeln!(line, "{}: {}", kind.strip_prefix("ringer::").unwrap_or(kind), shown.message)
+    }
+}

@@ -1,0 +1,199 @@
+//! What is to say of a run that did not end as it was meant: where the processor was, its registers, the last
+//! exceptions, and a hint.
+
+use crate::stop::Stop;
+use ringer_cpu::addr::Lin;
+use ringer_cpu::state::cr0;
+use ringer_cpu::{Activity, CpuState, Eflags, Exception, Gpr, SegReg, Vector};
+use ringer_monitor::{At, Event, Happening, Monitor};
+
+/// What is known of a machine whose run ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PostMortem {
+    /// Where the processor is: the next instruction, or after a triple fault the one that could not be completed.
+    pub at: At,
+    /// Registers by name, in the order in which they are shown, with their size in bytes.
+    pub registers: Vec<(&'static str, u64, usize)>,
+    /// The last exceptions, the oldest first.
+    pub exceptions: Vec<Event>,
+    /// The last thousand events, the oldest first.
+    pub events: Vec<Event>,
+    /// What to do about it, where there is something to say.
+    pub hint: Option<String>,
+}
+
+const GENERAL: [(Gpr, &str); 8] = [
+    (Gpr::Eax, "eax"),
+    (Gpr::Ebx, "ebx"),
+    (Gpr::Ecx, "ecx"),
+    (Gpr::Edx, "edx"),
+    (Gpr::Esi, "esi"),
+    (Gpr::Edi, "edi"),
+    (Gpr::Ebp, "ebp"),
+    (Gpr::Esp, "esp"),
+];
+const SEGMENTS: [(SegReg, &str, &str); 6] = [
+    (SegReg::Cs, "cs", "cs_base"),
+    (SegReg::Ss, "ss", "ss_base"),
+    (SegReg::Ds, "ds", "ds_base"),
+    (SegReg::Es, "es", "es_base"),
+    (SegReg::Fs, "fs", "fs_base"),
+    (SegReg::Gs, "gs", "gs_base"),
+];
+/// Ports of the interrupt controllers' masks.
+const MASKS: [u16; 2] = [0x21, 0xa1];
+
+impl PostMortem {
+    /// What there is to say of `monitor`, whose run ended by `stop`.
+    pub(crate) fn of(monitor: &Monitor, stop: &Stop) -> Self {
+        let cpu = monitor.state();
+        let at = At { cs: cpu.cs().selector, eip: cpu.rip.get(), base: cpu.cs().base.get() };
+        let hint = match stop {
+            Stop::TripleFault { .. } => Some(triple_fault(monitor, at)),
+            Stop::DeadHalt => Some(dead_halt(monitor)),
+            Stop::Timeout => Some(timeout(cpu)),
+            _ => None,
+        };
+        let exceptions = monitor.exceptions().copied().collect();
+        let events = monitor.events().copied().collect();
+        Self { at, registers: registers(cpu), exceptions, events, hint }
+    }
+}
+
+fn registers(cpu: &CpuState) -> Vec<(&'static str, u64, usize)> {
+    let mut all = Vec::new();
+    all.extend(GENERAL.map(|(register, name)| (name, u64::from(cpu.reg32(register)), 4)));
+    all.push(("eip", cpu.rip.get(), 4));
+    all.push(("eflags", u64::from(cpu.eflags), 4));
+    let control = [("cr0", cpu.cr0), ("cr2", cpu.cr2), ("cr3", cpu.cr3), ("cr4", cpu.cr4)];
+    all.extend(control.map(|(name, value)| (name, value, 4)));
+    all.push(("efer", cpu.msr.efer, 8));
+    for (register, name, base) in SEGMENTS {
+        let segment = &cpu.seg[register as usize];
+        all.push((name, u64::from(segment.selector), 2));
+        all.push((base, segment.base.get(), 4));
+    }
+    for (base, limit, table) in
+        [("gdtr_base", "gdtr_limit", &cpu.gdtr), ("idtr_base", "idtr_limit", &cpu.idtr)]
+    {
+        all.push((base, table.base.get(), 4));
+        all.push((limit, u64::from(table.limit), 2));
+    }
+    all.push(("cpl", u64::from(cpu.cpl), 1));
+    all
+}
+
+/// The exceptions that led to the triple fault at `at`, the first first.
+fn chain(monitor: &Monitor, at: At) -> Vec<Exception> {
+    let last: Vec<&Event> = monitor.exceptions().filter(|event| event.at == at).collect();
+    let mut chain = Vec::new();
+    for event in last.iter().rev() {
+        let Happening::Exception { exception, nested } = event.what else { break };
+        chain.push(exception);
+        if !nested {
+            break;
+        }
+    }
+    chain.reverse();
+    chain
+}
+
+fn triple_fault(monitor: &Monitor, at: At) -> String {
+    let chain = chain(monitor, at);
+    let Some(first) = chain.first() else {
+        return "an exception could not be delivered: is the IDT (LIDT) right?".to_owned();
+    };
+    let what = Happening::Exception { exception: *first, nested: false };
+    let cpu = monitor.state();
+    let why = no_gate(monitor, first.vector as u8)
+        .or_else(|| no_stack(cpu, &chain))
+        .unwrap_or_else(|| "its handler could not be entered, nor that of #DF".to_owned());
+    format!("{what} was raised, and {why}{}", cause(first))
+}
+
+/// Why the IDT leads nowhere for `vector`, if it does not.
+fn no_gate(monitor: &Monitor, vector: u8) -> Option<String> {
+    let cpu = monitor.state();
+    let (base, limit) = (cpu.idtr.base.get(), u32::from(cpu.idtr.limit));
+    let (protected, v) = (cpu.cr0 & cr0::PE != 0, u32::from(vector));
+    let entry = if protected { 8 } else { 4 };
+    let table = format!("the IDT at {base:08x}, limit {limit:04x},");
+    if v * entry + entry - 1 > limit {
+        return Some(format!("{table} has no entry {vector:02x}h: load one that has (LIDT)"));
+    }
+    if !protected {
+        return None;
+    }
+    let mut gate = [0; 8];
+    let at = Lin(base).plus(u64::from(v * entry));
+    if monitor.peek_linear(at, &mut gate) < gate.len() {
+        return Some(format!("{table} is not mapped where entry {vector:02x}h is"));
+    }
+    let present = gate[5] & 0x80 != 0;
+    let selector = u16::from_le_bytes([gate[2], gate[3]]);
+    if !present {
+        return Some(format!("entry {vector:02x}h of {table} is not present"));
+    }
+    (selector & !3 == 0).then(|| format!("entry {vector:02x}h of {table} has a null selector"))
+}
+
+/// Why there is no room for the handler's frame, if that is so.
+fn no_stack(cpu: &CpuState, chain: &[Exception]) -> Option<String> {
+    let esp = u64::from(cpu.reg32(Gpr::Esp)).wrapping_add(cpu.ss().base.get());
+    let near = |e: &Exception| {
+        e.vector == Vector::Pf && (esp.wrapping_sub(e.address.get()) as i64).unsigned_abs() <= 64
+    };
+    let second = chain.iter().skip(1).find(|e| e.vector != Vector::Df)?;
+    let place = format!("{:04x}:{:08x}", cpu.ss().selector, cpu.reg32(Gpr::Esp));
+    match second.vector {
+        _ if near(second) => Some(format!("the stack at {place} is not mapped for its frame")),
+        Vector::Ss => Some(format!("the stack at {place} has no room for its frame")),
+        Vector::Ts => Some("the stack that the TSS names for its handler is no good".to_owned()),
+        Vector::Gp | Vector::Np => {
+            Some("the code segment that its gate names is no good: look at the GDT".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What usually raises `first`.
+fn cause(first: &Exception) -> &'static str {
+    match first.vector {
+        Vector::Ud => "; #UD is no instruction of this processor: --cpu, or a jump into data?",
+        Vector::Gp if first.error == Some(0) => {
+            "; #GP(0) is a privileged instruction, a limit, or a null selector"
+        }
+        Vector::Gp | Vector::Np => "; the error code is a selector: look at the GDT",
+        Vector::De => "; #DE is a division by 0, or a quotient too large",
+        _ => "",
+    }
+}
+
+fn dead_halt(monitor: &Monitor) -> String {
+    if monitor.state().eflags & Eflags::IF.bits() == 0 {
+        return "interrupts are off (IF is 0). If this is how the guest ends, let it power off (out 604h, 2000h) or \
+                write to the debug-exit port; if it waits, STI belongs before HLT"
+            .to_owned();
+    }
+    let masks = monitor.board().masks(MASKS).map(|masks| masks.map(|m| m.mask));
+    let masks = masks.map(|[a, b]| format!(" (masks {a:02x} and {b:02x})")).unwrap_or_default();
+    format!(
+        "interrupts are on, but no timer is armed and no input can come whose line the interrupt controllers let \
+         through{masks}"
+    )
+}
+
+fn timeout(cpu: &CpuState) -> String {
+    let on = cpu.eflags & Eflags::IF.bits() != 0;
+    match (cpu.activity, on) {
+        (Activity::Running, true) => {
+            "it was running: --trace interrupts,io shows at what, a longer --timeout whether it ends"
+        }
+        (Activity::Running, false) => {
+            "it was running with interrupts off: a loop without an end? --trace blocks shows it"
+        }
+        _ => "it was waiting for an interrupt (HLT): --trace interrupts,io shows for which",
+    }
+    .to_owned()
+}
