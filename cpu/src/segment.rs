@@ -118,6 +118,7 @@ impl Segment {
 
     /// What a load of `selector` makes of the descriptor whose bytes 0 to 3 and 4 to 7 are `lo` and `hi`.
     #[must_use]
+    #[inline]
     pub fn from_descriptor(selector: u16, lo: u32, hi: u32) -> Self {
         let attr = SegAttr::from_bits_retain((hi >> 8) as u16 & 0xf0ff);
         let raw = (lo & 0xffff) | (hi & 0xf_0000);

@@ -12,6 +12,7 @@ use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
 use crate::segment::Segment;
 use crate::state::{CpuState, Gpr, SegReg};
+use arrayvec::ArrayVec;
 
 /// The bytes of ESP that a stack in `ss` uses: 4 with SS.B, else 2.
 #[must_use]
@@ -25,7 +26,7 @@ pub fn pointer_size(ss: &Segment) -> u32 {
 const MOST: usize = 40;
 
 /// A push that has been checked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Pending {
     lin: Lin,
     value: u64,
@@ -33,14 +34,14 @@ struct Pending {
 }
 
 /// A stack pointer that moves ahead of ESP; see the module.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StackCursor {
     seg: Segment,
     sp: u64,
     who: Privilege,
     error: u32,
-    pending: [Pending; MOST],
-    count: usize,
+    /// Not an array: to clear one costs more than all of an instruction's pushes.
+    pending: ArrayVec<Pending, MOST>,
 }
 
 impl StackCursor {
@@ -55,7 +56,7 @@ impl StackCursor {
     #[must_use]
     pub fn on(seg: Segment, sp: impl Into<u64>, who: Privilege, error: u32) -> Self {
         let sp = sp.into();
-        Self { seg, sp, who, error, pending: [Pending::default(); MOST], count: 0 }
+        Self { seg, sp, who, error, pending: ArrayVec::new() }
     }
 
     /// The stack pointer now; on a 16-bit stack the high word is the one it began with.
@@ -105,11 +106,10 @@ impl StackCursor {
         let sp = self.moved(u64::from(size).wrapping_neg());
         let lin = self.linear(ctx, sp, size, Access::Write)?;
         ctx.bus.probe(lin, size, Access::Write, self.who)?;
-        if self.count == MOST {
+        if self.pending.is_full() {
             self.flush(ctx)?;
         }
-        self.pending[self.count] = Pending { lin, value: value.into(), size };
-        self.count += 1;
+        self.pending.push(Pending { lin, value: value.into(), size });
         self.sp = sp;
         Ok(())
     }
@@ -154,11 +154,15 @@ impl StackCursor {
     /// # Errors
     /// None after the checks of `push`, unless the bus's rights changed in between.
     pub fn flush<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
-        for p in &self.pending[..self.count] {
-            ctx.bus.write(p.lin, &p.value.to_le_bytes()[..p.size as usize], self.who)?;
+        for p in &self.pending {
+            match p.size {
+                2 => ctx.bus.write(p.lin, &(p.value as u16).to_le_bytes(), self.who)?,
+                4 => ctx.bus.write(p.lin, &(p.value as u32).to_le_bytes(), self.who)?,
+                _ => ctx.bus.write(p.lin, &p.value.to_le_bytes(), self.who)?,
+            }
             debug::note_data(ctx.s, p.lin, p.size, true);
         }
-        self.count = 0;
+        self.pending.clear();
         Ok(())
     }
 

@@ -57,6 +57,7 @@ impl Descriptor {
     ///
     /// # Errors
     /// #PF.
+    #[inline(always)]
     pub fn read<B: Bus>(ctx: &mut Ctx<'_, B>, lin: Lin) -> Result<Self, Exception> {
         let raw = ctx.bus.read_u64(lin, Privilege::Supervisor)?;
         Ok(Self { lo: raw as u32, hi: (raw >> 32) as u32, lin })
@@ -132,6 +133,7 @@ impl Descriptor {
 
     /// What a segment register (or TR, LDTR) holds after a load with `selector`.
     #[must_use]
+    #[inline]
     pub fn segment(&self, selector: Selector) -> Segment {
         Segment::from_descriptor(selector.0, self.lo, self.hi)
     }
@@ -210,6 +212,7 @@ impl Descriptor {
 ///
 /// # Errors
 /// #PF.
+#[inline(always)]
 pub fn find<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Option<Descriptor>, Exception> {
     let (base, limit) = if sel.is_local() {
         let ldt = &ctx.s.ldtr;
@@ -230,6 +233,7 @@ pub fn find<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Option<Descri
 ///
 /// # Errors
 /// `missing`, #PF.
+#[inline(always)]
 pub fn fetch<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     sel: Selector,

@@ -82,6 +82,7 @@ pub fn real_mode_cs(old: &Segment, selector: u16) -> Segment {
 ///
 /// # Errors
 /// `invalid` (with 0 for a null selector), #SS(selector) when not present, #PF.
+#[inline(always)]
 pub fn stack<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     sel: Selector,

@@ -74,6 +74,7 @@ pub fn call_same<B: Bus>(
 ///
 /// # Errors
 /// #GP(selector), #NP(selector), #PF.
+#[inline(always)]
 pub fn return_segment<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Segment, Exception> {
     if sel.is_null() {
         return Err(Exception::gp(0));
@@ -95,6 +96,7 @@ pub fn return_segment<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Seg
 ///
 /// # Errors
 /// #GP, #SS, #PF.
+#[inline(always)]
 pub fn outer_stack<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     stack: &mut StackCursor,

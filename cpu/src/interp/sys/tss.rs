@@ -18,6 +18,7 @@ pub fn is_32(kind: u8) -> bool {
 ///
 /// # Errors
 /// #TS with TR's selector (TSS too small) or the stack's; #SS(stack) when not present; #PF.
+#[inline(always)]
 pub fn inner_stack<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) -> Result<(Segment, u32), Exception> {
     let tr = ctx.s.tr;
     let level = u32::from(cpl);
