@@ -26,6 +26,7 @@
 
 use crate::pic_masks::PicMasks;
 use ringer_cpu::{CpuState, Eflags, Segment};
+use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
@@ -126,10 +127,9 @@ pub struct ExecContext {
     pub held_count: u32,
     /// See `held_eax`.
     pub held_next: u32,
-    /// Block transitions through the inline lookup (kept only with the PROFILE option).
-    pub lookups: u64,
-    /// Blocks entered (kept only with the PROFILE option).
-    pub blocks: u64,
+    /// Number of the look-up that ran last since it was last [`NO_LOOKUP`] (kept only with the PROFILE
+    /// option).
+    pub lookup_site: u32,
 }
 
 /// A load of a data segment register at CPL 0 that changes nothing: the selector and the descriptor that
@@ -233,6 +233,9 @@ pub struct FsLoad {
     pub hi: u32,
 }
 
+/// No look-up has run.
+pub const NO_LOOKUP: u32 = u32::MAX;
+
 /// `fault_trap` of a Signal exit that was a kick (an interrupt wants in), not a trap.
 pub const TRAP_KICK: u64 = 256;
 
@@ -279,8 +282,7 @@ impl ExecContext {
             held_eax: 0,
             held_count: 0,
             held_next: 0,
-            lookups: 0,
-            blocks: 0,
+            lookup_site: NO_LOOKUP,
         }
     }
 
@@ -332,14 +334,40 @@ pub(crate) struct ContextBlock {
     pub doorbell: Doorbell,
 }
 
+/// What r15 points to where blocks count, with the PROFILE option.
+#[repr(C)]
+pub(crate) struct CountingBlock {
+    block: ContextBlock,
+    /// How often each block was entered.
+    pub entries: Counts,
+    /// How often each look-up ran.
+    pub lookups: Counts,
+}
+
+/// Things that are counted one by one. What has a higher number shares the last count.
+pub const COUNTED: usize = 1 << 17;
+
+/// Counts of translated code's own, by number.
+pub type Counts = [u64; COUNTED];
+
+/// The place of number `number` in [`Counts`].
+#[must_use]
+pub const fn counted_at(number: u32) -> usize {
+    if (number as usize) < COUNTED { number as usize } else { COUNTED - 1 }
+}
+
 /// The owner of a context and its doorbell, which stay in place as long as it lives.
 ///
 /// Invariant: no reference to the whole block is ever made. `&mut ExecContext` covers the context
-/// alone and comes from this value's own borrow; the doorbell is only ever `&`. Translated code and the
-/// signal handler go through the raw pointer: the handler touches the doorbell at any time, the context
-/// only while the thread is in translated code, where no reference to it is in use.
+/// alone and comes from this value's own borrow, as those to the counts do; the doorbell is only ever
+/// `&`. Translated code and the signal handler go through the raw pointer: the handler touches the
+/// doorbell at any time, the context only while the thread is in translated code, where no reference to
+/// it is in use. `block` is that of a [`CountingBlock`] if `counts`.
 #[derive(Debug)]
-pub struct SharedContext(NonNull<ContextBlock>);
+pub struct SharedContext {
+    block: NonNull<ContextBlock>,
+    counts: bool,
+}
 
 // SAFETY: the value owns its block, of which nothing belongs to a thread.
 unsafe impl Send for SharedContext {}
@@ -347,11 +375,50 @@ unsafe impl Send for SharedContext {}
 unsafe impl Sync for SharedContext {}
 
 impl SharedContext {
-    /// A place of its own for `context`; nobody rang yet.
+    /// A place of its own for `context`; nobody rang yet. `counts`: translated code has the PROFILE
+    /// option.
     #[must_use]
-    pub fn new(context: ExecContext) -> Self {
-        let block = Box::new(ContextBlock { context, doorbell: Doorbell::default() });
-        Self(NonNull::from(Box::leak(block)))
+    pub fn new(context: ExecContext, counts: bool) -> Self {
+        let layout = layout(counts);
+        // SAFETY: the layout has a size.
+        let at = unsafe { alloc::alloc_zeroed(layout) }.cast::<ContextBlock>();
+        let Some(block) = NonNull::new(at) else { alloc::handle_alloc_error(layout) };
+        // SAFETY: the places are the new block's own; the counts are zeros, which they may be.
+        unsafe {
+            (&raw mut (*at).context).write(context);
+            (&raw mut (*at).doorbell).write(Doorbell::default());
+        }
+        Self { block, counts }
+    }
+
+    fn counting(&self) -> Option<*mut CountingBlock> {
+        self.counts.then_some(self.block.as_ptr().cast())
+    }
+
+    /// How often each block was entered, by its number; `None`: that is not counted.
+    #[must_use]
+    pub fn entries(&self) -> Option<&Counts> {
+        // SAFETY: the block lives as long as `self`, and only translated code, for which `&mut self` is
+        // needed, writes the counts.
+        self.counting().map(|at| unsafe { &(*at).entries })
+    }
+
+    /// How often each look-up ran, by its number; `None`: that is not counted.
+    #[must_use]
+    pub fn lookups(&self) -> Option<&Counts> {
+        // SAFETY: as in `entries`.
+        self.counting().map(|at| unsafe { &(*at).lookups })
+    }
+
+    /// The first so many counts of each, and what has no place of its own, begin anew.
+    pub fn clear_counts(&mut self, entries: u32, lookups: u32) {
+        let Some(at) = self.counting() else { return };
+        // SAFETY: as in `entries`; `&mut self` makes them the only references.
+        let (of_blocks, of_lookups) = unsafe { (&mut (*at).entries, &mut (*at).lookups) };
+        for (counts, used) in [(of_blocks, entries), (of_lookups, lookups)] {
+            counts[..counted_at(used)].fill(0);
+            counts[COUNTED - 1] = 0;
+        }
     }
 
     /// What a signal handler may write.
@@ -365,19 +432,19 @@ impl SharedContext {
     #[must_use]
     pub fn doorbell_ptr(&self) -> *const Doorbell {
         // SAFETY: a place within the block, of which no reference is made.
-        unsafe { &raw const (*self.0.as_ptr()).doorbell }
+        unsafe { &raw const (*self.block.as_ptr()).doorbell }
     }
 
     /// The context, for a signal handler: see the type's invariant.
     #[must_use]
     pub fn context_ptr(&self) -> *mut ExecContext {
         // SAFETY: as in `doorbell_ptr`.
-        unsafe { &raw mut (*self.0.as_ptr()).context }
+        unsafe { &raw mut (*self.block.as_ptr()).context }
     }
 
     /// For r15.
     pub(crate) fn block_ptr(&mut self) -> *mut ContextBlock {
-        self.0.as_ptr()
+        self.block.as_ptr()
     }
 }
 
@@ -397,10 +464,14 @@ impl DerefMut for SharedContext {
     }
 }
 
+fn layout(counts: bool) -> Layout {
+    if counts { Layout::new::<CountingBlock>() } else { Layout::new::<ContextBlock>() }
+}
+
 impl Drop for SharedContext {
     fn drop(&mut self) {
-        // SAFETY: made by Box::leak in `new`, freed once.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        // SAFETY: allocated in `new` with this layout, freed once; nothing in it has a destructor.
+        unsafe { alloc::dealloc(self.block.as_ptr().cast(), layout(self.counts)) };
     }
 }
 

@@ -44,6 +44,6 @@ pub use source::{GoesOn, Source};
 pub use thunk::{KnownThunks, LEN as THUNK_LEN, PcThunk, ThunkGuard};
 pub use translate::{Translator, translate};
 pub use translation::{
-    ClassCounts, DirectExit, Fixup, FixupKind, MapEntry, Outline, StringSite, Terminator,
-    Translation, X87,
+    ClassCounts, Counters, DirectExit, Fixup, FixupKind, LookupSite, MapEntry, Outline, StringSite,
+    Terminator, Translation, X87,
 };

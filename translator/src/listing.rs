@@ -1,10 +1,11 @@
 //! Listings of guest and host code, for reports and golden tests.
 
+use crate::context::COUNTED;
 use crate::decode::guest_decoder;
 use crate::mode::Mode;
 use crate::slots as at;
 use iced_x86::{
-    Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
+    Code, Decoder, DecoderOptions, Formatter, Instruction, NasmFormatter, Register, SymbolResolver,
     SymbolResult,
 };
 use ringer_cpu::Pc;
@@ -20,56 +21,74 @@ pub fn listing(host: &[u8], base: u64) -> String {
 /// As [`listing`], with names for absolute host addresses (the stubs).
 #[must_use]
 pub fn listing_with(host: &[u8], base: u64, names: &[(u64, &str)]) -> String {
+    let lines = host_lines(host, base, names);
+    lines.iter().map(|line| text(format_args!("{:04x}", line.at), line)).collect()
+}
+
+/// Guest code at `eip` in `mode`, at most `max` instructions, in the same manner.
+#[must_use]
+pub fn disasm_guest(bytes: &[u8], eip: Pc, mode: Mode, max: usize) -> String {
+    let lines = guest_lines(bytes, eip, mode, max);
+    lines.iter().map(|line| text(format_args!("{:08x}", line.at), line)).collect()
+}
+
+/// An instruction of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its offset in host code, its EIP in guest code.
+    pub at: u32,
+    /// Its bytes, in hexadecimal digits.
+    pub bytes: String,
+    /// NASM text.
+    pub text: String,
+    /// Its form.
+    pub code: Code,
+}
+
+/// Host code at `base`, an instruction each; see [`listing_with`].
+#[must_use]
+pub fn host_lines(host: &[u8], base: u64, names: &[(u64, &str)]) -> Vec<Line> {
     let resolver = HostNames {
         names: names.iter().map(|(address, name)| (*address, (*name).to_owned())).collect(),
         base,
         len: host.len() as u64,
     };
     let mut formatter = formatter(Some(Box::new(resolver)));
-    let mut out = String::new();
     let decoder = Decoder::with_ip(64, host, base, DecoderOptions::NONE);
-    for i in decoder {
-        let offset = (i.ip() - base) as usize;
-        line(&mut out, format_args!("{offset:04x}"), &host[offset..offset + i.len()], |text| {
-            formatter.format(&i, text);
-        });
-    }
-    out
+    let lines = decoder.into_iter().map(|i| {
+        let offset = (i.ip() - base) as u32;
+        let bytes = &host[offset as usize..offset as usize + i.len()];
+        line(offset, bytes, &i, &mut formatter)
+    });
+    lines.collect()
 }
 
-/// Guest code at `eip` in `mode`, at most `max` instructions, in the same manner.
+/// Guest code at `eip` in `mode`, at most `max` instructions; see [`disasm_guest`].
 #[must_use]
-pub fn disasm_guest(bytes: &[u8], eip: Pc, mode: Mode, max: usize) -> String {
+pub fn guest_lines(bytes: &[u8], eip: Pc, mode: Mode, max: usize) -> Vec<Line> {
     let mut formatter = formatter(None);
-    let mut out = String::new();
     let mut decoder = guest_decoder(bytes, eip.low(), mode);
-    let mut i = Instruction::default();
-    for _ in 0..max {
-        if !decoder.can_decode() {
-            break;
-        }
+    let mut lines = Vec::new();
+    while lines.len() < max && decoder.can_decode() {
         let at = decoder.position();
-        decoder.decode_out(&mut i);
-        line(&mut out, format_args!("{:08x}", i.ip32()), &bytes[at..decoder.position()], |text| {
-            formatter.format(&i, text);
-        });
+        let i = decoder.decode();
+        lines.push(line(i.ip32(), &bytes[at..decoder.position()], &i, &mut formatter));
     }
-    out
+    lines
 }
 
-fn line(
-    out: &mut String,
-    place: std::fmt::Arguments<'_>,
-    bytes: &[u8],
-    text: impl FnOnce(&mut String),
-) {
+fn line(at: u32, bytes: &[u8], i: &Instruction, formatter: &mut NasmFormatter) -> Line {
     let mut hex = String::new();
     for byte in bytes {
         let _ = write!(hex, "{byte:02x}");
     }
-    let _ = write!(out, "{place}  {hex:<24} ");
-    text(out);
-    out.push('\n');
+    let mut text = String::new();
+    formatter.format(i, &mut text);
+    Line { at, bytes: hex, text, code: i.code() }
+}
+
+fn text(place: std::fmt::Arguments<'_>, line: &Line) -> String {
+    format!("{place}  {:<24} {}\n", line.bytes, line.text)
 }
 
 fn formatter(resolver: Option<Box<dyn SymbolResolver>>) -> NasmFormatter {
@@ -129,7 +148,7 @@ fn is_loop(i: &Instruction) -> bool {
 const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
 
 /// The fields that blocks use, by name.
-const FIELDS: [(i32, &str); 21] = [
+const FIELDS: [(i32, &str); 20] = [
     (at::EIP, "cpu.eip"),
     (at::IF_FLAG, "if_flag"),
     (at::SHADOW_IRQ, "cpu.shadow_irq"),
@@ -149,8 +168,7 @@ const FIELDS: [(i32, &str); 21] = [
     (at::reload(1, 3), "ds.minus_hi"),
     (at::RETIRED, "retired"),
     (at::BUDGET, "budget"),
-    (at::LOOKUPS, "lookups"),
-    (at::BLOCKS, "blocks"),
+    (at::LOOKUP_SITE, "lookup_site"),
 ];
 
 /// The name of the field at `offset` in the execution context, for those that blocks use.
@@ -158,6 +176,13 @@ fn context_field(offset: usize) -> Option<String> {
     let offset = i32::try_from(offset).ok()?;
     if let Some((_, name)) = FIELDS.iter().find(|(at, _)| *at == offset) {
         return Some((*name).to_owned());
+    }
+    let counts = [(at::ENTRIES, "entries"), (at::LOOKUPS, "lookups")];
+    let number = |from: i32| usize::try_from(offset - from).ok().map(|bytes| bytes / 8);
+    let counted =
+        |(from, name)| Some((name, number(from).filter(|number: &usize| *number < COUNTED)?));
+    if let Some((name, number)) = counts.into_iter().find_map(counted) {
+        return Some(format!("{name}[{number}]"));
     }
     SEGMENTS.iter().enumerate().find_map(|(k, segment)| {
         let parts = [(at::base(k), "base"), (at::limit(k), "limit"), (at::selector(k), "selector")];

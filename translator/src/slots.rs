@@ -1,7 +1,7 @@
 //! Where in what r15 points to each thing is that host code reads or writes. (The verifier states for itself what blocks may
 //! reach.)
 
-use crate::context::{ContextBlock, ExecContext, Reload};
+use crate::context::{ContextBlock, CountingBlock, ExecContext, Reload};
 use ringer_cpu::CpuState;
 use ringer_cpu::segment::Segment;
 use std::mem::offset_of;
@@ -33,8 +33,9 @@ pub(crate) const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
 pub(crate) const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
 pub(crate) const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
 pub(crate) const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;
-pub(crate) const LOOKUPS: i32 = offset_of!(ExecContext, lookups) as i32;
-pub(crate) const BLOCKS: i32 = offset_of!(ExecContext, blocks) as i32;
+pub(crate) const LOOKUP_SITE: i32 = offset_of!(ExecContext, lookup_site) as i32;
+pub(crate) const ENTRIES: i32 = offset_of!(CountingBlock, entries) as i32;
+pub(crate) const LOOKUPS: i32 = offset_of!(CountingBlock, lookups) as i32;
 
 /// A number of the context's reload `slot`: selector, address, low and high half by `part`.
 pub(crate) const fn reload(slot: usize, part: usize) -> i32 {

@@ -22,8 +22,8 @@ use crate::mode::Mode;
 use crate::options::TranslatorOptions;
 use crate::placement::Placement;
 use crate::source::Source;
-use crate::translation::{ClassCounts, Outline, Terminator, Translation, X87};
-use iced_x86::{DecoderError, FlowControl, Instruction, OpKind, Register};
+use crate::translation::{ClassCounts, Counters, Outline, Terminator, Translation, X87};
+use iced_x86::{Code, DecoderError, FlowControl, Instruction, OpKind, Register};
 use ringer_cpu::{Features, Pc};
 
 /// Side exits of a block at most: what lies behind so many is rarely reached.
@@ -75,10 +75,21 @@ impl Translator {
         }
     }
 
+    /// What this translator does with instructions of the form `code`, and the unit that they run on.
+    #[must_use]
+    pub fn treatment(&self, code: Code) -> (Treatment, ExecutionUnit) {
+        self.table.get(code)
+    }
+
     /// From now on the instructions at these EIPs are callouts.
     pub fn leave_out(&mut self, eips: impl Iterator<Item = Pc>) {
         self.left_out.clear();
         self.left_out.extend(eips.map(Pc::low));
+    }
+
+    /// From now on a block counts under these numbers, with the PROFILE option.
+    pub fn count_under(&mut self, counters: Counters) {
+        self.emitter.counters = counters;
     }
 
     /// Translates the block at `src` for `mode`, to run at `target`; its direct exits are numbered
@@ -125,6 +136,8 @@ impl Translator {
             fixups: self.emitter.fixups(),
             guards: draft.guards,
             crosses_page: draft.crosses_page,
+            counters: self.emitter.counters,
+            lookups: self.emitter.lookups(),
         };
         (translation, Outline { terminator, classes: draft.classes })
     }
@@ -240,7 +253,7 @@ impl Translator {
         }
         let (start, esp) = (self.emitter.offset(), self.emitter.esp);
         self.emitter.done = draft.instrs;
-        self.emitter.here = i.ip32();
+        (self.emitter.here, self.emitter.flow) = (i.ip32(), i.flow_control());
         let step = match treatment {
             Treatment::Callout => Err(Refused),
             Treatment::Innocuous => self.emitter.identity(i).map(|()| Step::Next),
@@ -327,6 +340,7 @@ impl Translator {
         }
         self.emitter.settle_esp();
         draft.mark(self.emitter.offset(), next, 0);
+        self.emitter.flow = FlowControl::Next;
         self.emitter.jump(next);
         Terminator::FallThrough { next }
     }

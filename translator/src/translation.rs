@@ -2,7 +2,7 @@
 
 use crate::classify::ExecutionUnit;
 use crate::thunk::ThunkGuard;
-use iced_x86::Code;
+use iced_x86::{Code, FlowControl};
 use ringer_cpu::Pc;
 use ringer_cpu::interp::fpu::moves_pointers;
 
@@ -27,6 +27,30 @@ pub struct Translation {
     pub fixups: Option<Vec<Fixup>>,
     /// It has bytes of a second page.
     pub crosses_page: bool,
+    /// The numbers that it counts under, with the PROFILE option.
+    pub counters: Counters,
+    /// Its look-ups, in the order of their numbers, with the PROFILE option.
+    pub lookups: Vec<LookupSite>,
+}
+
+/// The numbers under which a block counts, with the PROFILE option.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// The block's.
+    pub entry: u32,
+    /// That of its first look-up.
+    pub first_lookup: u32,
+}
+
+/// Where a block looks up where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupSite {
+    /// Offset in [`Translation::host`].
+    pub host_off: u32,
+    /// The guest instruction that goes there.
+    pub eip: Pc,
+    /// What that is: `Next` where the block goes on into the next page.
+    pub flow: FlowControl,
 }
 
 /// Where a guest instruction's host sequence begins.
@@ -113,6 +137,12 @@ pub enum FixupKind {
     Host,
     /// The negated cache offset of a thunk's block: of the block's guards, in their order.
     Thunk,
+    /// The place of the block's count.
+    Entry,
+    /// The place of a look-up's count.
+    Lookup,
+    /// The number of a look-up.
+    LookupNumber,
 }
 
 /// What a reader of a translation wants to know, and nobody who runs it: for listings and tests.

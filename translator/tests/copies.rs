@@ -111,8 +111,9 @@ impl Case {
         };
         let (base, first_site) = cache.next_place(1 << 16).expect("room");
         let target = Placement { base, stubs: cache.stub_addresses() };
-        Translator::new(self.options, Features::all())
-            .translate(&source, self.mode, &target, first_site)
+        let mut translator = Translator::new(self.options, Features::all());
+        translator.count_under(cache.next_counters());
+        translator.translate(&source, self.mode, &target, first_site)
     }
 }
 

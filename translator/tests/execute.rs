@@ -60,7 +60,7 @@ impl Guest {
         let mut guest = Self {
             reserve,
             base,
-            context: SharedContext::new(context(base, cache.base())),
+            context: SharedContext::new(context(base, cache.base()), true),
             cache,
             mode: Mode::CPL0 | Mode::IOPL_OK,
             options: TranslatorOptions::default(),

@@ -167,7 +167,9 @@ fn render(case: &Case) -> String {
     let names = &target.stubs;
     let (map, exits, locks) = (&t.map, &t.exits, case.mode.contains(Mode::SHARED));
     let subject = Subject { host: &t.host, base: BASE, stubs: names, map, exits, locks };
-    if let Err(refusal) = Verifier::new().check(&subject, &|_| false) {
+    let counts = case.options.contains(TranslatorOptions::PROFILE);
+    let mut verifier = if counts { Verifier::counting() } else { Verifier::new() };
+    if let Err(refusal) = verifier.check(&subject, &|_| false) {
         panic!("the verifier refuses a golden block: {refusal}");
     }
     let mut out = String::from("guest\n");

@@ -34,9 +34,10 @@ pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
+pub use ringer_monitor::recording;
 pub use ringer_monitor::{
-    At, Checks, ClockKind, Engine, Event, Happening, HotCallout, KickSignal, Profile, TraceKinds,
-    TranslatorOptions, UnusableSignal, When,
+    At, Checks, ClockKind, Counters, Engine, Event, Happening, HotCallout, KickSignal, LedgerRow,
+    Marker, Profile, Row, TraceKinds, TranslatorOptions, UnusableSignal, When,
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};

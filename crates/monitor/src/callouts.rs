@@ -1,37 +1,10 @@
-//! Callouts by what they are: sorted into the ledger's rows, and counted by instruction form.
+//! Callouts by what they are: sorted into the ledger's rows.
 
-use crate::profile::{HotCallout, Row};
-use hashbrown::HashMap;
-use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
-
-/// Instruction forms that a profile lists.
-const LISTED: usize = 12;
-
-/// Callouts by instruction form, when profiling.
-#[derive(Debug, Default)]
-pub(crate) struct CalloutCounts(HashMap<Code, u64>);
-
-impl CalloutCounts {
-    /// Counts a callout of `i`, and tells its row.
-    pub fn count(&mut self, i: &Instruction) -> Row {
-        *self.0.entry(i.code()).or_insert(0) += 1;
-        row(i)
-    }
-
-    /// The most frequent forms.
-    pub fn hottest(&self) -> Vec<HotCallout> {
-        let mut callouts: Vec<_> = self.0.iter().collect();
-        callouts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let hot = callouts.iter().take(LISTED).map(|(code, count)| HotCallout {
-            instruction: code.op_code().instruction_string().to_owned(),
-            count: **count,
-        });
-        hot.collect()
-    }
-}
+use crate::profile::Row;
+use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 
 /// The row that a callout of `i` is booked on.
-fn row(i: &Instruction) -> Row {
+pub(crate) fn row(i: &Instruction) -> Row {
     match i.mnemonic() {
         M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd => {
             Row::CalloutIo

@@ -9,18 +9,23 @@ use crate::events::{At, Happening, TraceKinds};
 use crate::heat::Heat;
 use crate::jitdump::{self, SharedJitDump};
 use crate::profile::Row;
+use crate::recording::Spot;
 use crate::retranslation::Retranslation;
 use crate::space_selection::{Selected, Spaces};
 use crate::system_bus::SystemBus;
 use crate::verification::Verification;
+use crate::why::Facts;
 use hashbrown::HashMap;
-use ringer_cpu::{Frame, Lin, Pa, Pc};
+use iced_x86::Instruction;
+use ringer_cpu::interp::offers;
+use ringer_cpu::{Features, Frame, Lin, Pa, Pc};
 use ringer_mmu::GuestMemory;
+use ringer_translator::context::SharedContext;
 use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
 use ringer_translator::runtime::targets::{TableId, Targets};
-use ringer_translator::{GoesOn, KnownThunks, PcThunk, Placement, Source, THUNK_LEN, Translation};
-use ringer_translator::{Translator, TranslatorOptions};
+use ringer_translator::{GoesOn, KnownThunks, Mode, PcThunk, Placement, Source, THUNK_LEN};
+use ringer_translator::{Translation, Translator, TranslatorOptions};
 
 /// Visits after which a block is translated.
 const HOT: u8 = 2;
@@ -80,6 +85,7 @@ pub(crate) struct Code {
     /// What makes them.
     pub translator: Translator,
     options: TranslatorOptions,
+    features: Features,
     /// How often cold code ran.
     pub heat: Heat,
     retranslation: Retranslation,
@@ -108,6 +114,7 @@ impl Code {
             cache: CodeCache::new(cfg.tc_size)?,
             translator: Translator::new(options, features),
             options,
+            features,
             heat: heat_of(cfg),
             retranslation: Retranslation::default(),
             verification: Verification::new(options, cfg, features),
@@ -177,10 +184,11 @@ impl Code {
         &mut self,
         bus: &mut SystemBus,
         spaces: &mut Spaces,
+        context: &mut SharedContext,
         wanted: &Wanted,
     ) -> Result<Option<BlockId>, String> {
         let row = bus.io.ledger.switch(Row::Translating);
-        let id = self.translate_block(bus, spaces, wanted);
+        let id = self.translate_block(bus, spaces, context, wanted);
         bus.io.ledger.switch(row);
         id
     }
@@ -189,12 +197,13 @@ impl Code {
         &mut self,
         bus: &mut SystemBus,
         spaces: &mut Spaces,
+        context: &mut SharedContext,
         wanted: &Wanted,
     ) -> Result<Option<BlockId>, String> {
         let mut bytes = [0u8; 0x1000 + 16];
         let Some(len) = read_page(&bus.memory, wanted, &mut bytes) else { return Ok(None) };
         if self.cache.next_place(RESERVE).is_none() {
-            self.flush(bus, &mut spaces.targets);
+            self.flush(bus, &mut spaces.targets, context);
         }
         let Some((base, first_site)) = self.cache.next_place(RESERVE) else { return Ok(None) };
         let source = Source {
@@ -256,6 +265,7 @@ impl Code {
         }
         let stops = self.breakpoints.eips(wanted.linear.minus(key.eip.get()).low());
         self.translator.leave_out(trapping().chain(stops).map(Pc::from));
+        self.translator.count_under(self.cache.next_counters());
         self.translator.translate(&source, key.mode, target, first_site)
     }
 
@@ -277,6 +287,9 @@ impl Code {
         let id = self.cache.insert(key, t)?;
         self.verification.placed(id);
         self.trace_new(bus, id, host_len, wanted.linear);
+        if let Some(recorder) = &mut bus.io.recorder {
+            recorder.blocks.placed(wanted.linear.low());
+        }
         protect(bus, spaces, key.pa.frame());
         if let Some(frame) = key.second {
             protect(bus, spaces, frame);
@@ -301,7 +314,15 @@ impl Code {
     }
 
     /// Evicts the whole translation cache.
-    pub fn flush(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
+    pub fn flush(
+        &mut self,
+        bus: &mut SystemBus,
+        targets: &mut Targets,
+        context: &mut SharedContext,
+    ) {
+        if let Some(recorder) = &mut bus.io.recorder {
+            recorder.fold(&self.cache, &bus.memory, context);
+        }
         self.flushes += 1;
         bus.io.trace(Happening::Evicted, bus.io.events.at);
         self.verification.flushed();
@@ -310,8 +331,21 @@ impl Code {
         }
     }
 
-    /// Handles the writes to code pages that the last instruction made.
+    /// Handles the writes to code pages that a device or the host made.
     pub fn take_writes(&mut self, bus: &mut SystemBus, targets: &mut Targets) {
+        self.take_writes_of(None, bus, targets);
+    }
+
+    /// Handles the writes to code pages that the instruction at `writer` made.
+    pub fn take_writes_of(
+        &mut self,
+        writer: Option<Spot>,
+        bus: &mut SystemBus,
+        targets: &mut Targets,
+    ) {
+        if let Some(recorder) = &mut bus.io.recorder {
+            recorder.sites.writer = writer;
+        }
         let mut writes = std::mem::take(&mut bus.io.code_writes);
         for (pa, len) in writes.drain(..) {
             let in_page = page_left(Pa(pa)).min(len);
@@ -324,11 +358,16 @@ impl Code {
     }
 
     fn invalidate(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64, len: u32) {
+        let first = bus.io.recorder.as_ref().and_then(|_| self.cache.first_in(Pa(pa), len));
         let (gone, empty) = self.cache.invalidate(Pa(pa), len, targets);
         if gone > 0 {
             self.heat.cool(pa);
             let what = Happening::Invalidated { address: pa, blocks: gone as u64 };
             bus.io.trace(what, bus.io.events.at);
+        }
+        if let (Some(recorder), Some(first)) = (&mut bus.io.recorder, first) {
+            let block = recorder.blocks.beginning(&self.cache, first);
+            recorder.sites.invalidated(pa & !0xfff, gone as u64, block);
         }
         let frame = pa >> 12;
         let writes = self.writes.entry(frame).or_insert(0);
@@ -376,6 +415,43 @@ impl Code {
         self.cache.invalidate(pa, 1, targets);
         if !self.cache.has_code(pa.frame()) {
             bus.mmu.set_code_page(&mut bus.memory, pa.frame(), false);
+        }
+    }
+
+    /// What there is to know of instruction `i`, `bytes` at `linear`, which translated code in `mode`
+    /// left to the interpreter.
+    pub fn facts(
+        &mut self,
+        i: &Instruction,
+        bytes: &[u8],
+        linear: Lin,
+        mode: Option<Mode>,
+    ) -> Facts {
+        let (treatment, unit) = self.translator.treatment(i.code());
+        let has_code = mode.is_some_and(|mode| {
+            let source = Source {
+                eip: Pc(i.ip()),
+                linear,
+                bytes,
+                page_left: 0x1000 - (linear.low() & 0xfff),
+                max_instrs: 1,
+                goes_on: GoesOn::NEVER,
+                thunks: KnownThunks::NONE,
+            };
+            let base = self.cache.stub_range().end;
+            let target = Placement { base, stubs: self.cache.stub_addresses() };
+            self.translator.leave_out(std::iter::empty());
+            self.translator.translate(&source, mode, &target, 0).instrs > 0
+        });
+        Facts {
+            treatment,
+            unit,
+            options: self.options,
+            offered: offers(i.code(), self.features),
+            mode,
+            trapping: self.retranslation.leaves(i.ip32()),
+            breakpoint: self.breakpoints.is_armed(),
+            has_code,
         }
     }
 

@@ -142,7 +142,7 @@ impl Vcpu {
         match code.cache.find(&wanted.key).or_else(across) {
             Some(id) => Ok(Some(id)),
             None if !code.heat.visit(wanted.key.pa.get()) => Ok(None),
-            None => code.translate(bus, &mut self.spaces, wanted),
+            None => code.translate(bus, &mut self.spaces, &mut self.context, wanted),
         }
     }
 
@@ -208,16 +208,18 @@ impl Vcpu {
 
     /// An exit that translated code took by itself.
     fn plain_exit(&mut self, chassis: &mut Chassis) -> Next {
-        let counters = &mut chassis.bus.io.counters;
         let reason = self.context.exit_reason;
         self.link.forget();
+        if self.profile {
+            self.record_exit(chassis);
+        }
+        let counters = &mut chassis.bus.io.counters;
         if reason == ExitReason::Link as u32 {
             counters.link_exits += 1;
             self.link.note(self.context.exit_arg, chassis.code.flushes());
         } else if reason == ExitReason::Miss as u32 {
             counters.miss_exits += 1;
         } else if reason == ExitReason::Callout as u32 {
-            counters.callout_exits += 1;
             // What ran before it may have used up the time.
             if !self.schedule.out_of_time(&chassis.bus.io.clock) {
                 return self.callout(chassis);

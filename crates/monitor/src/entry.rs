@@ -7,6 +7,7 @@ use crate::shortcuts;
 use crate::vcpu::{Chassis, Vcpu};
 use crate::x87;
 use ringer_cpu::interp::fpu;
+use ringer_translator::context::NO_LOOKUP;
 
 impl Vcpu {
     /// Everything that translated code expects to find; the guest's FPU state only when `fpu` says
@@ -40,6 +41,7 @@ impl Vcpu {
     pub fn enter(&mut self, chassis: &mut Chassis, pc: u64, fpu: bool) -> Result<(), MonitorError> {
         self.prepare(chassis, fpu)?;
         self.dispatched += 1;
+        self.context.lookup_site = NO_LOOKUP;
         let entry = chassis.code.cache.entry();
         let row = chassis.bus.io.ledger.switch(Row::Translated);
         let table = self.context.target_table;

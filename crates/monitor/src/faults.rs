@@ -8,6 +8,7 @@
 
 use crate::events::Happening;
 use crate::profile::Row;
+use crate::recording::FaultKind;
 use crate::stop::Next;
 use crate::vcpu::{Chassis, Vcpu};
 use iced_x86::{Code as Form, Decoder};
@@ -33,6 +34,7 @@ impl Vcpu {
             TRAP_KICK => self.kicked(chassis),
             _ => {
                 chassis.bus.io.counters.other_faults += 1;
+                self.record_fault(chassis, FaultKind::Other);
                 let site = chassis.code.cache.locate(self.context.fault_rip);
                 let outcome = self.reexecute(chassis);
                 if let (Some((id, off)), Outcome::Delivered(_)) = (site, outcome) {
@@ -61,15 +63,21 @@ impl Vcpu {
                 return Next::refused(report);
             }
         };
-        match fill {
-            Fill::Mapped => {
-                counters.hidden_faults += 1;
-                return Next::Resume;
+        let (counter, kind) = match fill {
+            Fill::Mapped => (&mut counters.hidden_faults, FaultKind::Hidden),
+            Fill::Interpret(Reason::TrueFault) => (&mut counters.true_faults, FaultKind::True),
+            Fill::Interpret(Reason::Mmio) => (&mut counters.mmio_faults, FaultKind::Mmio),
+            Fill::Interpret(Reason::CodeWrite) => {
+                (&mut counters.code_write_faults, FaultKind::CodeWrite)
             }
-            Fill::Interpret(Reason::TrueFault) => counters.true_faults += 1,
-            Fill::Interpret(Reason::Mmio) => counters.mmio_faults += 1,
-            Fill::Interpret(Reason::CodeWrite) => counters.code_write_faults += 1,
-            Fill::Interpret(Reason::NoHostMapping) => counters.other_faults += 1,
+            Fill::Interpret(Reason::NoHostMapping) => {
+                (&mut counters.other_faults, FaultKind::Other)
+            }
+        };
+        *counter += 1;
+        self.record_fault(chassis, kind);
+        if fill == Fill::Mapped {
+            return Next::Resume;
         }
         let site = chassis.code.cache.locate(self.context.fault_rip);
         let outcome = self.reexecute(chassis);
@@ -93,6 +101,9 @@ impl Vcpu {
         let page_fault = self.context.fault_trap == TRAP_PAGE_FAULT;
         let filled = page_fault && self.try_fill(chassis)? == Fill::Mapped;
         chassis.bus.io.counters.hidden_faults += u64::from(filled);
+        if filled {
+            self.record_fault(chassis, FaultKind::Hidden);
+        }
         Ok(filled)
     }
 

@@ -9,7 +9,7 @@
 //!   `schedule.rs`), and the signals of the thread that runs it (`signals.rs`). A second processor is
 //!   a second value.
 //! - `Chassis` is the machine that it runs on: the system bus (`system_bus.rs`: memory, devices, the
-//!   clock, and the seat of the running processor's MMU) and translated code (`code.rs`: the cache,
+//!   clock, what is recorded for a profile (`recorder.rs`), and the seat of the running processor's MMU) and translated code (`code.rs`: the cache,
 //!   who makes blocks, who verifies them, which are made anew, where they end at breakpoints).
 //!
 //! Parts own their data, and are given what else they need.
@@ -48,10 +48,14 @@ pub mod jitdump;
 mod journal;
 mod link;
 mod lockstep;
+mod marks;
+mod observe;
 mod parts;
 mod prefill;
 mod profile;
 mod random;
+mod recorder;
+pub mod recording;
 mod retranslation;
 mod run;
 mod schedule;
@@ -70,14 +74,16 @@ pub mod testing;
 mod transfer_memo;
 mod vcpu;
 mod verification;
+mod why;
 mod x87;
 
 pub use bios::BiosHook;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
 pub use events::{At, Event, Happening, TraceKinds, When};
 pub use inbox::{Kicker, MAX_KEYS};
+pub use marks::Marker;
 pub use parts::Parts;
-pub use profile::{HotCallout, LedgerRow, Profile, Row};
+pub use profile::{Counters, HotCallout, LedgerRow, Profile, Row};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;
 pub use signals::{KickSignal, UnusableSignal};

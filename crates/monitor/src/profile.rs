@@ -1,7 +1,9 @@
 //! Counters and the time ledger. Both cost next to nothing when profiling is off.
 
+use crate::signals::samples::Samples;
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the monitor counts in any case (cold paths only).
@@ -31,7 +33,7 @@ pub struct Counters {
 macro_rules! rows {
     ($($name:ident => $text:literal,)*) => {
         /// Where wall time can go.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs)]
         pub enum Row { $($name,)* }
 
@@ -71,8 +73,12 @@ rows! {
 #[derive(Debug)]
 pub struct Ledger {
     on: bool,
+    /// A run goes on: what is done between two runs is nobody's time.
+    running: bool,
     current: Row,
     since: Instant,
+    /// Who is told of each row.
+    samples: Option<Arc<Samples>>,
     spent: [u64; Row::ALL.len()],
     entered: [u64; Row::ALL.len()],
 }
@@ -83,28 +89,45 @@ impl Ledger {
     pub fn new(on: bool) -> Self {
         Self {
             on,
+            running: false,
             current: Row::Dispatch,
             since: Instant::now(),
+            samples: None,
             spent: [0; Row::ALL.len()],
             entered: [0; Row::ALL.len()],
         }
     }
 
+    /// Samples are taken in the row at hand.
+    pub fn tell(&mut self, samples: Option<Arc<Samples>>) {
+        self.samples = samples;
+    }
+
     /// A run begins: what went by since the last one is nobody's.
     pub fn begin(&mut self) {
+        self.running = self.on;
         self.since = Instant::now();
+    }
+
+    /// The run ended.
+    pub fn end(&mut self) {
+        self.switch(Row::Dispatch);
+        self.running = false;
     }
 
     /// Books the time since the last switch and starts `row`; returns the row that ran.
     #[inline]
     pub fn switch(&mut self, row: Row) -> Row {
         let before = self.current;
-        if self.on {
+        if self.running {
             let now = Instant::now();
             self.spent[before as usize] += now.duration_since(self.since).as_nanos() as u64;
             self.entered[row as usize] += 1;
             self.since = now;
             self.current = row;
+            if let Some(samples) = &self.samples {
+                samples.enter(row as u8);
+            }
         }
         before
     }
@@ -278,6 +301,7 @@ impl fmt::Display for Profile {
                 row.name, row.seconds, share, row.count
             )?;
         }
+        // Host code between two looks at the clock: the run's beginning and its end.
         let rest = self.residual_seconds;
         write!(f, "  {:<34} {:>10.4} {:>7.2}", "residual", rest, percent(rest))
     }

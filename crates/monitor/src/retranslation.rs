@@ -49,6 +49,11 @@ impl Retranslation {
         self.left.range(from..to).map(|(_, eip)| *eip)
     }
 
+    /// Whether the interpreter runs the instruction at `eip`.
+    pub fn leaves(&self, eip: u32) -> bool {
+        self.by_eip.contains_key(&eip)
+    }
+
     /// Counts a trap; true when it was one too many.
     pub fn trapped(&mut self, pa: u64, eip: u32) -> bool {
         if self.sites.len() >= COUNTED {

@@ -1,5 +1,7 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
+mod record;
+
 use crate::bios::BiosHook;
 use crate::code::Code;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
@@ -63,7 +65,8 @@ pub struct Monitor {
     footprint: Footprint,
     huge_pages: HugePageGathering,
     started: Instant,
-    seconds: f64,
+    /// Nanoseconds of all runs.
+    ran: u64,
     /// COM1 had no room for the last input.
     serial_full: bool,
     /// The keyboard had none for the last keys.
@@ -97,7 +100,7 @@ impl Monitor {
             footprint: Footprint::default(),
             huge_pages: HugePageGathering::default(),
             started: Instant::now(),
-            seconds: 0.0,
+            ran: 0,
             serial_full: false,
             keys_full: false,
             stops_at_halt: false,
@@ -217,7 +220,7 @@ impl Monitor {
     /// What the run cost and where its time went.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        summary::profile(&self.vcpu, &self.chassis, self.cfg.engine.to_string(), self.seconds)
+        summary::profile(&self.vcpu, &self.chassis, self.cfg.engine.to_string(), self.ran)
     }
 
     /// Spoils one row of the translator.
@@ -236,7 +239,7 @@ impl Monitor {
     pub fn flush_cache(&mut self) {
         self.vcpu.link.forget();
         let Chassis { bus, code } = &mut self.chassis;
-        code.flush(bus, &mut self.vcpu.spaces.targets);
+        code.flush(bus, &mut self.vcpu.spaces.targets, &mut self.vcpu.context);
     }
 
     /// Pulls the processor's RESET pin (SDM volume 3A, table 10-1). Memory, devices, clock and
@@ -332,6 +335,7 @@ impl Monitor {
         if until.retired.is_some() && !self.chassis.bus.io.clock.is_virtual() {
             return Err(MonitorError::NotCounted);
         }
+        self.measure_samples()?;
         self.started = Instant::now();
         self.vcpu.schedule.retired = until.retired;
         self.vcpu.schedule.ends = until.timeout.and_then(|t| self.started.checked_add(t));
@@ -339,11 +343,11 @@ impl Monitor {
             self.flush_cache();
         }
         self.chassis.bus.io.touched = true;
-        self.chassis.bus.io.ledger.begin();
-        let result = self.as_vcpu(|monitor| monitor.run_loop(until.halt))?;
-        self.chassis.bus.io.ledger.switch(Row::Dispatch);
-        self.seconds += self.started.elapsed().as_secs_f64();
-        result
+        self.chassis.bus.io.begin_run(self.started);
+        let result = self.as_vcpu(|monitor| monitor.run_loop(until.halt));
+        self.chassis.bus.io.ledger.end();
+        self.end_recording();
+        result?
     }
 
     /// Makes the calling thread the vCPU while `work` runs: signal handlers, timer and mail point to
@@ -364,10 +368,14 @@ impl Monitor {
             exit_signal: cache.exit_signal(),
             switches: cache.transfer_stubs(),
         };
+        let may_kick = !self.chassis.bus.io.clock.is_virtual();
+        let recorder = &self.chassis.bus.io.recorder;
+        let sampling = recorder.as_ref().and_then(|r| r.sampling(may_kick));
         // SAFETY: the context stays in place as long as `self`; the registration is dropped in
         // `unregister`, on this thread, before `as_vcpu` is left in whatever way.
-        let registration =
-            unsafe { Registration::new(&self.vcpu.context, places, self.cfg.kick_signal) };
+        let registration = unsafe {
+            Registration::new(&self.vcpu.context, places, self.cfg.kick_signal, sampling)
+        };
         let registration = registration
             .map_err(|source| MonitorError::Host { what: "signals and timers", source })?;
         self.vcpu.context.host_mxcsr = fpu::mxcsr();
@@ -416,6 +424,7 @@ impl Monitor {
         self.chassis.bus.io.touched = false;
         self.inbox.tell(self.retired());
         self.mind_memory(false);
+        self.keep_record();
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
         }

@@ -6,8 +6,10 @@
 
 mod actions;
 pub(crate) mod coredump;
+mod cost;
 mod handler;
 mod kick;
+pub(crate) mod samples;
 mod stack;
 mod timer;
 
@@ -19,6 +21,7 @@ use kick::TRAPS;
 use ringer_translator::context::SharedContext;
 use ringer_translator::runtime::transfer::TransferStubs;
 use ringer_translator::runtime::{gs_base, set_gs_base};
+use samples::{Sampling, signal_beside};
 use stack::AltStack;
 use std::io;
 use std::ops::Range;
@@ -31,6 +34,7 @@ pub struct Registration {
     vcpu: *mut Vcpu,
     kick: KickSignal,
     timer: Option<Timer>,
+    sampler: Option<Timer>,
     _unblocked: Unblocked,
     _installed: Vec<Installed>,
     _stack: AltStack,
@@ -51,24 +55,29 @@ pub struct Places<'a> {
 }
 
 impl Registration {
-    /// Makes the calling thread the vCPU of `context` and its cache, to be kicked by `kick`.
+    /// Makes the calling thread the vCPU of `context` and its cache, to be kicked by `kick` and perhaps
+    /// sampled.
     ///
     /// # Safety
     /// `context` lives until the value is dropped, on this thread.
     ///
     /// # Errors
     /// When the host refuses a handler, a timer, the alternate stack, or to say what GS base is.
-    pub unsafe fn new(
+    pub(crate) unsafe fn new(
         context: &SharedContext,
         places: Places<'_>,
         kick: KickSignal,
+        sampling: Option<Sampling>,
     ) -> io::Result<Self> {
         let gs_base = gs_base()?;
         let stack = AltStack::new()?;
+        let sampling = sampling.map(|sampling| (signal_beside(kick), sampling));
+        let of_samples = sampling.as_ref().map(|(signal, sampling)| (*signal, sampling.period));
         let signals = TRAPS.into_iter().chain([kick.number()]);
-        let installed = signals.map(|signal| Installed::new(signal, on_signal));
+        let signals: Vec<_> = signals.chain(of_samples.map(|(signal, _)| signal)).collect();
+        let installed = signals.iter().map(|signal| Installed::new(*signal, on_signal));
         let installed = installed.collect::<io::Result<Vec<_>>>()?;
-        let unblocked = Unblocked::new(kick)?;
+        let unblocked = Unblocked::new(&signals)?;
         let timer = Some(Timer::new(kick)?);
         let vcpu = Box::into_raw(Box::new(Vcpu {
             kick,
@@ -79,10 +88,15 @@ impl Registration {
             exit_signal: places.exit_signal,
             reads: places.switches.reads.clone(),
             declined: places.switches.declined,
+            sampling,
         }));
         VCPU.set(vcpu);
+        let started = of_samples.map(|(signal, period)| Timer::sampling(signal, period));
         let (_unblocked, _installed, _stack) = (unblocked, installed, stack);
-        Ok(Self { vcpu, kick, timer, _unblocked, _installed, _stack, gs_base })
+        let mut registration =
+            Self { vcpu, kick, timer, sampler: None, _unblocked, _installed, _stack, gs_base };
+        registration.sampler = started.transpose()?;
+        Ok(registration)
     }
 
     /// Who other threads kick. They must have stopped when the registration is dropped.
@@ -100,6 +114,21 @@ impl Registration {
         self.timer.as_mut().map_or(Ok(()), |timer| timer.arm(key, ns))
     }
 
+    /// Nanoseconds that a sample costs this thread; 0: none are taken. The samples of finding that out
+    /// wait to be read.
+    #[must_use]
+    pub fn cost_of_samples(&self) -> u64 {
+        // SAFETY: valid until the registration is dropped, and only read.
+        let Some((signal, sampling)) = (unsafe { &(*self.vcpu).sampling }) else { return 0 };
+        cost::measured(|work| {
+            let before = sampling.samples.written();
+            let fast = Timer::sampling(*signal, cost::PERIOD);
+            work();
+            drop(fast);
+            sampling.samples.written().wrapping_sub(before)
+        })
+    }
+
     /// The timer fired, or may have: the next [`Registration::arm`] sets it whatever its key.
     pub fn disarmed(&mut self) {
         if let Some(timer) = &mut self.timer {
@@ -112,7 +141,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // No kick comes after this: those under way are delivered at the latest when the system call that
         // deletes the timer returns, while handler and vCPU are still there.
-        self.timer = None;
+        (self.timer, self.sampler) = (None, None);
         VCPU.set(ptr::null());
         // SAFETY: made by Box::into_raw in `new`; the handler can no longer reach it.
         drop(unsafe { Box::from_raw(self.vcpu) });
@@ -128,26 +157,25 @@ struct Unblocked {
 }
 
 impl Unblocked {
-    fn new(kick: KickSignal) -> io::Result<Self> {
+    fn new(signals: &[libc::c_int]) -> io::Result<Self> {
         // SAFETY: a signal set is plain data for which zeros are valid.
         let (mut set, mut before) =
             unsafe { std::mem::zeroed::<(libc::sigset_t, libc::sigset_t)>() };
-        let signals = || TRAPS.into_iter().chain([kick.number()]);
         // SAFETY: both sets are live, the signals exist.
         let refused = unsafe {
-            signals().for_each(|signal| {
-                libc::sigaddset(&mut set, signal);
+            signals.iter().for_each(|signal| {
+                libc::sigaddset(&mut set, *signal);
             });
             libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut before)
         };
         if refused != 0 {
             return Err(io::Error::from_raw_os_error(refused));
         }
-        for signal in signals() {
+        for signal in signals {
             // SAFETY: as above.
             unsafe {
-                if libc::sigismember(&before, signal) != 1 {
-                    libc::sigdelset(&mut set, signal);
+                if libc::sigismember(&before, *signal) != 1 {
+                    libc::sigdelset(&mut set, *signal);
                 }
             }
         }

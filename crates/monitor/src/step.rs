@@ -78,7 +78,8 @@ impl Vcpu {
             bus.serve_firmware(&mut self.context.cpu);
         }
         if !bus.io.code_writes.is_empty() {
-            chassis.code.take_writes(bus, &mut self.spaces.targets);
+            let writer = self.spot_of(self.last.1);
+            chassis.code.take_writes_of(Some(writer), bus, &mut self.spaces.targets);
         }
     }
 
@@ -114,6 +115,7 @@ impl Vcpu {
         if let Some(end) = self.stops_here(chassis) {
             return Next::stop(end);
         }
+        chassis.bus.io.counters.callout_exits += 1;
         let row = if self.profile { self.callout_row(chassis) } else { Row::CalloutOther };
         let before = chassis.bus.io.ledger.switch(row);
         self.sample_gs(chassis);
@@ -125,11 +127,6 @@ impl Vcpu {
         code.note_callout(bus, &mut self.spaces.targets, eip, needed);
         bus.io.ledger.switch(before);
         Next::Dispatch
-    }
-
-    fn callout_row(&mut self, chassis: &mut Chassis) -> Row {
-        let i = self.interp.decode(&self.context.cpu, &mut chassis.bus);
-        i.map_or(Row::CalloutOther, |i| self.callouts.count(&i))
     }
 
     /// Looks at the instruction of a callout, now and then.

@@ -12,12 +12,14 @@ use crate::journal::Journal;
 use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
+use crate::recorder::Recorder;
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::addresses::COM1_BASE;
 use ringer_devices::{AttachError, Board, OverMemory, rows};
 use ringer_mmu::{GuestMemory, Mmu, PhysIo};
+use std::time::Instant;
 
 /// A change of address translation, for the shadow windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +68,22 @@ pub struct Io {
     pub ledger: Ledger,
     /// What happened lately.
     pub events: Events,
+    /// What is recorded for a profile.
+    pub recorder: Option<Box<Recorder>>,
 }
 
 impl Io {
     /// What there is to see of the board.
     pub fn look(&self, input_waits: bool) -> Seen {
         Seen { intr: self.board.intr(), deadline: self.board.next_deadline(), input_waits }
+    }
+
+    /// A run begins: the ledger keeps time, and what is recorded is of it.
+    pub fn begin_run(&mut self, now: Instant) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.begin(now);
+        }
+        self.ledger.begin();
     }
 
     /// What devices and the host wrote over translated code is noted with what the processor wrote.
@@ -118,6 +130,9 @@ impl Io {
         self.accesses = self.accesses.wrapping_add(1);
         let seen = &self.seen;
         self.touched |= seen.input_waits || self.look(false) != *seen || self.board.has_events();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.take_marks(self.clock.retired);
+        }
         self.ledger.switch(row);
         result
     }
@@ -194,6 +209,7 @@ impl SystemBus {
             counters: Counters::default(),
             ledger: Ledger::new(profile),
             events: Events::default(),
+            recorder: profile.then(Box::default),
         };
         Self { mmu: Mmu::new(), memory, io, paging: Vec::new(), firmware: None }
     }
@@ -291,6 +307,9 @@ impl Bus for SystemBus {
         }
         self.io.counters.port_io += 1;
         self.io.note(Happening::PortOut { port, size, value });
+        if let Some(recorder) = &mut self.io.recorder {
+            recorder.port_written(port, value, self.io.clock.retired);
+        }
         self.io.device_over(&mut self.memory, |board, now| board.port_out(now, port, size, value));
     }
 

@@ -5,7 +5,6 @@
 //! that needs it. One thing of the processor's stands there: the running processor's MMU sits in the
 //! system bus, where the interpreter finds it; processors that share a bus take turns in that seat.
 
-use crate::callouts::CalloutCounts;
 use crate::code::Code;
 use crate::config::{MonitorConfig, MonitorError};
 use crate::gs::GsUse;
@@ -58,8 +57,6 @@ pub(crate) struct Vcpu {
     pub intr: bool,
     /// CS and EIP of the instruction that the interpreter ran last.
     pub last: (u16, u32),
-    /// Callouts by instruction form, when profiling.
-    pub callouts: CalloutCounts,
     /// Instructions retired by translated code.
     pub translated: u64,
     /// Blocks entered from the dispatcher.
@@ -75,7 +72,8 @@ impl Vcpu {
     /// When the host refuses windows.
     pub fn new(cfg: &MonitorConfig, code: &Code) -> Result<Self, MonitorError> {
         let interp = Interp::new(cfg.model);
-        let context = SharedContext::new(ExecContext::new(interp.state(), code.cache.base()));
+        let context = ExecContext::new(interp.state(), code.cache.base());
+        let context = SharedContext::new(context, cfg.profile);
         Ok(Self {
             context,
             interp,
@@ -89,7 +87,6 @@ impl Vcpu {
             signals: None,
             intr: false,
             last: (0, 0),
-            callouts: CalloutCounts::default(),
             translated: 0,
             dispatched: 0,
             profile: cfg.profile,

@@ -74,7 +74,7 @@ impl Verification {
         let on = cfg!(debug_assertions) || options.contains(TranslatorOptions::VERIFY) || lockstep;
         let plain = on && options != cfg.options;
         Self {
-            verifier: on.then(Verifier::new),
+            verifier: on.then(|| verifier(options)),
             plain: plain.then(|| Translator::new(cfg.options, features)),
             checks: Checks::default(),
             integer: Vec::new(),
@@ -204,6 +204,12 @@ impl Verification {
         }
         Err(text)
     }
+}
+
+/// The verifier of blocks made with `options`.
+fn verifier(options: TranslatorOptions) -> Verifier {
+    let counts = options.contains(TranslatorOptions::PROFILE);
+    if counts { Verifier::counting() } else { Verifier::new() }
 }
 
 fn report(refusal: &Refusal, eip: Pc, guest: &str, host: &str) -> String {

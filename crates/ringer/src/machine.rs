@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
+use ringer_machine::recording::{RecordOptions, Recording};
 use ringer_machine::{
     Checks, Handle, MachineState, PostMortem, Profile, SharedJitDump, StateDigest, Stop, Symbols,
     TraceKinds, Until,
@@ -186,6 +187,19 @@ impl Machine {
     #[must_use]
     pub fn counters(&self) -> Profile {
         self.0.monitor().profile()
+    }
+
+    /// Has more than counters recorded from the next run on, if [`crate::Builder::profile`] asked for
+    /// them: samples at a rate, marks.
+    pub fn record(&mut self, options: &RecordOptions) {
+        self.0.monitor_mut().record(options);
+    }
+
+    /// What was recorded by place and by time, with the code of the `listed` hottest blocks. Empty unless
+    /// [`crate::Builder::profile`] asked for it; without [`Machine::record`] there are no samples.
+    #[must_use]
+    pub fn recording(&self, listed: usize) -> Recording {
+        self.0.monitor().recording(listed)
     }
 
     /// What the verifier and lockstep have checked.

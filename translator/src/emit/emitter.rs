@@ -1,16 +1,18 @@
 //! The emitter's own: the buffers of a block in the making, and what every sequence needs of them.
 
 use super::cold::Cold;
-use crate::context::TransferKind;
+use crate::context::{TransferKind, counted_at};
 use crate::mode::Mode;
 use crate::options::TranslatorOptions;
 use crate::placement::{Placement, StubAddresses};
 use crate::slots as at;
 use crate::source::Source;
 use crate::thunk::PcThunk;
-use crate::translation::{DirectExit, Fixup, FixupKind, MapEntry, StringSite, Terminator, X87};
+use crate::translation::{
+    Counters, DirectExit, Fixup, FixupKind, LookupSite, MapEntry, StringSite, Terminator, X87,
+};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
-use iced_x86::{Encoder, Instruction, InstructionInfoFactory};
+use iced_x86::{Encoder, FlowControl, Instruction, InstructionInfoFactory};
 
 /// The instruction has no inline form here: it becomes a callout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,9 @@ pub(crate) struct Emitter {
     pub(super) cold: Vec<Cold>,
     pub(super) exits: Vec<DirectExit>,
     pub(super) strings: Vec<StringSite>,
+    pub(super) lookups: Vec<LookupSite>,
+    /// The numbers that the block counts under.
+    pub counters: Counters,
     /// Where the prologue's instruction counts are, to be filled in at the end.
     pub(super) counts: Vec<usize>,
     /// Where the EIP of the block's last byte is to be filled in.
@@ -64,6 +69,8 @@ pub(crate) struct Emitter {
     pub done: u32,
     /// EIP of the instruction at hand.
     pub here: u32,
+    /// Where that leads.
+    pub flow: FlowControl,
     /// What guest ESP is more than r12 at this point, modulo 2^32.
     pub esp: u32,
     /// The instruction at hand is in the interrupt shadow of an STI.
@@ -106,11 +113,14 @@ impl Emitter {
             eip: 0,
             linear: 0,
             here: 0,
+            flow: FlowControl::Next,
             first_site: 0,
             links: false,
             cold: Vec::new(),
             exits: Vec::new(),
             strings: Vec::new(),
+            lookups: Vec::new(),
+            counters: Counters::default(),
             counts: Vec::new(),
             ends: Vec::new(),
             fixups: Vec::new(),
@@ -141,6 +151,7 @@ impl Emitter {
         self.cold.clear();
         self.exits.clear();
         self.strings.clear();
+        self.lookups.clear();
         self.counts.clear();
         self.ends.clear();
         self.fixups.clear();
@@ -163,6 +174,11 @@ impl Emitter {
     /// The string instructions that hide guest registers.
     pub fn strings(&mut self) -> Vec<StringSite> {
         std::mem::take(&mut self.strings)
+    }
+
+    /// Where the block looks up where it goes, if that is counted.
+    pub fn lookups(&mut self) -> Vec<LookupSite> {
+        std::mem::take(&mut self.lookups)
     }
 
     /// The last four bytes are an EIP.
@@ -253,6 +269,7 @@ impl Emitter {
         self.exits.retain(|exit| (exit.patch_off as usize) < offset);
         self.fixups.retain(|fixup| (fixup.at as usize) < offset);
         self.strings.retain(|site| (site.host_off as usize) < offset);
+        self.lookups.retain(|site| (site.host_off as usize) < offset);
         self.cold.retain(|cold| cold.patch() < offset);
     }
 
@@ -285,11 +302,11 @@ impl Emitter {
             dynasm!(self.asm ; .arch x64 ; mov [r15 + at::RETIRED], r8);
         }
         if self.opts.contains(TranslatorOptions::PROFILE) {
-            dynasm!(self.asm ; .arch x64
-                ; mov r8, [r15 + at::BLOCKS]
-                ; lea r8, [r8 + 1]
-                ; mov [r15 + at::BLOCKS], r8
-            );
+            let at = at::ENTRIES + 8 * counted_at(self.counters.entry) as i32;
+            dynasm!(self.asm ; .arch x64 ; mov r8, [r15 + at]);
+            self.fix_last(FixupKind::Entry);
+            dynasm!(self.asm ; .arch x64 ; lea r8, [r8 + 1] ; mov [r15 + at], r8);
+            self.fix_last(FixupKind::Entry);
         }
     }
 }

@@ -6,11 +6,13 @@
 
 use super::cold::Cold;
 use super::emitter::{Emitter, last_x87};
+use crate::context::counted_at;
 use crate::options::TranslatorOptions;
 use crate::slots as at;
 use crate::tail::{LINK_TAIL, link_tail};
-use crate::translation::{DirectExit, FixupKind, MapEntry, X87};
+use crate::translation::{DirectExit, FixupKind, LookupSite, MapEntry, X87};
 use dynasmrt::{DynasmApi, dynasm};
+use iced_x86::FlowControl;
 use ringer_cpu::Pc;
 
 impl Emitter {
@@ -96,11 +98,16 @@ impl Emitter {
 
     fn count_lookup(&mut self) {
         if self.opts.contains(TranslatorOptions::PROFILE) {
-            dynasm!(self.asm ; .arch x64
-                ; mov r9, [r15 + at::LOOKUPS]
-                ; lea r9, [r9 + 1]
-                ; mov [r15 + at::LOOKUPS], r9
-            );
+            let number = self.counters.first_lookup.wrapping_add(self.lookups.len() as u32);
+            let at = at::LOOKUPS + 8 * counted_at(number) as i32;
+            let (host_off, eip) = (self.offset() as u32, Pc::from(self.here));
+            self.lookups.push(LookupSite { host_off, eip, flow: self.flow });
+            dynasm!(self.asm ; .arch x64 ; mov r9, [r15 + at]);
+            self.fix_last(FixupKind::Lookup);
+            dynasm!(self.asm ; .arch x64 ; lea r9, [r9 + 1] ; mov [r15 + at], r9);
+            self.fix_last(FixupKind::Lookup);
+            dynasm!(self.asm ; .arch x64 ; mov DWORD [r15 + at::LOOKUP_SITE], number as i32);
+            self.fix_last(FixupKind::LookupNumber);
         }
     }
 
@@ -176,10 +183,12 @@ impl Emitter {
                     dynasm!(self.asm ; .arch x64 ; mov ecx, r8d);
                     self.esp = esp;
                     self.settle_esp();
+                    self.leaves_at(map, done, FlowControl::Call);
                     self.left_early(done, instrs, map);
                     self.jump(target);
                 }
                 Cold::Lookup { target, .. } => {
+                    self.leaves_at(map, instrs, FlowControl::ConditionalBranch);
                     self.name_target(target);
                     self.lookup();
                 }
@@ -224,12 +233,21 @@ impl Emitter {
     /// What a side exit takes back, if anything; then the exit.
     fn side_tail(&mut self, patch: usize, target: u32, done: u32, instrs: u32, map: &[MapEntry]) {
         let begin = self.offset();
+        self.leaves_at(map, done, FlowControl::ConditionalBranch);
         self.left_early(done, instrs, map);
         if begin == self.offset() && self.linkable(target) {
             let site = self.new_site(patch, target);
             self.link_tail(site, target);
         } else {
             self.jump(target);
+        }
+    }
+
+    /// The instruction that leaves the block is number `done`, counted from 1.
+    fn leaves_at(&mut self, map: &[MapEntry], done: u32, flow: FlowControl) {
+        self.flow = flow;
+        if let Some(entry) = map.get((done as usize).wrapping_sub(1)) {
+            self.here = entry.eip.low();
         }
     }
 

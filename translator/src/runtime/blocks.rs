@@ -2,7 +2,7 @@
 
 use crate::mode::Mode;
 use crate::thunk::ThunkGuard;
-use crate::translation::{Fixup, MapEntry, StringSite};
+use crate::translation::{Counters, Fixup, LookupSite, MapEntry, StringSite};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use ringer_cpu::{Frame, Pa, Pc};
 use std::hash::BuildHasher;
@@ -53,6 +53,10 @@ pub struct Block {
     pub guards: Box<[ThunkGuard]>,
     /// What a copy for another EIP changes; `None`: there can be none.
     pub fixups: Option<Box<[Fixup]>>,
+    /// The numbers that it counts under, with the PROFILE option.
+    pub counters: Counters,
+    /// Its look-ups, with the PROFILE option.
+    pub lookups: Box<[LookupSite]>,
     /// False once its guest bytes changed.
     pub valid: bool,
     /// Its direct exits, as site numbers.
@@ -111,6 +115,8 @@ pub struct Registry {
     offsets: Vec<u32>,
     /// By site number.
     pub sites: Vec<Site>,
+    /// How many look-ups the blocks have.
+    pub lookups: u32,
     /// By the hash of its key, which is in the block.
     by_key: HashTable<BlockId>,
     /// By the hash of where its bytes are and its mode, whatever its EIP: the last one of each.
@@ -199,6 +205,13 @@ impl Registry {
         (taken, empty)
     }
 
+    /// A block that overlaps `from..to` of `frame`.
+    #[must_use]
+    pub fn first_overlapping(&self, frame: Frame, from: u32, to: u32) -> Option<BlockId> {
+        let list = self.by_frame.get(&frame)?;
+        list.iter().copied().find(|id| self.blocks[*id as usize].overlaps(frame, from, to))
+    }
+
     fn unlist(&mut self, id: BlockId, done: Frame) {
         let block = &mut self.blocks[id as usize];
         block.valid = false;
@@ -227,6 +240,7 @@ impl Registry {
         self.blocks.clear();
         self.offsets.clear();
         self.sites.clear();
+        self.lookups = 0;
         self.by_key.clear();
         self.by_bytes.clear();
         self.by_frame.clear();

@@ -11,7 +11,7 @@ use crate::mode::Mode;
 use crate::placement::StubAddresses;
 use crate::tail::lookup_of;
 use crate::thunk::PcThunk;
-use crate::translation::{DirectExit, Translation};
+use crate::translation::{Counters, DirectExit, Translation};
 use crate::verify::{Refusal, Subject, Verified, Verifier};
 use ringer_cpu::{Frame, Pa, Pc};
 
@@ -117,6 +117,36 @@ impl CodeCache {
             .then(|| (self.base() + start as u64, self.registry.sites.len() as u32))
     }
 
+    /// The numbers that the next block and its look-ups count under.
+    #[must_use]
+    pub fn next_counters(&self) -> Counters {
+        let entry = self.registry.blocks.len() as u32;
+        Counters { entry, first_lookup: self.registry.lookups }
+    }
+
+    /// How many blocks there are since the last flush, gone ones among them.
+    #[must_use]
+    pub fn blocks(&self) -> u32 {
+        self.registry.blocks.len() as u32
+    }
+
+    /// A block's direct exits: where each goes, and whether it is linked.
+    pub fn exits(&self, id: BlockId) -> impl Iterator<Item = (Pc, bool)> {
+        let sites = self.block(id).sites.clone();
+        let sites = &self.registry.sites[sites.start as usize..sites.end as usize];
+        sites.iter().map(|site| (site.target, site.linked.is_some()))
+    }
+
+    /// The block that look-up number `number` belongs to, and the guest instruction that makes it.
+    #[must_use]
+    pub fn lookup(&self, number: u32) -> Option<(BlockId, Pc)> {
+        let blocks = &self.registry.blocks;
+        let after = blocks.partition_point(|block| block.counters.first_lookup <= number);
+        let block = blocks.get(after.checked_sub(1)?)?;
+        let site = block.lookups.get((number - block.counters.first_lookup) as usize)?;
+        Some((after as BlockId - 1, site.eip))
+    }
+
     /// Places a translation made for [`CodeCache::next_place`]. `None` when it does not fit.
     pub fn insert(&mut self, key: BlockKey, t: Translation) -> Option<BlockId> {
         let start = self.top.next_multiple_of(16);
@@ -127,6 +157,7 @@ impl CodeCache {
         self.top = start + t.host.len();
         let id = self.registry.blocks.len() as BlockId;
         let first = self.registry.sites.len() as u32;
+        self.registry.lookups += t.lookups.len() as u32;
         for exit in &t.exits {
             let at = exit.patch_off as usize;
             let field = t.host[at..at + 4].try_into().expect("four bytes");
@@ -151,6 +182,8 @@ impl CodeCache {
             strings: t.strings.into_boxed_slice(),
             guards: t.guards.into_boxed_slice(),
             fixups: t.fixups.map(Vec::into_boxed_slice),
+            counters: t.counters,
+            lookups: t.lookups.into_boxed_slice(),
             valid: true,
             sites: first..first + t.exits.len() as u32,
             incoming: Vec::new(),
@@ -175,6 +208,7 @@ impl CodeCache {
             host_off: self.top.next_multiple_of(16) as u32,
             first_site: self.registry.sites.len() as u32,
             exit_link: (self.stubs.exits.exit_link - self.base()) as u32,
+            counters: self.next_counters(),
         };
         relocated(block, host, sites, place, thunk)
     }
@@ -283,6 +317,13 @@ impl CodeCache {
         }
         self.stats.invalidated += gone.len() as u64;
         (gone.len(), empty)
+    }
+
+    /// A block with bytes in `pa..pa+len` (within one page).
+    #[must_use]
+    pub fn first_in(&self, pa: Pa, len: u32) -> Option<BlockId> {
+        let from = pa.in_frame() as u32;
+        self.registry.first_overlapping(pa.frame(), from, from + len)
     }
 
     /// Whether page frame `frame` holds code.

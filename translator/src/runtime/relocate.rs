@@ -7,11 +7,13 @@
 //! The copy is what translating anew would have made, but for decisions that depend on what the guest did so far: where
 //! the block goes on behind a branch, and which thunks it knows.
 
+use crate::context::COUNTED;
 use crate::runtime::blocks::{Block, Site};
 use crate::tail::{LINK_TAIL, link_tail};
 use crate::thunk::{PcThunk, ThunkGuard};
-use crate::translation::{DirectExit, MapEntry, Translation};
-use crate::translation::{Fixup, FixupKind};
+use crate::translation::{
+    Counters, DirectExit, Fixup, FixupKind, LookupSite, MapEntry, Translation,
+};
 use ringer_cpu::Pc;
 
 /// Where a copy goes.
@@ -25,6 +27,8 @@ pub struct CopyAt {
     pub first_site: u32,
     /// Cache offset of the stub of exits that are not linked.
     pub exit_link: u32,
+    /// The numbers that it counts under.
+    pub counters: Counters,
 }
 
 /// What `block` would be at `place`; `host` is its code as it lies in the cache, and `sites` are its direct exits.
@@ -40,10 +44,22 @@ pub(crate) fn relocated(
     let mask = block.key.mode.address_mask();
     let by = place.eip.minus(block.key.eip.get()).get();
     let wraps = place.eip.get() + u64::from(block.guest_len) > mask + 1;
-    if wraps || block.key.second.is_some() {
+    let counted = |counters: Counters| {
+        let last = counters.first_lookup as usize + block.lookups.len();
+        (counters.entry as usize) < COUNTED - 1 && last < COUNTED
+    };
+    if wraps || block.key.second.is_some() || !counted(block.counters) || !counted(place.counters) {
         return None;
     }
-    let mut copy = Copy { host, by, mask, moved: place.host_off.wrapping_sub(block.host_off) };
+    let (here, there) = (block.counters, place.counters);
+    let mut copy = Copy {
+        host,
+        by,
+        mask,
+        moved: place.host_off.wrapping_sub(block.host_off),
+        entry: there.entry.wrapping_sub(here.entry),
+        lookup: there.first_lookup.wrapping_sub(here.first_lookup),
+    };
     let numbered = sites.iter().zip(place.first_site..);
     let exits: Option<Vec<DirectExit>> =
         numbered.map(|(site, number)| copy.unlink(block.host_off, site, number, &place)).collect();
@@ -53,6 +69,7 @@ pub(crate) fn relocated(
     let guards = guards?;
     copy.apply(fixups, &guards)?;
     let moved = |entry: &MapEntry| MapEntry { eip: entry.eip.plus(by).masked(mask), ..*entry };
+    let looks = |site: &LookupSite| LookupSite { eip: site.eip.plus(by).masked(mask), ..*site };
     Some(Translation {
         host: copy.host,
         guest_len: block.guest_len,
@@ -63,8 +80,13 @@ pub(crate) fn relocated(
         guards,
         fixups: Some(fixups.to_vec()),
         crosses_page: false,
+        counters: place.counters,
+        lookups: block.lookups.iter().map(looks).collect(),
     })
 }
+
+/// Bytes of a count.
+const COUNT: u32 = 8;
 
 /// A copy in the making.
 struct Copy {
@@ -75,6 +97,10 @@ struct Copy {
     mask: u64,
     /// What its cache offset is more.
     moved: u32,
+    /// What the number of its count of entries is more.
+    entry: u32,
+    /// What those of its look-ups are more.
+    lookup: u32,
 }
 
 impl Copy {
@@ -113,6 +139,7 @@ impl Copy {
 
     fn apply(&mut self, fixups: &[Fixup], guards: &[ThunkGuard]) -> Option<()> {
         let (by, moved) = (self.by, self.moved);
+        let (entry, lookup) = (self.entry, self.lookup);
         let mut guards = guards.iter();
         for fixup in fixups {
             let field = self.field(fixup.at as usize)?;
@@ -121,6 +148,9 @@ impl Copy {
                 FixupKind::Eip => now.wrapping_add(by as u32),
                 FixupKind::Host => now.wrapping_sub(moved),
                 FixupKind::Thunk => guards.next()?.thunk.offset.wrapping_neg(),
+                FixupKind::Entry => now.wrapping_add(entry.wrapping_mul(COUNT)),
+                FixupKind::Lookup => now.wrapping_add(lookup.wrapping_mul(COUNT)),
+                FixupKind::LookupNumber => now.wrapping_add(lookup),
             };
             *field = then.to_le_bytes();
         }

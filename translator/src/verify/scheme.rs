@@ -1,7 +1,7 @@
 //! What the registers of a block are for, and how it reaches memory: the verifier's own statement of what the emitter's scheme
 //! says, written from [`crate::context`]. The verifier's rules are one for all schemes.
 
-use crate::context::{ContextBlock, ExecContext, Reload};
+use crate::context::{ContextBlock, CountingBlock, Counts, ExecContext, Reload};
 use iced_x86::Register;
 use ringer_cpu::CpuState;
 use ringer_cpu::segment::Segment;
@@ -30,6 +30,8 @@ pub struct Scheme {
     pub(super) window_base: usize,
     /// The parts of the context that blocks may touch.
     pub(super) fields: &'static [Field],
+    /// What they may touch beyond the context.
+    pub(super) counts: &'static [Field],
 }
 
 impl Scheme {
@@ -45,7 +47,11 @@ impl Scheme {
         pointers: [Register::RSI, Register::RDI],
         window_base: WINDOW_BASE,
         fields: CONTEXT,
+        counts: &[],
     };
+
+    /// The same with the PROFILE option, under which there are counts behind the context.
+    pub const IA32_COUNTING: &'static Self = &Self { counts: COUNTS, ..*Self::IA32 };
 
     /// True for a register that sequences may use as they like.
     pub(super) fn is_scratch(&self, reg: Register) -> bool {
@@ -110,6 +116,11 @@ const CONTEXT: &[Field] = &[
     field(offset_of!(ExecContext, reloads), size_of::<[Reload; 3]>(), false),
     field(offset_of!(ExecContext, retired), 8, true),
     field(offset_of!(ExecContext, budget), 8, true),
-    field(offset_of!(ExecContext, lookups), 8, true),
-    field(offset_of!(ExecContext, blocks), 8, true),
+    field(offset_of!(ExecContext, lookup_site), 4, true),
+];
+
+/// What lies behind the context where blocks count.
+const COUNTS: &[Field] = &[
+    field(offset_of!(CountingBlock, entries), size_of::<Counts>(), true),
+    field(offset_of!(CountingBlock, lookups), size_of::<Counts>(), true),
 ];

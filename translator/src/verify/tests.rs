@@ -413,6 +413,28 @@ fn guest(rng: &mut Rng) -> Vec<u8> {
     out
 }
 
+#[test]
+fn counts_are_beyond_reach_unless_blocks_count() {
+    let mut store = vec![0x4d, 0x89, 0x87];
+    store.extend(field(offset_of!(crate::context::CountingBlock, entries)));
+    let entry =
+        crate::MapEntry { host_off: 0, eip: Pc(0), esp: 0, x87: crate::X87::Other, shadow: false };
+    // A store, and a jump out.
+    let stub = STUBS.exit_miss.wrapping_sub(BASE + 12) as u32;
+    store.push(0xe9);
+    store.extend(stub.to_le_bytes());
+    let subject = Subject {
+        host: &store,
+        base: BASE,
+        stubs: &STUBS,
+        map: &[entry],
+        exits: &[],
+        locks: false,
+    };
+    assert!(Verifier::counting().check(&subject, &|_| false).is_ok());
+    assert_eq!(Verifier::new().check(&subject, &|_| false).unwrap_err().rule, Rule::Context);
+}
+
 /// A random block of the translator's, in a random mode, with random options.
 fn block(rng: &mut Rng) -> Translation {
     let bytes = guest(rng);
@@ -454,7 +476,7 @@ fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verifi
 #[test]
 fn the_translators_own_blocks_pass() {
     let mut rng = Rng(0x5eed_0001);
-    let mut verifier = Verifier::new();
+    let mut verifier = Verifier::counting();
     let (mut blocks, mut instructions) = (0, 0);
     for _ in 0..60_000 {
         let t = block(&mut rng);
@@ -502,7 +524,7 @@ fn harmless(i: &Instruction) -> bool {
 #[test]
 fn mutated_blocks_that_pass_reach_nothing() {
     let mut rng = Rng(0x5eed_0002);
-    let mut verifier = Verifier::new();
+    let mut verifier = Verifier::counting();
     let (mut refused, mut passed) = (0u64, 0u64);
     for _ in 0..12_000 {
         let t = block(&mut rng);

@@ -31,6 +31,12 @@ impl Verifier {
         Self::of(Scheme::IA32)
     }
 
+    /// A verifier of 16- and 32-bit guests' blocks with the PROFILE option.
+    #[must_use]
+    pub fn counting() -> Self {
+        Self::of(Scheme::IA32_COUNTING)
+    }
+
     /// A verifier of blocks of `scheme`.
     #[must_use]
     pub fn of(scheme: &'static Scheme) -> Self {

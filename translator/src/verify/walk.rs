@@ -2,7 +2,7 @@
 
 use super::lists::{BRANCHES, LOCKABLE, PLAIN, REACHING, STRINGS, WIDE};
 use super::report::{Refusal, Rule, Subject, Verified};
-use super::scheme::Scheme;
+use super::scheme::{Field, Scheme};
 use super::state::{State, Value};
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Formatter, Instruction,
@@ -437,8 +437,8 @@ fn context(s: &Scheme, i: &Instruction, write: bool) -> Verdict<usize> {
     }
     let at = usize::try_from(i.memory_displacement64() as i64).map_err(|_| Rule::Context)?;
     let len = i.memory_size().size();
-    let inside =
-        s.fields.iter().any(|f| at >= f.at && at + len <= f.at + f.len && (f.write || !write));
+    let allows = |f: &Field| at >= f.at && at + len <= f.at + f.len && (f.write || !write);
+    let inside = s.fields.iter().chain(s.counts).any(allows);
     if inside && len > 0 { Ok(at) } else { Err(Rule::Context) }
 }
 

@@ -5,7 +5,7 @@
 //! Signal exit stub, so that the monitor sees it as an ordinary exit. A kick (an interrupt wants in) with
 //! RIP in a block does the same; with RIP in the stubs it sets the single-step flag, so that the few stub
 //! instructions are stepped until a block or Rust code is reached; anywhere else the doorbell is enough,
-//! since the entry stub looks at it. Any other trap, and whatever somebody sent that is no kick, goes to
+//! since the entry stub looks at it. A sample ([`super::samples`]) changes nothing but its ring. Any other trap, and whatever somebody sent that is no kick, goes to
 //! the handler from before.
 //!
 //! Invariant: what [`VCPU`] points to is valid until it is null again, on the same thread. It is
@@ -13,6 +13,7 @@
 
 use super::actions;
 use super::kick::{KickSignal, TRAPS, is_kick};
+use super::samples::{Sampling, Whereabouts, expired};
 use ringer_translator::context::{Doorbell, ExecContext, TRAP_KICK};
 use std::cell::Cell;
 use std::ops::Range;
@@ -35,6 +36,8 @@ pub(super) struct Vcpu {
     /// Where a stub reads the guest's memory, and where it goes when it cannot.
     pub reads: Range<u64>,
     pub declined: u64,
+    /// The signal of samples, and where they go.
+    pub sampling: Option<(libc::c_int, Sampling)>,
 }
 
 thread_local! {
@@ -81,8 +84,8 @@ pub(super) extern "C" fn on_signal(
     // before is called.
     unsafe {
         let taken = if vcpu.is_null() {
-            // A late kick is harmless.
-            is_kick(info)
+            // A late kick is harmless, and so is a late sample.
+            is_kick(info) || expired(info).is_some()
         } else {
             let regs = &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
             take(&*vcpu, signal, info, regs)
@@ -114,6 +117,14 @@ unsafe fn take(
             on_kick(vcpu, interrupted, regs);
         }
         return kick;
+    }
+    if let Some((of_samples, sampling)) = &vcpu.sampling
+        && *of_samples == signal
+        // SAFETY: by contract.
+        && let Some(missed) = unsafe { expired(info) }
+    {
+        on_sample(vcpu, sampling, missed, interrupted, regs);
+        return true;
     }
     // SAFETY: by contract.
     let code = unsafe { (*info).si_code };
@@ -160,6 +171,35 @@ fn on_kick(vcpu: &Vcpu, interrupted: Interrupted, regs: &mut Gregs) {
         Interrupted::Block => redirect(vcpu, regs, TRAP_KICK),
         Interrupted::Stub => regs[libc::REG_EFL as usize] |= TF,
         Interrupted::Elsewhere => {}
+    }
+}
+
+/// Notes where the thread is. What the context says of the guest's place is read behind the back of
+/// whoever is changing it, and may be a moment old.
+fn on_sample(
+    vcpu: &Vcpu,
+    sampling: &Sampling,
+    missed: u16,
+    interrupted: Interrupted,
+    regs: &mut Gregs,
+) {
+    // SAFETY: the context outlives the registration; these are plain numbers, aligned, of which no
+    // reference is made.
+    let (eip, base, cpl) = unsafe {
+        let cpu = &raw const (*vcpu.context).cpu;
+        let base = (&raw const (*cpu).seg[1].base).read_volatile();
+        ((&raw const (*cpu).rip).read_volatile(), base, (&raw const (*cpu).cpl).read_volatile())
+    };
+    let at = match interrupted {
+        Interrupted::Block => {
+            Whereabouts::Block((regs[libc::REG_RIP as usize] as u64 - vcpu.cache.start) as u32)
+        }
+        Interrupted::Stub => Whereabouts::Stub,
+        Interrupted::Elsewhere => Whereabouts::Monitor(base.plus(eip.get()).low()),
+    };
+    let many = sampling.samples.take(at, cpl == 3, missed);
+    if many && sampling.may_kick {
+        on_kick(vcpu, interrupted, regs);
     }
 }
 

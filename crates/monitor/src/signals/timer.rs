@@ -1,6 +1,7 @@
-//! A timer that kicks the thread it was made on.
+//! A timer that kicks the thread it was made on, or has samples taken of it.
 
 use super::kick::{KickSignal, mark, own_tid};
+use super::samples;
 use std::io;
 use std::ptr;
 
@@ -13,13 +14,25 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// A timer that is not set.
+    /// A timer that is not set, for kicks by `signal`.
     pub fn new(signal: KickSignal) -> io::Result<Self> {
+        Self::with(signal.number(), mark())
+    }
+
+    /// A timer that has samples taken by `signal` every `period` nanoseconds, of running and waiting alike.
+    pub fn sampling(signal: libc::c_int, period: u64) -> io::Result<Self> {
+        let timer = Self::with(signal, samples::mark())?;
+        let period = period.max(1);
+        timer.set(period, period)?;
+        Ok(timer)
+    }
+
+    fn with(signal: libc::c_int, value: usize) -> io::Result<Self> {
         // SAFETY: sigevent is plain data for which zeros are valid.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = signal.number();
-        event.sigev_value = libc::sigval { sival_ptr: mark() as *mut libc::c_void };
+        event.sigev_signo = signal;
+        event.sigev_value = libc::sigval { sival_ptr: value as *mut libc::c_void };
         event.sigev_notify_thread_id = own_tid();
         let mut id: libc::timer_t = ptr::null_mut();
         // SAFETY: both pointers are to live locals.
@@ -38,20 +51,22 @@ impl Timer {
         if self.armed == key {
             return Ok(());
         }
-        let ns = if key.is_some() { ns.max(1) } else { 0 };
-        let value = libc::timespec {
+        self.set(if key.is_some() { ns.max(1) } else { 0 }, 0)?;
+        self.armed = key;
+        Ok(())
+    }
+
+    /// First after `ns` nanoseconds (0: never), then every `period` (0: once).
+    fn set(&self, ns: u64, period: u64) -> io::Result<()> {
+        let time = |ns: u64| libc::timespec {
             tv_sec: (ns / 1_000_000_000) as libc::time_t,
             tv_nsec: (ns % 1_000_000_000) as libc::c_long,
         };
-        let spec = libc::itimerspec {
-            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: value,
-        };
+        let spec = libc::itimerspec { it_interval: time(period), it_value: time(ns) };
         // SAFETY: the timer is this value's own; the kernel reads `spec`.
         if unsafe { libc::timer_settime(self.id, 0, &spec, ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        self.armed = key;
         Ok(())
     }
 

@@ -47,6 +47,11 @@ pub fn virtual_machine(engine: Engine, pieces: &[(u32, Vec<u8>)], eip: u32) -> M
     machine(engine, ClockKind::Virtual, Box::new(Nowhere), pieces, eip, false)
 }
 
+/// The same under binary translation with a profile, in time of the kind `clock`.
+pub fn profiled_machine(clock: ClockKind, pieces: &[(u32, Vec<u8>)], eip: u32) -> Monitor {
+    machine(Engine::Bt, clock, Box::new(Nowhere), pieces, eip, true)
+}
+
 fn machine(
     engine: Engine,
     clock: ClockKind,
