@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 command -v qemu-system-i386 >/dev/null 2>&1 || {
     apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-system-x86
 }
-cargo build --release -q -p ringer-cli -p ringer-benches
+cargo build --release -q -p ringer -p ringer-benches
 exec "${CARGO_TARGET_DIR:-target}/release/bench" "$@"

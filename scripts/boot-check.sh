@@ -3,5 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/fetch-debian-guest.sh
-cargo build --release -p ringer-cli -p ringer-benches
+cargo build --release -p ringer -p ringer-benches
 exec "${CARGO_TARGET_DIR:-target}/release/boot-check" "${1:-bt}"

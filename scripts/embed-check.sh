@@ -15,7 +15,7 @@ version = "0.0.0"
 edition = "2024"
 
 [dependencies]
-ringer = { path = "$root/crates/ringer" }
+ringer = { path = "$root", default-features = false }
 EOF
 # The versions that the workspace is tested with, all of which are here already.
 cp "$root/Cargo.lock" "$program/Cargo.lock"

@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
 done
 
 sh benches/corpus/build.sh
-cargo build --release -p ringer-cli
+cargo build --release -p ringer
 ringer=${CARGO_TARGET_DIR:-target}/release/ringer
 out=guests/corpus
 expected=benches/corpus/expected-$name.txt

@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
 done
 [ -s guests/debian/vmlinuz ] && [ -s guests/debian/initrd.gz ] || sh scripts/fetch-debian-guest.sh
 ringer=${RINGER:-${CARGO_TARGET_DIR:-target}/release/ringer}
-[ -n "${RINGER:-}" ] || cargo build --release -q -p ringer-cli
+[ -n "${RINGER:-}" ] || cargo build --release -q -p ringer
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "state-check: seed $seed, $saves saves in $limit instructions, saved by $engine"

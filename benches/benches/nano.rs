@@ -1,5 +1,5 @@
 //! The nanobenchmarks of `ringer nano` with criterion's statistics: `cargo bench -p ringer-benches --bench nano`, which wants
-//! `cargo build --release -p ringer-cli` first.
+//! `cargo build --release -p ringer` first.
 //!
 //! The guest measures all operations in one run; each of criterion's samples is one of a dozen such runs.
 

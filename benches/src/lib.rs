@@ -1,6 +1,7 @@
 //! What the bench and the boot check share: a virtual machine as a child process that one talks to over its serial
 //! console, the workloads and their inputs, the sides that run them, and the report.
 
+pub mod about;
 pub mod against;
 pub mod guest;
 pub mod inputs;

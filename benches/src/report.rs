@@ -1,9 +1,10 @@
 //! The rounds' figures put together: the table, the verdicts, CSV and JSON.
 
+use crate::about::About;
 use crate::memory::{ALLOWANCE_KIB, Memory};
 use crate::sides::{AnyError, Pass, Sample};
-use crate::stats::{geometric_mean, median};
-use crate::workloads::{Group, Workload};
+use crate::stats::{Ratio, geometric_mean, median};
+use crate::workloads::{Group, WORKLOADS, Workload};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -33,6 +34,10 @@ pub struct Row {
     pub ringer_first: f64,
     /// In QEMU TCG.
     pub tcg: f64,
+    /// Ringer over native.
+    pub over_native: Option<Ratio>,
+    /// TCG over Ringer.
+    pub tcg_over_ringer: Ratio,
 }
 
 /// A figure held against what it must reach.
@@ -51,12 +56,18 @@ pub struct Verdict {
 /// Everything that the run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// Where, when, with what.
+    pub about: About,
+    /// All workloads ran, in several rounds: only then the bounds say something.
+    pub whole: bool,
     /// How many rounds the medians are of.
     pub rounds: usize,
     /// The workloads.
     pub rows: Vec<Row>,
     /// Seconds to the shell in Ringer and in TCG.
     pub boot: (f64, f64),
+    /// TCG's over Ringer's.
+    pub boot_ratio: Ratio,
     /// Ringer's memory after the last round's workloads.
     pub ringer_memory: Memory,
     /// TCG's.
@@ -100,27 +111,41 @@ impl Report {
             let mut all: Vec<&[Sample]> = if user { n.clone() } else { Vec::new() };
             all.extend(r.iter().chain(&t));
             check(&all, name)?;
+            let (native, ringer) = (times(&n, name, |s| s.time), times(&r, name, |s| s.time));
+            let tcg = times(&t, name, |s| s.time);
             rows.push(Row {
                 name: name.to_owned(),
                 group: workload.group,
-                native: user.then(|| median(&times(&n, name, |s| s.time))),
-                ringer: median(&times(&r, name, |s| s.time)),
+                native: user.then(|| median(&native)),
+                ringer: median(&ringer),
                 ringer_first: median(&times(&r, name, |s| s.first)),
-                tcg: median(&times(&t, name, |s| s.time)),
+                tcg: median(&tcg),
+                over_native: user.then(|| Ratio::of(&ringer, &native)),
+                tcg_over_ringer: Ratio::of(&tcg, &ringer),
             });
         }
-        let boots = |passes: &[Pass]| median(&passes.iter().map(|p| p.boot).collect::<Vec<_>>());
+        let boots = |passes: &[Pass]| passes.iter().map(|p| p.boot).collect::<Vec<_>>();
+        let (ringer_boots, tcg_boots) = (boots(&rounds.ringer), boots(&rounds.tcg));
         let last = |passes: &[Pass]| passes.last().map(|p| p.memory).unwrap_or_default();
         let mut report = Self {
+            about: About::here(),
+            whole: wanted.len() == WORKLOADS.len() && rounds.ringer.len() > 1,
             rounds: rounds.ringer.len(),
             rows,
-            boot: (boots(&rounds.ringer), boots(&rounds.tcg)),
+            boot: (median(&ringer_boots), median(&tcg_boots)),
+            boot_ratio: Ratio::of(&tcg_boots, &ringer_boots),
             ringer_memory: last(&rounds.ringer),
             tcg_memory: last(&rounds.tcg),
             verdicts: Vec::new(),
         };
         report.judge();
         Ok(report)
+    }
+
+    /// Whether every bound holds; none if that cannot be said of a part of the bench.
+    #[must_use]
+    pub fn held(&self) -> Option<bool> {
+        self.whole.then(|| self.verdicts.iter().all(|verdict| verdict.pass))
     }
 
     fn rows_of(&self, wanted: fn(Group) -> bool) -> impl Iterator<Item = &Row> {
@@ -172,7 +197,8 @@ impl Report {
     /// The table, the memory and the verdicts, for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut out = format!("medians of {} rounds, in ms\n", self.rounds);
+        let [when, host] = self.about.lines();
+        let mut out = format!("{when}\n{host}\nmedians of {} rounds, in ms\n", self.rounds);
         let heads = ["native", "ringer", "(first)", "tcg", "r/native", "tcg/r"];
         let _ = write!(out, "{:<16}", "");
         for head in heads {
@@ -204,6 +230,13 @@ impl Report {
             let _ =
                 writeln!(out, "{verdict} {:<46} {:>8.2} (bound {:.2})", v.what, v.value, v.bound);
         }
+        out.push_str(match self.held() {
+            Some(true) => "all bounds hold\n",
+            Some(false) => "not all bounds hold\n",
+            None => {
+                "a part of the bench: the bounds are those of the whole, and decide nothing here\n"
+            }
+        });
         out
     }
 

@@ -23,6 +23,8 @@ const WINDOW_BYTES: usize = 1 << 32;
 /// Never mapped, before and behind a window: a wide operand at FFFFFFFFh ends here.
 const GUARD: usize = 1 << 20;
 const PAGE: usize = 4096;
+/// `<linux/mman.h>`: the kernel's number, whatever the C library; the crate libc has it for glibc alone.
+const MADV_COLLAPSE: libc::c_int = 25;
 
 /// The window page of a linear address.
 pub(crate) fn window_page(lin: Lin) -> u32 {
@@ -168,7 +170,7 @@ impl Gatherer {
         // another host page and changes none of them; whoever maps them finds them there.
         unsafe {
             mmap(at, self.len, ProtFlags::READ | ProtFlags::WRITE, shared, fd, offset)?;
-            let asked = libc::madvise(at, self.len, libc::MADV_COLLAPSE);
+            let asked = libc::madvise(at, self.len, MADV_COLLAPSE);
             let error = std::io::Error::last_os_error();
             mmap_anonymous(at, self.len, ProtFlags::empty(), nothing)?;
             if asked == 0 {

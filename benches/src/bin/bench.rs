@@ -11,6 +11,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+/// The status when a bound was not reached.
+const SHORT: u8 = 1;
+/// The status when the bench could not be run (clap's for a wrong option, too).
+const FAILED: u8 = 2;
 /// What `--quick` runs.
 const QUICK: &[&str] = &["gzip", "recursion", "getpid"];
 
@@ -72,12 +76,14 @@ fn wanted(options: &Options) -> Result<Vec<&'static Workload>, AnyError> {
     Ok(WORKLOADS.iter().filter(|w| names.is_empty() || names.contains(&w.name)).collect())
 }
 
-fn run(options: &Options) -> Result<(), AnyError> {
+/// Whether the bounds held, where that can be said.
+fn run(options: &Options) -> Result<Option<bool>, AnyError> {
     let wanted = wanted(options)?;
     prepare()?;
     let count = if options.quick { 1 } else { options.rounds };
     if let Some(other) = &options.against {
-        return compare(other, count, &wanted);
+        compare(other, count, &wanted)?;
+        return Ok(None);
     }
     let mut rounds = Rounds::default();
     for round in 1..=count {
@@ -92,9 +98,9 @@ fn run(options: &Options) -> Result<(), AnyError> {
     std::fs::create_dir_all(&out)?;
     std::fs::write(out.join("bench.csv"), report.csv())?;
     std::fs::write(out.join("bench.json"), serde_json::to_string_pretty(&report)?)?;
-    std::fs::write(out.join("bench.svg"), plot::svg(&report.rows))?;
+    std::fs::write(out.join("bench.svg"), plot::svg(&report))?;
     println!("written: {}/bench.{{csv,json,svg}}", out.display());
-    Ok(())
+    Ok(report.held())
 }
 
 /// This build and the `other` in turn.
@@ -116,10 +122,11 @@ fn compare(other: &Path, count: u32, wanted: &[&Workload]) -> Result<(), AnyErro
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None | Some(true)) => ExitCode::SUCCESS,
+        Ok(Some(false)) => ExitCode::from(SHORT),
         Err(e) => {
             eprintln!("bench: {e}");
-            ExitCode::FAILURE
+            ExitCode::from(FAILED)
         }
     }
 }

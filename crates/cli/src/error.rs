@@ -10,18 +10,22 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CliError {
     /// Not one boot source.
-    #[error("give exactly one of --kernel, --multiboot, --rom and --bootsector")]
+    #[error(
+        "name a guest by its file, or by exactly one of --kernel, --multiboot, --rom and --bootsector"
+    )]
     BootSource,
     /// Nothing to verify.
     #[error("name a guest, or give one of --kernel, --multiboot, --rom and --bootsector")]
     NoGuest,
-    /// A guest's file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
+    /// A guest by its file, and another by an option.
+    #[error(
+        "{} and an option name a guest each; give exactly one of a file, --kernel, --multiboot, --rom, \
+         --bootsector and --load",
+        path.display()
+    )]
+    TwoGuests {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// Nothing was compared.
     #[error("--from {text:?}: the guest never sent that, so nothing was compared ({end})")]
@@ -126,9 +130,9 @@ impl CliError {
     pub fn status(&self) -> u8 {
         match self {
             Self::BootSource
+            | Self::TwoGuests { .. }
             | Self::NoGuest
             | Self::NeverFrom { .. }
-            | Self::Read { .. }
             | Self::ManyInitrds
             | Self::NoUse { .. }
             | Self::SaveAt { .. }

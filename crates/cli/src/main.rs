@@ -8,6 +8,7 @@
 mod args;
 mod console;
 mod error;
+mod generate;
 mod nano;
 mod output;
 mod plan;
@@ -21,11 +22,11 @@ mod suite;
 mod terminal;
 mod tracing_output;
 mod trigger;
+mod usage;
 mod verify;
+mod version;
 
-use args::{Cli, Command};
-use clap::Parser;
-use clap::error::ErrorKind;
+use args::Command;
 use error::CliError;
 use ringer::status;
 use std::panic;
@@ -33,11 +34,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     terminal::install_panic_hook();
-    let cli = match Cli::try_parse() {
+    let cli = match usage::parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(e) => return ExitCode::from(usage(&e)),
+        Err(status) => return ExitCode::from(status),
     };
-    let result = panic::catch_unwind(panic::AssertUnwindSafe(|| dispatch(&cli.command)));
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(|| dispatch(cli.command)));
     let code = match result {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
@@ -50,40 +51,23 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn dispatch(command: &Command) -> Result<u8, CliError> {
+fn dispatch(command: Command) -> Result<u8, CliError> {
     match command {
-        Command::Run(args) => run::run(args),
-        Command::Profile(args) => run::profile(args),
-        Command::Verify(args) => verify::verify(args),
-        Command::Demo(args) => run::demo(args),
-        Command::Nano(args) => nano::run(args),
-        Command::Test(args) => suite::run(args),
+        Command::Run(args) => run::run(&args.resolved()?),
+        Command::Profile(mut args) => {
+            args.run = args.run.with_guest(args.guest.as_deref())?;
+            run::profile(&args)
+        }
+        Command::Verify(args) => verify::verify(&args),
+        Command::Demo(args) => run::demo(&args),
+        Command::Nano(args) => nano::run(&args),
+        Command::Test(args) => suite::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
         Command::RestoreTerminal => {
             signals::ignore_background_output();
             terminal::watch();
             Ok(0)
-        }
-    }
-}
-
-/// Help goes out as clap wrote it; an error becomes one line.
-fn usage(error: &clap::Error) -> u8 {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that went away does not want the rest.
-            let _ = error.print();
-            0
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            eprintln!("ringer: no command given (try 'ringer --help')");
-            status::USAGE
-        }
-        _ => {
-            let text = error.to_string();
-            let lines = text.lines().map(str::trim).take_while(|l| !l.is_empty());
-            let line = lines.collect::<Vec<_>>().join(" ");
-            eprintln!("ringer: {}", line.strip_prefix("error: ").unwrap_or(&line));
-            status::USAGE
         }
     }
 }

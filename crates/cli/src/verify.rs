@@ -15,19 +15,10 @@ use ringer::{
 };
 use serde::Serialize;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Bytes at the start of a file that say what it is: a Multiboot header lies in the first 8 KiB.
-const HEAD: u64 = 8192;
-const MULTIBOOT_MAGIC: [u8; 4] = 0x1bad_b002u32.to_le_bytes();
-/// Where a bzImage has its magic "HdrS".
-const BZIMAGE_MAGIC: std::ops::Range<usize> = 0x202..0x206;
-/// Where a boot sector has its signature.
-const SECTOR_END: std::ops::Range<usize> = 510..512;
 
 /// What a report cannot vouch for.
 const NOT_CHECKED: &[&str] = &[
@@ -140,24 +131,19 @@ fn guests(args: &VerifyArgs) -> Result<Vec<(String, RunArgs)>, CliError> {
     if guests.is_empty() { Err(CliError::NoGuest) } else { Ok(guests) }
 }
 
-/// The options `run` with the guest at `path`, as what its first bytes say it is.
+/// The options `run` with the guest at `path`, as what its contents say it is.
 fn recognised(path: &Path, run: &RunArgs) -> Result<RunArgs, CliError> {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-    read.map_err(|source| CliError::Read { path: path.to_owned(), source })?;
     let none =
         RunArgs { kernel: None, multiboot: None, rom: None, bootsector: None, ..run.clone() };
-    let path = Some(path.to_owned());
-    let plain = RunArgs { initrd: Vec::new(), append: None, ..none.clone() };
-    Ok(if head.get(BZIMAGE_MAGIC) == Some(b"HdrS") {
-        RunArgs { kernel: path, ..none }
-    } else if head.chunks_exact(4).any(|word| word == MULTIBOOT_MAGIC) {
-        RunArgs { multiboot: path, ..none }
-    } else if head.get(SECTOR_END) == Some(&[0x55, 0xaa]) {
-        RunArgs { bootsector: path, ..plain }
-    } else {
-        RunArgs { rom: path, ..plain }
-    })
+    let guest = none.with_guest(Some(path))?;
+    if guest.load.is_some() {
+        return Err(CliError::OnlyRun { option: "a saved state" });
+    }
+    // What goes to each guest that takes it is not an error with one that does not.
+    if guest.rom.is_some() || guest.bootsector.is_some() {
+        return Ok(RunArgs { initrd: Vec::new(), append: None, ..guest });
+    }
+    Ok(guest)
 }
 
 /// Runs one guest; its report and the process's exit status.

@@ -96,7 +96,7 @@ fn wrong_options_are_refused_in_one_line() {
         ("run", "exactly one of"),
         ("run --kernel a --rom b", "exactly one of"),
         ("run --rom a --append x", "--append"),
-        ("run --rom a --engine fast", "unknown engine 'fast'"),
+        ("run --rom a --engine fast", "--engine fast: unknown; there are bt, interp and lockstep"),
         ("run --rom a --cpu 386", "pentium3"),
         ("run --rom a --timeout soon", "not a number"),
         ("run --rom a --timeout -1", "more than 0"),

@@ -29,8 +29,28 @@ pub fn packages() -> Vec<PathBuf> {
 pub fn targets(package: &Path) -> Vec<PathBuf> {
     let src = package.join("src");
     let bins = files(|path| path.parent() == Some(&src.join("bin")));
-    let roots = [src.join("lib.rs"), src.join("main.rs")].into_iter().chain(bins);
-    roots.filter(|path| path.exists()).collect()
+    let named = ["[lib]", "[[bin]]"].into_iter().flat_map(|kind| target_paths(package, kind));
+    let roots = [src.join("lib.rs"), src.join("main.rs")].into_iter().chain(bins).chain(named);
+    let mut roots: Vec<PathBuf> = roots.filter(|path| path.exists()).collect();
+    roots.sort();
+    roots.dedup();
+    roots
+}
+
+/// The files that a package's manifest names for its targets of a kind, such as `[[bin]]`.
+#[must_use]
+pub fn target_paths(package: &Path, kind: &str) -> Vec<PathBuf> {
+    let manifest = read(&package.join("Cargo.toml"));
+    let mut section = "";
+    let mut paths = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line.trim();
+        } else if section == kind && line.starts_with("path = ") {
+            paths.extend(line.split('"').nth(1).map(|path| package.join(path)));
+        }
+    }
+    paths
 }
 
 /// Every file below the root that `wanted` takes, in order; what is built or fetched is no part of it.

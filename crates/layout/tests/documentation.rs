@@ -177,6 +177,27 @@ fn the_rust_version_is_the_same_everywhere() {
     }
 }
 
+/// A package whose sources lie in folders of several crates finds no target by itself.
+#[test]
+fn every_test_and_example_of_the_command_and_the_library_is_built() {
+    let rust_files_in = |folder: &str| {
+        let folder = root().join(folder);
+        source::files(move |path| {
+            path.parent() == Some(&folder) && path.extension().is_some_and(|end| end == "rs")
+        })
+    };
+    let cases = [
+        ("[[test]]", vec!["crates/cli/tests", "crates/ringer/tests"]),
+        ("[[example]]", vec!["crates/ringer/examples"]),
+    ];
+    for (kind, folders) in cases {
+        let listed: BTreeSet<_> = source::target_paths(&root(), kind).into_iter().collect();
+        let there: BTreeSet<_> = folders.into_iter().flat_map(rust_files_in).collect();
+        let missing: Vec<_> = there.symmetric_difference(&listed).collect();
+        assert!(missing.is_empty(), "Cargo.toml, {kind}: {missing:?}");
+    }
+}
+
 #[test]
 fn ci_runs_what_the_readme_and_the_workflow_name() {
     let script = read(&root().join(".ci/run"));

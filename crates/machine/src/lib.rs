@@ -26,7 +26,7 @@ mod symbols;
 mod until;
 mod watch;
 
-pub use boot::{BootSource, Flat, FlatMode, LoadError};
+pub use boot::{BootSource, FileKind, Flat, FlatMode, LoadError, recognise};
 pub use config::{MachineConfig, PcConfig, RunConfig};
 pub use handle::Handle;
 pub use machine::{Machine, MachineError, Sinks};

@@ -44,10 +44,10 @@ pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, SegReg, Vector};
 #[doc(inline)]
 pub use ringer_machine::{
-    At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, Flat, FlatMode, Handle,
-    Happening, HotCallout, JitDump, KickSignal, LedgerRow, LoadError, MachineConfig, MachineError,
-    MachineState, Marker, PcConfig, Place, PostMortem, Profile, Row, RunConfig, SerialSink,
-    SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbol, SymbolKind, Symbols,
-    SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, When, parse_size,
-    read_symbols, recording, status, symbols_for,
+    At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, FileKind, Flat, FlatMode,
+    Handle, Happening, HotCallout, JitDump, KickSignal, LedgerRow, LoadError, MachineConfig,
+    MachineError, MachineState, Marker, PcConfig, Place, PostMortem, Profile, Row, RunConfig,
+    SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbol, SymbolKind,
+    Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, When, parse_size,
+    read_symbols, recognise, recording, status, symbols_for,
 };

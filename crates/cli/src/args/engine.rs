@@ -1,10 +1,13 @@
 //! How guest code is executed, on which processor, and for how long.
 
+use super::values::{CLOCKS, ENGINES, MODELS, one_of, positive};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringer::{
     ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig, TranslatorOptions,
     parse_size,
 };
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Least and most translation cache.
@@ -17,10 +20,12 @@ const LONGEST: f64 = 31_536_000.0;
 pub struct EngineArgs {
     /// How guest code is executed: bt (binary translation), interp (interpreter), lockstep (both,
     /// compared)
-    #[arg(long, default_value = "bt", value_name = "E")]
+    #[arg(long, default_value = "bt", value_name = "E", value_parser = one_of::<Engine>(ENGINES))]
+    #[arg(hide_possible_values = true)]
     pub engine: Engine,
     /// The processor: 486, pentium, pentium3 or pentium4 (default)
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = one_of::<CpuModel>(MODELS))]
+    #[arg(hide_possible_values = true)]
     pub cpu: Option<CpuModel>,
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
@@ -29,7 +34,8 @@ pub struct EngineArgs {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        value_parser = parse_optimisation,
+        value_parser = optimisations(),
+        hide_possible_values = true,
         help = disable_help()
     )]
     pub disable: Vec<TranslatorOptions>,
@@ -38,10 +44,11 @@ pub struct EngineArgs {
     pub verify: bool,
     /// End the run after so many guest instructions, at the same one on every machine (the clock
     /// is virtual then)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub max_instructions: Option<u64>,
     /// What time is: real (default), or virtual (a function of the instructions executed)
-    #[arg(long, value_name = "KIND", value_parser = parse_clock)]
+    #[arg(long, value_name = "KIND", value_parser = clocks())]
+    #[arg(hide_possible_values = true)]
     pub clock: Option<ClockKind>,
     /// End the run after so many seconds, with status 124
     #[arg(long, value_name = "S", value_parser = parse_timeout, allow_hyphen_values = true)]
@@ -74,12 +81,9 @@ impl EngineArgs {
     }
 }
 
-fn parse_clock(text: &str) -> Result<ClockKind, String> {
-    match text {
-        "real" => Ok(ClockKind::Real),
-        "virtual" => Ok(ClockKind::Virtual),
-        _ => Err("use real or virtual".to_owned()),
-    }
+fn clocks() -> impl TypedValueParser<Value = ClockKind> {
+    let kind = |name: String| if name == "virtual" { ClockKind::Virtual } else { ClockKind::Real };
+    PossibleValuesParser::new(CLOCKS).map(kind)
 }
 
 fn parse_cache(text: &str) -> Result<u64, String> {
@@ -100,19 +104,26 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 const OPTIMISATIONS: TranslatorOptions =
     TranslatorOptions::REWRITES.union(TranslatorOptions::LINK).union(TranslatorOptions::INDIRECT);
 
+/// The optimisations by the names that `--disable` has for them.
+static NAMED: LazyLock<Vec<(String, TranslatorOptions)>> = LazyLock::new(|| {
+    let name = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+    OPTIMISATIONS.iter_names().map(|(flag, option)| (name(flag), option)).collect()
+});
+
 fn disable_help() -> String {
-    let name = |(name, _): (&str, TranslatorOptions)| name.to_ascii_lowercase().replace('_', "-");
-    let names: Vec<String> = OPTIMISATIONS.iter_names().map(name).collect();
+    let names: Vec<&str> = NAMED.iter().map(|(name, _)| name.as_str()).collect();
     format!(
         "Switch translator optimisations off, to find out which one breaks a guest: a list of {}",
         names.join(", ")
     )
 }
 
-fn parse_optimisation(text: &str) -> Result<TranslatorOptions, String> {
-    let name = text.to_ascii_uppercase().replace('-', "_");
-    let option = TranslatorOptions::from_name(&name).filter(|o| OPTIMISATIONS.contains(*o));
-    option.ok_or_else(|| "no such optimisation (see --help)".to_owned())
+fn optimisations() -> impl TypedValueParser<Value = TranslatorOptions> {
+    PossibleValuesParser::new(NAMED.iter().map(|(name, _)| name.as_str())).map(|name| {
+        // Only these come here.
+        let named = NAMED.iter().find(|(known, _)| *known == name);
+        named.map(|(_, option)| *option).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
@@ -123,7 +134,8 @@ mod tests {
     fn every_optimisation_is_listed_and_can_be_named() {
         let listed = disable_help();
         for name in ["link", "inline-thunks", "superblock", "fold-esp"] {
-            assert!(listed.contains(name) && parse_optimisation(name).is_ok(), "{name}");
+            let known = NAMED.iter().any(|(known, _)| known == name);
+            assert!(listed.contains(name) && known, "{name}");
         }
     }
 }

@@ -2,15 +2,20 @@
 
 mod ends;
 mod engine;
+mod generate;
+mod guest;
 mod nano;
 mod profile;
 mod run;
 mod suite;
 mod trace;
+mod values;
 mod verify;
 
 pub use ends::EndArgs;
 pub use engine::EngineArgs;
+pub use generate::{CompletionsArgs, ManArgs};
+pub use guest::GuestRun;
 pub use nano::{DemoArgs, NanoArgs};
 pub use profile::ProfileArgs;
 pub use run::RunArgs;
@@ -18,11 +23,16 @@ pub use suite::TestArgs;
 pub use trace::{TraceArgs, TraceFormat};
 pub use verify::VerifyArgs;
 
+use crate::version;
 use clap::{Parser, Subcommand};
 
 /// An x86 PC in an ordinary Linux process, by binary translation.
+///
+/// `ringer FILE` runs a guest: a kernel (bzImage or Multiboot), a boot sector or disk image, a ROM or a
+/// saved state, recognised by its contents; it is short for `ringer run FILE`.
 #[derive(Debug, Parser)]
-#[command(name = "ringer", version, after_help = AFTER_HELP)]
+#[command(name = "ringer", version = version::SHORT, long_version = version::LONG)]
+#[command(after_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -40,7 +50,7 @@ On a stdio console, Ctrl-A X ends the run and Ctrl-A H lists the other keys.";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs a guest.
-    Run(RunArgs),
+    Run(GuestRun),
     /// Runs a guest and prints where its time went.
     Profile(ProfileArgs),
     /// Runs guests in both engines with every block verified, and reports whether equivalence,
@@ -52,6 +62,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Measures what single operations cost: here, in QEMU TCG and natively.
     Nano(NanoArgs),
+    /// Prints a completion script for a shell.
+    Completions(CompletionsArgs),
+    /// Writes the manual pages.
+    Man(ManArgs),
     /// Restores the terminal when the process that started this one dies.
     #[command(hide = true)]
     RestoreTerminal,

@@ -1,6 +1,7 @@
 //! `ringer demo` and `ringer nano`.
 
 use super::EngineArgs;
+use super::values::whole;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct NanoArgs {
     /// Least time of a measurement, in milliseconds (1 to 1000)
-    #[arg(long, default_value = "20", value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value = "20", value_name = "MS", value_parser = whole(1..=1000u32))]
     pub time: u32,
     /// Measure Ringer alone
     #[arg(long)]

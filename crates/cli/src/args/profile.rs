@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// `ringer profile`.
 #[derive(Debug, Args)]
 pub struct ProfileArgs {
+    /// The guest, recognised by its contents as `ringer run` does it
+    #[arg(value_name = "GUEST")]
+    pub guest: Option<PathBuf>,
     /// The run to profile.
     #[command(flatten)]
     pub run: RunArgs,

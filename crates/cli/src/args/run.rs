@@ -191,7 +191,7 @@ mod tests {
     fn run(line: &str) -> Result<RunArgs, clap::Error> {
         let words = ["ringer", "run"].into_iter().chain(line.split_whitespace());
         match Cli::try_parse_from(words)?.command {
-            Command::Run(args) => Ok(args),
+            Command::Run(args) => Ok(args.run),
             other => panic!("{other:?}"),
         }
     }

@@ -27,6 +27,14 @@ pub enum LoadError {
     /// Nothing in it.
     #[error("{} is empty", .0.display())]
     Empty(PathBuf),
+    /// Nothing that can be booted.
+    #[error("{}: {why}", path.display())]
+    Unrecognised {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        why: &'static str,
+    },
     /// More than can be used.
     #[error("{} is larger than {what} ({} MiB)", path.display(), limit >> 20)]
     TooLarge {

@@ -5,6 +5,7 @@
 //! whatever is there and sets the entry state, at each boot.
 
 pub mod bootsector;
+mod contents;
 mod elf;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ pub mod rom;
 
 use crate::firmware;
 use bootsector::BootSector;
+pub use contents::{FileKind, recognise};
 pub use error::{FlatError, LinuxError, LoadError, MultibootError, RomError};
 use file::{read_at_most, read_file};
 pub use flat::{Flat, FlatMode};

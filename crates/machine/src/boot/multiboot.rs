@@ -39,6 +39,19 @@ pub struct MultibootImage {
     gdt: u32,
 }
 
+/// The magic of the protocol's second version, which is another.
+const VERSION_2_MAGIC: u32 = 0xe852_50d6;
+
+/// Whether a file with this beginning is a Multiboot 1 image.
+pub(super) fn has_header(head: &[u8]) -> bool {
+    find_header(head).is_some()
+}
+
+/// Whether a file with this beginning is one of Multiboot 2.
+pub(super) fn has_header_of_version_2(head: &[u8]) -> bool {
+    head.chunks_exact(8).any(|words| word(words, 0) == Some(VERSION_2_MAGIC))
+}
+
 /// The header: its place in the file, its flags.
 fn find_header(file: &[u8]) -> Option<(usize, u32)> {
     let window = &file[..file.len().min(SEARCH)];

@@ -10,7 +10,7 @@ use ringer_devices::Section;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// How a state begins.
-const MAGIC: &[u8; 8] = b"RINGERST";
+pub const MAGIC: &[u8; 8] = b"RINGERST";
 /// The version of the format that is written and read.
 pub const VERSION: u32 = 1;
 /// Bytes before the manifest: magic, version, the manifest's length.

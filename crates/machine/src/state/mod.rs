@@ -16,7 +16,7 @@ pub(crate) use boot_record::BootRecord;
 pub(crate) use capture::{Own, restore, sections};
 pub use digest::StateDigest;
 pub use error::StateError;
-pub(crate) use format::Head;
+pub(crate) use format::{Head, MAGIC};
 pub use machine_state::MachineState;
 pub(crate) use machine_state::write_file;
 pub(crate) use manifest::{MachineRecord, Manifest};
