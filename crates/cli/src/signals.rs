@@ -73,6 +73,30 @@ pub fn forward(handle: Handle) -> io::Result<()> {
     builder.spawn(take).map(drop)
 }
 
+/// Starts the thread for a suite: `on` is told of each signal that is to end it, and says whether that
+/// was the last warning. A suite that does not end in time after that, or gets one more, is ended.
+pub fn hand_on(mut on: impl FnMut(libc::c_int) -> bool + Send + 'static) -> io::Result<()> {
+    let take = move || {
+        let mut warned = false;
+        while let Some(signal) = wait() {
+            if signal == libc::SIGCONT {
+                continue;
+            }
+            if warned {
+                end();
+            }
+            warned = on(signal);
+            if warned {
+                thread::spawn(|| {
+                    thread::sleep(GRACE);
+                    end();
+                });
+            }
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(take).map(drop)
+}
+
 fn end() -> ! {
     terminal::restore();
     std::process::exit(i32::from(status::ENDED_BY_USER))

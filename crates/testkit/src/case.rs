@@ -2,6 +2,7 @@
 
 use crate::recipe::Recipe;
 use crate::spec::Spec;
+use crate::stop::Stop;
 use ringer_machine::Engine;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,17 +36,17 @@ pub enum Program {
 }
 
 impl Case {
-    /// The image to load, made now if need be.
+    /// The image to load, made now if need be; `stop` ends the making.
     ///
     /// # Errors
     /// What becomes of the test without one.
-    pub fn image(&self) -> Result<PathBuf, Verdict> {
+    pub fn image(&self, stop: &Stop) -> Result<PathBuf, Verdict> {
         if let Some(reason) = &self.spec.skip {
             return Err(Verdict::Skipped(reason.clone()));
         }
         match &self.program {
             Program::Image(path) => Ok(path.clone()),
-            Program::Made(recipe) => recipe.image().map_err(|reason| {
+            Program::Made(recipe) => recipe.image(stop).map_err(|reason| {
                 let line = line_in(&reason, &self.origin);
                 Verdict::Failed(Failure { line, ..Failure::told(Kind::Build, &reason) })
             }),

@@ -77,7 +77,7 @@ fn a_malformed_description_is_one_failing_test() {
         ("c.c", b"//! load = 'rom'\n"),
     ]);
     assert_eq!(names(&all), ["bad", "c", "good [bt]", "tape"]);
-    let told = |number: usize| match all[number].image() {
+    let told = |number: usize| match all[number].image(&crate::stop::Stop::default()) {
         Err(crate::case::Verdict::Failed(failure)) => failure,
         other => panic!("{other:?}"),
     };
@@ -111,7 +111,7 @@ fn a_source_needs_no_load_and_one_that_does_not_assemble_is_a_failing_test() {
     let mut workshop = Workshop::open(dir.path(), Path::new("/ringer")).unwrap();
     let all = cases(&[source], &mut workshop, &Defaults::default()).unwrap();
     assert_eq!(all.len(), 1);
-    match all[0].image() {
+    match all[0].image(&crate::stop::Stop::default()) {
         Err(crate::case::Verdict::Failed(failure)) => {
             assert!(failure.details.contains("frobnicate"), "{failure:?}");
             assert_eq!((failure.kind, failure.line), (Kind::Build, Some(3)));
@@ -129,6 +129,6 @@ fn the_shared_files_are_at_hand_for_a_source_anywhere() {
     let work = dir.path().join("work");
     let mut workshop = Workshop::open(&work, Path::new("/ringer")).unwrap();
     let all = cases(&[source], &mut workshop, &Defaults::default()).unwrap();
-    let image = all[0].image().unwrap();
+    let image = all[0].image(&crate::stop::Stop::default()).unwrap();
     assert!(is_multiboot(&image).unwrap());
 }

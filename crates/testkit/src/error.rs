@@ -42,6 +42,17 @@ pub enum TestkitError {
     /// A starter suite cannot be written.
     #[error("--init: {0}")]
     Init(String),
+    /// The formats of reports contradict each other.
+    #[error("--format: {0}")]
+    Format(String),
+    /// A report's file cannot be made.
+    #[error("cannot write {}: {source}", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A report cannot be written.
     #[error("cannot write {what}: {source}")]
     Write {
@@ -62,7 +73,9 @@ impl TestkitError {
             | Self::Config(_)
             | Self::NoTests(_)
             | Self::NoneSelected { .. }
-            | Self::Init(_) => status::USAGE,
+            | Self::Init(_)
+            | Self::Format(_)
+            | Self::Create { .. } => status::USAGE,
             Self::WorkDir(_) => status::INTERNAL,
             Self::Write { .. } => status::OUTPUT,
         }

@@ -4,41 +4,48 @@
 //! process of its own (`ringer run …`), so that one that dies takes nothing else with it. The life
 //! of a suite ([`suite`]): [`discover`] finds programs and descriptions, [`select`] takes those that
 //! were asked for, [`recipe`] makes images, [`runner`] runs tests in parallel, [`judge`] compares,
-//! [`progress`] and [`junit`] tell.
+//! [`reporters`] tell.
 
+mod attempt;
 mod case;
 mod child;
 mod difference;
 mod discover;
 mod error;
+mod events;
+mod format;
 mod found;
 mod history;
 pub mod hw;
 mod judge;
-mod junit;
 pub mod list;
 mod mistake;
 mod options;
 mod points;
-mod progress;
 mod qemu_words;
 mod recipe;
 mod report;
+mod reporters;
 mod runner;
 mod select;
 pub mod spec;
+mod stop;
 mod suite;
 mod unittests;
+mod workdir;
 
 pub use case::{
     Attempt, Case, Failure, Kind, Outcome, Point, PointVerdict, Points, Program, Summary, Verdict,
 };
 pub use discover::Defaults;
 pub use error::TestkitError;
+pub use events::Finish;
+pub use format::{Form, Format};
 pub use history::durations_file;
 pub use mistake::Mistake;
 pub use options::Options;
 pub use recipe::Recipe;
 pub use report::{EventLine, Place, RunReport};
 pub use select::Selection;
+pub use stop::{Level, Reason, Stop};
 pub use suite::{list_suite, run_suite};

@@ -1,6 +1,7 @@
 //! What to run of a suite, and how.
 
 use crate::discover::Defaults;
+use crate::format::Format;
 use crate::select::Selection;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -29,10 +30,10 @@ pub struct Options {
     pub slow: Duration,
     /// Where the durations of earlier runs are kept, if anywhere.
     pub durations: Option<PathBuf>,
-    /// Where to write JUnit XML.
-    pub junit: Option<PathBuf>,
-    /// Print TAP.
-    pub tap: bool,
+    /// How to report; people's lines go to standard output if nothing else does.
+    pub formats: Vec<Format>,
+    /// The time for the whole suite.
+    pub budget: Option<Duration>,
     /// Tests at a time; `None`: as many as there are processors.
     pub jobs: Option<NonZeroUsize>,
 }
@@ -52,8 +53,8 @@ impl Options {
             no_capture: false,
             slow: Duration::from_secs(5),
             durations: None,
-            junit: None,
-            tap: false,
+            formats: Vec::new(),
+            budget: None,
             jobs: None,
         }
     }

@@ -3,14 +3,18 @@
 //! Each is made when the first of its tests runs, once for all engines; whoever comes meanwhile waits. A command runs
 //! once even if several tests name it, and commands in one folder run one after the other, since they share files.
 
-use crate::child;
+use crate::child::{self, End};
+use crate::stop::Stop;
 use ringer_test_roms::{Load, assemble_as};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
+/// So long may a command take.
+const LIMIT: Duration = Duration::from_secs(3600);
 /// Characters of a failed command's output that a message shows.
 const SHOWN: usize = 4000;
 /// Endings of images, in the order in which they are looked for.
@@ -45,8 +49,8 @@ impl Recipe {
     ///
     /// # Errors
     /// Why there is none: what the tools said.
-    pub fn image(&self) -> Result<PathBuf, String> {
-        self.image.get_or_init(|| self.make()).clone()
+    pub fn image(&self, stop: &Stop) -> Result<PathBuf, String> {
+        self.image.get_or_init(|| self.make(stop)).clone()
     }
 
     /// Where a command leaves its image, if that is known or has been left there before.
@@ -58,13 +62,13 @@ impl Recipe {
         }
     }
 
-    fn make(&self) -> Result<PathBuf, String> {
+    fn make(&self, stop: &Stop) -> Result<PathBuf, String> {
         match &self.how {
             How::Assemble { source, load, out, include } => {
                 assemble_as(source, *load, out, include).map_err(|e| e.to_string())
             }
             How::Command { build, image } => {
-                build.done.get_or_init(|| build.run()).clone()?;
+                build.done.get_or_init(|| build.run(stop)).clone()?;
                 with_ending(image).ok_or_else(|| {
                     let (command, image) = (&build.command, image.display());
                     format!("build = {command:?} ended well, but there is no {image}")
@@ -84,26 +88,28 @@ fn with_ending(image: &Path) -> Option<PathBuf> {
 }
 
 impl Build {
-    fn run(&self) -> Result<(), String> {
+    fn run(&self, stop: &Stop) -> Result<(), String> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |problem: String| format!("build = {:?} {problem}", self.command);
-        let output = self.output().map_err(|e| told(format!("cannot be run: {e}")))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let text = [output.stdout, output.stderr].concat();
+        let ended = child::output(&mut self.shell(), LIMIT, stop);
+        let (end, text) = ended.map_err(|e| told(format!("cannot be run: {e}")))?;
+        let status = match end {
+            End::Exited(status) if status.success() => return Ok(()),
+            End::Exited(status) => status.to_string(),
+            End::Stopped => return Err(told("was stopped with the suite".to_owned())),
+            End::TimedOut | End::Stray => format!("not done in {} s", LIMIT.as_secs()),
+        };
         let text = String::from_utf8_lossy(&text);
         let skip = text.chars().count().saturating_sub(SHOWN);
         let tail: String = text.chars().skip(skip).collect();
-        Err(told(format!("failed ({}):\n{}", output.status, tail.trim_end())))
+        Err(told(format!("failed ({status}):\n{}", tail.trim_end())))
     }
 
-    fn output(&self) -> io::Result<std::process::Output> {
+    fn shell(&self) -> Command {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(&self.command).current_dir(&self.folder).stdin(Stdio::null());
-        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.arg("-c").arg(&self.command).current_dir(&self.folder);
         shell.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        child::spawn(&mut shell)?.wait_with_output()
+        shell
     }
 }
 
@@ -186,9 +192,9 @@ mod tests {
         let command = "echo x >>log; touch a.elf b.bin; test -f \"$RINGER_INCLUDE/pm.inc\"";
         let a = workshop.command(&folder, command, Path::new("a.elf"));
         let b = workshop.command(&folder, command, Path::new("b"));
-        assert_eq!(a.image(), Ok(folder.join("a.elf")));
-        assert_eq!(b.image(), Ok(folder.join("b.bin")), "an ending is found");
-        assert_eq!(a.image(), Ok(folder.join("a.elf")));
+        assert_eq!(a.image(&Stop::default()), Ok(folder.join("a.elf")));
+        assert_eq!(b.image(&Stop::default()), Ok(folder.join("b.bin")), "an ending is found");
+        assert_eq!(a.image(&Stop::default()), Ok(folder.join("a.elf")));
         assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "x\n");
     }
 
@@ -197,9 +203,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut workshop = Workshop::open(dir.path(), Path::new("/ringer")).unwrap();
         let failing = workshop.command(dir.path(), "echo woe >&2; exit 3", Path::new("a.elf"));
-        let told = failing.image().unwrap_err();
+        let told = failing.image(&Stop::default()).unwrap_err();
         assert!(told.contains("exit 3") && told.contains("woe"), "{told}");
-        let told = workshop.command(dir.path(), "true", Path::new("a.elf")).image().unwrap_err();
+        let told = workshop
+            .command(dir.path(), "true", Path::new("a.elf"))
+            .image(&Stop::default())
+            .unwrap_err();
         assert!(told.contains("there is no") && told.contains("a.elf"), "{told}");
     }
 }

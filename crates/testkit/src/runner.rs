@@ -1,195 +1,207 @@
-//! Runs tests in parallel, each in a process of its own.
+//! Runs tests in parallel, and tells what happens.
+//!
+//! Workers take the tests one after the other and send what happens to the thread that called
+//! [`Runner::run`], which alone speaks to the reporters. A worker starts and awaits the processes of
+//! its tests itself, since they end with the thread that started them ([`crate::child`]).
 
-use crate::case::{Attempt, Case, Failure, Kind, Outcome, Verdict};
-use crate::judge::{guest_points, judge};
-use crate::progress::Progress;
-use crate::report::RunReport;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::attempt::{Place, attempt};
+use crate::case::{Attempt, Outcome, Summary, Verdict};
+use crate::events::{Event, Finish, Suite};
+use crate::reporters::Reporters;
+use crate::stop::{Level, Reason, Stop};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-/// A process gets so much longer than its test's timeout before it is killed.
-const GRACE: Duration = Duration::from_secs(10);
-/// How often a process is looked at.
-const POLL: Duration = Duration::from_millis(3);
-/// Characters of a dying process's last words that a message shows.
-const SHOWN: usize = 2000;
+/// How often there is a look at the clock while nothing happens.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What all tests of a suite share.
 #[derive(Debug)]
 pub struct Runner<'a> {
-    /// The `ringer` program.
-    pub program: &'a Path,
-    /// A folder for the tests' files.
-    pub work: &'a Path,
-    /// How often a test that failed is run again, unless it says so itself.
-    pub retries: u32,
-    /// No test is begun after one that failed.
+    /// Where and how they run.
+    pub place: Place<'a>,
+    /// Whether the first failure ends the suite.
     pub fail_fast: bool,
+    /// When the suite ends whatever is left.
+    pub deadline: Option<Instant>,
+    /// Ends the suite early.
+    pub stop: &'a Stop,
+}
+
+/// What a worker tells.
+enum Message {
+    Started {
+        number: usize,
+        attempt: u32,
+    },
+    Failed {
+        number: usize,
+        attempt: Attempt,
+        count: u32,
+    },
+    Finished {
+        number: usize,
+        outcome: Box<Outcome>,
+    },
+    Sent {
+        number: usize,
+        bytes: Vec<u8>,
+    },
+    /// The suite's end came first.
+    Interrupted {
+        number: usize,
+    },
 }
 
 impl Runner<'_> {
-    /// Runs the tests, `jobs` at a time; the outcomes are in the tests' order.
-    pub fn run(&self, cases: &[Case], jobs: usize, progress: &Progress) -> Vec<Outcome> {
+    /// Runs the tests of the suite, and tells the reporters to the end. The outcomes are in the order of
+    /// their ends, without serial texts.
+    pub fn run(&self, suite: &Suite, reporters: &mut Reporters) -> (Finish, Vec<Outcome>) {
+        let started = Instant::now();
+        reporters.event(suite, Event::SuiteStarted);
         let next = AtomicUsize::new(0);
-        let ended = AtomicBool::new(false);
-        let outcomes = Mutex::new(vec![None; cases.len()]);
+        let mut desk = Desk::new(suite, reporters);
         thread::scope(|scope| {
-            for _ in 0..jobs.min(cases.len()) {
-                scope.spawn(|| {
-                    while !ended.load(Ordering::Relaxed) {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(case) = cases.get(i) else { break };
-                        let outcome = self.run_one(i, case);
-                        if self.fail_fast && outcome.failure().is_some() {
-                            ended.store(true, Ordering::Relaxed);
-                        }
-                        progress.outcome(i, &outcome);
-                        // A poisoned lock means that another worker panicked, which ends the scope.
-                        if let Ok(mut all) = outcomes.lock() {
-                            all[i] = Some(outcome);
-                        }
-                    }
-                });
+            let (sender, messages) = mpsc::channel();
+            for _ in 0..suite.jobs.min(suite.cases.len()) {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || self.work(suite, next, &sender));
+            }
+            drop(sender);
+            loop {
+                match messages.recv_timeout(LOOK) {
+                    Ok(message) => desk.take(message),
+                    Err(RecvTimeoutError::Timeout) => desk.reporters.event(suite, Event::Idle),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                desk.name_slow_ones();
+                if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    self.stop.request(Reason::Budget);
+                }
             }
         });
-        let all = outcomes.into_inner().unwrap_or_default();
-        all.into_iter().flatten().collect()
+        let Desk { reporters, outcomes, interrupted, .. } = desk;
+        let summary = Summary::of(outcomes.iter().map(|(_, outcome)| outcome), suite.cases.len());
+        let mut slow: Vec<_> = outcomes.iter().map(|(i, o)| (*i, o.time)).collect();
+        slow.retain(|(_, time)| *time >= suite.slow);
+        slow.sort_by_key(|(number, time)| (Reverse(*time), *number));
+        // Asked for too late to matter: everything had run.
+        let stopped = self
+            .stop
+            .reason()
+            .filter(|reason| summary.not_run > 0 || matches!(reason, Reason::Signal(_)));
+        let finish = Finish { summary, time: started.elapsed(), stopped, interrupted, slow };
+        reporters.event(suite, Event::SuiteFinished(&finish));
+        (finish, outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
-    fn run_one(&self, number: usize, case: &Case) -> Outcome {
+    /// A worker's life.
+    fn work(&self, suite: &Suite, next: &AtomicUsize, sender: &Sender<Message>) {
+        // A message that nobody takes is one too many after the reporting thread's panic.
+        let tell = |message| drop(sender.send(message));
+        while self.stop.level() == Level::Run {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= suite.cases.len() {
+                break;
+            }
+            self.run_test(suite, number, &tell);
+        }
+    }
+
+    /// Runs a test as often as it takes.
+    fn run_test(&self, suite: &Suite, number: usize, tell: &dyn Fn(Message)) {
+        let case = &suite.cases[number];
+        let retries = suite.retries_of(number);
         let mut attempts = Vec::new();
-        let mut left = case.spec.retries.unwrap_or(self.retries);
         loop {
-            let (started, clock) = (SystemTime::now(), Instant::now());
-            let (verdict, serial) = match case.image() {
-                Ok(image) => self.run_image(number, case, &image).unwrap_or_else(|error| {
-                    let text = format!("cannot run it: {error}");
-                    (Verdict::Failed(Failure::told(Kind::Runner, &text)), Vec::new())
-                }),
-                Err(verdict) => (verdict, Vec::new()),
-            };
-            let time = clock.elapsed();
+            let count = attempts.len() as u32 + 1;
+            tell(Message::Started { number, attempt: count });
+            let sent = |bytes| tell(Message::Sent { number, bytes });
+            let tried = attempt(&self.place, number, case, self.stop, &sent);
+            let Some(verdict) = tried.verdict else { return tell(Message::Interrupted { number }) };
             match verdict {
-                Verdict::Failed(failure) if left > 0 => {
-                    left -= 1;
-                    attempts.push(Attempt { failure, serial, started, time });
+                Verdict::Failed(failure) if count <= retries && self.stop.level() == Level::Run => {
+                    let (serial, started, time) = (tried.serial, tried.started, tried.time);
+                    let attempt = Attempt { failure, serial, started, time };
+                    attempts.push(attempt.clone());
+                    tell(Message::Failed { number, attempt, count });
                 }
                 verdict => {
-                    let points = guest_points(&case.spec, &serial);
-                    let case = case.clone();
-                    return Outcome { case, verdict, points, serial, started, time, attempts };
+                    if self.fail_fast && matches!(verdict, Verdict::Failed(_)) {
+                        self.stop.request(Reason::FailFast);
+                    }
+                    let outcome = Outcome {
+                        case: case.clone(),
+                        verdict,
+                        points: tried.points,
+                        serial: tried.serial,
+                        started: tried.started,
+                        time: tried.time,
+                        attempts,
+                    };
+                    return tell(Message::Finished { number, outcome: Box::new(outcome) });
                 }
             }
         }
     }
-
-    /// Runs the process: what became of the test, and what it sent.
-    fn run_image(
-        &self,
-        number: usize,
-        case: &Case,
-        image: &Path,
-    ) -> io::Result<(Verdict, Vec<u8>)> {
-        let file = |kind: &str| self.work.join(format!("{number}.{kind}"));
-        let (serial, report, errors) = (file("serial"), file("report"), file("errors"));
-        let spec = &case.spec;
-        let mut command = Command::new(self.program);
-        command.arg("run").args(case.arguments(image)).arg("--verify");
-        command.arg("--serial").arg(format!("file:{}", serial.display()));
-        command.arg("--report").arg(&report);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&errors)?);
-        let limit = Duration::from_secs_f64(spec.timeout) + GRACE;
-        let status = wait(command.spawn()?, limit)?;
-        let words = last_words(&errors);
-        let sent = fs::read(&serial).unwrap_or_default();
-        let died = |kind, text: &str| Verdict::Failed(Failure::told(kind, text));
-        let Some(status) = status else {
-            let text = format!("killed: it did not end by itself; {words}");
-            return Ok((died(Kind::Timeout, &text), sent));
-        };
-        let verdict = match read_report(&report, status) {
-            Some(told) => judge(spec, &told, &sent),
-            None => died(Kind::Died, &death(status, &words)),
-        };
-        Ok((verdict, sent))
-    }
 }
 
-/// Waits for the process; kills it after `limit`, which is `None`.
-fn wait(mut child: Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+/// The reporting thread's view.
+struct Desk<'a> {
+    suite: &'a Suite,
+    reporters: &'a mut Reporters,
+    /// Since when, and whether it has been named as slow.
+    running: BTreeMap<usize, (Instant, bool)>,
+    outcomes: Vec<(usize, Outcome)>,
+    interrupted: Vec<usize>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(suite: &'a Suite, reporters: &'a mut Reporters) -> Self {
+        let (running, outcomes, interrupted) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { suite, reporters, running, outcomes, interrupted }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Started { number, attempt } => {
+                self.running.insert(number, (Instant::now(), false));
+                self.reporters.event(self.suite, Event::TestStarted { number, attempt });
+            }
+            Message::Failed { number, attempt, count } => {
+                let event = Event::AttemptFailed { number, attempt: &attempt, count };
+                self.reporters.event(self.suite, event);
+            }
+            Message::Finished { number, outcome } => {
+                self.running.remove(&number);
+                let event = Event::TestFinished { number, outcome: &outcome };
+                self.reporters.event(self.suite, event);
+                // What is told need not be kept.
+                let outcome = Outcome { serial: Vec::new(), ..*outcome };
+                self.outcomes.push((number, outcome));
+            }
+            Message::Sent { number, bytes } => {
+                self.reporters.event(self.suite, Event::Sent { number, bytes: &bytes });
+            }
+            Message::Interrupted { number } => {
+                self.running.remove(&number);
+                self.interrupted.push(number);
+            }
         }
-        if started.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
+    }
+
+    /// Names, once, tests that have run for long.
+    fn name_slow_ones(&mut self) {
+        for (number, (since, named)) in &mut self.running {
+            let time = since.elapsed();
+            if !*named && time >= self.suite.slow {
+                *named = true;
+                self.reporters.event(self.suite, Event::Slow { number: *number, time });
+            }
         }
-        thread::sleep(POLL);
-    }
-}
-
-/// The report, if the process lived to write it and ended as it says.
-fn read_report(path: &Path, status: ExitStatus) -> Option<RunReport> {
-    let report: RunReport = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (status.code() == Some(i32::from(report.status))).then_some(report)
-}
-
-fn death(status: ExitStatus, words: &str) -> String {
-    match status.signal() {
-        Some(signal) => format!("died of signal {signal}; {words}"),
-        None => format!("ended with status {}; {words}", status.code().unwrap_or(-1)),
-    }
-}
-
-fn last_words(errors: &Path) -> String {
-    let text = fs::read_to_string(errors).unwrap_or_default();
-    let text = text.trim();
-    if text.is_empty() {
-        return "it said nothing".to_owned();
-    }
-    let skip = text.chars().count().saturating_sub(SHOWN);
-    text.chars().skip(skip).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sh(script: &str, limit: Duration) -> Option<ExitStatus> {
-        wait(Command::new("sh").args(["-c", script]).spawn().unwrap(), limit).unwrap()
-    }
-
-    #[test]
-    fn a_process_that_does_not_end_is_killed() {
-        assert_eq!(sh("exec sleep 60", Duration::from_millis(50)), None);
-        assert_eq!(sh("exit 7", GRACE).unwrap().code(), Some(7));
-    }
-
-    #[test]
-    fn a_death_by_signal_is_told_with_the_last_words() {
-        let status = sh("kill -SEGV $$", GRACE).unwrap();
-        assert_eq!(death(status, "ouch"), "died of signal 11; ouch");
-    }
-
-    #[test]
-    fn a_report_counts_only_with_its_own_status() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("r");
-        let text =
-            r#"{"end":"poweroff","status":0,"value":null,"detail":"","post":[],"instructions":1}"#;
-        fs::write(&path, text).unwrap();
-        assert_eq!(read_report(&path, sh("exit 0", GRACE).unwrap()).unwrap().end, "poweroff");
-        assert_eq!(read_report(&path, sh("exit 70", GRACE).unwrap()), None);
-        assert_eq!(read_report(&dir.path().join("none"), sh("exit 0", GRACE).unwrap()), None);
     }
 }

@@ -1,17 +1,21 @@
 //! A suite from its paths to its summary.
 
 use crate::TestkitError;
-use crate::case::{Case, Program, Summary};
+use crate::attempt::Place;
+use crate::case::{Case, Program};
 use crate::discover;
+use crate::events::{Finish, Suite};
+use crate::format;
 use crate::history::History;
-use crate::junit;
 use crate::options::Options;
-use crate::progress::Progress;
 use crate::recipe::Workshop;
+use crate::reporters::Reporters;
 use crate::runner::Runner;
+use crate::stop::Stop;
+use crate::workdir::WorkDir;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// The tests that `options` asks for, in the order in which they begin. Their files lie in `work`.
 ///
@@ -43,39 +47,37 @@ pub fn plan(options: &Options, work: &Path) -> Result<Vec<Case>, TestkitError> {
 /// # Errors
 /// As [`run_suite`].
 pub fn list_suite(options: &Options) -> Result<Vec<Case>, TestkitError> {
-    let work = work_dir()?;
+    let work = WorkDir::create()?;
     plan(&Options { durations: None, ..options.clone() }, work.path())
 }
 
-/// Runs the suite and tells about it on standard output.
+/// Runs the suite and tells about it; `stop` ends it early.
 ///
 /// # Errors
 /// When a path is no test, there are no tests, or a report cannot be written. A failing test is no
 /// error.
-pub fn run_suite(options: &Options) -> Result<Summary, TestkitError> {
-    let started = Instant::now();
-    let work = work_dir()?;
+pub fn run_suite(options: &Options, stop: &Stop) -> Result<Finish, TestkitError> {
+    let deadline = options.budget.and_then(|budget| Instant::now().checked_add(budget));
+    let formats = format::complete(options.formats.clone()).map_err(TestkitError::Format)?;
+    let work = WorkDir::create()?;
     let cases = plan(options, work.path())?;
     let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok());
-    let progress = Progress::new(options.tap, &cases);
-    let runner = Runner {
-        program: &options.runner,
-        work: work.path(),
+    let suite = Suite {
+        cases,
+        started: SystemTime::now(),
+        // What several guests send at once nobody can read.
+        jobs: if options.no_capture { 1 } else { jobs.map_or(1, NonZeroUsize::get) },
+        shard: options.selection.shard,
         retries: options.retries,
-        fail_fast: options.fail_fast,
+        slow: options.slow,
     };
-    let outcomes = runner.run(&cases, jobs.map_or(1, NonZeroUsize::get), &progress);
-    let summary = Summary::of(&outcomes, cases.len());
-    progress.finish(summary, started.elapsed())?;
-    if let Some(path) = &options.junit {
-        junit::write(path, &outcomes, started.elapsed())?;
-    }
+    let place = Place { program: &options.runner, work: work.path(), show: options.no_capture };
+    let runner = Runner { place, fail_fast: options.fail_fast, deadline, stop };
+    let mut reporters = Reporters::open(&formats)?;
+    let (finish, outcomes) = runner.run(&suite, &mut reporters);
     if let Some(file) = &options.durations {
         History::note(file, &outcomes);
     }
-    Ok(summary)
-}
-
-fn work_dir() -> Result<tempfile::TempDir, TestkitError> {
-    tempfile::Builder::new().prefix("ringer-test-").tempdir().map_err(TestkitError::WorkDir)
+    reporters.finish()?;
+    Ok(finish)
 }

@@ -8,6 +8,7 @@ mod nano;
 mod profile;
 mod run;
 mod suite;
+mod suite_report;
 mod trace;
 mod values;
 mod verify;
@@ -20,6 +21,7 @@ pub use nano::{DemoArgs, NanoArgs};
 pub use profile::ProfileArgs;
 pub use run::RunArgs;
 pub use suite::TestArgs;
+pub use suite_report::SuiteReportArgs;
 pub use trace::{TraceArgs, TraceFormat};
 pub use verify::VerifyArgs;
 

@@ -1,5 +1,6 @@
 //! `ringer test`.
 
+use super::SuiteReportArgs;
 use clap::Args;
 use ringer::Engine;
 use std::path::PathBuf;
@@ -11,12 +12,9 @@ pub struct TestArgs {
     /// that end through debug-exit, or directories of these
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Write the results to this file as JUnit XML
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Print the results in the Test Anything Protocol
-    #[arg(long)]
-    pub tap: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub report: SuiteReportArgs,
     /// Tests at a time (default: the processors there are)
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,

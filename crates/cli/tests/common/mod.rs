@@ -85,6 +85,17 @@ pub fn run_flat(files: &Files, code: &[u8], options: &[&str]) -> Output {
     command.output().expect("ringer starts")
 }
 
+/// A command for this tool. Where it is missing the test says that it is skipped; on CI that is a failure.
+pub fn have(tool: &str) -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()) {
+        return Some(Command::new(tool));
+    }
+    assert!(std::env::var_os("CI").is_none(), "{tool} is not installed");
+    eprintln!("skipped: {tool} is not installed");
+    None
+}
+
 pub fn status(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("died: {}: {}", output.status, errors(output)))
 }
