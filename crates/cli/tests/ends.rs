@@ -146,6 +146,36 @@ fn a_text_ends_the_run_well_or_badly() {
     }
 }
 
+/// A table of one's own at 2000h with this limit, then what `code` does: lidt [1ff0h].
+fn with_idt(limit: u16, code: &[u8]) -> Vec<u8> {
+    let [low, high] = limit.to_le_bytes();
+    let head =
+        [0x66, 0xc7, 0x05, 0xf0, 0x1f, 0, 0, low, high, 0xc7, 0x05, 0xf2, 0x1f, 0, 0, 0, 0x20];
+    [&head[..], &[0, 0, 0x0f, 0x01, 0x1d, 0xf0, 0x1f, 0, 0], code].concat()
+}
+
+#[test]
+fn the_hint_of_a_triple_fault_says_what_is_wrong() {
+    let files = Files::new();
+    let ud2 = [0x0f, 0x0b];
+    // mov byte [2035h], 8eh; mov word [2032h], sel: a gate for #UD
+    let gate = |selector: u8| {
+        vec![0xc6, 0x05, 0x35, 0x20, 0, 0, 0x8e, 0x66, 0xc7, 0x05, 0x32, 0x20, 0, 0, selector, 0]
+    };
+    let cases = [
+        (ud2.to_vec(), "has not executed LIDT"),
+        (with_idt(0x0f, &ud2), "limit 000f, has no entry 06h"),
+        (with_idt(0x7ff, &ud2), "entry 06h of the IDT at 00002000, limit 07ff, is not present"),
+        (with_idt(0x7ff, &[gate(0), ud2.to_vec()].concat()), "has a null selector"),
+        (with_idt(0x7ff, &[gate(0x50), ud2.to_vec()].concat()), "look at the GDT"),
+        (INTO_NOTHING.to_vec(), "no memory at a0000000"),
+    ];
+    for (code, hint) in cases {
+        let text = errors(&run_flat(&files, &code, &["--no-reboot"]));
+        assert!(text.contains(hint), "{hint}: {text}");
+    }
+}
+
 #[test]
 fn a_triple_fault_is_explained() {
     let files = Files::new();

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Files, SPIN, command, flat};
+use common::{Files, SPIN, command, flat, print};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Termios, tcgetattr};
@@ -18,13 +19,18 @@ struct Session {
     terminal: File,
     before: Termios,
     ringer: Child,
+    seen: Vec<u8>,
     _files: Files,
 }
 
 /// `ringer run` of an endless guest on a new terminal, in raw mode already.
 fn session(serial: &str) -> Session {
+    session_of(serial, SPIN)
+}
+
+fn session_of(serial: &str, code: &[u8]) -> Session {
     let files = Files::new();
-    let image = files.write("guest.bin", &flat(SPIN));
+    let image = files.write("guest.bin", &flat(code));
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
     grantpt(&master).expect("grantpt");
     unlockpt(&master).expect("unlockpt");
@@ -36,7 +42,8 @@ fn session(serial: &str) -> Session {
     let mut run = command();
     run.args(["run", "--timeout", "60", "--serial", serial, "--multiboot"]).arg(image);
     let ringer = run.stdin(end()).stdout(end()).stderr(end()).spawn().expect("ringer starts");
-    Session { keyboard: File::from(master), terminal, before, ringer, _files: files }
+    let (keyboard, seen) = (File::from(master), Vec::new());
+    Session { keyboard, terminal, before, ringer, seen, _files: files }
 }
 
 impl Session {
@@ -64,6 +71,21 @@ impl Session {
         assert_eq!(after.output_modes, self.before.output_modes);
     }
 
+    /// Reads what comes on the terminal until `part` is in it.
+    fn text_with(&mut self, part: &str) {
+        let started = Instant::now();
+        while !String::from_utf8_lossy(&self.seen).contains(part) {
+            assert!(started.elapsed() < PATIENCE, "{part:?} is not in {:?}", self.seen);
+            let mut ready = [PollFd::new(&self.keyboard, PollFlags::IN)];
+            let pause = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            if poll(&mut ready, Some(&pause)).expect("a terminal can be polled") > 0 {
+                let mut bytes = [0; 4096];
+                let n = self.keyboard.read(&mut bytes).expect("text");
+                self.seen.extend_from_slice(&bytes[..n]);
+            }
+        }
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.ringer), signal).expect("it lives");
     }
@@ -80,10 +102,18 @@ fn ctrl_a_x_leaves_and_ctrl_a_h_helps() {
     session.keyboard.write_all(b"\x01h\x01x").expect("keys are taken");
     assert_eq!(session.status(), Some(130));
     session.assert_restored();
-    let mut text = [0; 4096];
-    let n = session.keyboard.read(&mut text).expect("text");
-    let text = String::from_utf8_lossy(&text[..n]);
-    assert!(text.contains("Ctrl-A X  end the run"), "{text}");
+    session.text_with("ringer: Ctrl-A X ends the run, Ctrl-A H lists the other keys");
+    session.text_with("Ctrl-A X  end the run");
+}
+
+#[test]
+fn a_guests_bare_line_feed_begins_a_line_on_the_terminal() {
+    let text: Vec<u8> = b"one\ntwo\r\nend.".iter().flat_map(|b| print(*b)).collect();
+    let mut session = session_of("stdio", &[&text[..], SPIN].concat());
+    session.wait_until_raw();
+    session.text_with("one\r\ntwo\r\nend.");
+    session.keyboard.write_all(b"\x01x").expect("keys are taken");
+    assert_eq!(session.status(), Some(130));
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl MachineError {
         match self {
             Self::Load(_) | Self::Memory(MemoryError::BadSize(_)) => status::USAGE,
             Self::Monitor(MonitorError::Serial(_)) => status::OUTPUT,
+            Self::Monitor(MonitorError::Attach(_)) => status::USAGE,
             Self::Memory(_) | Self::Monitor(_) => status::INTERNAL,
             Self::State(e) => e.status(),
         }

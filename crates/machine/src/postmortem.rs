@@ -41,6 +41,8 @@ const SEGMENTS: [(SegReg, &str, &str); 6] = [
     (SegReg::Fs, "fs", "fs_base"),
     (SegReg::Gs, "gs", "gs_base"),
 ];
+/// The limit of the IDT after a reset.
+const RESET_LIMIT: u32 = 0xffff;
 /// Ports of the interrupt controllers' masks.
 const MASKS: [u16; 2] = [0x21, 0xa1];
 
@@ -106,6 +108,12 @@ fn triple_fault(monitor: &Monitor, at: At) -> String {
     };
     let what = Happening::Exception { exception: *first, nested: false };
     let cpu = monitor.state();
+    if monitor.peek_linear(Lin(at.linear()), &mut [0]) == 0 {
+        let place = at.linear();
+        return format!(
+            "{what} was raised: there is no memory at {place:08x}, a jump or return led astray"
+        );
+    }
     let why = no_gate(monitor, first.vector as u8)
         .or_else(|| no_stack(cpu, &chain))
         .unwrap_or_else(|| "its handler could not be entered, nor that of #DF".to_owned());
@@ -118,6 +126,9 @@ fn no_gate(monitor: &Monitor, vector: u8) -> Option<String> {
     let (base, limit) = (cpu.idtr.base.get(), u32::from(cpu.idtr.limit));
     let (protected, v) = (cpu.cr0 & cr0::PE != 0, u32::from(vector));
     let entry = if protected { 8 } else { 4 };
+    if protected && base == 0 && limit == RESET_LIMIT {
+        return Some("there is no IDT: the guest has not executed LIDT".to_owned());
+    }
     let table = format!("the IDT at {base:08x}, limit {limit:04x},");
     if v * entry + entry - 1 > limit {
         return Some(format!("{table} has no entry {vector:02x}h: load one that has (LIDT)"));
@@ -157,16 +168,26 @@ fn no_stack(cpu: &CpuState, chain: &[Exception]) -> Option<String> {
     }
 }
 
+/// The error code names an entry of the IDT, not of the GDT or LDT.
+const IDT_CODE: u32 = 2;
+
 /// What usually raises `first`.
-fn cause(first: &Exception) -> &'static str {
-    match first.vector {
-        Vector::Ud => "; #UD is no instruction of this processor: --cpu, or a jump into data?",
-        Vector::Gp if first.error == Some(0) => {
-            "; #GP(0) is a privileged instruction, a limit, or a null selector"
+fn cause(first: &Exception) -> String {
+    match (first.vector, first.error) {
+        (Vector::Gp | Vector::Np, Some(code)) if code & IDT_CODE != 0 => {
+            format!("; the error code means entry {:02x}h of the IDT", code >> 3)
         }
-        Vector::Gp | Vector::Np => "; the error code is a selector: look at the GDT",
-        Vector::De => "; #DE is a division by 0, or a quotient too large",
-        _ => "",
+        (Vector::Gp, Some(0)) => {
+            "; #GP(0) is a privileged instruction, a limit, or a null selector".to_owned()
+        }
+        (Vector::Gp | Vector::Np | Vector::Ts | Vector::Ss, Some(code)) if code != 0 => {
+            format!("; the error code means selector {:04x}", code & 0xfffc)
+        }
+        (Vector::Ud, _) => {
+            "; #UD is no instruction of this processor: --cpu, or a jump into data?".to_owned()
+        }
+        (Vector::De, _) => "; #DE is a division by 0, or a quotient too large".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -157,10 +157,9 @@ mod tests {
     fn an_elf_file_gives_functions_with_their_sizes_by_readable_names() {
         let own = std::env::current_exe().unwrap();
         let symbols = read_symbols(&[own]).unwrap();
-        let name = "ringer_machine::symbols::of_map";
-        let function = symbols.by_name(name).expect("its own symbol");
-        assert_eq!(function.kind, SymbolKind::Function);
-        assert!(function.size > 16, "{function:?}");
+        let ours = |s: &&Symbol| s.name.starts_with("ringer_machine::symbols::") && s.size > 16;
+        let function = symbols.iter().find(ours).expect("one of its own");
+        assert_eq!(function.kind, SymbolKind::Function, "{function:?}");
         assert_eq!(symbols.find(function.address + 5).unwrap().offset, 5);
         assert_eq!(symbols.extent(function), function.size);
     }

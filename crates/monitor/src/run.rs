@@ -155,16 +155,19 @@ impl Monitor {
     /// [`TraceKinds::BLOCKS`] no block leads to another by itself, and under [`TraceKinds::IO`] the masks of the
     /// interrupt controllers are written by the interpreter; the guest does not notice.
     pub fn set_trace(&mut self, kinds: TraceKinds, symbols: Arc<Symbols>) {
-        let before = self.chassis.bus.io.events.traced();
-        let counted = self.chassis.bus.io.clock.is_virtual();
-        self.chassis.bus.io.events.set_traced(kinds, counted, symbols);
-        if (before ^ kinds).intersects(TraceKinds::IO) {
-            self.chassis.bus.io.board.touch_masks();
+        let io = &mut self.chassis.bus.io;
+        let changed = io.events.traced() ^ kinds;
+        let counted = io.clock.is_virtual();
+        // What changes for the trace is not in it.
+        io.events.set_traced(TraceKinds::empty(), false, Arc::default());
+        if changed.intersects(TraceKinds::IO) {
+            io.board.touch_masks();
         }
-        if (before ^ kinds).intersects(TraceKinds::BLOCKS) {
+        if changed.intersects(TraceKinds::BLOCKS) {
             self.flush_cache();
             self.chassis.code.set_apart(kinds.contains(TraceKinds::BLOCKS), &self.cfg);
         }
+        self.chassis.bus.io.events.set_traced(kinds, counted, symbols);
     }
 
     /// The last thousand events, the oldest first.

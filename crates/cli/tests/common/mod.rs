@@ -114,3 +114,21 @@ pub fn assert_line(output: &Output, wanted: i32, part: &str) {
     assert!(first.starts_with("ringer: ") && first.contains(part), "{text}");
     assert!(lines.all(|line| line.starts_with("  ")), "{text}");
 }
+
+/// A Multiboot ELF kernel with symbols, assembled from `text` (Intel syntax, entered at `_start`) and linked at 1 MiB.
+pub fn elf(files: &Files, name: &str, text: &str) -> PathBuf {
+    let head = "\t.intel_syntax noprefix\n\t.section .text\n\t.align 4\n\t.long 0x1badb002, 0, -0x1badb002\n\
+                \t.globl _start\n\t.type _start, @function\n_start:\n";
+    let source = files.write(&format!("{name}.s"), format!("{head}{text}\n").as_bytes());
+    let object = files.path(&format!("{name}.o"));
+    let image = files.path(&format!("{name}.elf"));
+    let made = |tool: &str, arguments: &[&std::ffi::OsStr]| {
+        let output = Command::new(tool).args(arguments).output().expect("binutils are there");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    made("as", &["--32".as_ref(), "-o".as_ref(), object.as_ref(), source.as_ref()]);
+    let flags = ["-m", "elf_i386", "-Ttext=0x100000", "-N", "--no-warn-rwx-segments", "-o"]
+        .map(AsRef::as_ref);
+    made("ld", &[&flags[..], &[image.as_ref(), object.as_ref()]].concat());
+    image
+}
