@@ -47,6 +47,7 @@ pub struct StackCursor {
 impl StackCursor {
     /// At SS:ESP with the rights of the running code; violations raise #SS(0).
     #[must_use]
+    #[inline]
     pub fn current(s: &CpuState) -> Self {
         let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
         Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0)
@@ -54,6 +55,7 @@ impl StackCursor {
 
     /// On another stack (gates, IRET): violations raise #SS(`error`).
     #[must_use]
+    #[inline]
     pub fn on(seg: Segment, sp: impl Into<u64>, who: Privilege, error: u32) -> Self {
         let sp = sp.into();
         Self { seg, sp, who, error, pending: ArrayVec::new() }
@@ -170,7 +172,7 @@ impl StackCursor {
     ///
     /// # Errors
     /// As [`StackCursor::flush`].
-    pub fn commit<B: Bus>(mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
+    pub fn commit<B: Bus>(&mut self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         self.flush(ctx)?;
         ctx.s.gpr[Gpr::Esp as usize] = self.sp;
         Ok(())

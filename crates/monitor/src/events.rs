@@ -11,9 +11,9 @@ use ringer_cpu::{Exception, PagingRegs};
 use std::fmt;
 use std::sync::Arc;
 
-/// Events that are kept.
-const KEPT: usize = 1000;
-/// Exceptions that are kept beside them: a thousand port accesses are over soon.
+/// Events that are kept: a thousand, and a power of two, by which a division is spared.
+const KEPT: usize = 1024;
+/// Exceptions that are kept beside them: a thousand port accesses are over soon. A power of two, too.
 const KEPT_EXCEPTIONS: usize = 16;
 
 bitflags! {
@@ -290,38 +290,41 @@ pub struct Event {
 
 /// The latest of what was pushed.
 #[derive(Debug)]
-struct Ring {
-    events: Vec<Event>,
-    next: usize,
-    most: usize,
+struct Ring<const MOST: usize> {
+    events: Box<[Event]>,
+    /// How many were pushed, those apart that repeated the one before.
+    pushed: usize,
 }
 
-impl Ring {
-    fn new(most: usize) -> Self {
-        Self { events: Vec::with_capacity(most), next: 0, most }
+impl<const MOST: usize> Ring<MOST> {
+    fn new() -> Self {
+        let none =
+            Event { what: Happening::Reset, at: At::default(), when: When::default(), times: 0 };
+        Self { events: vec![none; MOST].into_boxed_slice(), pushed: 0 }
     }
 
-    #[inline]
-    fn push(&mut self, event: Event) {
-        let last = self.next.checked_sub(1).unwrap_or(self.most - 1);
-        if let Some(last) = self.events.get_mut(last)
-            && last.at == event.at
-            && last.what.again(&event.what)
-        {
-            *last = Event { times: last.times.saturating_add(1), ..event };
+    /// Field by field into its place: an event that is put together first and copied then costs several times that.
+    #[inline(always)]
+    fn push(&mut self, what: Happening, at: At, when: When) {
+        let last = &mut self.events[self.pushed.wrapping_sub(1) % MOST];
+        if last.times != 0 && last.at == at && last.what.again(&what) {
+            last.times = last.times.saturating_add(1);
+            last.what = what;
+            last.when = when;
             return;
         }
-        match self.events.get_mut(self.next) {
-            Some(place) => *place = event,
-            None => self.events.push(event),
-        }
-        self.next = (self.next + 1) % self.most;
+        let place = &mut self.events[self.pushed % MOST];
+        self.pushed = self.pushed.wrapping_add(1);
+        place.what = what;
+        place.at = at;
+        place.when = when;
+        place.times = 1;
     }
 
     /// The oldest first.
     fn iter(&self) -> impl Iterator<Item = &Event> {
-        let at = if self.events.len() < self.most { 0 } else { self.next };
-        self.events[at..].iter().chain(&self.events[..at])
+        let (newer, older) = self.events.split_at(self.pushed % MOST);
+        older.iter().chain(newer).filter(|event| event.times != 0)
     }
 }
 
@@ -330,8 +333,8 @@ impl Ring {
 pub(crate) struct Events {
     /// Where the running processor is.
     pub at: At,
-    all: Ring,
-    exceptions: Ring,
+    all: Ring<KEPT>,
+    exceptions: Ring<KEPT_EXCEPTIONS>,
     traced: TraceKinds,
     /// Instructions are counted.
     counted: bool,
@@ -342,8 +345,8 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             at: At::default(),
-            all: Ring::new(KEPT),
-            exceptions: Ring::new(KEPT_EXCEPTIONS),
+            all: Ring::new(),
+            exceptions: Ring::new(),
             traced: TraceKinds::empty(),
             counted: false,
             symbols: Arc::default(),
@@ -369,16 +372,15 @@ impl Events {
     }
 
     /// Keeps `what`, and tells of it if it is traced.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, what: Happening, when: When) {
-        let event = Event { what, at: self.at, when, times: 1 };
         if !self.traced.is_empty() && self.traces(what.kind()) {
-            self.tell(&event);
+            self.tell(&Event { what, at: self.at, when, times: 1 });
         }
         if matches!(what, Happening::Exception { .. }) {
-            self.exceptions.push(event);
+            self.exceptions.push(what, self.at, when);
         }
-        self.all.push(event);
+        self.all.push(what, self.at, when);
     }
 
     /// Tells of `what`, which is traced and not kept, at `at`.

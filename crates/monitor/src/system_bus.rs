@@ -104,7 +104,7 @@ impl Io {
     }
 
     /// Notes `what`, at the place that the events were told of last.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, what: Happening) {
         let traced = !self.events.traced().is_empty();
         // The host's clock costs more than the rest.

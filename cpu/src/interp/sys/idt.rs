@@ -82,7 +82,7 @@ fn real<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
         return Err(Exception::gp(entry_code(event)));
     }
     let (selector, ip) = vector_8086(ctx, ctx.s.idtr.base, event.vector)?;
-    let stack = push_8086(ctx, event.eflags)?;
+    let mut stack = push_8086(ctx, event.eflags)?;
     let cs = transfer::cs_8086(ctx, selector);
     transfer::check_limit(&cs, ip)?;
     stack.commit(ctx)?;
@@ -99,7 +99,7 @@ pub fn enter_virtual<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<(), Exc
     let (selector, ip) = vector_8086(ctx, Lin(0), vector)?;
     let owns_if = ctx.s.flags().iopl() == 3;
     let eflags = ctx.s.eflags;
-    let stack = push_8086(ctx, if owns_if { eflags } else { flags::virtual_image(eflags) })?;
+    let mut stack = push_8086(ctx, if owns_if { eflags } else { flags::virtual_image(eflags) })?;
     stack.commit(ctx)?;
     clear(ctx, Eflags::TF | Eflags::RF | if owns_if { Eflags::IF } else { Eflags::VIF });
     let cs = transfer::cs_8086(ctx, selector);

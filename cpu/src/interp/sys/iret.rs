@@ -74,7 +74,7 @@ fn loaded(size: u32, cpl: u8, iopl: u8) -> u32 {
 
 fn to_8086<B: Bus>(
     ctx: &mut Ctx<'_, B>,
-    stack: StackCursor,
+    stack: &mut StackCursor,
     frame: &Popped,
 ) -> Result<(), Exception> {
     let cs = transfer::cs_8086(ctx, frame.cs.0);
@@ -87,7 +87,7 @@ fn to_8086<B: Bus>(
 fn real<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
     let frame = pop_frame(ctx, &mut stack, size)?;
-    to_8086(ctx, stack, &frame)?;
+    to_8086(ctx, &mut stack, &frame)?;
     flags::merge(ctx, frame.eflags, loaded(size, 0, 0));
     Ok(())
 }
@@ -101,13 +101,13 @@ fn v86<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
     let frame = pop_frame(ctx, &mut stack, size)?;
     if iopl == 3 {
-        to_8086(ctx, stack, &frame)?;
+        to_8086(ctx, &mut stack, &frame)?;
         flags::merge(ctx, frame.eflags, loaded(size, 3, 3));
         return Ok(());
     }
     transfer::check_limit(&transfer::cs_8086(ctx, frame.cs.0), frame.rip)?;
     flags::load_virtual(ctx, frame.eflags)?;
-    to_8086(ctx, stack, &frame)
+    to_8086(ctx, &mut stack, &frame)
 }
 
 fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
@@ -115,7 +115,7 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     let frame = pop_frame(ctx, &mut stack, size)?;
     let (old_cpl, iopl) = (ctx.s.cpl, ctx.s.flags().iopl());
     if size == 4 && frame.eflags & Eflags::VM.bits() != 0 && old_cpl == 0 {
-        return to_v86(ctx, stack, &frame);
+        return to_v86(ctx, &mut stack, &frame);
     }
     let cs = transfer::return_segment(ctx, frame.cs)?;
     let cpl = cs.sel().rpl();
@@ -139,7 +139,7 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
 /// The return to V86 mode pops the stack and the data segments too.
 fn to_v86<B: Bus>(
     ctx: &mut Ctx<'_, B>,
-    mut stack: StackCursor,
+    stack: &mut StackCursor,
     frame: &Popped,
 ) -> Result<(), Exception> {
     let esp = stack.pop(ctx, 4)? as u32;
