@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
 use ringer::{SymbolsError, status};
+use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
 use std::io;
 use std::path::PathBuf;
@@ -107,6 +108,17 @@ pub enum CliError {
     /// The nanobenchmarks.
     #[error("nano: {0}")]
     Nano(String),
+    /// A profile that cannot be read.
+    #[error(transparent)]
+    Profile(#[from] ReadError),
+    /// Profiles that cannot be compared.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// `ringer profile show` without a picture.
+    #[error(
+        "name a file for a picture: --html, --flame, --folded, --pprof, --speedscope or --json"
+    )]
+    NoPicture,
     /// --symbols.
     #[error(transparent)]
     Symbols(#[from] SymbolsError),
@@ -139,6 +151,9 @@ impl CliError {
             | Self::OnlyRun { .. }
             | Self::MemorySize { .. }
             | Self::Symbols(_)
+            | Self::Profile(_)
+            | Self::Diff(_)
+            | Self::NoPicture
             | Self::UnknownPlace { .. }
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } | Self::NeverSaved { .. } => status::OUTPUT,

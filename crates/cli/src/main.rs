@@ -11,6 +11,7 @@ mod error;
 mod generate;
 mod nano;
 mod output;
+mod pictures;
 mod plan;
 mod postmortem;
 mod pty;

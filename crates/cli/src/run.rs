@@ -1,8 +1,9 @@
 //! `ringer run`, `ringer profile` and `ringer demo`.
 
-use crate::args::{DemoArgs, EndArgs, ProfileArgs, RunArgs};
+use crate::args::{DemoArgs, EndArgs, ProfileArgs, ProfileCommand, RunArgs};
 use crate::console;
 use crate::error::CliError;
+use crate::pictures::{self, Pictures};
 use crate::plan::Plan;
 use crate::postmortem::PostMortem;
 use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
@@ -14,6 +15,7 @@ use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
     SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
+use ringer_profile::{FORMAT, ProfileFile};
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
 use std::path::Path;
@@ -30,15 +32,26 @@ pub fn run(args: &RunArgs) -> Result<u8, CliError> {
 
 /// `ringer profile`.
 pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
-    let json = args.json.as_deref().map(JsonFile::create).transpose()?;
+    match &args.command {
+        Some(ProfileCommand::Diff(args)) => return pictures::diff(args),
+        Some(ProfileCommand::Show(args)) => return pictures::show(args),
+        None => {}
+    }
+    let pictures = Pictures::create(&args.pictures)?;
     let ended = run_guest(&args.run, true)?;
     let status = tell(&ended.stop, &ended.report);
     let profile = ended.machine.counters();
     print(&profile)?;
-    if let Some(json) = json {
-        json.write(&profile)?;
-    }
+    pictures.write(&profile_file(&profile)?)?;
     Ok(status)
+}
+
+/// The counters as a profile's file has them.
+fn profile_file(profile: &Profile) -> Result<ProfileFile, CliError> {
+    let value = serde_json::to_value(profile).and_then(serde_json::from_value::<ProfileFile>);
+    let what = "the profile".to_owned();
+    let file = value.map_err(|e| CliError::Output { what, source: e.into() })?;
+    Ok(ProfileFile { format: FORMAT, ..file })
 }
 
 /// `ringer demo`: the built-in guest ends through debug-exit, 0 if all is well.

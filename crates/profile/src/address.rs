@@ -1,7 +1,9 @@
 //! Addresses as people write them.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// A guest address, linear or physical. In JSON it is a string, `"0xc0101234"`: JSON's numbers are exact
@@ -36,6 +38,20 @@ impl Serialize for Address {
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Reader)
+    }
+}
+
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A guest address, linear or physical, in hexadecimal digits.",
+            "type": "string",
+            "pattern": "^0x[0-9a-f]{8,16}$",
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::model::meta::{Meta, Sampling};
 use crate::model::sites::{CalloutSite, FaultSite, IndirectSite, InvalidationSite};
 use crate::model::summary::Summary;
 use crate::model::time::{Mark, Stack, SymbolTime, Tick};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use thiserror::Error;
 pub const FORMAT: u32 = 1;
 
 /// A profile. The summary's fields stand at the top of its JSON object.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProfileFile {
     /// The version of the format.

@@ -5,11 +5,23 @@
 //! anywhere.
 
 mod address;
+mod diff;
 mod file;
+mod flame;
+mod folded;
+mod html;
 mod model;
+mod pprof;
+mod schema;
+mod speedscope;
+mod stacks;
 
 pub use address::Address;
+pub use diff::{Cause, Change, Diff, DiffError, DiffOptions, Finding, Side, diff_html};
 pub use file::{FORMAT, ProfileFile, ReadError};
+pub use flame::flame;
+pub use folded::folded;
+pub use html::html;
 pub use model::blocks::{Block, ByExit, Class, Faults, GuestLine, HostLine, Page};
 pub use model::cache::{CacheMap, Extent, ExtentState};
 pub use model::meta::{Build, Guest, GuestFile, Host, Meta, Sampling};
@@ -17,3 +29,6 @@ pub use model::place::Place;
 pub use model::sites::{CalloutSite, FaultSite, IndirectSite, InvalidationSite};
 pub use model::summary::{HotCallout, LedgerRow, Summary};
 pub use model::time::{Mark, Stack, SymbolTime, Tick};
+pub use pprof::pprof;
+pub use schema::schema;
+pub use speedscope::speedscope;

@@ -5,6 +5,7 @@ mod engine;
 mod generate;
 mod guest;
 mod nano;
+mod pictures;
 mod profile;
 mod run;
 mod suite;
@@ -18,6 +19,7 @@ pub use engine::EngineArgs;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use guest::GuestRun;
 pub use nano::{DemoArgs, NanoArgs};
+pub use pictures::{DiffArgs, PictureArgs, ProfileCommand, ShowArgs};
 pub use profile::ProfileArgs;
 pub use run::RunArgs;
 pub use suite::TestArgs;
@@ -54,7 +56,7 @@ pub enum Command {
     /// Runs a guest.
     Run(GuestRun),
     /// Runs a guest and prints where its time went.
-    Profile(ProfileArgs),
+    Profile(Box<ProfileArgs>),
     /// Runs guests in both engines with every block verified, and reports whether equivalence,
     /// resource control and efficiency held
     Verify(VerifyArgs),

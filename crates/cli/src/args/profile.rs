@@ -1,19 +1,23 @@
 //! `ringer profile`.
 
-use super::RunArgs;
+use super::{PictureArgs, ProfileCommand, RunArgs};
 use clap::Args;
 use std::path::PathBuf;
 
 /// `ringer profile`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ProfileArgs {
+    /// What to do with profiles that are there already, instead of a run.
+    #[command(subcommand)]
+    pub command: Option<ProfileCommand>,
     /// The guest, recognised by its contents as `ringer run` does it
     #[arg(value_name = "GUEST")]
     pub guest: Option<PathBuf>,
     /// The run to profile.
     #[command(flatten)]
     pub run: RunArgs,
-    /// Write the profile to this file too, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Where the profile goes.
+    #[command(flatten)]
+    pub pictures: PictureArgs,
 }

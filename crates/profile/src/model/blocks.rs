@@ -3,10 +3,11 @@
 use super::cache::ExtentState;
 use super::place::Place;
 use crate::address::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A translated block.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Block {
     /// Where its guest code begins.
@@ -51,7 +52,7 @@ pub struct Block {
 }
 
 /// One way out of a block.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ByExit {
     /// What it is: `direct`, `conditional`, `indirect`, `return`, `callout`, `fall through` …
@@ -65,7 +66,7 @@ pub struct ByExit {
 }
 
 /// Faults by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Faults {
     /// A window was filled; the guest knows nothing of it.
@@ -90,7 +91,7 @@ impl Faults {
 }
 
 /// What happens to an instruction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// It runs as itself.
@@ -103,7 +104,7 @@ pub enum Class {
 }
 
 /// A guest instruction.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GuestLine {
     /// Its linear address.
@@ -124,7 +125,7 @@ pub struct GuestLine {
 }
 
 /// A host instruction.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HostLine {
     /// Its offset in the block's host code.
@@ -141,7 +142,7 @@ pub struct HostLine {
 }
 
 /// A page of guest code.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Page {
     /// Its linear address.

@@ -1,10 +1,11 @@
 //! The translation cache at the end of the run.
 
 use super::place::{Place, is_zero};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What lies where in the translation cache.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CacheMap {
     /// Its size in bytes.
@@ -16,7 +17,7 @@ pub struct CacheMap {
 }
 
 /// A range of the cache.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Extent {
     /// Its first byte.
@@ -34,7 +35,9 @@ pub struct Extent {
 }
 
 /// What a range of the cache is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ExtentState {
     /// A block that time was spent in.

@@ -1,9 +1,10 @@
 //! Where a profile comes from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which Ringer ran which guest where, when and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Meta {
     /// The program that ran the guest.
@@ -31,7 +32,7 @@ pub struct Meta {
 }
 
 /// A build of Ringer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Build {
     /// The version.
@@ -41,7 +42,7 @@ pub struct Build {
 }
 
 /// A host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Host {
     /// Its processor's name.
@@ -53,7 +54,7 @@ pub struct Host {
 }
 
 /// What a machine booted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Guest {
     /// A name for people: the first file's.
@@ -70,7 +71,7 @@ pub struct Guest {
 }
 
 /// A file that a machine booted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GuestFile {
     /// What it is: `kernel`, `initrd`, `rom`, `disk`, `state` …
@@ -84,7 +85,7 @@ pub struct GuestFile {
 }
 
 /// How time was found to belong to places, and what finding it out cost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sampling {
     /// What was asked: `timer` (a signal at an interval) or `counters` (entries of blocks).

@@ -2,10 +2,11 @@
 
 use super::place::Place;
 use crate::address::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An indirect branch or a return, and how its look-ups went.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IndirectSite {
     /// The branch.
@@ -31,7 +32,7 @@ impl IndirectSite {
 }
 
 /// An instruction that is left to the interpreter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CalloutSite {
     /// The instruction's address.
@@ -51,7 +52,7 @@ pub struct CalloutSite {
 }
 
 /// An instruction that faults.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FaultSite {
     /// The instruction's address.
@@ -66,7 +67,7 @@ pub struct FaultSite {
 }
 
 /// Code that was written to after it had been translated.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InvalidationSite {
     /// The physical page.

@@ -1,9 +1,10 @@
 //! The numbers of a whole run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The counters of a run, and where its wall time went.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Summary {
     /// Engine name.
@@ -92,7 +93,7 @@ impl Summary {
 }
 
 /// One row of the ledger.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LedgerRow {
     /// What the time went to.
@@ -104,7 +105,7 @@ pub struct LedgerRow {
 }
 
 /// An instruction form that is often left to the interpreter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HotCallout {
     /// The form, as the manual writes it.

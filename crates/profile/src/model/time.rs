@@ -1,10 +1,11 @@
 //! A run over its time, and its time over the guest's functions.
 
 use super::place::Place;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What happened in one interval of the run. All counts are of the interval alone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Tick {
     /// Its begin, in seconds of the run.
@@ -73,7 +74,7 @@ impl Tick {
 }
 
 /// A moment that the guest, or the user, marked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Mark {
     /// When, in seconds of the run.
@@ -87,7 +88,7 @@ pub struct Mark {
 }
 
 /// The time of one guest symbol.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SymbolTime {
     /// Its name; an address or a module where no symbol is known.
@@ -107,7 +108,7 @@ pub struct SymbolTime {
 }
 
 /// A stack that was seen when a sample was taken.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Stack {
     /// What the engine did: the ledger row's name.
