@@ -480,7 +480,7 @@ mod tests {
             out(&mut events, n as u16, n);
         }
         let kept: Vec<u64> = events.all().map(|e| e.at.eip).collect();
-        assert_eq!(kept, (1500..2500).collect::<Vec<_>>());
+        assert_eq!(kept, (2500 - KEPT as u64..2500).collect::<Vec<_>>());
     }
 
     #[test]
