@@ -43,7 +43,7 @@ impl About {
     pub fn lines(&self) -> [String; 2] {
         [
             format!("{}; {}; {}", self.date, self.ringer, self.qemu),
-            format!("on {} of {}, {}", self.processors, self.processor, self.kernel),
+            format!("on {} processors of {}, {}", self.processors, self.processor, self.kernel),
         ]
     }
 }

@@ -7,7 +7,7 @@ use crate::workloads::Group;
 use std::fmt::Write;
 
 /// Room for names.
-const LEFT: f64 = 150.0;
+const LEFT: f64 = 180.0;
 /// Width of an axis, and of the figures right of it.
 const AXIS: f64 = 330.0;
 const FIGURES: f64 = 130.0;
@@ -32,11 +32,10 @@ impl Axis {
     fn over(mut self, ratios: &[Ratio]) -> Self {
         let low = ratios.iter().fold(1.0f64, |low, r| low.min(r.least));
         let high = ratios.iter().fold(1.0f64, |high, r| high.max(r.most));
-        let marks = marks();
-        let below = marks.iter().rev().find(|mark| **mark < low * 0.97);
-        let above = marks.iter().find(|mark| **mark > high * 1.03);
-        self.least = below.copied().unwrap_or(low);
-        self.most = above.copied().unwrap_or(high);
+        let below = marks().into_iter().filter(|mark| *mark < low * 0.97).reduce(f64::max);
+        let above = marks().into_iter().filter(|mark| *mark > high * 1.03).reduce(f64::min);
+        self.least = below.unwrap_or(low);
+        self.most = above.unwrap_or(high);
         self
     }
 
@@ -58,13 +57,17 @@ impl Axis {
     }
 }
 
-/// Round numbers, by which axes begin, end and are marked: round ones of a decade first.
+/// Round numbers, by which axes begin, end and are marked: the roundest of all decades first.
 fn marks() -> Vec<f64> {
-    let mut marks = Vec::new();
-    for decade in [0.1, 1.0, 10.0, 100.0] {
-        marks.extend([1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 7.0].map(|mark| mark * decade));
-    }
-    marks
+    let steps = [1.0, 2.0, 5.0, 3.0, 7.0, 1.5, 1.25];
+    let decades = [0.1, 1.0, 10.0, 100.0];
+    steps.iter().flat_map(|step| decades.map(|decade| step * decade)).collect()
+}
+
+/// A mark's number, with no digit too many.
+fn mark_text(mark: f64) -> String {
+    let text = format!("{mark:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A row of the plot.
@@ -198,7 +201,7 @@ fn scale(out: &mut String, axis: &Axis, bottom: f64) {
             "<path d=\"M{x:.1} {TOP}V{bottom}\" stroke=\"{stroke}\" stroke-width=\"{width}\"/><text x=\"{x:.1}\" \
              y=\"{}\" font-size=\"11\" text-anchor=\"middle\">{}</text>",
             TOP - 6.0,
-            figure(mark)
+            mark_text(mark)
         );
     }
 }

@@ -177,6 +177,35 @@ fn the_rust_version_is_the_same_everywhere() {
     }
 }
 
+/// Variables by the beginnings of names that are nobody else's, read or written to by the command.
+#[test]
+fn every_variable_that_the_command_takes_is_documented() {
+    let page = read(&root().join("docs/environment.md"));
+    let mut found = BTreeSet::new();
+    for path in source::rust_files() {
+        let name = name_of(&path);
+        let command = ["crates/", "cpu/src", "devices/src", "mmu/src", "translator/src"];
+        let source =
+            command.iter().any(|folder| name.starts_with(folder)) && name.contains("/src/");
+        if !source || name.contains("layout") {
+            continue;
+        }
+        for word in read(&path).split('"').skip(1).step_by(2) {
+            let own = ["RINGER_", "XDG_", "GITHUB_", "KVM_UNIT"];
+            let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            let known = own.iter().any(|start| word.starts_with(start)) && word.chars().all(plain);
+            // What the build script hands to the compiler, nobody sets.
+            if known && !read(&root().join("crates/cli/build.rs")).contains(&format!("{word}=")) {
+                found.insert(word.to_owned());
+            }
+        }
+    }
+    let missing: Vec<_> =
+        found.iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert!(missing.is_empty(), "docs/environment.md does not name {missing:?}");
+    assert!(found.contains("RINGER_CACHE_DIR"), "{found:?}");
+}
+
 /// A package whose sources lie in folders of several crates finds no target by itself.
 #[test]
 fn every_test_and_example_of_the_command_and_the_library_is_built() {

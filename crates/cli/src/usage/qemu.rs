@@ -59,7 +59,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["daemonize", "pidfile", "runas", "run-with"], "the shell or a service manager does that"),
     (&["sandbox", "chroot", "semihosting", "semihosting-config"], NEEDLESS),
     (&["action", "watchdog", "watchdog-action"], "--no-reboot ends the run at a reset"),
-    (&["d"], "--report F and ringer profile say what happened; --engine lockstep compares"),
+    (&["d"], "--trace KIND,KIND writes what happens (exceptions, interrupts, ports and more)"),
     (&["D"], "messages go to standard error"),
     (&["dtb"], "a PC has no device tree"),
 ];
