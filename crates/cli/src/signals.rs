@@ -14,12 +14,22 @@ const TAKEN: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc
 /// So long may a machine take to end after the signal.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Whether whoever started this process wants the signal to have no effect: nohup, a shell's `&`. A
+/// signal that is blocked would be taken all the same.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is set; what is there is written to a place of the right type.
+    let failed = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: zeroes are a valid value, which the call has replaced.
+    failed == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
 fn set() -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the whole set; the numbers are valid signals.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
-        for signal in TAKEN {
+        for signal in TAKEN.into_iter().filter(|signal| !is_ignored(*signal)) {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()

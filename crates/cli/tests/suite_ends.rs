@@ -7,7 +7,7 @@ use common::{Files, command, debug_exit, errors, flat, have, print};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -177,6 +177,23 @@ fn a_second_signal_does_not_wait() {
     assert_eq!(output.status.code(), Some(130), "{}", errors(&output));
     assert!(started.elapsed() < LONG);
     suite.assert_reports("SIGINT");
+    suite.assert_nothing_is_left();
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_so() {
+    let suite = Suite::new();
+    suite.files.write("suite/b.toml", b"engines = ['bt']\ntimeout = 2\nend = 'timeout'");
+    // As nohup does it.
+    let (ringer, folder) = (env!("CARGO_BIN_EXE_ringer"), suite.files.path("suite"));
+    let line = format!("trap '' HUP; exec {ringer} test --jobs 1 {}", folder.display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line]).env("TMPDIR", suite.files.path("tmp"));
+    let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh starts");
+    until("the second test", || suite.said_b());
+    send(&child, rustix::process::Signal::HUP);
+    let output = end(child);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
     suite.assert_nothing_is_left();
 }
 

@@ -35,6 +35,9 @@ pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Verdict {
         _ if ended => Kind::Expectation,
         "timeout" => Kind::Timeout,
         "difference" => Kind::Lockstep,
+        "refused" => Kind::Verifier,
+        // Somebody else ended it.
+        "quit" => Kind::Died,
         _ => Kind::Expectation,
     };
     faults.details.extend(serial_tail(&text));

@@ -4,12 +4,12 @@ mod github;
 mod human;
 mod json;
 mod junit;
+mod plain;
 mod stream;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod text;
-mod xml;
 
 use crate::TestkitError;
 use crate::events::{Event, Reporter, Suite};

@@ -3,6 +3,7 @@
 //! Invariant: no text that a guest wrote is taken for a command of the workflow: commands are off
 //! while it is printed, by a word that it cannot know.
 
+use super::plain::plain;
 use super::stream::Stream;
 use super::text::Text;
 use crate::TestkitError;
@@ -51,7 +52,7 @@ impl Github {
         let file = self.relative(&outcome.case.origin);
         let line = line.map_or(String::new(), |line| format!(",line={line}"));
         let (file, title) = (property(&file), property(name));
-        format!("::{level} file={file}{line},title={title}::{}\n", data(text.trim_end()))
+        format!("::{level} file={file}{line},title={title}::{}\n", data(plain(&text).trim_end()))
     }
 
     fn relative(&self, file: &Path) -> String {

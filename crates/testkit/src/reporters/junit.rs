@@ -5,7 +5,7 @@
 //! It is written anew beside itself and renamed, so neither a signal nor a full disk damages it;
 //! what has not run (yet) is in it as skipped, so half a suite is not taken for a good one.
 
-use super::xml::legal;
+use super::plain::plain;
 use crate::TestkitError;
 use crate::case::{Attempt, Case, Failure, Outcome, PointVerdict, Verdict};
 use crate::events::{Event, Reporter, Suite};
@@ -116,7 +116,7 @@ impl Junit {
         let done = || numbers.iter().filter_map(|number| self.tests[*number].as_ref());
         let first = done().map(|done| done.started).min();
         let title = numbers.iter().find_map(|number| suite.cases[*number].spec.title.as_deref());
-        let mut program = TestSuite::new(legal(title.unwrap_or(&origin.display().to_string())));
+        let mut program = TestSuite::new(plain(title.unwrap_or(&origin.display().to_string())));
         program.set_timestamp(date(first.unwrap_or(suite.started)));
         program.set_time(done().map(|done| done.time).sum());
         program.extra.insert(XmlString::new("file"), file(origin));
@@ -128,14 +128,14 @@ impl Junit {
                 }
                 None => {
                     let mut status = TestCaseStatus::skipped();
-                    status.set_message(legal(&self.not_run));
+                    status.set_message(plain(&self.not_run));
                     program.add_test_case(named(case, &case.name, status));
                 }
             }
         }
         if let Some(title) = title {
             program
-                .add_property(Property::new(XmlString::new("title"), XmlString::new(legal(title))));
+                .add_property(Property::new(XmlString::new("title"), XmlString::new(plain(title))));
         }
         program
     }
@@ -210,13 +210,13 @@ fn test(outcome: &Outcome) -> Done {
     let mut whole = named(case, &case.name, status(outcome));
     whole.set_time(outcome.time);
     if !outcome.serial.is_empty() {
-        whole.set_system_out(legal(&String::from_utf8_lossy(&outcome.serial)));
+        whole.set_system_out(plain(&String::from_utf8_lossy(&outcome.serial)));
     }
     let mut cases = vec![whole];
     for point in &outcome.points {
         let status = if point.verdict.is_failure() {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("case").set_message(legal(&point.name));
+            status.set_type("case").set_message(plain(&point.name));
             status
         } else if point.verdict == PointVerdict::Skipped {
             TestCaseStatus::skipped()
@@ -229,7 +229,7 @@ fn test(outcome: &Outcome) -> Done {
 }
 
 fn named(case: &Case, name: &str, status: TestCaseStatus) -> TestCase {
-    let mut test = TestCase::new(legal(name), status);
+    let mut test = TestCase::new(plain(name), status);
     test.set_classname(file(&case.origin));
     test
 }
@@ -239,14 +239,14 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Skipped(why) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(legal(why));
+            status.set_message(plain(why));
             status
         }
         Verdict::Failed(failure) => {
             let mut status = TestCaseStatus::non_success(kind(failure));
             status.set_type(failure.kind.name());
-            status.set_message(legal(&failure.message));
-            status.set_description(legal(&whole(failure)));
+            status.set_message(plain(&failure.message));
+            status.set_description(plain(&whole(failure)));
             status
         }
     };
@@ -258,10 +258,10 @@ fn status(outcome: &Outcome) -> TestCaseStatus {
 fn rerun(attempt: &Attempt) -> TestRerun {
     let failure = &attempt.failure;
     let mut rerun = TestRerun::new(kind(failure));
-    rerun.set_type(failure.kind.name()).set_message(legal(&failure.message));
-    rerun.set_stack_trace(legal(&whole(failure)));
+    rerun.set_type(failure.kind.name()).set_message(plain(&failure.message));
+    rerun.set_stack_trace(plain(&whole(failure)));
     if !attempt.serial.is_empty() {
-        rerun.set_system_out(legal(&String::from_utf8_lossy(&attempt.serial)));
+        rerun.set_system_out(plain(&String::from_utf8_lossy(&attempt.serial)));
     }
     rerun
 }
@@ -275,7 +275,7 @@ fn whole(failure: &Failure) -> String {
 }
 
 fn file(path: &Path) -> XmlString {
-    XmlString::new(legal(&path.display().to_string()))
+    XmlString::new(plain(&path.display().to_string()))
 }
 
 fn date(time: SystemTime) -> DateTime<FixedOffset> {

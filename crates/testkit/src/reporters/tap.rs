@@ -4,6 +4,7 @@
 //! ends before an earlier one is written at once as a comment, so that it is known whatever happens,
 //! and in its place when it is its turn.
 
+use super::plain::plain;
 use super::stream::Stream;
 use super::text::closing;
 use crate::TestkitError;
@@ -123,5 +124,5 @@ fn one_line(text: &str) -> String {
 }
 
 fn comments(text: &str) -> String {
-    text.lines().fold(String::new(), |all, line| all + format!("# {line}").trim_end() + "\n")
+    plain(text).lines().fold(String::new(), |all, line| all + format!("# {line}").trim_end() + "\n")
 }

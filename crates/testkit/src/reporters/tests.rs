@@ -24,7 +24,7 @@ fn case(name: &str) -> Case {
 
 fn failure(kind: Kind) -> Failure {
     let message = "100 % wrong: a, b".to_owned();
-    Failure { kind, message, details: "one\n::two::\n]]>".to_owned(), line: Some(7) }
+    Failure { kind, message, details: "one\x1b\n::two::\n]]>".to_owned(), line: Some(7) }
 }
 
 fn outcome(suite: &Suite, number: usize, verdict: Verdict, attempts: &[Kind]) -> Outcome {
@@ -148,7 +148,7 @@ fn people_are_told_what_is_odd() {
     for line in [
         "retry   flaky  attempt 2 of 3: 100 % wrong: a, b\n",
         "flaky   flaky  1.50 s: passed at attempt 3\n",
-        "FAILED  lost  1.50 s: 100 % wrong: a, b\n        one\n        ::two::\n        ]]>\n",
+        "FAILED  lost  1.50 s: 100 % wrong: a, b\n        one␛\n        ::two::\n        ]]>\n",
         "skipped skipped: no # way\n",
         "stopped: ended by SIGTERM; it ran late\nslow: flaky 1.50 s\n",
         "\n1 passed, 1 failed, 1 flaky, 1 skipped, 1 not run in 2.0 s; \
@@ -162,7 +162,7 @@ fn people_are_told_what_is_odd() {
 fn github_has_an_annotation_at_the_line_and_a_warning_for_the_flaky() {
     let (text, _) = told("github", None);
     let error =
-        "::error file=roms/lost.s,line=7,title=lost::100 %25 wrong: a, b%0Aone%0A::two::%0A]]>\n";
+        "::error file=roms/lost.s,line=7,title=lost::100 %25 wrong: a, b%0Aone␛%0A::two::%0A]]>\n";
     assert!(text.contains(error), "{text}");
     assert!(
         text.contains("::warning file=roms/flaky.s,title=flaky::flaky: passed at attempt 3"),

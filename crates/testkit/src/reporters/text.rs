@@ -1,5 +1,6 @@
 //! The lines for people, which the human report and GitHub's share.
 
+use super::plain::plain;
 use crate::case::{Outcome, Points, Summary, Verdict};
 use crate::events::{Event, Finish, Suite};
 use anstyle::{AnsiColor, Style};
@@ -29,7 +30,7 @@ impl Text {
             Event::SuiteStarted | Event::TestStarted { .. } | Event::Idle => String::new(),
             Event::AttemptFailed { number, attempt, count } => {
                 let (name, of) = (&suite.cases[number].name, suite.retries_of(number) + 1);
-                let what = &attempt.failure.message;
+                let what = plain(&attempt.failure.message);
                 let word = self.word(ODD, "retry");
                 format!("{word}{name}  attempt {count} of {of}: {what}\n")
             }
@@ -65,10 +66,8 @@ impl Text {
             Verdict::Skipped(why) => format!("{}{name}: {why}\n", self.word(ODD, "skipped")),
             Verdict::Failed(failure) => {
                 let word = self.word(BAD, "FAILED");
-                let mut text = format!("{word}{name}  {time}: {}\n", failure.message);
-                let points = outcome.points.iter().filter(|point| point.verdict.is_failure());
-                let points = points.map(|point| format!("FAIL: {}", point.name));
-                for line in failure.details.lines().map(str::to_owned).chain(points) {
+                let mut text = format!("{word}{name}  {time}: {}\n", plain(&failure.message));
+                for line in plain(&failure.details).lines() {
                     text.push_str(format!("{INDENT}{line}").trim_end());
                     text.push('\n');
                 }

@@ -1,11 +1,10 @@
-//! Any text as text that XML may have in it.
+//! A guest's text without what a terminal would obey and XML has no way to write.
 
 /// Columns between tabulator stops.
 const TAB: usize = 8;
 
-/// The same text with its control characters as the pictures that Unicode has of them: XML has no way
-/// to write most of them at all. Line ends are as a console shows them, tabulators are spaces.
-pub fn legal(text: &str) -> String {
+/// The same text with its control characters as the pictures that Unicode has of them. Line ends are as a console shows them, tabulators are spaces.
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut column = 0;
     let mut characters = text.chars().peekable();
@@ -42,9 +41,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_has_no_letters_for_becomes_a_picture() {
-        assert_eq!(legal("plain <&> é\r\n\tx\n"), "plain <&> é\n        x\n");
-        assert_eq!(legal("ab\tc"), "ab      c");
-        assert_eq!(legal("\x1b[31m\0\r\x7f\u{85}\u{fffe}"), "␛[31m␀␍␡\u{fffd}\u{fffd}");
+    fn what_is_no_letter_becomes_a_picture() {
+        assert_eq!(plain("plain <&> é\r\n\tx\n"), "plain <&> é\n        x\n");
+        assert_eq!(plain("ab\tc"), "ab      c");
+        assert_eq!(plain("\x1b[31m\0\r\x7f\u{85}\u{fffe}"), "␛[31m␀␍␡\u{fffd}\u{fffd}");
     }
 }
