@@ -39,6 +39,7 @@ fn run(script: &str, environment: &[(String, String)], ran: &mut Vec<String>) {
     let path = format!("{tools}:{}", std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
     shell.args(["-e", "-c", script]).current_dir(files.dir()).env("PATH", path);
+    shell.env("RINGER_CACHE_DIR", files.path("cache"));
     shell.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = shell.output().expect("sh starts");
     assert!(output.status.success(), "{script}: {}", errors(&output));

@@ -189,6 +189,7 @@ fn a_signal_that_is_ignored_stays_so() {
     let line = format!("trap '' HUP; exec {ringer} test --jobs 1 {}", folder.display());
     let mut shell = Command::new("sh");
     shell.args(["-c", &line]).env("TMPDIR", suite.files.path("tmp"));
+    shell.env("RINGER_CACHE_DIR", suite.files.path("cache"));
     let child = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("sh starts");
     until("the second test", || suite.said_b());
     send(&child, rustix::process::Signal::HUP);
