@@ -43,5 +43,7 @@ pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};
 pub use state::{MachineState, StateDigest, StateError};
 pub use stop::{Stop, status};
-pub use symbols::{Place, Symbol, SymbolKind, Symbols, SymbolsError, read_symbols, symbols_for};
+pub use symbols::{
+    Load, Place, Symbol, SymbolKind, Symbols, SymbolsError, read_symbols, symbols_for,
+};
 pub use until::Until;

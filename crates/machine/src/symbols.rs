@@ -1,8 +1,10 @@
 //! Guest symbols: the symbol table of an ELF file, or a kernel's System.map; and those of what is booted.
 
 use crate::boot::BootSource;
-use object::{Object, ObjectSection, ObjectSymbol, SectionIndex};
-pub use ringer_monitor::symbols::{Place, Symbol, SymbolKind, Symbols};
+use object::elf::{FileHeader32, ProgramHeader32};
+use object::read::elf::FileHeader;
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionIndex};
+pub use ringer_monitor::symbols::{Load, Place, Symbol, SymbolKind, Symbols};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,16 +44,36 @@ pub fn read_symbols(files: &[PathBuf]) -> Result<Symbols, SymbolsError> {
 /// When one of `files` cannot be read or has no symbol.
 pub fn symbols_for(source: &BootSource, files: &[PathBuf]) -> Result<Symbols, SymbolsError> {
     let mut all = named(files)?;
+    let mut loads = Vec::new();
     match source {
-        BootSource::Multiboot { kernel, .. } => all.extend(of_kernel(kernel)),
-        BootSource::MultibootBytes { image, .. } => all.extend(of_elf(image)),
+        BootSource::Multiboot { kernel, .. } => {
+            let bytes = kernel_bytes(kernel);
+            all.extend(of_elf(&bytes));
+            loads = loads_of(&bytes);
+        }
+        BootSource::MultibootBytes { image, .. } => {
+            all.extend(of_elf(image));
+            loads = loads_of(image);
+        }
         BootSource::Linux { .. }
         | BootSource::Rom(_)
         | BootSource::BootSector(_)
         | BootSource::Flat(_)
         | BootSource::Nothing => {}
     }
-    Ok(Symbols::new(all))
+    Ok(Symbols::new(all).loaded(loads))
+}
+
+/// Where the segments of the ELF file in `bytes` are loaded, if not where they are linked to run.
+fn loads_of(bytes: &[u8]) -> Vec<Load> {
+    let Ok(header) = FileHeader32::<LittleEndian>::parse(bytes) else { return Vec::new() };
+    let Ok(segments) = header.program_headers(LittleEndian, bytes) else { return Vec::new() };
+    let load = |segment: &ProgramHeader32<LittleEndian>| Load {
+        physical: u64::from(segment.p_paddr.get(LittleEndian)),
+        linked: u64::from(segment.p_vaddr.get(LittleEndian)),
+        len: u64::from(segment.p_memsz.get(LittleEndian)),
+    };
+    segments.iter().map(load).filter(|load| load.physical != load.linked).collect()
 }
 
 fn named(files: &[PathBuf]) -> Result<Vec<Symbol>, SymbolsError> {
@@ -69,10 +91,9 @@ fn named(files: &[PathBuf]) -> Result<Vec<Symbol>, SymbolsError> {
 }
 
 /// Those of the file at `path`, which the machine loads; a pipe can be read only once, and not by us.
-fn of_kernel(path: &Path) -> Vec<Symbol> {
+fn kernel_bytes(path: &Path) -> Vec<u8> {
     let regular = fs::metadata(path).is_ok_and(|file| file.is_file());
-    let bytes = if regular { fs::read(path).unwrap_or_default() } else { Vec::new() };
-    of_elf(&bytes)
+    if regular { fs::read(path).unwrap_or_default() } else { Vec::new() }
 }
 
 fn of_elf(bytes: &[u8]) -> Vec<Symbol> {

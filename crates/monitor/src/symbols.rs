@@ -74,6 +74,19 @@ pub struct Symbols {
     reach: Vec<u64>,
     /// Indices into `sorted`, the best of a name first.
     names: HashMap<String, Vec<usize>>,
+    loads: Vec<Load>,
+}
+
+/// Bytes that lie elsewhere in physical memory than where they are linked to run: a kernel in the upper half runs there
+/// until it has its page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Physical address.
+    pub physical: u64,
+    /// The address that symbols have.
+    pub linked: u64,
+    /// Bytes.
+    pub len: u64,
 }
 
 /// The best name of an address is the greatest: as perf has it, a function rather than a label, with a size,
@@ -108,7 +121,13 @@ impl Symbols {
         for indices in names.values_mut() {
             indices.sort_by(|a, b| merit(&list[*b]).cmp(&merit(&list[*a])));
         }
-        Self { sorted: list, ends, reach, names }
+        Self { sorted: list, ends, reach, names, loads: Vec::new() }
+    }
+
+    /// The same, where `loads` say what lies elsewhere: an address that no symbol has is looked for there.
+    #[must_use]
+    pub fn loaded(self, loads: Vec<Load>) -> Self {
+        Self { loads, ..self }
     }
 
     /// True when no name is known.
@@ -131,6 +150,15 @@ impl Symbols {
     /// The symbol that `address` lies in: the one that begins last, if several overlap.
     #[must_use]
     pub fn find(&self, address: u64) -> Option<Place<'_>> {
+        let elsewhere = || {
+            let inside = |load: &&Load| address.wrapping_sub(load.physical) < load.len;
+            let load = self.loads.iter().find(inside)?;
+            self.find_linked(load.linked.wrapping_add(address - load.physical))
+        };
+        self.find_linked(address).or_else(elsewhere)
+    }
+
+    fn find_linked(&self, address: u64) -> Option<Place<'_>> {
         let after = self.sorted.partition_point(|symbol| symbol.address <= address);
         for i in (0..after).rev() {
             if self.reach[i] <= address {
@@ -266,6 +294,16 @@ mod tests {
         assert_eq!(symbols.place(0x1001).as_deref(), Some("main+0x1"));
         assert_eq!((symbols.len(), symbols.is_empty()), (4, false));
         assert_eq!(symbols.by_name("local").map(|s| s.address), Some(0x1000));
+    }
+
+    #[test]
+    fn a_kernel_of_the_upper_half_is_known_where_it_lies_too() {
+        let load = Load { physical: 0x10_0000, linked: 0xc010_0000, len: 0x1000 };
+        let symbols = Symbols::new(vec![function(0xc010_0020, 0x10, "start")]).loaded(vec![load]);
+        for address in [0xc010_0024, 0x10_0024] {
+            assert_eq!(symbols.place(address).as_deref(), Some("start+0x4"));
+        }
+        assert_eq!(symbols.place(0x10_1024), None);
     }
 
     #[test]
