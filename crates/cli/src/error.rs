@@ -18,6 +18,11 @@ pub enum CliError {
     /// Nothing to verify.
     #[error("name a guest, or give one of --kernel, --multiboot, --rom and --bootsector")]
     NoGuest,
+    /// Nothing to test.
+    #[error(
+        "name tests, or folders of them, or have a ringer.toml (ringer test --init DIR writes a suite to begin with)"
+    )]
+    NoSuite,
     /// A guest by its file, and another by an option.
     #[error(
         "{} and an option name a guest each; give exactly one of a file, --kernel, --multiboot, --rom, \
@@ -144,6 +149,7 @@ impl CliError {
             Self::BootSource
             | Self::TwoGuests { .. }
             | Self::NoGuest
+            | Self::NoSuite
             | Self::NeverFrom { .. }
             | Self::ManyInitrds
             | Self::NoUse { .. }

@@ -36,6 +36,12 @@ pub enum Program {
 }
 
 impl Case {
+    /// Whether its image is made by a command of the suite's own.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        matches!(&self.program, Program::Made(recipe) if recipe.output().is_some())
+    }
+
     /// The image to load, made now if need be; `stop` ends the making.
     ///
     /// # Errors
@@ -77,7 +83,18 @@ impl Case {
         if !spec.reboot {
             words.push("--no-reboot".into());
         }
-        words.push("--debug-exit".into());
+        words.push(match spec.debug_exit_port {
+            Some(port) => format!("--debug-exit={port}").into(),
+            None => "--debug-exit".into(),
+        });
+        for file in &spec.symbols {
+            words.extend(["--symbols".into(), file.into()]);
+        }
+        let texts = |option: &str, texts: &[String]| -> Vec<OsString> {
+            texts.iter().map(|text| format!("{option}={text}").into()).collect()
+        };
+        words.extend(texts("--pass-on", &spec.pass_on));
+        words.extend(texts("--fail-on", &spec.fail_on));
         words
     }
 }

@@ -277,6 +277,9 @@ fn described(
             for file in spec.initrd.iter_mut().chain(&mut spec.symbols) {
                 *file = folder.join(&file);
             }
+            if spec.skip.is_none() {
+                spec.skip = missing(&spec.requires);
+            }
             (program, spec)
         }
         Err(mistake) => {
@@ -290,6 +293,17 @@ fn described(
     };
     let engines = defaults.engines_of(&spec);
     Found { origin: origin.to_owned(), name: None, program, spec, engines }
+}
+
+/// Why a test that requires these programs is skipped, if one is missing. Where the environment has `CI` it is run, and
+/// fails for want of it.
+fn missing(programs: &[String]) -> Option<String> {
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there =
+        |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let missing = programs.iter().filter(|_| !ci).find(|name| !is_there(name))?;
+    Some(format!("{missing} is not installed"))
 }
 
 #[cfg(test)]

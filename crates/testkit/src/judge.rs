@@ -8,6 +8,8 @@ use crate::spec::{End, Spec};
 
 /// Characters of unexpected output that a message shows.
 const SHOWN: usize = 100;
+/// Exceptions that a failure shows.
+const EXCEPTIONS: usize = 6;
 /// Lines at the end of the serial text that a failure shows.
 const TAIL: usize = 20;
 
@@ -41,6 +43,7 @@ pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Verdict {
         _ => Kind::Expectation,
     };
     faults.details.extend(serial_tail(&text));
+    faults.details.extend(end_of_run(report));
     let (message, details) = (faults.messages.join("; "), faults.details.join("\n"));
     Verdict::Failed(Failure { kind, message, details, line: None })
 }
@@ -72,7 +75,14 @@ impl Faults {
         let end = spec.end();
         if report.end != end.name() {
             let detail = report.detail.lines().next().unwrap_or_default();
-            self.messages.push(format!("ended by {}, not by {}: {detail}", report.end, end.name()));
+            let ended = format!("ended by {}, not by {}", report.end, end.name());
+            self.messages.push(match &report.text {
+                Some(text) if report.end == "fail-on" => {
+                    format!("the guest wrote {text:?} (fail-on)")
+                }
+                _ if detail.is_empty() => ended,
+                _ => format!("{ended}: {detail}"),
+            });
         } else if end == End::DebugExit {
             let wanted = spec.debug_exit.unwrap_or(0);
             if report.value != Some(wanted) {
@@ -123,6 +133,22 @@ pub fn serial_tail(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| format!("serial ({of}):\n{shown}"))
 }
 
+/// Where the processor was, its registers, and what led there, as far as the report has it.
+fn end_of_run(report: &RunReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(place) = &report.place {
+        lines.push(format!("at {place}:"));
+    }
+    lines.extend(report.register_lines().into_iter().map(|line| format!("  {line}")));
+    let skip = report.exceptions.len().saturating_sub(EXCEPTIONS);
+    if !report.exceptions.is_empty() {
+        lines.push("last exceptions:".to_owned());
+    }
+    lines.extend(report.exceptions[skip..].iter().map(|event| format!("  {event}")));
+    lines.extend(report.hint.as_ref().map(|hint| format!("hint: {hint}")));
+    lines
+}
+
 /// The text in quotes with escapes, only its end if it is long.
 fn quoted(text: &str) -> String {
     let skip = text.chars().count().saturating_sub(SHOWN);
@@ -133,6 +159,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{EventLine, Place};
 
     fn report(end: &str, value: Option<u32>) -> RunReport {
         RunReport {
@@ -193,6 +220,33 @@ mod tests {
         let failure = failure("serial = \"one\\r\\nthree\\r\\n\"", &ok, got);
         assert!(failure.details.contains(" one\\r\n-three\\r\n+two\\r"), "{}", failure.details);
         assert!(failure.details.contains("serial (all):\n  | one"), "{}", failure.details);
+    }
+
+    #[test]
+    fn a_failure_shows_where_the_processor_was_and_its_registers() {
+        let place =
+            Place { cs: 8, eip: 0x10_0020, linear: 0x10_0020, symbol: Some("main+0x4".into()) };
+        let fault =
+            EventLine { what: "#PF".to_owned(), place: place.clone(), ..EventLine::default() };
+        let report = RunReport {
+            place: Some(place),
+            registers: [("eax".to_owned(), "0x0000002a".to_owned())].into(),
+            exceptions: vec![fault],
+            hint: Some("the IDT is empty".to_owned()),
+            ..report("triple-fault", None)
+        };
+        let details = failure("", &report, "").details;
+        let wanted = "at 0008:00100020 (main+0x4):\n  eax 0000002a\nlast exceptions:\n  #PF at \
+                      0008:00100020 (main+0x4)\nhint: the IDT is empty";
+        assert_eq!(details, wanted);
+    }
+
+    #[test]
+    fn texts_end_a_test() {
+        let on = |end: &str| RunReport { text: Some("panic".to_owned()), ..report(end, None) };
+        assert_eq!(verdict("pass-on = 'panic'", &on("pass-on"), "panic"), Verdict::Passed);
+        let told = failure("fail-on = 'panic'", &on("fail-on"), "panic").message;
+        assert_eq!(told, "the guest wrote \"panic\" (fail-on)");
     }
 
     #[test]

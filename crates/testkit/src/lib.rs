@@ -9,6 +9,7 @@
 mod attempt;
 mod case;
 mod child;
+mod config;
 mod difference;
 mod discover;
 mod error;
@@ -17,6 +18,7 @@ mod format;
 mod found;
 mod history;
 pub mod hw;
+pub mod init;
 mod judge;
 pub mod list;
 mod mistake;
@@ -32,11 +34,13 @@ pub mod spec;
 mod stop;
 mod suite;
 mod unittests;
+pub mod watch;
 mod workdir;
 
 pub use case::{
     Attempt, Case, Failure, Kind, Outcome, Point, PointVerdict, Points, Program, Summary, Verdict,
 };
+pub use config::Config;
 pub use discover::Defaults;
 pub use error::TestkitError;
 pub use events::Finish;

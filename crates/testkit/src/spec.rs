@@ -6,13 +6,18 @@
 use crate::mistake::Mistake;
 use ringer_cpu::CpuModel;
 use ringer_machine::{Engine, parse_size};
-use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The longest timeout, in seconds.
 pub const LONGEST: f64 = 86_400.0;
 /// Least and most memory, as `ringer run` has it.
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
+
+/// The highest port that four ports can begin at.
+const LAST_PORT: u16 = 0xfffc;
 
 /// How an image gets into the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -65,6 +70,8 @@ pub enum End {
     TripleFault,
     /// By a halt that nothing can wake it from.
     DeadHalt,
+    /// By a text of `pass-on`.
+    PassOn,
     /// Not at all.
     Timeout,
     /// At `max-instructions`.
@@ -81,6 +88,7 @@ impl End {
             Self::Reset => "reset",
             Self::TripleFault => "triple-fault",
             Self::DeadHalt => "dead-halt",
+            Self::PassOn => "pass-on",
             Self::Timeout => "timeout",
             Self::InstructionLimit => "instruction-limit",
         }
@@ -96,6 +104,7 @@ pub struct Spec {
     pub tags: Vec<String>,
     pub skip: Option<String>,
     pub ignore: bool,
+    pub requires: Vec<String>,
     pub load: Load,
     pub build: Option<String>,
     pub image: Option<PathBuf>,
@@ -105,7 +114,12 @@ pub struct Spec {
     pub serial: Option<String>,
     pub serial_contains: Vec<String>,
     pub post: Option<Vec<u8>>,
+    #[serde(deserialize_with = "one_or_more")]
+    pub pass_on: Vec<String>,
+    #[serde(deserialize_with = "one_or_more")]
+    pub fail_on: Vec<String>,
     pub debug_exit: Option<u32>,
+    pub debug_exit_port: Option<u16>,
     pub skip_exit: Option<u32>,
     pub end: Option<End>,
     pub points: bool,
@@ -126,6 +140,7 @@ impl Default for Spec {
             tags: Vec::new(),
             skip: None,
             ignore: false,
+            requires: Vec::new(),
             load: Load::default(),
             build: None,
             image: None,
@@ -135,7 +150,10 @@ impl Default for Spec {
             serial: None,
             serial_contains: Vec::new(),
             post: None,
+            pass_on: Vec::new(),
+            fail_on: Vec::new(),
             debug_exit: None,
+            debug_exit_port: None,
             skip_exit: None,
             end: None,
             points: false,
@@ -151,6 +169,28 @@ impl Default for Spec {
     }
 }
 
+/// A text, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Texts;
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("texts")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(text) = texts.next_element()? {
+                all.push(text);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(Texts)
+}
+
 /// What a key may be, for messages. Keys whose values are a few words are not here: the parser lists those.
 fn allowed(key: &str) -> Option<&'static str> {
     Some(match key {
@@ -159,6 +199,9 @@ fn allowed(key: &str) -> Option<&'static str> {
         "build" => "a text, a shell command",
         "image" => "a text, a file",
         "tags" | "serial-contains" => "a list of texts",
+        "pass-on" | "fail-on" => "a text, or a list of texts, none of them empty",
+        "debug-exit-port" => "a number from 0 to 65532",
+        "requires" => "a list of texts, programs",
         "initrd" | "symbols" => "a list of texts, files",
         "ignore" | "points" | "reboot" => "true or false",
         "post" => "a list of numbers from 0 to 255",
@@ -202,6 +245,17 @@ impl Spec {
         let contradiction = |key, with| Err(Mistake::of_key(text, key, with, None));
         if self.debug_exit.is_some() && self.end() != End::DebugExit {
             return contradiction("debug-exit", "contradicts the other end");
+        }
+        if self.pass_on.is_empty() && self.end() == End::PassOn {
+            return contradiction("end", "\"pass-on\" needs the key pass-on");
+        }
+        for (key, texts) in [("pass-on", &self.pass_on), ("fail-on", &self.fail_on)] {
+            if texts.iter().any(String::is_empty) {
+                return wrong(key, "an empty text never comes");
+            }
+        }
+        if self.debug_exit_port.is_some_and(|port| port > LAST_PORT) {
+            return wrong("debug-exit-port", "four ports do not begin there");
         }
         if self.reboot && matches!(self.end(), End::Reset | End::TripleFault) {
             return contradiction("reboot", "contradicts an end by reset or triple fault");
@@ -250,7 +304,8 @@ impl Spec {
     /// The expected end.
     #[must_use]
     pub fn end(&self) -> End {
-        self.end.unwrap_or(End::DebugExit)
+        let other = self.pass_on.is_empty() || self.debug_exit.is_some();
+        self.end.unwrap_or(if other { End::DebugExit } else { End::PassOn })
     }
 
     /// The engines to run it on: `others` where it names none.
@@ -284,9 +339,9 @@ mod tests {
             "title = 'x'\nload = 'linux'\nserial = \"a\\r\\n\"\nserial-contains = ['b']\n\
              post = [0x01, 2]\ndebug-exit = 3\nend = 'debug-exit'\nreboot = true\ntimeout = 2\n\
              max-instructions = 5\nengines = ['interp']\nmemory = '8M'\ncpu = '486'\n\
-             clock = 'real'\ntags = ['a', 'b']\nskip = 'not now'\nignore = true\n\
+             clock = 'real'\ntags = ['a', 'b']\nskip = 'not now'\nignore = true\nrequires = ['nasm']\n\
              build = 'make'\nimage = 'x.elf'\nappend = 'a b'\ninitrd = ['m']\nsymbols = ['s']\n\
-             skip-exit = 38\npoints = true\nretries = 2",
+             skip-exit = 38\npass-on = 'x'\nfail-on = ['y', 'z']\ndebug-exit-port = 0x501\npoints = true\nretries = 2",
         );
         let spec = spec.unwrap();
         assert_eq!((spec.load, spec.retries), (Load::Linux, Some(2)));
@@ -295,6 +350,8 @@ mod tests {
         assert_eq!((spec.debug_exit, spec.timeout, spec.reboot), (Some(3), 2.0, true));
         assert_eq!(spec.engines(&[Engine::Bt]), [Engine::Interp]);
         assert_eq!(spec.tags, ["a", "b"]);
+        assert_eq!((&spec.pass_on[..], spec.fail_on.len()), (&["x".to_owned()][..], 2));
+        assert_eq!(parse("pass-on = 'x'").unwrap().end(), End::PassOn);
         assert_eq!(parse("load = 'flat'").unwrap().load.option(), "--multiboot");
     }
 
@@ -317,6 +374,10 @@ mod tests {
             ("clock = 'sun'", 1, "clock"),
             ("load = 'rom'\nappend = 'x'", 2, "append"),
             ("max-instructions = 0", 1, "max-instructions"),
+            ("fail-on = ''", 1, "fail-on"),
+            ("fail-on = 3", 1, "fail-on"),
+            ("debug-exit-port = 65535", 1, "debug-exit-port"),
+            ("end = 'pass-on'", 1, "end"),
         ] {
             let mistake = parse(bad).expect_err(bad);
             assert_eq!(mistake.line, Some(line), "{bad}: {mistake}");

@@ -28,7 +28,11 @@ pub fn plan(options: &Options, work: &Path) -> Result<Vec<Case>, TestkitError> {
         let paths: Vec<String> = options.paths.iter().map(|p| p.display().to_string()).collect();
         return Err(TestkitError::NoTests(paths.join(", ")));
     }
+    let found = cases.len();
     let mut cases = options.selection.of(cases)?;
+    if let (true, Some((k, n))) = (cases.is_empty(), options.selection.shard) {
+        eprintln!("ringer: part {k} of {n} of {found} tests is empty, which is no failure");
+    }
     for case in &mut cases {
         if let (Some(seconds), Program::Image(_) | Program::Made(_)) =
             (options.timeout, &case.program)

@@ -157,15 +157,14 @@ fn test(
     if skip.is_none() && !image.is_file() {
         return Err(format!("file: there is no {} (is the suite built?)", image.display()));
     }
-    let arguments = section.arguments.as_ref().or(wishes.append.as_ref());
-    // The image's name comes first, as argv[0] does.
-    let append = arguments.map_or(name.to_owned(), |text| format!("{name} {text}"));
+    // The loader puts the image's name before them, which makes it argv[0].
+    let append = section.arguments.clone().or(wishes.append);
     let initrd = environment.map(Path::to_owned).or(wishes.initrd);
     let spec = Spec {
         tags: section.groups.clone(),
         ignore: section.groups.iter().any(|group| group == "nodefault"),
         skip,
-        append: Some(append),
+        append,
         initrd: initrd.into_iter().collect(),
         memory: wishes.memory.unwrap_or_else(|| MEMORY.to_owned()),
         cpu: wishes.cpu.unwrap_or_else(|| Spec::default().cpu),
@@ -279,7 +278,7 @@ mod tests {
         let found = only(text);
         assert_eq!((found.name.as_deref(), &found.engines[..]), (Some("a-b"), &[Engine::Bt][..]));
         let spec = &found.spec;
-        assert_eq!(spec.append.as_deref(), Some("a.flat x y"));
+        assert_eq!(spec.append.as_deref(), Some("x y"));
         assert_eq!((spec.memory.as_str(), spec.timeout, spec.skip_exit), ("256", 180.0, Some(38)));
         assert_eq!(
             (spec.tags.join(" "), spec.ignore, spec.points),
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(spec.initrd.len(), 1, "the environment");
         assert_eq!(spec.skip, None);
         let newer = only("[a]\nfile = a.flat\ntest_args = \"1 2\"\nqemu_params = -m 64\n").spec;
-        assert_eq!((newer.append.as_deref(), &*newer.memory), (Some("a.flat 1 2"), "64"));
+        assert_eq!((newer.append.as_deref(), &*newer.memory), (Some("1 2"), "64"));
         assert!(only("[a]\nfile = a.flat\ngroups = nodefault x").spec.ignore);
     }
 

@@ -22,7 +22,7 @@ pub use nano::{DemoArgs, NanoArgs};
 pub use pictures::{DiffArgs, PictureArgs, ProfileCommand, ShowArgs};
 pub use profile::ProfileArgs;
 pub use run::RunArgs;
-pub use suite::TestArgs;
+pub use suite::{ListFormat, TestArgs};
 pub use suite_report::SuiteReportArgs;
 pub use trace::{TraceArgs, TraceFormat};
 pub use verify::VerifyArgs;

@@ -27,6 +27,11 @@ pub struct SuiteReportArgs {
 }
 
 impl SuiteReportArgs {
+    /// Whether this form was asked for.
+    pub fn asks_for(&self, form: Form) -> bool {
+        self.formats().iter().any(|format| format.form == form)
+    }
+
     /// All formats that were asked for.
     pub fn formats(&self) -> Vec<Format> {
         let junit = self.junit.iter();

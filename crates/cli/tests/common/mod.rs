@@ -69,6 +69,8 @@ impl Files {
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringer"));
     command.stdin(Stdio::null());
+    // The user's durations are not the tests' to write.
+    command.env("RINGER_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/ringer-cache"));
     command
 }
 

@@ -1,0 +1,4 @@
+# Never ends.
+    .include "unit.inc"
+main:
+    jmp main
