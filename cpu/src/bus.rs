@@ -128,6 +128,12 @@ pub trait Bus {
         false
     }
 
+    /// Whether a string instruction is to stop after the iteration at hand, as under single step.
+    #[inline]
+    fn pauses_strings(&self) -> bool {
+        false
+    }
+
     /// Reads a byte.
     ///
     /// # Errors

@@ -150,6 +150,15 @@ impl Board {
         self.mounts.iter().map(|mount| &mount.row)
     }
 
+    /// The registers of device `id`, in words.
+    #[must_use]
+    pub fn inspect(&self, id: &str) -> Option<String> {
+        self.mounts
+            .iter()
+            .find(|mount| mount.row.id == id)
+            .map(|mount| format!("{:#x?}", mount.device))
+    }
+
     /// Sends the output of device `id` to `sink`. False if there is no such device.
     pub fn connect(&mut self, id: &str, sink: Box<dyn SerialSink>) -> bool {
         let slot = self.slot(id);

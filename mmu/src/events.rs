@@ -43,6 +43,8 @@ pub enum Reason {
     Mmio,
     /// A write to a page that translated code was made from.
     CodeWrite,
+    /// A page with watched bytes, whose accesses are to be seen.
+    Watched,
     /// The host cannot map it.
     NoHostMapping,
 }

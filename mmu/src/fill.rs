@@ -15,6 +15,7 @@ use crate::hostmap::{Run, WINDOW_PAGES, start_of, window_page};
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::walk::{PageTranslation, Paging, Path};
+use crate::watch::Unseen;
 use crate::window::{IN_A_ROW, Notes, View, Window};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Privilege};
@@ -63,7 +64,13 @@ impl Window {
             Region::Ram { offset } if write => memory.note_write(offset),
             Region::Ram { .. } | Region::Rom { .. } => {}
         }
-        let mut job = Job { view: View { paging, memory }, notes, page: window_page(lin), write };
+        let page = window_page(lin);
+        match paging.watched.unseen(page) {
+            Unseen::Reads if write => return Fill::Interpret(Reason::Watched),
+            Unseen::Nothing => return Fill::Interpret(Reason::Watched),
+            Unseen::All | Unseen::Reads => {}
+        }
+        let mut job = Job { view: View { paging, memory }, notes, page, write };
         let mapped = if self.key.paging() {
             self.fill_paged(&mut job, &t)
         } else {
@@ -127,6 +134,7 @@ impl Window {
             return None;
         }
         let granted = view.paging.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
+        let granted = may_map(view.paging, page)? && granted;
         match view.memory.region(f.frame(pte).masked(view.paging.a20_mask)) {
             Region::Ram { offset } => {
                 let writable = granted && !view.memory.is_guarded(offset);
@@ -256,7 +264,8 @@ impl Window {
             let at = frame.plus(u64::from(k)).start().masked(job.view.paging.a20_mask);
             // Under 1 MiB a single page may be of another kind than its neighbours.
             let low = at.get() < LEGACY_END;
-            let alike = !low && memory.map.is_uniform(at, 16 * PAGE_SIZE);
+            let watched = job.view.paging.watched.any(first + k, 16);
+            let alike = !low && !watched && memory.map.is_uniform(at, 16 * PAGE_SIZE);
             match memory.region(at) {
                 // (Pages of the memory file have their marks by sixteen, aligned.)
                 Region::Ram { offset } if alike && offset.is_multiple_of(16 * PAGE_SIZE) => {
@@ -296,6 +305,7 @@ impl Window {
             Region::Rom { offset } => (offset, false),
             Region::Io => return None,
         };
+        let granted = may_map(view.paging, page)? && granted;
         let writable = granted && ram && !view.memory.is_guarded(offset);
         Some(Run { page, pages: 1, frame: (offset / PAGE_SIZE) as u32, writable })
     }
@@ -322,5 +332,14 @@ impl Window {
         let span = self.records.in_step(run);
         (run.writable || !job.write)
             && self.map(job.view.memory, run, span, job.notes.stats).is_ok()
+    }
+}
+
+/// Whether page `page` may be mapped with the right to write, as far as it is watched; `None`: not at all.
+fn may_map(paging: &Paging, page: u32) -> Option<bool> {
+    match paging.watched.unseen(page) {
+        Unseen::All => Some(true),
+        Unseen::Reads => Some(false),
+        Unseen::Nothing => None,
     }
 }

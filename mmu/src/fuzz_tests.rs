@@ -166,7 +166,9 @@ impl Guest {
             Fill::Interpret(Reason::CodeWrite) => {
                 assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa.frame()));
             }
-            Fill::Interpret(Reason::NoHostMapping) => panic!("nothing was in the way"),
+            Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
+                panic!("nothing was in the way")
+            }
         }
     }
 

@@ -112,9 +112,7 @@ impl GuestMemory {
             if offset == END {
                 break;
             }
-            let fits =
-                offset >= next && offset < self.file.len() && offset.is_multiple_of(CHUNK as u64);
-            if !fits {
+            if !self.fits(offset, next) {
                 return Err(LoadError::BadChunk(offset));
             }
             let bytes = &mut new[..self.chunk_len(offset)];
@@ -126,6 +124,33 @@ impl GuestMemory {
         self.empty(next, self.file.len())?;
         self.all_dirty();
         Ok(Flush::Everything)
+    }
+
+    /// Takes contents over that [`GuestMemory::each_chunk`] told of, as [`GuestMemory::load_contents`] does.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the contents are a mixture then.
+    pub fn load_chunks<'a>(
+        &mut self,
+        chunks: impl Iterator<Item = (u64, &'a [u8])>,
+    ) -> Result<Flush, LoadError> {
+        let mut next = 0;
+        for (offset, bytes) in chunks {
+            if !self.fits(offset, next) || bytes.len() != self.chunk_len(offset) {
+                return Err(LoadError::BadChunk(offset));
+            }
+            self.empty(next, offset)?;
+            self.replace(offset, bytes);
+            next = offset + CHUNK as u64;
+        }
+        self.empty(next, self.file.len())?;
+        self.all_dirty();
+        Ok(Flush::Everything)
+    }
+
+    /// Whether a chunk can be at `offset` when others up to `next` were there.
+    fn fits(&self, offset: u64, next: u64) -> bool {
+        offset >= next && offset < self.file.len() && offset.is_multiple_of(CHUNK as u64)
     }
 
     /// A number for the contents (CRC-32 of what [`GuestMemory::save_contents`] writes): equal contents have equal numbers,
@@ -147,7 +172,10 @@ impl GuestMemory {
     }
 
     /// Calls `f` for each chunk that is not all zeros, in order.
-    fn each_chunk(
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn each_chunk(
         &self,
         f: &mut dyn FnMut(u64, &[u8]) -> std::io::Result<()>,
     ) -> std::io::Result<()> {

@@ -3,6 +3,7 @@
 //! - [`map`]: the physical address space as data. [`ram`]: guest memory, in a memfd, and the door of devices to it.
 //! - [`walk`]: page walks with rights, reserved bits, accessed and dirty flags.
 //! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
+//! - `watch`: bytes whose accesses somebody wants to know of.
 //! - [`HugePages`]: guest memory in huge pages of the host.
 //! - [`windows`]: host address ranges in which translated code reaches guest memory directly.
 //!
@@ -29,6 +30,7 @@ pub mod soft;
 mod testing;
 mod tlb;
 pub mod walk;
+mod watch;
 mod window;
 pub mod windows;
 #[cfg(test)]
@@ -43,4 +45,5 @@ pub use phys::PhysIo;
 pub use ram::{DmaRefusals, Flush, GuestMemory, MemoryError, Region};
 pub use soft::Mmu;
 pub use walk::{PageTranslation, Paging, PagingState, Path};
+pub use watch::{WatchHit, WatchKind, Watchpoint};
 pub use windows::{WindowError, Windows};

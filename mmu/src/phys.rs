@@ -1,6 +1,7 @@
 //! What the processor meets outside plain memory: devices, and those who want to know of writes.
 
 use crate::ram::GuestMemory;
+use crate::watch::WatchHit;
 use ringer_cpu::addr::Pa;
 
 /// What lies behind physical addresses that are not plain memory, and who wants to know of writes.
@@ -19,6 +20,11 @@ pub trait PhysIo {
     /// Called when a walk has set accessed or dirty flags in the entry at memfd offset `offset`.
     fn flags_set(&mut self, offset: u64) {
         let _ = offset;
+    }
+
+    /// Called after an access to watched bytes ([`crate::Mmu::watch`]).
+    fn watched(&mut self, hit: WatchHit) {
+        let _ = hit;
     }
 
     /// With the journal on: called before RAM at memfd offset `offset` is overwritten; `old` are the

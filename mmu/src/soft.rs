@@ -5,12 +5,13 @@
 //! before a byte moves or a device is asked; addresses wrap at 4 GiB.
 //!
 //! Hits in the TLB are the hot path: a tag compare and a copy. Everything else (page crossings,
-//! MMIO, ROM, code pages, the journal) is in the cold half of this file.
+//! MMIO, ROM, code pages, watched pages, the journal) is in the cold half of this file.
 
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::tlb::{Rights, Tlb};
 use crate::walk::{PageTranslation, Paging, PagingState};
+use crate::watch::{Unseen, Watchpoint};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
 use ringer_cpu::{Access, Exception, PagingChange, PagingRegs, Privilege};
 
@@ -72,6 +73,13 @@ impl Mmu {
     /// Forgets all translations of the software TLB.
     pub fn flush_tlb(&mut self) {
         self.tlb.flush();
+    }
+
+    /// From now on accesses to these bytes are reported ([`PhysIo::watched`]), and to no others. The windows' business is
+    /// theirs ([`Windows::forget_all`](crate::Windows::forget_all)).
+    pub fn watch(&mut self, places: &[Watchpoint]) {
+        self.paging.watched.set(places);
+        self.flush_tlb();
     }
 
     /// Turns the journal on or off: while it is on, each RAM write by [`Mmu::write`] is reported
@@ -216,6 +224,7 @@ impl Mmu {
         for (place, range) in places.into_iter().flatten() {
             read_backing(memory, io, place, &mut buf[range.0..range.1]);
         }
+        self.report(io, lin, buf.len(), false);
         Ok(())
     }
 
@@ -238,7 +247,18 @@ impl Mmu {
         for (place, range) in places.into_iter().flatten() {
             self.write_place(memory, io, place, &data[range.0..range.1]);
         }
+        self.report(io, lin, data.len(), true);
         Ok(())
+    }
+
+    /// Says that an access was made, if somebody wants to know of it.
+    fn report(&self, io: &mut dyn PhysIo, lin: Lin, len: usize, write: bool) {
+        let watched = &self.paging.watched;
+        if !watched.is_empty()
+            && let Some(hit) = watched.hit(lin, len, write)
+        {
+            io.watched(hit);
+        }
     }
 
     /// Translates one piece of an access and remembers the page in the TLB.
@@ -276,6 +296,11 @@ impl Mmu {
         t: &PageTranslation,
         write: bool,
     ) {
+        let unseen = self.paging.watched.unseen((lin.page().get() & 0xf_ffff) as u32);
+        if unseen == Unseen::Nothing {
+            return;
+        }
+        let write = write && unseen == Unseen::All;
         let rights = Rights { write, fetch: !t.nx, large: t.large };
         self.tlb.insert(lin, who, (offset / PAGE_SIZE) as u32, rights);
     }

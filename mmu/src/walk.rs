@@ -10,6 +10,7 @@
 use crate::format::{FRAME_PAE, Format, RESERVED_PDPTE, bit};
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
+use crate::watch::{Watched, Watchpoint};
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::exception::pf;
 use ringer_cpu::state::cr0;
@@ -20,13 +21,14 @@ use serde::{Deserialize, Serialize};
 const A20_CLOSED: u64 = !(1 << 20);
 
 /// What one processor's translation of addresses depends on, besides memory: its paging registers, the PDPTEs that it
-/// loaded from memory, and the A20 gate.
+/// loaded from memory, the A20 gate, and which bytes are watched.
 #[derive(Clone, Debug)]
 pub struct Paging {
     pub(crate) regs: PagingRegs,
     pub(crate) format: Format,
     pub(crate) pdptes: [u64; 4],
     pub(crate) a20_mask: u64,
+    pub(crate) watched: Watched,
 }
 
 /// A permitted translation.
@@ -120,6 +122,7 @@ impl Paging {
             format: Format::Off,
             pdptes: [0; 4],
             a20_mask: u64::MAX,
+            watched: Watched::default(),
         }
     }
 
@@ -133,6 +136,12 @@ impl Paging {
     #[must_use]
     pub fn a20(&self) -> bool {
         self.a20_mask == u64::MAX
+    }
+
+    /// The bytes whose accesses somebody wants to know of.
+    #[must_use]
+    pub fn watchpoints(&self) -> &[Watchpoint] {
+        self.watched.places()
     }
 
     /// What is to save.

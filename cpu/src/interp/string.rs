@@ -5,7 +5,8 @@
 //! a fault or an interrupt the registers tell exactly what is done, EIP is still the
 //! instruction's, and executing it again continues. At a fault in CMPS or SCAS the flags are those
 //! from before the instruction (SDM volume 2, REP). A pass stops early, as [`Ctx::partial`], after
-//! [`MOST`] iterations, and after every one under single step or when a data breakpoint was met.
+//! [`MOST`] iterations, and after every one under single step, when a data breakpoint was met or when the
+//! bus asks for it.
 
 use super::alu::{Binary, Sub};
 use super::operand::seg_of;
@@ -133,7 +134,7 @@ fn string<B: Bus, O: Operation, const N: u32>(
         ctx.set_gpr_low(Gpr::Ecx, walk.address, count - 1);
         let ended = O::COMPARES && flags & Eflags::ZF.bits() == until;
         ctx.partial = count > 1 && !ended;
-        if !ctx.partial || ctx.s.pending_debug != 0 {
+        if !ctx.partial || ctx.s.pending_debug != 0 || ctx.bus.pauses_strings() {
             break;
         }
     }

@@ -7,6 +7,7 @@
 
 mod args;
 mod console;
+mod debugger;
 mod error;
 mod generate;
 mod nano;

@@ -1,8 +1,9 @@
-//! What is to happen while a guest runs: the texts that end it, and where a trace begins and ends.
+//! What is to happen while a guest runs: the texts that end it, where a trace begins and ends, who debugs it.
 
 use crate::args::RunArgs;
+use crate::debugger::Debugger;
 use crate::error::CliError;
-use ringer::{Machine, Stop, Symbols, TraceKinds, Until};
+use ringer::{Machine, Sinks, Stop, Symbols, TraceKinds, Until};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,13 +31,14 @@ pub struct Plan {
     texts: Vec<String>,
     timeout: Option<Duration>,
     trace: Option<Trace>,
+    debugger: Option<Debugger>,
 }
 
 impl Plan {
     /// What `args` ask for; `symbols` are the guest's.
     ///
     /// # Errors
-    /// When a trace is to begin or end at what is neither a number nor a symbol.
+    /// When a trace is to begin or end at what is neither a number nor a symbol, or gdb cannot be listened for.
     pub fn new(args: &RunArgs, symbols: &Arc<Symbols>) -> Result<Self, CliError> {
         let point = |option, text: &Option<String>| {
             let point = text.as_ref().map(|text| point(option, text, symbols));
@@ -53,7 +55,16 @@ impl Plan {
             texts: args.ends.texts().cloned().collect(),
             timeout: args.engine.timeout,
             trace: Some(trace).filter(|_| !kinds.is_empty()),
+            debugger: Debugger::listen(&args.gdb)?,
         })
+    }
+
+    /// `sinks` as the guest's output is to reach them.
+    pub fn guard(&self, sinks: Sinks) -> Sinks {
+        match &self.debugger {
+            Some(debugger) => debugger.guard(sinks),
+            None => sinks,
+        }
     }
 
     /// Runs the machine to its end.
@@ -66,6 +77,12 @@ impl Plan {
                 None => until,
             }
         };
+        if let Some(debugger) = &self.debugger {
+            if let Some(trace) = &self.trace {
+                machine.set_trace(trace.kinds, Arc::clone(&trace.symbols));
+            }
+            return debugger.run(machine, &until());
+        }
         let Some(trace) = &self.trace else { return machine.run(&until()) };
         if let Some(from) = trace.from
             && let Some(end) = run_to(machine, until(), from)?

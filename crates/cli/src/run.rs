@@ -121,7 +121,7 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<Ended, CliError> {
     let trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let builder = Machine::builder().config(config).boot(source);
-    let mut machine = builder.sinks(lines.sinks()).build()?;
+    let mut machine = builder.sinks(plan.guard(lines.sinks())).build()?;
     if let Some(state) = &state {
         machine.restore(state)?;
     }

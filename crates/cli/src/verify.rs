@@ -93,6 +93,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--load", args.run.load.is_some()),
         ("--save-at", !args.run.save_at.is_empty()),
         ("--trace", !args.run.trace.trace.is_empty()),
+        ("--gdb", args.run.gdb.address().is_some()),
     ] {
         if given {
             return Err(CliError::OnlyRun { option });

@@ -29,15 +29,16 @@ mod watch;
 pub use boot::{BootSource, FileKind, Flat, FlatMode, LoadError, recognise};
 pub use config::{MachineConfig, PcConfig, RunConfig};
 pub use handle::Handle;
-pub use machine::{Machine, MachineError, Sinks};
+pub use machine::{Checkpoint, Machine, MachineError, Sinks};
 pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::recording;
 pub use ringer_monitor::{
-    At, Checks, ClockKind, Counters, Engine, Event, Happening, HotCallout, KickSignal, LedgerRow,
-    Marker, Profile, Row, TraceKinds, TranslatorOptions, UnusableSignal, When,
+    At, BlockView, Checks, ClockKind, Counters, Engine, Event, Happening, HotCallout, KickSignal,
+    LedgerRow, Marker, Moment, Profile, Row, TraceKinds, TranslatorOptions, UnusableSignal,
+    WatchHit, WatchKind, Watchpoint, When,
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};

@@ -1,5 +1,9 @@
 //! The machine's cycle: power on, boot, run, and on from each reset as firmware does it.
 
+mod checkpoint;
+
+pub use checkpoint::Checkpoint;
+
 use crate::boot::{BootSource, Image, LoadError};
 use crate::config::{DEBUG_EXIT_PORT, MachineConfig};
 use crate::handle::Handle;
@@ -172,10 +176,14 @@ impl Machine {
             retired: None,
             timeout,
             breakpoints: until.breakpoints.clone(),
+            watchpoints: until.watchpoints.clone(),
+            unheeded: until.unheeded,
+            step: until.step,
+            moment: until.moment,
             halt: until.halt,
         };
         self.watch.set(&until.texts, &self.monitor.kicker());
-        let resets = !self.cfg.run.no_reboot && !until.reset && self.image.boots();
+        let resets = !until.reset && self.reboots();
         let began = Instant::now();
         let mut started = began;
         loop {
@@ -237,6 +245,24 @@ impl Machine {
     pub fn reset(&mut self) -> Result<(), MachineError> {
         let shutdown = self.monitor.firmware(|m| Shutdown::read(m.board, m.now));
         self.restart(shutdown)
+    }
+
+    /// What the machine is and how it is run.
+    #[must_use]
+    pub fn config(&self) -> &MachineConfig {
+        &self.cfg
+    }
+
+    /// What time is; the configuration's limits can make it virtual.
+    #[must_use]
+    pub fn clock(&self) -> ClockKind {
+        if self.cfg.is_virtual() { ClockKind::Virtual } else { ClockKind::Real }
+    }
+
+    /// Whether a reset or a triple fault leads to another boot.
+    #[must_use]
+    pub fn reboots(&self) -> bool {
+        !self.cfg.run.no_reboot && self.image.boots()
     }
 
     /// Bytes of RAM.
@@ -305,7 +331,10 @@ impl Machine {
         state.head().manifest.machine.check(&record_of(&self.cfg))?;
         state.boot().check(self.boot_record()?)?;
         self.mixed = true;
-        let Own { last_fault, key } = state::restore(&mut self.monitor, state)?;
+        let Own { last_fault, key } =
+            state::restore(&mut self.monitor, state.sections(), &mut |memory| {
+                state.load_contents(memory)
+            })?;
         self.last_fault = last_fault;
         self.image.set_pending_key(key);
         self.mixed = false;
@@ -431,6 +460,8 @@ fn stop_of(end: RunEnd) -> Stop {
         RunEnd::Quit => Stop::Quit,
         RunEnd::Breakpoint { cs, eip } => Stop::Breakpoint { cs, eip },
         RunEnd::DeadHalt => Stop::DeadHalt,
+        RunEnd::Watchpoint(hit) => Stop::Watchpoint(hit),
+        RunEnd::Stepped => Stop::Stepped,
         RunEnd::Halted => Stop::Halt,
         RunEnd::Paused => Stop::Kicked,
         RunEnd::Difference(report) => Stop::Difference(report),

@@ -3,6 +3,7 @@
 //! The statuses are a contract with scripts (docs/exit-statuses.md). The debug-exit port yields
 //! `(value << 1) | 1`, always odd, as QEMU's isa-debug-exit does; so every other status is even.
 
+use ringer_monitor::WatchHit;
 use std::fmt;
 
 /// The exit statuses of the `ringer` process that do not come from the guest's debug-exit port.
@@ -72,6 +73,10 @@ pub enum Stop {
         /// EIP.
         eip: u32,
     },
+    /// Watched bytes were accessed by what ran last.
+    Watchpoint(WatchHit),
+    /// One step is done.
+    Stepped,
     /// The guest executed HLT.
     Halt,
     /// Another thread asked for a pause.
@@ -94,9 +99,13 @@ impl Stop {
             Self::DeadHalt => status::DEAD_HALT,
             Self::InstructionLimit => status::INSTRUCTION_LIMIT,
             Self::Timeout => status::TIMEOUT,
-            Self::Quit | Self::Breakpoint { .. } | Self::Halt | Self::Kicked | Self::Text(_) => {
-                status::ENDED_BY_USER
-            }
+            Self::Quit
+            | Self::Breakpoint { .. }
+            | Self::Watchpoint(_)
+            | Self::Stepped
+            | Self::Halt
+            | Self::Kicked
+            | Self::Text(_) => status::ENDED_BY_USER,
             Self::Difference(_) => status::DIFFERENCE,
             Self::Refused(_) => status::REFUSED,
         }
@@ -116,6 +125,8 @@ impl Stop {
             Self::Timeout => "timeout",
             Self::Quit => "quit",
             Self::Breakpoint { .. } => "breakpoint",
+            Self::Watchpoint(_) => "watchpoint",
+            Self::Stepped => "stepped",
             Self::Halt => "halt",
             Self::Kicked => "kicked",
             Self::Difference(_) => "difference",
@@ -137,6 +148,11 @@ impl fmt::Display for Stop {
             Self::Timeout => f.write_str("stopped at the limit of time"),
             Self::Quit => f.write_str("ended by the user"),
             Self::Breakpoint { cs, eip } => write!(f, "breakpoint at {cs:04x}:{eip:08x}"),
+            Self::Watchpoint(hit) => {
+                let what = if hit.write { "write to" } else { "read of" };
+                write!(f, "{what} watched bytes at {:#010x}", hit.at)
+            }
+            Self::Stepped => f.write_str("one step done"),
             Self::Halt => f.write_str("the guest executed HLT"),
             Self::Kicked => f.write_str("paused by another thread"),
             Self::Difference(report) => write!(f, "the engines differ\n{report}"),

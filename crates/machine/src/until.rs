@@ -1,7 +1,7 @@
 //! What ends a run besides the guest.
 
 use ringer_cpu::addr::Lin;
-use ringer_monitor::Breakpoint;
+use ringer_monitor::{Breakpoint, Moment, WatchKind, Watchpoint};
 use std::time::Duration;
 
 /// What ends a run besides the guest, which can always switch off, leave through the debug-exit port or
@@ -13,6 +13,10 @@ pub struct Until {
     pub(crate) retired: Option<u64>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) breakpoints: Vec<Breakpoint>,
+    pub(crate) watchpoints: Vec<Watchpoint>,
+    pub(crate) unheeded: bool,
+    pub(crate) step: bool,
+    pub(crate) moment: Option<Moment>,
     pub(crate) halt: bool,
     pub(crate) reset: bool,
     pub(crate) texts: Vec<String>,
@@ -53,6 +57,36 @@ impl Until {
     pub fn breakpoint_at(mut self, cs: u16, eip: u32) -> Self {
         self.breakpoints.push(Breakpoint::Logical { cs, eip });
         self
+    }
+
+    /// Ends behind the instruction, or the iteration of a REP instruction, that accesses one of the `len`
+    /// bytes at this linear address, in whatever address space. Instructions are watched, not DMA. May be
+    /// given several times.
+    #[must_use]
+    pub fn watchpoint(mut self, linear: u64, len: u32, kind: WatchKind) -> Self {
+        self.watchpoints.push(Watchpoint { at: Lin(linear), len, kind });
+        self
+    }
+
+    /// Leaves the breakpoints and watchpoints of the last run as they were, and does not end at them: a short
+    /// run between two others with the same costs nothing then.
+    #[must_use]
+    pub fn unheeded(self) -> Self {
+        Self { unheeded: true, ..self }
+    }
+
+    /// Ends after one step: an instruction, one iteration of a REP instruction, or the delivery of an
+    /// exception or interrupt. A processor that is halted waits for its interrupt. Breakpoints do not end
+    /// such a run.
+    #[must_use]
+    pub fn step(self) -> Self {
+        Self { step: true, ..self }
+    }
+
+    /// Goes by steps, as many as it takes to come to `moment` or past it.
+    #[must_use]
+    pub fn steps_to(self, moment: Moment) -> Self {
+        Self { step: true, moment: Some(moment), ..self }
     }
 
     /// Ends when the guest has executed HLT, whether an interrupt could wake it or not.

@@ -69,6 +69,15 @@ impl Clock {
         Self { kind, tsc, retired: 0, skipped: 0 }
     }
 
+    /// Real time goes on at `now`, which has been before.
+    pub fn go_on_at(&mut self, now: u64) {
+        if !self.is_virtual()
+            && let Some(start) = Instant::now().checked_sub(Duration::from_nanos(now))
+        {
+            self.tsc = HostTsc::new(start, true);
+        }
+    }
+
     /// Nanoseconds of machine time. Real time never runs backward; virtual time, which can leap by days, ends at
     /// `u64::MAX`.
     #[must_use]

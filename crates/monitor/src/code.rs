@@ -3,7 +3,7 @@
 //! Every page frame that a block has bytes of is protected: a write to it is noticed, and the blocks
 //! that it hits are invalidated before the next instruction runs.
 
-use crate::breakpoints::Breakpoints;
+use crate::breakpoints::{Breakpoints, Outdated};
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::events::{At, Happening, TraceKinds};
 use crate::heat::Heat;
@@ -12,17 +12,18 @@ use crate::profile::Row;
 use crate::recording::Spot;
 use crate::retranslation::Retranslation;
 use crate::space_selection::{Selected, Spaces};
+use crate::stop::Breakpoint;
 use crate::system_bus::SystemBus;
 use crate::verification::Verification;
 use crate::why::Facts;
 use hashbrown::HashMap;
 use iced_x86::Instruction;
 use ringer_cpu::interp::offers;
-use ringer_cpu::{Features, Frame, Lin, Pa, Pc};
+use ringer_cpu::{CpuState, Features, Frame, Lin, Pa, Pc};
 use ringer_mmu::GuestMemory;
 use ringer_translator::context::SharedContext;
 use ringer_translator::runtime::CodeCache;
-use ringer_translator::runtime::blocks::{BlockId, BlockKey};
+use ringer_translator::runtime::blocks::{Block, BlockId, BlockKey};
 use ringer_translator::runtime::targets::{TableId, Targets};
 use ringer_translator::{GoesOn, KnownThunks, Mode, PcThunk, Placement, Source, THUNK_LEN};
 use ringer_translator::{Translation, Translator, TranslatorOptions};
@@ -259,14 +260,49 @@ impl Code {
         // What is left out is left out where it is: another EIP finds that out for itself.
         let page_end = key.pa.plus(u64::from(page_left(key.pa))).get();
         let trapping = || self.retranslation.left_between(key.pa.get(), page_end);
-        let plain_page = !self.breakpoints.is_armed() && trapping().next().is_none();
+        let stops = self.stops_in(wanted);
+        let plain_page = stops.is_empty() && trapping().next().is_none();
         if plain_page && let Some(copy) = cache.copied(&key, &thunk) {
             return copy;
         }
-        let stops = self.breakpoints.eips(wanted.linear.minus(key.eip.get()).low());
         self.translator.leave_out(trapping().chain(stops).map(Pc::from));
         self.translator.count_under(self.cache.next_counters());
         self.translator.translate(&source, key.mode, target, first_site)
+    }
+
+    /// EIPs of breakpoints that the block which is wanted could come to.
+    fn stops_in(&self, wanted: &Wanted) -> Vec<u32> {
+        let from = wanted.key.eip.low();
+        let cs_base = wanted.linear.minus(wanted.key.eip.get()).low();
+        let most = page_left(wanted.key.pa);
+        let within = |eip: &u32| eip.wrapping_sub(from) < most;
+        self.breakpoints.eips(cs_base).filter(within).collect()
+    }
+
+    /// From now on there are breakpoints at `places`, for a run that begins at `cpu`. Blocks that were made
+    /// for others go. False: it is not known which, and all must.
+    pub fn set_breakpoints(
+        &mut self,
+        bus: &mut SystemBus,
+        targets: &mut Targets,
+        places: &[Breakpoint],
+        cpu: &CpuState,
+    ) -> bool {
+        let offsets = match self.breakpoints.set(places, cpu) {
+            Outdated::All => return false,
+            Outdated::At(offsets) if offsets.is_empty() => return true,
+            Outdated::At(offsets) => offsets,
+        };
+        let reaches = |block: &Block| {
+            let start = block.key.pa.in_frame() as u32;
+            offsets.iter().any(|at| at.wrapping_sub(start) & 0xfff <= block.guest_len)
+        };
+        let outdated = self.cache.valid_blocks().filter(|(_, block)| reaches(block));
+        let outdated: Vec<Pa> = outdated.map(|(_, block)| block.key.pa).collect();
+        for pa in outdated {
+            self.remake(bus, targets, pa.get());
+        }
+        true
     }
 
     /// Places `t` at host address `base`, and minds its pages.

@@ -70,7 +70,7 @@ impl Vcpu {
             Fill::Interpret(Reason::CodeWrite) => {
                 (&mut counters.code_write_faults, FaultKind::CodeWrite)
             }
-            Fill::Interpret(Reason::NoHostMapping) => {
+            Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
                 (&mut counters.other_faults, FaultKind::Other)
             }
         };
@@ -86,7 +86,9 @@ impl Vcpu {
         if true_fault && matches!(outcome, Outcome::Delivered(_)) {
             self.prefill.expect(&self.context, &code.cache);
         }
-        if let (Some((id, off)), Fill::Interpret(Reason::TrueFault | Reason::Mmio)) = (site, fill) {
+        let comes_again =
+            matches!(fill, Fill::Interpret(Reason::TrueFault | Reason::Mmio | Reason::Watched));
+        if let (Some((id, off)), true) = (site, comes_again) {
             code.note_trap(bus, &mut self.spaces.targets, id, off);
         }
         Next::Dispatch

@@ -103,7 +103,16 @@ impl Kicker {
     }
 }
 
-/// What came.
+/// What another thread wants of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Wishes {
+    /// Its end.
+    pub quit: bool,
+    /// A pause.
+    pub pause: bool,
+}
+
+/// What came for the guest.
 #[derive(Debug)]
 pub struct Taken {
     /// Serial bytes, the oldest.
@@ -112,10 +121,6 @@ pub struct Taken {
     pub more: bool,
     /// Bytes of keys, all there are.
     pub keys: Vec<u8>,
-    /// The end was asked for.
-    pub quit: bool,
-    /// A pause was asked for.
-    pub pause: bool,
 }
 
 /// What a sleeper knows: other than that wakes it.
@@ -162,15 +167,14 @@ impl Inbox {
         self.0.compare.load(Ordering::Relaxed)
     }
 
-    /// Takes at most `max` serial bytes.
+    /// Takes at most `max` serial bytes, and all keys.
     #[must_use]
     pub fn take(&self, max: usize) -> Taken {
         let mut mail = self.0.lock();
         let n = mail.serial.len().min(max);
         let serial = mail.serial.drain(..n).collect();
-        let pause = std::mem::take(&mut mail.pause);
         let keys = mail.keys.drain(..).collect();
-        Taken { serial, more: !mail.serial.is_empty(), keys, quit: mail.quit, pause }
+        Taken { serial, more: !mail.serial.is_empty(), keys }
     }
 
     /// Whether nothing more will come than what waits.
@@ -184,6 +188,13 @@ impl Inbox {
     pub fn has_input(&self) -> bool {
         let mail = self.0.lock();
         !mail.serial.is_empty() || !mail.keys.is_empty()
+    }
+
+    /// Takes what is not for the guest.
+    #[must_use]
+    pub fn take_wishes(&self) -> Wishes {
+        let mut mail = self.0.lock();
+        Wishes { quit: mail.quit, pause: std::mem::take(&mut mail.pause) }
     }
 
     /// Serial bytes that wait, the oldest first.

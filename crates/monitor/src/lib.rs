@@ -22,7 +22,8 @@
 //!   comes out of it, `faults.rs` takes the exits that host traps and kicks cause;
 //! - `dispatch.rs` finds or makes blocks and runs them; `lockstep.rs` runs both engines and compares
 //!   (`difference.rs`);
-//! - `run.rs` services devices, mail, limits and interrupts between two slices of either.
+//! - `run.rs` services devices, mail, limits and interrupts between two slices of either, and
+//!   `run/debug.rs` has what a debugger needs of it: single steps, watchpoints, going through a run again.
 //!
 //! Imports go from later to earlier files of this list only.
 
@@ -44,11 +45,13 @@ mod heat;
 mod hosttsc;
 mod huge_pages;
 mod inbox;
+mod inputs;
 pub mod jitdump;
 mod journal;
 mod link;
 mod lockstep;
 mod marks;
+mod moment;
 mod observe;
 mod parts;
 mod prefill;
@@ -82,8 +85,10 @@ pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
 pub use events::{At, Event, Happening, TraceKinds, When};
 pub use inbox::{Kicker, MAX_KEYS};
 pub use marks::Marker;
+pub use moment::{BlockView, Moment};
 pub use parts::Parts;
 pub use profile::{Counters, HotCallout, LedgerRow, Profile, Row};
+pub use ringer_mmu::{WatchHit, WatchKind, Watchpoint};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;
 pub use signals::{KickSignal, UnusableSignal};

@@ -1,5 +1,7 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
+mod debug;
+mod mail;
 mod record;
 
 use crate::bios::BiosHook;
@@ -9,7 +11,9 @@ use crate::events::{Event, Happening, TraceKinds};
 use crate::footprint::Footprint;
 use crate::huge_pages::HugePageGathering;
 use crate::inbox::{Inbox, Kicker, Thinks};
+use crate::inputs::Inputs;
 use crate::jitdump::SharedJitDump;
+use crate::moment::Moment;
 use crate::parts::Parts;
 use crate::profile::{Profile, Row};
 use crate::signals::coredump::SparedCoreDumps;
@@ -30,9 +34,6 @@ use ringer_mmu::GuestMemory;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// Serial bytes taken from the inbox at a time.
-const SERIAL_CHUNK: usize = 16;
 
 fn paging_of(cpu: &CpuState) -> PagingRegs {
     PagingRegs { cr0: cpu.cr0, cr3: cpu.cr3, cr4: cpu.cr4, efer: cpu.msr.efer }
@@ -62,6 +63,8 @@ pub struct Monitor {
     chassis: Chassis,
     _spared: SparedCoreDumps,
     inbox: Inbox,
+    /// What came from there, for a run that is gone through again.
+    inputs: Inputs,
     footprint: Footprint,
     huge_pages: HugePageGathering,
     started: Instant,
@@ -71,6 +74,12 @@ pub struct Monitor {
     serial_full: bool,
     /// The keyboard had none for the last keys.
     keys_full: bool,
+    /// Where the run was before its last step.
+    previous: Option<Moment>,
+    /// Input waits for the next instruction: where it comes must be found again.
+    put_off: bool,
+    /// Breakpoints and watchpoints end the run.
+    heeds: bool,
     /// HLT ends the run, unless the run began with it.
     stops_at_halt: bool,
 }
@@ -97,12 +106,16 @@ impl Monitor {
             chassis: Chassis { bus, code },
             _spared: SparedCoreDumps::new(),
             inbox: Inbox::new(),
+            inputs: Inputs::default(),
             footprint: Footprint::default(),
             huge_pages: HugePageGathering::default(),
             started: Instant::now(),
             ran: 0,
             serial_full: false,
             keys_full: false,
+            previous: None,
+            put_off: false,
+            heeds: true,
             stops_at_halt: false,
         })
     }
@@ -305,7 +318,8 @@ impl Monitor {
         let mut machine = Whereabouts {
             clock: &mut io.clock,
             random: &mut io.random,
-            inbox: &self.inbox,
+            // What is gone through again has its own input.
+            inbox: (!self.inputs.are_kept()).then_some(&self.inbox),
             last: &mut self.vcpu.last,
         };
         let (cpu, paging) = state.load(&mut machine)?;
@@ -342,12 +356,13 @@ impl Monitor {
         self.started = Instant::now();
         self.vcpu.schedule.retired = until.retired;
         self.vcpu.schedule.ends = until.timeout.and_then(|t| self.started.checked_add(t));
-        if self.chassis.code.breakpoints.set(&until.breakpoints, &self.vcpu.context.cpu) {
-            self.flush_cache();
-        }
+        self.arm(until);
         self.chassis.bus.io.touched = true;
         self.chassis.bus.io.begin_run(self.started);
-        let result = self.as_vcpu(|monitor| monitor.run_loop(until.halt));
+        let result = self.as_vcpu(|monitor| match until.step {
+            true => monitor.run_steps(until.moment),
+            false => monitor.run_loop(until.halt),
+        });
         self.chassis.bus.io.ledger.end();
         self.end_recording();
         result?
@@ -423,25 +438,10 @@ impl Monitor {
     /// ends, if it does.
     fn service(&mut self) -> Result<Option<RunEnd>, MonitorError> {
         let row = self.chassis.bus.io.ledger.switch(Row::Devices);
-        self.vcpu.context.doorbell().kick.store(0, Ordering::Relaxed);
-        self.chassis.bus.io.touched = false;
-        self.inbox.tell(self.retired());
-        self.mind_memory(false);
-        self.keep_record();
-        if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
-            self.start_lockstep();
-        }
-        let now = self.chassis.bus.io.clock.corrected_now();
-        let (more, mail) = self.take_mail(now);
-        self.chassis.bus.advance(now);
-        if !self.chassis.bus.io.code_writes.is_empty() {
-            let Chassis { code, bus, .. } = &mut self.chassis;
-            code.take_writes(bus, &mut self.vcpu.spaces.targets);
-        }
-        let event = self.take_events()?;
-        if let Some(end) = mail.or(event).or_else(|| self.reached_limit()) {
+        if let Some(end) = self.attend()? {
             return Ok(Some(end));
         }
+        let more = self.take_input();
         self.chassis.bus.io.ledger.switch(Row::Interrupts);
         self.vcpu.deliver_interrupt(&mut self.chassis);
         self.vcpu
@@ -451,34 +451,38 @@ impl Monitor {
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
         io.seen = io.look(self.serial_full || self.keys_full || more);
-        self.vcpu.schedule.deadline = io.seen.deadline;
+        let inputs = self.inputs.next_time();
+        let put_off = self.put_off.then(|| io.clock.now().saturating_add(1));
+        self.vcpu.schedule.deadline =
+            [io.seen.deadline, inputs, put_off].into_iter().flatten().min();
         self.vcpu.schedule.arm(&io.clock, self.vcpu.signals.as_mut())?;
         io.ledger.switch(row);
         Ok(None)
     }
 
-    /// Takes what other threads sent. Whether there is more, and how the run ends, if they want that.
-    fn take_mail(&mut self, now: u64) -> (bool, Option<RunEnd>) {
-        let mail = self.inbox.take(SERIAL_CHUNK);
-        let board = &mut self.chassis.bus.io.board;
-        self.serial_full = false;
-        if !mail.serial.is_empty() {
-            let taken = board.serial_input(now, &mail.serial).min(mail.serial.len());
-            self.serial_full = taken < mail.serial.len();
-            self.inbox.give_back(&mail.serial[taken..]);
+    /// Brings devices up to date, between two instructions. How the run ends, if it does.
+    fn attend(&mut self) -> Result<Option<RunEnd>, MonitorError> {
+        self.vcpu.context.doorbell().kick.store(0, Ordering::Relaxed);
+        self.chassis.bus.io.touched = false;
+        self.inbox.tell(self.retired());
+        self.mind_memory(false);
+        self.keep_record();
+        if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
+            self.start_lockstep();
         }
-        self.keys_full = false;
-        if !mail.keys.is_empty() {
-            let taken = board.key_input(now, &mail.keys).min(mail.keys.len());
-            self.keys_full = taken < mail.keys.len();
-            self.inbox.give_back_keys(&mail.keys[taken..]);
+        self.catch_up();
+        if !self.chassis.bus.io.code_writes.is_empty() {
+            let Chassis { code, bus, .. } = &mut self.chassis;
+            code.take_writes(bus, &mut self.vcpu.spaces.targets);
         }
-        let end = match (mail.quit, mail.pause) {
-            (true, _) => Some(RunEnd::Quit),
-            (false, true) => Some(RunEnd::Paused),
-            (false, false) => None,
-        };
-        (mail.more, end)
+        let event = self.take_events()?;
+        let end = self.take_hit(event);
+        let wish = self.take_wish();
+        if end.is_some() && wish == Some(RunEnd::Paused) {
+            // It did not end this run, so it ends the next one.
+            self.inbox.kicker().pause();
+        }
+        Ok(end.or(wish).or_else(|| self.reached_limit()))
     }
 
     /// Goes on in lockstep, when the clock is virtual and so does not care.
@@ -536,7 +540,7 @@ impl Monitor {
             return None;
         }
         let ended = self.inbox.is_ended();
-        let input = !ended || self.inbox.has_input();
+        let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
         let io = &mut self.chassis.bus.io;
         if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
             return Some(RunEnd::DeadHalt);
@@ -544,7 +548,8 @@ impl Monitor {
         self.mind_memory(true);
         let io = &mut self.chassis.bus.io;
         let row = io.ledger.switch(Row::Idle);
-        match io.board.next_deadline() {
+        let deadline = [io.board.next_deadline(), self.inputs.next_time()];
+        match deadline.into_iter().flatten().min() {
             Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
             deadline => {
                 let wake = deadline.map(|ns| io.clock.instant_at(ns));

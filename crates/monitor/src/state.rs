@@ -36,7 +36,8 @@ pub struct MonitorState {
 pub(crate) struct Whereabouts<'a> {
     pub clock: &'a mut Clock,
     pub random: &'a mut Random,
-    pub inbox: &'a Inbox,
+    /// `None`: what waits there is not the state's business.
+    pub inbox: Option<&'a Inbox>,
     pub last: &'a mut (u16, u32),
 }
 
@@ -79,8 +80,10 @@ impl MonitorState {
         let cpu = self.cpu.restore()?;
         machine.clock.load(&self.clock)?;
         machine.random.load(self.random);
-        machine.inbox.set_serial(&self.serial);
-        machine.inbox.set_keys(&self.keys);
+        if let Some(inbox) = machine.inbox {
+            inbox.set_serial(&self.serial);
+            inbox.set_keys(&self.keys);
+        }
         *machine.last = self.last;
         Ok((cpu, self.paging))
     }
@@ -112,7 +115,7 @@ mod tests {
 
         fn whereabouts(&mut self) -> Whereabouts<'_> {
             let Self { clock, random, inbox, last } = self;
-            Whereabouts { clock, random, inbox, last }
+            Whereabouts { clock, random, inbox: Some(inbox), last }
         }
     }
 

@@ -71,7 +71,8 @@ impl Vcpu {
                 bus.io.clock.retired += 1;
                 bus.io.counters.interpreted += 1;
             }
-            Outcome::Partial | Outcome::Delivered(_) | Outcome::Shutdown => {}
+            Outcome::Delivered(_) => self.note_delivery(bus.io.clock.retired),
+            Outcome::Partial | Outcome::Shutdown => {}
         }
         if bus.io.touched {
             self.intr = bus.io.board.intr();
@@ -81,6 +82,13 @@ impl Vcpu {
             let writer = self.spot_of(self.last.1);
             chassis.code.take_writes_of(Some(writer), bus, &mut self.spaces.targets);
         }
+    }
+
+    /// The guest's handler comes next, and `retired` instructions have retired: so many, and no others, did
+    /// before.
+    fn note_delivery(&mut self, retired: u64) {
+        let before = if self.delivered.0 == retired { self.delivered.1 } else { 0 };
+        self.delivered = (retired, before.saturating_add(1));
     }
 
     /// How the run ends before the instruction at CS:EIP, which the interpreter is to run.
@@ -102,6 +110,7 @@ impl Vcpu {
         io.events.at = at(&self.context.cpu);
         io.note(Happening::Interrupt { vector });
         chassis.code.breakpoints.left();
+        self.note_delivery(io.clock.retired);
         let outcome = self.interp.interrupt(&mut self.context.cpu, &mut chassis.bus, vector);
         // The interrupt came between two instructions: none retired.
         let none = if outcome == Outcome::Retired { Outcome::Partial } else { outcome };

@@ -1,6 +1,8 @@
 //! What happens next: after a piece of guest code ran, and when a run is over.
 
+use crate::moment::Moment;
 use ringer_cpu::addr::Lin;
+use ringer_mmu::{WatchHit, Watchpoint};
 use std::time::Duration;
 
 /// Why a run is over.
@@ -32,6 +34,10 @@ pub enum RunEnd {
     },
     /// The processor is halted, and nothing can wake it any more.
     DeadHalt,
+    /// The instruction that just retired, iterated or raised an exception made an access to watched bytes.
+    Watchpoint(WatchHit),
+    /// One step is done ([`Until::step`]).
+    Stepped,
     /// The guest executed HLT, and [`Until::halt`] was asked for.
     Halted,
     /// Another thread asked for a pause ([`crate::Kicker::pause`]).
@@ -71,6 +77,16 @@ pub struct Until {
     /// The instruction at one of these comes next. Where the run begins is passed over once, so that
     /// a run goes on from the breakpoint that the last one stopped at.
     pub breakpoints: Vec<Breakpoint>,
+    /// An access to some of these bytes was made; the run ends behind the instruction, or the iteration of a
+    /// REP instruction, that made it. Instructions and their operands are watched, not DMA and page walks.
+    pub watchpoints: Vec<Watchpoint>,
+    /// Breakpoints and watchpoints stay as they were in the last run, and none of them ends this one.
+    pub unheeded: bool,
+    /// One step is done: an instruction retired or raised an exception, a REP instruction made one
+    /// iteration, or an interrupt was delivered. Breakpoints do not end such a run.
+    pub step: bool,
+    /// With [`Until::step`]: not one step but as many as it takes to come to that moment, or past it.
+    pub moment: Option<Moment>,
     /// The guest executed HLT.
     pub halt: bool,
 }

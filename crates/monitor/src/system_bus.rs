@@ -18,7 +18,7 @@ use ringer_cpu::interp::fpu;
 use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::addresses::COM1_BASE;
 use ringer_devices::{AttachError, Board, OverMemory, rows};
-use ringer_mmu::{GuestMemory, Mmu, PhysIo};
+use ringer_mmu::{GuestMemory, Mmu, PhysIo, WatchHit};
 use std::time::Instant;
 
 /// A change of address translation, for the shadow windows.
@@ -58,7 +58,11 @@ pub struct Io {
     pub touched: bool,
     /// What the run loop saw.
     pub seen: Seen,
-    /// Accesses to devices.
+    /// The access to watched bytes that the run is to end behind.
+    pub watch_hit: Option<WatchHit>,
+    /// String instructions stop after each iteration.
+    pub pause_strings: bool,
+    /// Accesses to devices, and to watched bytes.
     pub accesses: u64,
     /// Numbers for RDRAND.
     pub random: Random,
@@ -172,6 +176,19 @@ impl PhysIo for Io {
         }
     }
 
+    fn watched(&mut self, hit: WatchHit) {
+        if let Some(journal) = &mut self.journal {
+            journal.device = true;
+            return;
+        }
+        self.accesses = self.accesses.wrapping_add(1);
+        if self.watch_hit.is_none() {
+            self.watch_hit = Some(hit);
+        }
+        self.pause_strings = true;
+        self.touched = true;
+    }
+
     fn ram_write(&mut self, offset: u64, old: &[u8]) {
         if let Some(journal) = &mut self.journal {
             journal.record(offset, old);
@@ -204,6 +221,8 @@ impl SystemBus {
             journal: None,
             touched: true,
             seen: Seen::default(),
+            watch_hit: None,
+            pause_strings: false,
             accesses: 0,
             random: Random::default(),
             counters: Counters::default(),
@@ -357,6 +376,11 @@ impl Bus for SystemBus {
         if self.io.journal.is_none() {
             self.io.note(Happening::Software { vector });
         }
+    }
+
+    #[inline]
+    fn pauses_strings(&self) -> bool {
+        self.io.pause_strings
     }
 
     fn ignne(&mut self) -> bool {

@@ -57,6 +57,8 @@ pub(crate) struct Vcpu {
     pub intr: bool,
     /// CS and EIP of the instruction that the interpreter ran last.
     pub last: (u16, u32),
+    /// Exceptions and interrupts delivered since `.0` instructions have retired.
+    pub delivered: (u64, u32),
     /// Instructions retired by translated code.
     pub translated: u64,
     /// Blocks entered from the dispatcher.
@@ -87,6 +89,7 @@ impl Vcpu {
             signals: None,
             intr: false,
             last: (0, 0),
+            delivered: (0, 0),
             translated: 0,
             dispatched: 0,
             profile: cfg.profile,

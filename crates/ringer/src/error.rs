@@ -1,6 +1,7 @@
 //! What can go wrong with a machine, besides what a guest does in it.
 
 use ringer_devices::AttachError;
+use ringer_gdb::GdbError;
 use ringer_machine::{LoadError, MachineError, StateError, status};
 use thiserror::Error;
 
@@ -12,6 +13,9 @@ pub enum Error {
     /// The machine.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// gdb.
+    #[error(transparent)]
+    Gdb(#[from] GdbError),
     /// A device of one's own.
     #[error(transparent)]
     Device(#[from] AttachError),
@@ -53,6 +57,7 @@ impl Error {
     pub fn status(&self) -> u8 {
         match self {
             Self::Machine(e) => e.status(),
+            Self::Gdb(e) => e.status(),
             Self::Device(_) | Self::Register { .. } | Self::Memory { .. } => status::USAGE,
         }
     }

@@ -33,6 +33,7 @@ mod builder;
 mod capture;
 pub mod device;
 mod error;
+pub mod gdb;
 mod machine;
 mod registers;
 
@@ -48,6 +49,7 @@ pub use ringer_machine::{
     Handle, Happening, HotCallout, JitDump, KickSignal, LedgerRow, LoadError, MachineConfig,
     MachineError, MachineState, Marker, PcConfig, Place, PostMortem, Profile, Row, RunConfig,
     SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbol, SymbolKind,
-    Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, When, parse_size,
-    read_symbols, recognise, recording, status, symbols_for,
+    Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, WatchHit,
+    WatchKind, Watchpoint, When, parse_size, read_symbols, recognise, recording, status,
+    symbols_for,
 };

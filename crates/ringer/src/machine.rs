@@ -1,6 +1,7 @@
 //! A machine that is built: run it, look into it, change it.
 
 use crate::error::Error;
+use crate::gdb;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
 use ringer_machine::recording::{RecordOptions, Recording};
@@ -42,6 +43,21 @@ impl Machine {
     /// device has not come to its end.
     pub fn run(&mut self, until: &Until) -> Result<Stop, Error> {
         Ok(self.0.run_until(until)?)
+    }
+
+    /// Runs until the guest or `until` ends the run, with gdb when one connects to `server`; with `wait` not before
+    /// one has. `gate` is the one that the machine's sinks are behind ([`gdb::Gate::guard`]), if they are behind one.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn run_with_gdb(
+        &mut self,
+        server: &gdb::Server,
+        gate: &gdb::Gate,
+        wait: bool,
+        until: &Until,
+    ) -> Result<Stop, Error> {
+        Ok(server.serve(&mut self.0, gate, wait, until)?)
     }
 
     /// A handle for other threads.

@@ -225,6 +225,11 @@ impl CodeCache {
         &self.registry.blocks[id as usize]
     }
 
+    /// All valid blocks.
+    pub fn valid_blocks(&self) -> impl Iterator<Item = (BlockId, &Block)> {
+        (0..).zip(&self.registry.blocks).filter(|(_, block)| block.valid)
+    }
+
     /// The block that link site `site` belongs to.
     #[must_use]
     pub fn block_of(&self, site: u32) -> Option<BlockId> {

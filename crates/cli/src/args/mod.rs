@@ -2,6 +2,7 @@
 
 mod ends;
 mod engine;
+mod gdb;
 mod generate;
 mod guest;
 mod nano;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use ends::EndArgs;
 pub use engine::EngineArgs;
+pub use gdb::GdbArgs;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use guest::GuestRun;
 pub use nano::{DemoArgs, NanoArgs};

@@ -1,6 +1,6 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{EndArgs, EngineArgs, TraceArgs};
+use super::{EndArgs, EngineArgs, GdbArgs, TraceArgs};
 use crate::error::CliError;
 use crate::serial::SerialSpec;
 use clap::Args;
@@ -70,6 +70,9 @@ pub struct RunArgs {
     /// Engine, processor, limits.
     #[command(flatten)]
     pub engine: EngineArgs,
+    /// Debugging.
+    #[command(flatten)]
+    pub gdb: GdbArgs,
 }
 
 impl RunArgs {

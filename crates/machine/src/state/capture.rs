@@ -1,14 +1,12 @@
 //! A machine's parts, brought into sections and back.
 
 use super::error::StateError;
-use super::machine_state::MachineState;
 use ringer_devices::Section;
 use ringer_devices::state::{decode, encode};
-use ringer_mmu::MemoryState;
+use ringer_mmu::{GuestMemory, MemoryState};
 use ringer_monitor::{Monitor, MonitorState};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io;
 
 /// The sections that are no device's: name and version.
 const MONITOR: (&str, u32) = ("monitor", 1);
@@ -51,12 +49,19 @@ fn section<T: Serialize>(
     Ok(Section { id: id.to_owned(), version, bytes })
 }
 
-/// Brings the machine to `state`, which is of one like it; returns what is the machine's own.
+/// Loads guest memory's contents.
+pub type LoadContents<'a> = dyn FnMut(&mut GuestMemory) -> Result<(), StateError> + 'a;
+
+/// Brings the machine to the state in `sections`, which is of one like it, with guest memory as `contents`
+/// loads it; returns what is the machine's own.
 ///
 /// # Errors
 /// When a part of it cannot be; the machine is a mixture then, and must not run.
-pub fn restore(monitor: &mut Monitor, state: &MachineState) -> Result<Own, StateError> {
-    let sections = state.sections();
+pub fn restore(
+    monitor: &mut Monitor,
+    sections: &[Section],
+    contents: &mut LoadContents<'_>,
+) -> Result<Own, StateError> {
     let rest: MonitorState = only(sections, MONITOR)?;
     let memory: MemoryState = only(sections, MEMORY)?;
     let own: Own = only(sections, MACHINE)?;
@@ -66,12 +71,7 @@ pub fn restore(monitor: &mut Monitor, state: &MachineState) -> Result<Own, State
         monitor.flush_cache();
         let _ = monitor.memory_mut().load_state(&memory)?;
     }
-    let mut contents = state.contents().map_err(StateError::Read)?;
-    let _ = monitor.memory_mut().load_contents(&mut *contents)?;
-    let more = io::copy(&mut *contents, &mut io::sink()).map_err(StateError::Read)?;
-    if more > 0 {
-        return Err(StateError::TooLong(more));
-    }
+    contents(monitor.memory_mut())?;
     monitor.board_mut().load(&devices)?;
     monitor.load_state(&rest)?;
     Ok(own)

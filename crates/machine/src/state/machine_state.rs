@@ -6,6 +6,7 @@ use super::format::{self, Head};
 use crate::boot::BootSource;
 use crate::config::PcConfig;
 use ringer_devices::Section;
+use ringer_mmu::GuestMemory;
 use ringer_monitor::ClockKind;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
@@ -117,8 +118,19 @@ impl MachineState {
         &self.head.sections
     }
 
+    /// Loads guest memory's contents.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are not of such a machine; memory is a mixture then.
+    pub(crate) fn load_contents(&self, memory: &mut GuestMemory) -> Result<(), StateError> {
+        let mut contents = self.contents().map_err(StateError::Read)?;
+        let _ = memory.load_contents(&mut *contents)?;
+        let more = io::copy(&mut *contents, &mut io::sink()).map_err(StateError::Read)?;
+        if more > 0 { Err(StateError::TooLong(more)) } else { Ok(()) }
+    }
+
     /// Guest memory's contents, to read.
-    pub(crate) fn contents(&self) -> io::Result<Box<dyn Read + '_>> {
+    fn contents(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(match &self.contents {
             Contents::Bytes(bytes) => Box::new(&bytes[..]),
             Contents::File { file, at, length } => {

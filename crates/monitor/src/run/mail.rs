@@ -1,0 +1,66 @@
+//! What other threads sent, on its way to the guest.
+
+use super::Monitor;
+use crate::moment::Moment;
+use crate::stop::RunEnd;
+use ringer_cpu::Activity;
+
+/// Serial bytes taken from the inbox at a time.
+const SERIAL_CHUNK: usize = 16;
+
+impl Monitor {
+    /// How the run ends because another thread wants that.
+    pub(super) fn take_wish(&mut self) -> Option<RunEnd> {
+        let wishes = self.inbox.take_wishes();
+        match (wishes.quit, wishes.pause) {
+            (true, _) => Some(RunEnd::Quit),
+            (false, true) => Some(RunEnd::Paused),
+            (false, false) => None,
+        }
+    }
+
+    /// Takes input for the guest. Whether there is more.
+    pub(super) fn take_input(&mut self) -> bool {
+        let now = self.chassis.bus.io.clock.now();
+        self.put_off = false;
+        if self.inputs.are_kept() && !self.lets_in(now) {
+            let more = self.inbox.has_input();
+            self.put_off = more && self.inputs.are_through();
+            return more;
+        }
+        let input = self.inbox.take(SERIAL_CHUNK);
+        let (mut serial, mut keys) = (0, 0);
+        let board = &mut self.chassis.bus.io.board;
+        self.serial_full = false;
+        if !input.serial.is_empty() {
+            serial = board.serial_input(now, &input.serial).min(input.serial.len());
+            self.serial_full = serial < input.serial.len();
+            self.inbox.give_back(&input.serial[serial..]);
+        }
+        self.keys_full = false;
+        if !input.keys.is_empty() {
+            keys = board.key_input(now, &input.keys).min(input.keys.len());
+            self.keys_full = keys < input.keys.len();
+            self.inbox.give_back_keys(&input.keys[keys..]);
+        }
+        self.inputs.note(self.retired(), now, &input.serial[..serial], &input.keys[..keys]);
+        input.more
+    }
+
+    /// Lets what is kept of input in where it came, and says whether the rest may come now: where that can be
+    /// found again. A run that stops here does so before.
+    fn lets_in(&mut self, now: u64) -> bool {
+        let Moment { retired, delivered, .. } = self.moment();
+        let cpu = &self.vcpu.context.cpu;
+        let runs = cpu.activity == Activity::Running;
+        if delivered > 0 || runs && self.chassis.code.breakpoints.is_due(cpu) {
+            return false;
+        }
+        let board = &mut self.chassis.bus.io.board;
+        while let Some(input) = self.inputs.due(retired, now) {
+            board.serial_input(now, &input.serial);
+            board.key_input(now, &input.keys);
+        }
+        self.inputs.are_through()
+    }
+}
