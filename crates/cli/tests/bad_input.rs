@@ -104,7 +104,7 @@ fn wrong_options_are_refused_in_one_line() {
         ("run --rom a --tc-size 1K", "1M to 1G"),
         ("run --rom a --max-instructions 0", "max-instructions"),
         ("run --rom a --bogus", "--bogus"),
-        ("test", "required"),
+        ("test", "name tests"),
         ("test --shard 3/2 x", "K/N"),
         ("test /no/such/path", "No such file"),
     ] {

@@ -1,6 +1,7 @@
 //! `ringer test`.
 
 use super::SuiteReportArgs;
+use super::values::whole;
 use clap::{Args, ValueEnum};
 use ringer::Engine;
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "S", value_parser = parse_seconds)]
     pub timeout: Option<f64>,
     /// Run a test that failed up to N times more; one that passes then is told as flaky
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=1000u32))]
     pub retries: Option<u32>,
     /// Begin no test after one has failed
     #[arg(long, overrides_with = "no_fail_fast")]

@@ -59,7 +59,8 @@ impl Timer {
     /// First after `ns` nanoseconds (0: never), then every `period` (0: once).
     fn set(&self, ns: u64, period: u64) -> io::Result<()> {
         let time = |ns: u64| libc::timespec {
-            tv_sec: (ns / 1_000_000_000) as libc::time_t,
+            // C libraries name the type each in their way.
+            tv_sec: (ns / 1_000_000_000) as _,
             tv_nsec: (ns % 1_000_000_000) as libc::c_long,
         };
         let spec = libc::itimerspec { it_interval: time(period), it_value: time(ns) };
