@@ -137,7 +137,7 @@ impl Recorder {
                 spot
             }
             Whereabouts::Stub => None,
-            Whereabouts::Monitor(linear) => Some(Spot { linear, user: sample.user }),
+            Whereabouts::Rust(linear) => Some(Spot { linear, user: sample.user }),
         };
         self.sampling.samples += 1;
         self.sampling.missed += u64::from(sample.missed);

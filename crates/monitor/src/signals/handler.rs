@@ -195,7 +195,7 @@ fn on_sample(
             Whereabouts::Block((regs[libc::REG_RIP as usize] as u64 - vcpu.cache.start) as u32)
         }
         Interrupted::Stub => Whereabouts::Stub,
-        Interrupted::Elsewhere => Whereabouts::Monitor(base.plus(eip.get()).low()),
+        Interrupted::Elsewhere => Whereabouts::Rust(base.plus(eip.get()).low()),
     };
     let many = sampling.samples.take(at, cpl == 3, missed);
     if many && sampling.may_kick {

@@ -66,7 +66,7 @@ pub(crate) enum Whereabouts {
     /// In a stub between translated code and Rust.
     Stub,
     /// In Rust code, for the guest instruction at this linear address.
-    Monitor(u32),
+    Rust(u32),
 }
 
 /// One sample.
@@ -84,14 +84,14 @@ pub(crate) struct Sample {
 
 const BLOCK: u64 = 0;
 const STUB: u64 = 1;
-const MONITOR: u64 = 2;
+const RUST: u64 = 2;
 
 impl Sample {
     fn packed(self) -> u64 {
         let (kind, value) = match self.at {
             Whereabouts::Block(offset) => (BLOCK, offset),
             Whereabouts::Stub => (STUB, 0),
-            Whereabouts::Monitor(linear) => (MONITOR, linear),
+            Whereabouts::Rust(linear) => (RUST, linear),
         };
         let flags = kind | u64::from(self.user) << 2;
         u64::from(value) | u64::from(self.row) << 32 | flags << 40 | u64::from(self.missed) << 48
@@ -102,7 +102,7 @@ impl Sample {
         let at = match flags & 3 {
             BLOCK => Whereabouts::Block(value),
             STUB => Whereabouts::Stub,
-            _ => Whereabouts::Monitor(value),
+            _ => Whereabouts::Rust(value),
         };
         Self { at, row: (word >> 32) as u8, user: flags & 4 != 0, missed: (word >> 48) as u16 }
     }
@@ -188,7 +188,7 @@ mod tests {
         let all = [
             (Whereabouts::Block(0x3fff_fff0), true, 0),
             (Whereabouts::Stub, false, 7),
-            (Whereabouts::Monitor(u32::MAX), true, u16::MAX),
+            (Whereabouts::Rust(u32::MAX), true, u16::MAX),
         ];
         for (row, (at, user, missed)) in all.into_iter().enumerate() {
             samples.enter(row as u8);
