@@ -67,8 +67,10 @@ impl Suite {
         let here = self.files.dir().display().to_string();
         let all = fs::read_dir("/proc").expect("processes").flatten().map(|entry| entry.path());
         all.filter(|path| {
-            let line = fs::read(path.join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(&here)
+            ["cmdline", "environ"].iter().any(|file| {
+                let text = fs::read(path.join(file)).unwrap_or_default();
+                String::from_utf8_lossy(&text).contains(&here)
+            })
         })
         .collect()
     }
@@ -153,6 +155,22 @@ fn a_kill_leaves_what_is_known_and_nothing_else() {
     send(&child, rustix::process::Signal::KILL);
     assert_eq!(end(child).status.signal(), Some(9));
     suite.assert_reports("not run");
+    suite.assert_nothing_is_left();
+}
+
+#[test]
+fn a_kill_ends_what_a_build_has_started_too() {
+    let suite = Suite::new();
+    fs::remove_file(suite.files.path("suite/b.bin")).expect("it is there");
+    let begun = suite.files.path("begun");
+    let build = format!("sleep 600 & sleep 600 | (echo B >{}; cat)", begun.display());
+    let toml = format!("engines = ['bt']\nbuild = \"{build}\"\nimage = 'b.bin'");
+    suite.files.write("suite/b.toml", toml.as_bytes());
+    let child = suite.start(&[]);
+    until("the build", || begun.exists());
+    assert!(suite.processes().len() >= 5, "the suite, its watcher, three of the build");
+    send(&child, rustix::process::Signal::KILL);
+    assert_eq!(end(child).status.signal(), Some(9));
     suite.assert_nothing_is_left();
 }
 

@@ -1,11 +1,13 @@
 //! The folder with a suite's files, which ends with the suite whatever ends that.
 //!
 //! Three ways: the owner removes it; a small shell that waits for the owner's end does, if the owner
-//! was killed; and if that was killed too, the next suite. A folder whose owner lives is locked
+//! was killed, and ends first what builds have left running, which the kernel does not end with them;
+//! and if that was killed too, the next suite. A folder whose owner lives is locked
 //! (flock, which the kernel takes back when a process ends), so nobody else removes it.
 
 use crate::TestkitError;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,21 @@ use tempfile::TempDir;
 
 /// What such a folder's name begins with.
 const PREFIX: &str = "ringer-test-";
-/// Waits until its standard input ends, and removes the folder.
-const WATCH: &str = "read -r line; rm -rf -- \"$1\"";
+/// Waits for a line, which says that all is well, or the end of its standard input. Then it kills, as
+/// long as there are some, the processes that have the suite's include folder in their environment
+/// (`crate::recipe` puts it there), and removes the folder.
+const WATCH: &str = r#"
+read -r line && exit
+for round in 1 2 3 4 5; do
+    found=$(grep -lsF "RINGER_INCLUDE=$1/include" /proc/[0-9]*/environ)
+    [ "$found" ] || break
+    for file in $found; do
+        process=${file#/proc/}
+        kill -KILL "${process%/environ}" 2>/dev/null
+    done
+done
+rm -rf -- "$1"
+"#;
 /// How often a folder is made anew, should another suite have swept it before it was locked.
 const TRIES: usize = 10;
 
@@ -66,7 +81,8 @@ impl Drop for WorkDir {
         // What cannot be removed now is the next suite's.
         let _ = fs::remove_dir_all(self.dir.path());
         if let Some(mut watcher) = self.watcher.take() {
-            drop(watcher.stdin.take());
+            // A watcher that is gone needs no word.
+            let _ = watcher.stdin.take().map(|mut pipe| pipe.write_all(b"done\n"));
             let _ = watcher.wait();
         }
     }
