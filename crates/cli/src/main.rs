@@ -15,12 +15,14 @@ mod output;
 mod pictures;
 mod plan;
 mod postmortem;
+mod profile;
 mod pty;
 mod report;
 mod run;
 mod serial;
 mod signals;
 mod suite;
+mod target;
 mod terminal;
 mod tracing_output;
 mod trigger;
@@ -58,7 +60,7 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Run(args) => run::run(&args.resolved()?),
         Command::Profile(mut args) => {
             args.run = args.run.with_guest(args.guest.as_deref())?;
-            run::profile(&args)
+            profile::command(&args)
         }
         Command::Verify(args) => verify::verify(&args),
         Command::Demo(args) => run::demo(&args),

@@ -2,52 +2,16 @@
 
 use crate::args::{DiffArgs, PictureArgs, ShowArgs};
 use crate::error::CliError;
+use crate::target::Target;
 use ringer::status;
 use ringer_profile::{
     Diff, DiffOptions, ProfileFile, diff_html, flame, folded, html, pprof, speedscope,
 };
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a profile in one format.
 type Format = fn(&ProfileFile, &mut dyn Write) -> io::Result<()>;
-
-/// An output that was opened before the run, so that a wrong name is told at once.
-#[derive(Debug)]
-struct Target {
-    path: PathBuf,
-    /// `None`: standard output.
-    file: Option<File>,
-}
-
-impl Target {
-    fn create(path: &Path) -> Result<Self, CliError> {
-        let path = path.to_owned();
-        if path.as_os_str() == "-" {
-            return Ok(Self { path: "standard output".into(), file: None });
-        }
-        match File::create(&path) {
-            Ok(file) => Ok(Self { path, file: Some(file) }),
-            Err(source) => Err(CliError::Create { path, source }),
-        }
-    }
-
-    fn write(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
-        let written = match self.file {
-            Some(file) => {
-                let mut out = BufWriter::new(file);
-                write(&mut out).and_then(|()| out.flush())
-            }
-            None => {
-                let mut out = BufWriter::new(io::stdout().lock());
-                write(&mut out).and_then(|()| out.flush())
-            }
-        };
-        let what = self.path.display().to_string();
-        written.map_err(|source| CliError::Output { what, source })
-    }
-}
 
 /// The files that a profile goes to.
 #[derive(Debug)]
@@ -108,7 +72,7 @@ pub fn diff(args: &DiffArgs) -> Result<u8, CliError> {
     let diff = Diff::new(&a, &b, options)?;
     let create = |path: &Option<PathBuf>| path.as_deref().map(Target::create).transpose();
     let (json, page) = (create(&args.json)?, create(&args.html)?);
-    let taken = [&json, &page].iter().any(|t| t.as_ref().is_some_and(|t| t.file.is_none()));
+    let taken = [&json, &page].iter().any(|t| t.as_ref().is_some_and(Target::is_stdout));
     if let Some(json) = json {
         json.write(|out| {
             serde_json::to_writer_pretty(&mut *out, &diff)?;

@@ -2,33 +2,28 @@
 
 use crate::args::EndArgs;
 use crate::error::CliError;
+use crate::target::Target;
 use ringer::{At, Event, Machine, Stop, Symbols, status};
 use ringer_testkit::{EventLine, Place, RunReport};
 use serde::Serialize;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A file for JSON, made before the run so that a wrong name is told at once.
 #[derive(Debug)]
-pub struct JsonFile {
-    path: PathBuf,
-    file: File,
-}
+pub struct JsonFile(Target);
 
 impl JsonFile {
-    /// Makes the file.
+    /// Makes the file; `-` is standard output.
     pub fn create(path: &Path) -> Result<Self, CliError> {
-        let file = File::create(path)
-            .map_err(|source| CliError::Create { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file })
+        Target::create(path).map(Self)
     }
 
     /// Writes `value`.
-    pub fn write(mut self, value: &impl Serialize) -> Result<(), CliError> {
-        let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from);
-        let written = text.and_then(|text| writeln!(self.file, "{text}"));
-        written.map_err(|source| CliError::Output { what: self.path.display().to_string(), source })
+    pub fn write(self, value: &impl Serialize) -> Result<(), CliError> {
+        self.0.write(|out| {
+            serde_json::to_writer_pretty(&mut *out, value)?;
+            out.write_all(b"\n")
+        })
     }
 }
 

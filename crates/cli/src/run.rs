@@ -1,11 +1,11 @@
-//! `ringer run`, `ringer profile` and `ringer demo`.
+//! `ringer run` and `ringer demo`, and the run of `ringer profile`.
 
-use crate::args::{DemoArgs, EndArgs, ProfileArgs, ProfileCommand, RunArgs};
+use crate::args::{DemoArgs, EndArgs, RunArgs};
 use crate::console;
 use crate::error::CliError;
-use crate::pictures::{self, Pictures};
 use crate::plan::Plan;
 use crate::postmortem::PostMortem;
+use crate::profile::Watch;
 use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
@@ -15,7 +15,6 @@ use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
     SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
-use ringer_profile::{FORMAT, ProfileFile};
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,32 +25,8 @@ const DEMO_MEMORY: u64 = 32 << 20;
 
 /// `ringer run`.
 pub fn run(args: &RunArgs) -> Result<u8, CliError> {
-    let ended = run_guest(args, false)?;
+    let ended = run_guest(args, None)?;
     Ok(tell(&ended.stop, &ended.report))
-}
-
-/// `ringer profile`.
-pub fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
-    match &args.command {
-        Some(ProfileCommand::Diff(args)) => return pictures::diff(args),
-        Some(ProfileCommand::Show(args)) => return pictures::show(args),
-        None => {}
-    }
-    let pictures = Pictures::create(&args.pictures)?;
-    let ended = run_guest(&args.run, true)?;
-    let status = tell(&ended.stop, &ended.report);
-    let profile = ended.machine.counters();
-    print(&profile)?;
-    pictures.write(&profile_file(&profile)?)?;
-    Ok(status)
-}
-
-/// The counters as a profile's file has them.
-fn profile_file(profile: &Profile) -> Result<ProfileFile, CliError> {
-    let value = serde_json::to_value(profile).and_then(serde_json::from_value::<ProfileFile>);
-    let what = "the profile".to_owned();
-    let file = value.map_err(|e| CliError::Output { what, source: e.into() })?;
-    Ok(ProfileFile { format: FORMAT, ..file })
 }
 
 /// `ringer demo`: the built-in guest ends through debug-exit, 0 if all is well.
@@ -67,7 +42,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
     let exit = drive(&mut machine, &lines, false, &Plan::default())?;
-    print(&machine.counters())?;
+    print(&machine.counters());
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Stop::DebugExit(0) {
         return Ok(0);
@@ -101,13 +76,16 @@ impl Lines {
 }
 
 /// A run that has ended.
-struct Ended {
-    stop: Stop,
-    machine: Machine,
-    report: RunReport,
+pub struct Ended {
+    pub stop: Stop,
+    pub machine: Machine,
+    pub report: RunReport,
+    pub symbols: Arc<Symbols>,
 }
 
-fn run_guest(args: &RunArgs, profile: bool) -> Result<Ended, CliError> {
+/// Runs the guest; `watch` says what is recorded of it for a profile.
+pub fn run_guest(args: &RunArgs, watch: Option<&mut Watch<'_>>) -> Result<Ended, CliError> {
+    let profile = watch.is_some();
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
     let (config, source) = match &state {
@@ -121,16 +99,24 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<Ended, CliError> {
     let trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let builder = Machine::builder().config(config).boot(source);
-    let mut machine = builder.sinks(plan.guard(lines.sinks())).build()?;
+    let sinks = match &watch {
+        Some(watch) => watch.sinks(lines.sinks()),
+        None => lines.sinks(),
+    };
+    let mut machine = builder.sinks(plan.guard(sinks)).build()?;
     if let Some(state) = &state {
         machine.restore(state)?;
     }
     for (retired, path) in saves {
         machine.save_at(retired, path)?;
     }
-    let dump = args.perf_map.then(|| jitdump(&symbols)).transpose()?;
+    let folder = args.perf_map.as_deref();
+    let dump = folder.map(|folder| jitdump(folder, &symbols)).transpose()?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
+    }
+    if let Some(watch) = watch {
+        watch.begin(args, &config, &mut machine);
     }
     let driven = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio, &plan);
     if let Some(trace) = trace {
@@ -149,16 +135,12 @@ fn run_guest(args: &RunArgs, profile: bool) -> Result<Ended, CliError> {
         let (path, end) = (path.to_owned(), report.detail);
         return Err(CliError::NeverSaved { retired, path, end });
     }
-    Ok(Ended { stop, machine, report })
+    Ok(Ended { stop, machine, report, symbols })
 }
 
-/// Where perf's users look for such files.
-const JITDUMP_FOLDER: &str = "/tmp";
-
-fn jitdump(symbols: &Arc<Symbols>) -> Result<SharedJitDump, CliError> {
-    let folder = Path::new(JITDUMP_FOLDER);
-    let created = JitDump::create(folder, Arc::clone(symbols));
-    let path = folder.join("jit-PID.dump");
+fn jitdump(folder: &Path, symbols: &Arc<Symbols>) -> Result<SharedJitDump, CliError> {
+    let path = JitDump::path_in(folder);
+    let created = JitDump::create(&path, Arc::clone(symbols));
     Ok(Arc::new(Mutex::new(created.map_err(|source| CliError::Create { path, source })?)))
 }
 
@@ -204,7 +186,7 @@ pub fn drive(
 }
 
 /// Says how the run ended where that is not what the guest or the user meant; returns the status.
-fn tell(stop: &Stop, report: &RunReport) -> u8 {
+pub fn tell(stop: &Stop, report: &RunReport) -> u8 {
     match stop {
         Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit => {}
         Stop::Text(_) if report.status == status::POWER_OFF => {}
@@ -216,8 +198,7 @@ fn tell(stop: &Stop, report: &RunReport) -> u8 {
     report.status
 }
 
-fn print(profile: &Profile) -> Result<(), CliError> {
-    let written = writeln!(io::stdout(), "{profile}");
-    let what = "the profile".to_owned();
-    written.map_err(|source| CliError::Output { what, source })
+fn print(profile: &Profile) {
+    // The guest's console has standard output. Where nobody listens there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{profile}");
 }

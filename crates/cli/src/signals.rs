@@ -6,13 +6,17 @@ use crate::terminal;
 use ringer::{Handle, status};
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The signals that the thread takes.
 const TAKEN: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGCONT];
 /// So long may a machine take to end after the signal.
 const GRACE: Duration = Duration::from_secs(3);
+/// So long may files take that are written then.
+const PATIENCE: Duration = Duration::from_secs(20);
+const STEP: Duration = Duration::from_millis(5);
 
 /// Whether whoever started this process wants the signal to have no effect: nohup, a shell's `&`. A
 /// signal that is blocked would be taken all the same.
@@ -61,21 +65,45 @@ pub fn ignore_background_output() {
     }
 }
 
+/// Files that are to be written before a second signal ends the process.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// As long as this lives, files are being written, or will be when the run has ended: a second signal, or a
+/// run that does not end in time, waits for that, [`PATIENCE`] at most. A third does not.
+#[derive(Debug)]
+pub struct Hold(());
+
+/// Files are to be written.
+pub fn hold() -> Hold {
+    HELD.fetch_add(1, Ordering::AcqRel);
+    Hold(())
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Starts the thread. A second signal, or a machine that does not end in time, ends the process.
 pub fn forward(handle: Handle) -> io::Result<()> {
     let builder = thread::Builder::new().name("signals".to_owned());
     let take = move || {
+        let mut again = false;
         while let Some(signal) = wait() {
             if signal == libc::SIGCONT {
                 // A terminal that cannot be set any more is about to end the run by itself.
                 let _ = terminal::enter_raw();
-            } else if handle.is_quitting() {
+            } else if again {
                 end();
+            } else if handle.is_quitting() {
+                again = true;
+                thread::spawn(end_when_written);
             } else {
                 handle.quit();
                 thread::spawn(|| {
                     thread::sleep(GRACE);
-                    end();
+                    end_when_written();
                 });
             }
         }
@@ -105,6 +133,15 @@ pub fn hand_on(mut on: impl FnMut(libc::c_int) -> bool + Send + 'static) -> io::
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(take).map(drop)
+}
+
+fn end_when_written() -> ! {
+    terminal::restore();
+    let begin = Instant::now();
+    while HELD.load(Ordering::Acquire) > 0 && begin.elapsed() < PATIENCE {
+        thread::sleep(STEP);
+    }
+    end()
 }
 
 fn end() -> ! {

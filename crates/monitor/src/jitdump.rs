@@ -13,6 +13,7 @@ use memmap2::{Mmap, MmapOptions};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,14 +41,23 @@ pub struct JitDump {
 pub type SharedJitDump = Arc<Mutex<JitDump>>;
 
 impl JitDump {
-    /// Creates `jit-PID.dump` in `folder`.
+    /// Where in `folder` perf looks for this process's file.
+    #[must_use]
+    pub fn path_in(folder: &Path) -> PathBuf {
+        folder.join(format!("jit-{}.dump", std::process::id()))
+    }
+
+    /// Creates the file at `path`, a new one that only the user can read: in a folder that everybody writes
+    /// to, a name that can be guessed may have been taken, by a link to something precious.
     ///
     /// # Errors
-    /// When the file cannot be made, written or mapped as executable (a `noexec` file system).
-    pub fn create(folder: &Path, symbols: Arc<Symbols>) -> io::Result<Self> {
-        let path = folder.join(format!("jit-{}.dump", std::process::id()));
+    /// When there is something at `path` already, or the file cannot be made, written or mapped as executable
+    /// (a `noexec` file system).
+    pub fn create(path: &Path, symbols: Arc<Symbols>) -> io::Result<Self> {
         let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
+        options.read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(path)?;
+        let path = path.to_owned();
         let mut out = BufWriter::new(file.try_clone()?);
         for word in [MAGIC, VERSION, HEADER_LEN, EM_X86_64, 0, std::process::id()] {
             out.write_all(&word.to_le_bytes())?;

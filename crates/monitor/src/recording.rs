@@ -19,7 +19,7 @@ pub struct RecordOptions {
 impl RecordOptions {
     /// Samples a second, where nobody says how many: few enough to cost little, and no divisor of the
     /// rates that guests' own timers have.
-    pub const DEFAULT_SAMPLES: u32 = 997;
+    pub const DEFAULT_SAMPLES: u32 = 499;
     /// Samples a second at most.
     pub const MOST_SAMPLES: u32 = 20_000;
 }

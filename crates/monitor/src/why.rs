@@ -1,7 +1,7 @@
 //! Why an instruction was left to the interpreter.
 
 use crate::profile::Row;
-use iced_x86::Instruction;
+use iced_x86::{Instruction, Mnemonic};
 use ringer_translator::classify::{ExecutionUnit, Treatment, treatment};
 use ringer_translator::{Mode, TranslatorOptions};
 
@@ -43,6 +43,9 @@ pub(crate) fn why(i: &Instruction, row: Row, facts: &Facts) -> String {
         "a breakpoint is there".to_owned()
     } else if let Some(trap) = facts.mode.and_then(|mode| unit_off(facts.unit, mode)) {
         trap.to_owned()
+    } else if !facts.has_code && counted_head(i, facts) {
+        "not at the head of a block that counts instructions: a profile, the virtual clock"
+            .to_owned()
     } else if !facts.has_code && row == Row::CalloutIo {
         "it reaches a device here".to_owned()
     } else if !facts.has_code {
@@ -51,6 +54,13 @@ pub(crate) fn why(i: &Instruction, row: Row, facts: &Facts) -> String {
         "not with the values that it had".to_owned()
     };
     format!("{class}, but {but}")
+}
+
+/// PUSHF needs the host's stack and flags as the guest's code left them, and a block that counts begins
+/// with code of its own.
+fn counted_head(i: &Instruction, facts: &Facts) -> bool {
+    let counts = TranslatorOptions::COUNT | TranslatorOptions::PROFILE | TranslatorOptions::BUDGET;
+    matches!(i.mnemonic(), Mnemonic::Pushf | Mnemonic::Pushfd) && facts.options.intersects(counts)
 }
 
 fn missing(i: &Instruction, facts: &Facts) -> Option<String> {

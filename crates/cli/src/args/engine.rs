@@ -81,6 +81,14 @@ impl EngineArgs {
     }
 }
 
+impl EngineArgs {
+    /// The optimisations that are switched off, by name.
+    pub fn disabled(&self) -> Vec<String> {
+        let all: TranslatorOptions = self.disable.iter().copied().collect();
+        all.iter_names().map(|(name, _)| name.to_ascii_lowercase().replace('_', "-")).collect()
+    }
+}
+
 fn clocks() -> impl TypedValueParser<Value = ClockKind> {
     let kind = |name: String| if name == "virtual" { ClockKind::Virtual } else { ClockKind::Real };
     PossibleValuesParser::new(CLOCKS).map(kind)

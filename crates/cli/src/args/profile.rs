@@ -1,6 +1,6 @@
 //! `ringer profile`.
 
-use super::{PictureArgs, ProfileCommand, RunArgs};
+use super::{PictureArgs, ProfileCommand, RecordingArgs, RunArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -17,6 +17,9 @@ pub struct ProfileArgs {
     /// The run to profile.
     #[command(flatten)]
     pub run: RunArgs,
+    /// What is recorded of it.
+    #[command(flatten)]
+    pub recording: RecordingArgs,
     /// Where the profile goes.
     #[command(flatten)]
     pub pictures: PictureArgs,

@@ -58,9 +58,10 @@ pub struct RunArgs {
     /// Write how the run ended to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Write a jitdump file to /tmp, so that Linux perf names translated blocks (see docs/performance.md)
-    #[arg(long)]
-    pub perf_map: bool,
+    /// Write a jitdump file to this folder (default: /tmp), so that Linux perf names translated blocks (see
+    /// docs/performance.md)
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/tmp")]
+    pub perf_map: Option<PathBuf>,
     /// Names of guest addresses: a System.map or an ELF file (may be repeated); a Multiboot kernel's own are known
     #[arg(long, value_name = "FILE")]
     pub symbols: Vec<PathBuf>,

@@ -1,0 +1,102 @@
+//! `ringer profile`: runs a guest, and tells where its time went.
+//!
+//! The guest's console has standard output; what is said of it goes to standard error, to files, or to
+//! standard output where that is asked for (`-`). Files are opened before the run, so that a wrong name is
+//! told at once, and written however the run ends.
+
+mod blocks;
+mod convert;
+mod marks;
+mod meta;
+mod names;
+mod text;
+
+use crate::args::{ProfileArgs, ProfileCommand, RunArgs};
+use crate::error::CliError;
+use crate::pictures::{self, Pictures};
+use crate::run::{Ended, run_guest, tell};
+use crate::signals;
+use crate::target::Target;
+use ringer::recording::RecordOptions;
+use ringer::{Machine, MachineConfig, Sinks};
+use ringer_profile::{Meta, ProfileFile};
+use std::io::{self, Write};
+use text::Text;
+
+/// Blocks whose code a profile has, where the text asks for fewer.
+const LISTED: usize = 50;
+
+/// What a run is watched for.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    options: RecordOptions,
+    texts: &'a [String],
+    meta: Meta,
+}
+
+impl<'a> Watch<'a> {
+    /// What `args` ask for.
+    fn new(args: &'a ProfileArgs) -> Self {
+        let options = args.recording.options();
+        Self { options, texts: &args.recording.mark_text, meta: Meta::default() }
+    }
+
+    /// `sinks`, the first of them watched for texts.
+    pub fn sinks(&self, sinks: Sinks) -> Sinks {
+        marks::watched(sinks, self.texts, &self.options.marker)
+    }
+
+    /// The machine is about to run.
+    pub fn begin(&mut self, args: &RunArgs, config: &MachineConfig, machine: &mut Machine) {
+        self.meta = meta::before(args, config);
+        machine.record(&self.options);
+    }
+}
+
+/// `ringer profile`.
+pub fn command(args: &ProfileArgs) -> Result<u8, CliError> {
+    match &args.command {
+        Some(ProfileCommand::Diff(args)) => pictures::diff(args),
+        Some(ProfileCommand::Show(args)) => pictures::show(args),
+        None => profile(args),
+    }
+}
+
+fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
+    let pictures = Pictures::create(&args.pictures)?;
+    let text = args.recording.text.as_deref().map(Target::create).transpose()?;
+    // A second signal ends the process when the profile is written.
+    let held = signals::hold();
+    let mut watch = Watch::new(args);
+    let ended = run_guest(&args.run, Some(&mut watch))?;
+    let status = tell(&ended.stop, &ended.report);
+    let (counters, file) = put_together(args, watch, &ended)?;
+    let hot = args.recording.hot.map(usize::from);
+    let told = Text { counters: &counters, file: &file, hot };
+    let told = match text {
+        Some(text) => text.write(|out| write!(out, "{told}")),
+        None => {
+            let what = "the profile".to_owned();
+            write!(io::stderr(), "{told}").map_err(|source| CliError::Output { what, source })
+        }
+    };
+    let drawn = pictures.write(&file);
+    drop(held);
+    told.and(drawn).map(|()| status)
+}
+
+fn put_together(
+    args: &ProfileArgs,
+    watch: Watch<'_>,
+    ended: &Ended,
+) -> Result<(ringer::Profile, ProfileFile), CliError> {
+    let machine = &ended.machine;
+    let counters = machine.counters();
+    let listed = args.recording.hot.map_or(LISTED, |hot| LISTED.max(usize::from(hot)));
+    let recording = machine.recording(listed);
+    let meta = meta::after(watch.meta, &ended.report.detail, machine);
+    let file = convert::convert(meta, &counters, &recording, &ended.symbols);
+    let file =
+        file.map_err(|e| CliError::Output { what: "the profile".into(), source: e.into() })?;
+    Ok((counters, file))
+}
