@@ -5,7 +5,7 @@ use crate::console;
 use crate::error::CliError;
 use crate::plan::Plan;
 use crate::postmortem::PostMortem;
-use crate::profile::Watch;
+use crate::profile::watch::Watch;
 use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;

@@ -1,7 +1,7 @@
 //! Blocks and pages of a profile, and the translation cache as a map.
 
-use super::convert::Weights;
 use super::names::{Names, cpl};
+use super::weights::Weights;
 use ringer::Row;
 use ringer::recording::{
     BlockRecord, CachedRecord, FaultKind, GuestClass, ListingRecord, Recording, Spot,

@@ -5,6 +5,7 @@
 
 use super::blocks;
 use super::names::{Names, cpl};
+use super::weights::Weights;
 use ringer::recording::{
     CalloutRecord, FaultRecord, InvalidationRecord, LookupRecord, MarkKind, Moment, Recording, Spot,
 };
@@ -20,25 +21,6 @@ use std::collections::HashMap;
 const SITES: usize = 1000;
 /// Functions and stacks that it lists.
 const FUNCTIONS: usize = 5000;
-
-/// Seconds that a sample stands for, by row.
-pub struct Weights(Vec<f64>);
-
-impl Weights {
-    fn new(profile: &Profile, recording: &Recording) -> Self {
-        let rows = profile.ledger.iter().zip(&recording.rows);
-        let weight = |(row, samples): (&ringer::LedgerRow, &u64)| match samples {
-            0 => 0.0,
-            n => row.seconds / *n as f64,
-        };
-        Self(rows.map(weight).collect())
-    }
-
-    /// Seconds of so many samples in `row`.
-    pub fn seconds(&self, row: Row, samples: u64) -> f64 {
-        self.0.get(row as usize).copied().unwrap_or_default() * samples as f64
-    }
-}
 
 /// The profile of a run.
 pub fn convert(

@@ -10,48 +10,22 @@ mod marks;
 mod meta;
 mod names;
 mod text;
+pub mod watch;
+mod weights;
 
-use crate::args::{ProfileArgs, ProfileCommand, RunArgs};
+use crate::args::{ProfileArgs, ProfileCommand};
 use crate::error::CliError;
 use crate::pictures::{self, Pictures};
 use crate::run::{Ended, run_guest, tell};
 use crate::signals;
 use crate::target::Target;
-use ringer::recording::RecordOptions;
-use ringer::{Machine, MachineConfig, Sinks};
-use ringer_profile::{Meta, ProfileFile};
+use ringer_profile::ProfileFile;
 use std::io::{self, Write};
 use text::Text;
+use watch::Watch;
 
 /// Blocks whose code a profile has, where the text asks for fewer.
 const LISTED: usize = 50;
-
-/// What a run is watched for.
-#[derive(Debug)]
-pub struct Watch<'a> {
-    options: RecordOptions,
-    texts: &'a [String],
-    meta: Meta,
-}
-
-impl<'a> Watch<'a> {
-    /// What `args` ask for.
-    fn new(args: &'a ProfileArgs) -> Self {
-        let options = args.recording.options();
-        Self { options, texts: &args.recording.mark_text, meta: Meta::default() }
-    }
-
-    /// `sinks`, the first of them watched for texts.
-    pub fn sinks(&self, sinks: Sinks) -> Sinks {
-        marks::watched(sinks, self.texts, &self.options.marker)
-    }
-
-    /// The machine is about to run.
-    pub fn begin(&mut self, args: &RunArgs, config: &MachineConfig, machine: &mut Machine) {
-        self.meta = meta::before(args, config);
-        machine.record(&self.options);
-    }
-}
 
 /// `ringer profile`.
 pub fn command(args: &ProfileArgs) -> Result<u8, CliError> {

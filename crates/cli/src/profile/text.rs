@@ -169,7 +169,7 @@ impl Text<'_> {
         let many = ticks.len().div_ceil(PHASES).max(1);
         let mut marks = self.file.marks.iter().peekable();
         for part in ticks.chunks(many) {
-            let sum = part.iter().fold(Tick::default(), |sum, tick| add(sum, tick));
+            let sum = part.iter().fold(Tick::default(), add);
             let begin = part.first().map_or(0.0, |tick| tick.start);
             while let Some(mark) = marks.next_if(|mark| mark.at < begin + sum.seconds) {
                 let (at, n) = (mark.at, mark.instructions);
