@@ -12,7 +12,7 @@ const FACTOR: f64 = 3.0;
 /// Two or three runs may agree by chance: no less than this part of what one run is assumed to have.
 const LEAST: f64 = 0.25;
 /// Seconds that a clock or a preemption may add to anything.
-const TIME_FLOOR: f64 = 0.001;
+const TIME_FLOOR: f64 = 0.005;
 
 /// What a number is, which says how it varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use serde::Serialize;
 const TOLD: usize = 3;
 /// A rate that changed by less than this factor's logarithm explains nothing.
 const LITTLE: f64 = 0.02;
-const DISPATCHER: &str = "dispatcher";
+/// The row that everything passes that leaves translated code.
+pub const DISPATCHER: &str = "dispatcher";
 const CALLOUT: &str = "callout";
 
 /// A difference in time with its causes.
@@ -102,6 +103,10 @@ fn causes(pair: &Pair<'_>, row: &str, rates: &[Change], symbols: &[Change]) -> V
         let sites = places::callouts_of_row(pair, row);
         add(&mut causes, "site", sites.iter().filter(|change| change.significant));
     }
+    if row.ends_with("faults") {
+        let sites = places::faults_of_row(pair, row);
+        add(&mut causes, "site", sites.iter().filter(|change| change.significant));
+    }
     let of_row = rates_of(row);
     let rates = rates.iter().filter(|rate| of_row.contains(&rate.name.as_str()));
     add(&mut causes, "rate", rates.filter(telling));
@@ -119,11 +124,23 @@ fn add<'a>(causes: &mut Vec<Cause>, kind: &'static str, changes: impl Iterator<I
 fn rates_of(row: &str) -> &'static [&'static str] {
     use rates::*;
     match row {
-        stacks::TRANSLATED => &[DIRECT, LOOKUP, EXPANSION, ENTRIES, TRANSLATED],
+        // The host's delivery of a fault is time of the code that faults.
+        stacks::TRANSLATED => &[
+            DIRECT,
+            LOOKUP,
+            EXPANSION,
+            ENTRIES,
+            TRANSLATED,
+            HIDDEN,
+            TRUE,
+            MMIO_FAULTS,
+            CODE_WRITES,
+            OTHER_FAULTS,
+        ],
         "translating" => &[BLOCKS, EVICTIONS, INVALIDATIONS, CODE_WRITES, EXPANSION],
         DISPATCHER => &[DISPATCHED, WITHOUT, DIRECT, LOOKUP, CALLOUTS],
         "hidden faults" => &[HIDDEN, PREFILLS, WINDOW_PAGES, WINDOWS, WINDOWS_EVICTED],
-        "true faults" => &[TRUE, OTHER_FAULTS],
+        "true faults" => &[TRUE, CODE_WRITES, OTHER_FAULTS],
         "devices" => &[MMIO_FAULTS, PORT_IO, MMIO],
         "interrupts and exceptions" => &[INTERRUPTS, TRUE],
         "callout: port I/O" => &[PORT_IO, CALLOUTS],

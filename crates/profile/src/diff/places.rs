@@ -57,6 +57,16 @@ pub fn callouts_of_row(pair: &Pair<'_>, row: &str) -> Vec<Change> {
     })
 }
 
+/// Sites of faults that `row` of the ledger serves: hidden ones, or all others.
+pub fn faults_of_row(pair: &Pair<'_>, row: &str) -> Vec<Change> {
+    let hidden = row.starts_with("hidden");
+    changes(pair, Kind::Count, |run| {
+        let named = |s: &crate::FaultSite| format!("{} at {} ({})", s.instruction, s.place, s.kind);
+        let sites = run.fault_sites.iter().filter(|s| (s.kind == "hidden") == hidden);
+        sum(sites.map(|s| (named(s), (s.count as f64).into())))
+    })
+}
+
 /// Time that was sampled varies as counts of samples do.
 fn sampled(seconds: f64, samples: u64) -> Value {
     let variance = if samples == 0 { 0.0 } else { seconds * seconds / samples as f64 };

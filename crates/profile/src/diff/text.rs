@@ -2,7 +2,7 @@
 
 use super::compare::Diff;
 use super::estimate::Change;
-use super::findings::Finding;
+use super::findings::{DISPATCHER, Finding};
 use super::sides::Side;
 use std::fmt::{self, Display, Formatter};
 
@@ -77,8 +77,11 @@ pub fn headline(finding: &Finding) -> String {
     let s = &finding.seconds;
     let mut text =
         format!("{}: {:+.4} s ({:.4} to {:.4}", finding.name, finding.total_seconds, s.a, s.b);
-    if finding.dispatcher_seconds != 0.0 {
-        text.push_str(&format!(", and {:+.4} in the dispatcher", finding.dispatcher_seconds));
+    let passes = finding.dispatcher_seconds;
+    if passes != 0.0 && finding.name == DISPATCHER {
+        text.push_str(&format!("; {:+.4} of it told with the others", -passes));
+    } else if passes != 0.0 {
+        text.push_str(&format!(", and {passes:+.4} in the dispatcher"));
     }
     text.push(')');
     let entered = &finding.entered;

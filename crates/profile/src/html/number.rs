@@ -39,6 +39,11 @@ pub fn short(x: f64) -> String {
     }
 }
 
+/// A count in short: as it is below a thousand.
+pub fn short_count(n: u64) -> String {
+    if n < 1_000 { n.to_string() } else { short(n as f64) }
+}
+
 fn digits(x: f64) -> String {
     match x.abs() {
         a if a >= 99.95 || a == 0.0 => format!("{x:.0}"),

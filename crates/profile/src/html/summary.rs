@@ -1,6 +1,6 @@
 //! The run in a few numbers, and where the profile comes from.
 
-use super::number::{bytes, count, percent, seconds, share, short};
+use super::number::{bytes, count, percent, seconds, share, short, short_count};
 use super::page::Section;
 use crate::file::ProfileFile;
 use crate::model::summary::Summary;
@@ -86,12 +86,12 @@ fn tiles(profile: &ProfileFile) -> Vec<Markup> {
             "of block transitions",
         ),
         tile("Expansion", &format!("{:.2}", s.expansion), "host bytes for a guest byte"),
-        tile("Callouts", &short(s.callouts as f64), &per_million(s.callouts)),
-        tile("Faults", &short(faults as f64), &per_million(faults)),
+        tile("Callouts", &short_count(s.callouts), &per_million(s.callouts)),
+        tile("Faults", &short_count(faults), &per_million(faults)),
         tile(
             "Blocks translated",
-            &short(s.blocks_translated as f64),
-            &format!("{} invalidated, {} evictions", short(s.invalidations as f64), s.evictions),
+            &short_count(s.blocks_translated),
+            &format!("{} invalidated, {} evictions", short_count(s.invalidations), s.evictions),
         ),
         tile("Cache in use", &bytes(s.cache_used), &cache(profile)),
     ];
@@ -99,8 +99,8 @@ fn tiles(profile: &ProfileFile) -> Vec<Markup> {
         let cost = share(sampling.cost_seconds, s.seconds);
         tiles.push(tile(
             "Samples",
-            &short(sampling.samples as f64),
-            &format!("taking them cost {cost:.2} %"),
+            &short_count(sampling.samples),
+            &format!("taking them cost {cost:.2}\u{a0}%"),
         ));
     }
     tiles
