@@ -5,13 +5,14 @@ use crate::debuggee::Resume;
 use crate::gate::Gate;
 use ringer_cpu::Lin;
 use ringer_machine::{
-    BootSource, ClockKind, Flat, MachineConfig, PcConfig, RunConfig, SerialSink, Sinks,
+    BootSource, ClockKind, Flat, Handle, MachineConfig, PcConfig, RunConfig, SerialSink, Sinks,
     StateDigest, WatchKind, Watchpoint,
 };
 use ringer_test_roms::{assemble, roms_dir};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// Guests with interrupts, resets, faults, task switches, changes of mode and code that changes.
 const GUESTS: [&str; 7] = [
@@ -284,8 +285,8 @@ fn without_mail((moment, mut digest): (Moment, StateDigest)) -> (Moment, StateDi
     (moment, digest)
 }
 
-#[test]
-fn what_was_typed_comes_again_when_it_came_and_is_echoed_once() {
+/// `type_in` types a letter, on whatever thread.
+fn typed_comes_again(type_in: impl Fn(Handle, u8) -> Option<JoinHandle<()>>) {
     let (heard, gate) = (Heard::default(), Gate::new());
     let mut machine = flat(&typist(), &heard, &gate);
     let handle = machine.handle();
@@ -293,11 +294,9 @@ fn what_was_typed_comes_again_when_it_came_and_is_echoed_once() {
     debuggee.breaks.software.insert(CODE + 26);
     let mut trace = Vec::new();
     for letter in *b"abcdefg" {
-        // It comes whenever the other thread gets to it.
-        let handle = handle.clone();
-        let typing = std::thread::spawn(move || handle.serial_input(&[letter]));
+        let typing = type_in(handle.clone(), letter);
         assert_eq!(go(&mut debuggee, Resume::Continue), Halt::Breakpoint { hardware: false });
-        typing.join().unwrap();
+        assert!(typing.is_none_or(|thread| thread.join().is_ok()));
         trace.push(without_mail(now(&mut debuggee)));
     }
     // Typed now, it comes after all that.
@@ -314,6 +313,22 @@ fn what_was_typed_comes_again_when_it_came_and_is_echoed_once() {
     assert!(matches!(to_end(&mut debuggee), Stop::DebugExit(_)));
     assert_eq!(heard.text(), "abcdefgh");
     assert_eq!(dword(&debuggee, BUFFER + 4), u32::from_le_bytes(*b"efgh"));
+}
+
+#[test]
+fn what_was_typed_comes_again_when_it_came_and_is_echoed_once() {
+    // It comes whenever the other thread gets to it.
+    typed_comes_again(|handle, letter| {
+        Some(std::thread::spawn(move || handle.serial_input(&[letter])))
+    });
+}
+
+#[test]
+fn what_waits_at_a_breakpoint_comes_again_right_behind_it() {
+    typed_comes_again(|handle, letter| {
+        handle.serial_input(&[letter]);
+        None
+    });
 }
 
 #[test]

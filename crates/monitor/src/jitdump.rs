@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn records_are_as_the_format_says() {
-        let folder = std::env::temp_dir();
-        let mut dump = JitDump::create(&folder, Arc::default()).unwrap();
+        let path = std::env::temp_dir().join(format!("ringer-test-{}.dump", std::process::id()));
+        let mut dump = JitDump::create(&path, Arc::default()).unwrap();
         dump.block(0x7000_0000_1000, &[0x90, 0xc3], 0xc010_0000);
         dump.block(0x7000_0000_2000, &[0xcc], 0x1000);
         dump.finish().unwrap();

@@ -451,8 +451,11 @@ impl Monitor {
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
         io.seen = io.look(self.serial_full || self.keys_full || more);
-        let inputs = self.inputs.next_time();
-        let put_off = self.put_off.then(|| io.clock.now().saturating_add(1));
+        // What is due and was not let in (a run that stops here does so before) waits for an instruction: a
+        // deadline that has passed would leave none time to run.
+        let soon = io.clock.now().saturating_add(1);
+        let inputs = self.inputs.next_time().map(|time| time.max(soon));
+        let put_off = self.put_off.then_some(soon);
         self.vcpu.schedule.deadline =
             [io.seen.deadline, inputs, put_off].into_iter().flatten().min();
         self.vcpu.schedule.arm(&io.clock, self.vcpu.signals.as_mut())?;
