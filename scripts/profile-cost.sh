@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-15}
 [ $# -gt 0 ] && shift
 ringer=${RINGER:-${CARGO_TARGET_DIR:-target}/release/ringer}
-[ -x "$ringer" ] || cargo build --release -p ringer-cli
+[ -x "$ringer" ] || cargo build --release -p ringer
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 if [ $# -eq 0 ]; then
@@ -22,7 +22,7 @@ if [ $# -eq 0 ]; then
 .long 0x1badb002, 0, -0x1badb002
 _start:
     mov $0x90000, %esp
-    mov $3000000, %esi
+    mov $150000000, %esi
 1:  mov $20, %ecx
 2:  mov 0x200000(,%ecx,4), %eax
     add %ecx, %eax
