@@ -242,3 +242,19 @@ fn a_comparison_is_shown_without_errors() {
     let rows = found["tables"]["ledger-table"].as_array().unwrap();
     assert_eq!((&rows[0][0], &rows[0][3]), (&"dispatcher".into(), &"+1.0000".into()));
 }
+
+/// `RINGER_PROFILE` names the profile of a run (`scripts/profile-check.sh` makes one of Debian's boot).
+#[test]
+fn a_real_profile_is_shown_without_errors_and_its_numbers_are_the_jsons() {
+    let Some(path) = std::env::var_os("RINGER_PROFILE") else { return };
+    let Some(browser) = browser() else { return };
+    let text = fs::read_to_string(&path).expect("the profile that RINGER_PROFILE names");
+    let profile = ProfileFile::parse(text.as_bytes(), path.as_ref()).expect("a profile");
+    let json: Value = serde_json::from_str(&text).expect("JSON");
+    let page = html(&profile);
+    for width in [1280, 800] {
+        let found = probe(browser, &page, width);
+        assert_usable(&found);
+        assert_numbers(&found, &json);
+    }
+}
