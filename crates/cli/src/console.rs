@@ -1,7 +1,7 @@
 //! What is typed at a console on its way to the guest, and the Ctrl-A keys.
 
 use ringer::Handle;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -94,7 +94,8 @@ fn with_keys(handle: &Handle, mut reader: impl Read) {
                     handle.quit();
                     return;
                 }
-                Some(Wish::Help) => eprint!("{HELP}"),
+                // A reader that went away needs no help.
+                Some(Wish::Help) => drop(write!(io::stderr(), "{HELP}")),
                 None => {}
             }
         }

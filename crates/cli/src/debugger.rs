@@ -2,6 +2,7 @@
 
 use crate::args::GdbArgs;
 use crate::error::CliError;
+use crate::say::say;
 use ringer::gdb::{Gate, Server};
 use ringer::{Machine, Sinks, Stop, Until};
 
@@ -22,7 +23,7 @@ impl Debugger {
         let Some(address) = args.address() else { return Ok(None) };
         let server = Server::listen(&address).map_err(ringer::Error::from)?;
         let waiting = if args.wait() { "waiting for gdb" } else { "gdb can connect" };
-        eprintln!("ringer: {waiting} at {}", server.address());
+        say(format_args!("{waiting} at {}", server.address()));
         Ok(Some(Self { server, gate: Gate::new(), wait: args.wait() }))
     }
 

@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
 use ringer::{SymbolsError, status};
+use ringer_input::shown;
 use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
 use std::io;
@@ -27,7 +28,7 @@ pub enum CliError {
     #[error(
         "{} and an option name a guest each; give exactly one of a file, --kernel, --multiboot, --rom, \
          --bootsector and --load",
-        path.display()
+        shown(path)
     )]
     TwoGuests {
         /// The file.
@@ -59,7 +60,7 @@ pub enum CliError {
     /// A state that was to be saved was not.
     #[error(
         "--save-at {retired}: the run ended before that ({end}); {} was not written",
-        path.display()
+        shown(path)
     )]
     NeverSaved {
         /// When.
@@ -84,7 +85,7 @@ pub enum CliError {
         reason: String,
     },
     /// A file for output cannot be made.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", shown(path))]
     Create {
         /// The file.
         path: PathBuf,

@@ -7,6 +7,7 @@
 
 mod args;
 mod console;
+mod deadline;
 mod debugger;
 mod error;
 mod generate;
@@ -19,6 +20,7 @@ mod profile;
 mod pty;
 mod report;
 mod run;
+mod say;
 mod serial;
 mod signals;
 mod suite;
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     let code = match result {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
-            eprintln!("ringer: {e}");
+            say::say(&e);
             e.status()
         }
         // The hook has printed it.
@@ -57,11 +59,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<u8, CliError> {
     match command {
-        Command::Run(args) => run::run(&args.resolved()?),
-        Command::Profile(mut args) => {
-            args.run = args.run.with_guest(args.guest.as_deref())?;
-            profile::command(&args)
-        }
+        Command::Run(args) => run::run(&args),
+        Command::Profile(args) => profile::command(*args),
         Command::Verify(args) => verify::verify(&args),
         Command::Demo(args) => run::demo(&args),
         Command::Nano(args) => nano::run(&args),

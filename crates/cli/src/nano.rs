@@ -10,11 +10,11 @@ mod sides;
 
 use crate::args::NanoArgs;
 use crate::error::CliError;
+use crate::report::JsonFile;
 use rows::{ROWS, Row};
 use serde::Serialize;
 use sides::{Folder, Measured};
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Write as _;
 
 /// A line of the table. Costs are cycles of the host's time-stamp counter for one operation.
@@ -47,10 +47,7 @@ struct Report {
 /// When Ringer's own run fails, or an output does.
 pub fn run(args: &NanoArgs) -> Result<u8, CliError> {
     // Before anything takes time.
-    let json = args.json.as_ref().map(|path| {
-        File::create(path).map_err(|source| CliError::Create { path: path.clone(), source })
-    });
-    let json = json.transpose()?;
+    let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     let report = measure(args)?;
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -58,9 +55,8 @@ pub fn run(args: &NanoArgs) -> Result<u8, CliError> {
     };
     let wrote = std::io::stdout().write_all(report.table().as_bytes());
     wrote.map_err(failed("standard output"))?;
-    if let Some(mut file) = json {
-        let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
-        file.write_all(text.as_bytes()).map_err(failed("the table"))?;
+    if let Some(file) = json {
+        file.write(&report)?;
     }
     Ok(0)
 }

@@ -5,7 +5,7 @@ use crate::debugger::Debugger;
 use crate::error::CliError;
 use ringer::{Machine, Sinks, Stop, Symbols, TraceKinds, Until};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A point of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ struct Trace {
 #[derive(Debug, Default)]
 pub struct Plan {
     texts: Vec<String>,
-    timeout: Option<Duration>,
+    ends: Option<Instant>,
     trace: Option<Trace>,
     debugger: Option<Debugger>,
 }
@@ -53,10 +53,15 @@ impl Plan {
         };
         Ok(Self {
             texts: args.ends.texts().cloned().collect(),
-            timeout: args.engine.timeout,
+            ends: None,
             trace: Some(trace).filter(|_| !kinds.is_empty()),
             debugger: Debugger::listen(&args.gdb)?,
         })
+    }
+
+    /// Ends the run at this moment, if there is one.
+    pub fn end_at(&mut self, ends: Option<Instant>) {
+        self.ends = ends;
     }
 
     /// `sinks` as the guest's output is to reach them.
@@ -69,11 +74,10 @@ impl Plan {
 
     /// Runs the machine to its end.
     pub fn run(&self, machine: &mut Machine) -> Result<Stop, ringer::Error> {
-        let began = Instant::now();
         let until = || {
             let until = self.texts.iter().fold(Until::new(), |until, text| until.text(text));
-            match self.timeout {
-                Some(timeout) => until.timeout(timeout.saturating_sub(began.elapsed())),
+            match self.ends {
+                Some(ends) => until.timeout(ends.saturating_duration_since(Instant::now())),
                 None => until,
             }
         };

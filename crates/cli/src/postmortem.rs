@@ -1,5 +1,6 @@
 //! What is told of an end that was hardly meant: registers, the last exceptions, a hint.
 
+use ringer_input::OneLine;
 use ringer_testkit::RunReport;
 use std::fmt;
 
@@ -20,10 +21,10 @@ impl fmt::Display for PostMortem<'_> {
             writeln!(f, "  last exceptions:")?;
         }
         for event in &report.exceptions[skipped..] {
-            writeln!(f, "    {event}")?;
+            writeln!(f, "    {}", OneLine(event))?;
         }
         if let Some(hint) = &report.hint {
-            writeln!(f, "  hint: {hint}")?;
+            writeln!(f, "  hint: {}", OneLine(hint))?;
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! `ringer run` and `ringer demo`, and the run of `ringer profile`.
 
-use crate::args::{DemoArgs, EndArgs, RunArgs};
+use crate::args::{DemoArgs, EndArgs, GuestRun, RunArgs};
 use crate::console;
+use crate::deadline::Deadline;
 use crate::error::CliError;
 use crate::plan::Plan;
 use crate::postmortem::PostMortem;
 use crate::profile::watch::Watch;
 use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
+use crate::say::{say, say_lines};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::{self, RawTerminal};
@@ -15,6 +17,7 @@ use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
     SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
+use ringer_input::shown;
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,8 +27,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 const DEMO_MEMORY: u64 = 32 << 20;
 
 /// `ringer run`.
-pub fn run(args: &RunArgs) -> Result<u8, CliError> {
-    let ended = run_guest(args, None)?;
+pub fn run(args: &GuestRun) -> Result<u8, CliError> {
+    let deadline = deadline(&args.run)?;
+    let ended = run_guest(&args.resolved()?, deadline, None)?;
     Ok(tell(&ended.stop, &ended.report))
 }
 
@@ -70,6 +74,10 @@ impl Lines {
         Ok(Self { serial: serial_line, debugcon })
     }
 
+    fn begin(&self) -> Result<(), CliError> {
+        self.serial.begin().and_then(|()| self.debugcon.begin())
+    }
+
     pub fn sinks(&self) -> Sinks {
         Sinks { serial: self.serial.sink(), debugcon: self.debugcon.sink() }
     }
@@ -83,8 +91,18 @@ pub struct Ended {
     pub symbols: Arc<Symbols>,
 }
 
+/// The deadline of a run that begins now.
+pub fn deadline(args: &RunArgs) -> Result<Deadline, CliError> {
+    let started = Deadline::start(args.engine.timeout);
+    started.map_err(|source| CliError::Host { what: "--timeout", source })
+}
+
 /// Runs the guest; `watch` says what is recorded of it for a profile.
-pub fn run_guest(args: &RunArgs, watch: Option<&mut Watch<'_>>) -> Result<Ended, CliError> {
+pub fn run_guest(
+    args: &RunArgs,
+    deadline: Deadline,
+    watch: Option<&mut Watch<'_>>,
+) -> Result<Ended, CliError> {
     let profile = watch.is_some();
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
@@ -93,10 +111,10 @@ pub fn run_guest(args: &RunArgs, watch: Option<&mut Watch<'_>>) -> Result<Ended,
         None => (args.machine(profile)?, args.source()?),
     };
     let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
-    let plan = Plan::new(args, &symbols)?;
+    let mut plan = Plan::new(args, &symbols)?;
     let saves = args.saves()?;
     let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
-    let trace = TraceOutput::open(&args.trace)?;
+    let mut trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let builder = Machine::builder().config(config).boot(source);
     let sinks = match &watch {
@@ -118,6 +136,10 @@ pub fn run_guest(args: &RunArgs, watch: Option<&mut Watch<'_>>) -> Result<Ended,
     if let Some(watch) = watch {
         watch.begin(args, &config, &mut machine);
     }
+    if let Some(trace) = &mut trace {
+        trace.begin()?;
+    }
+    plan.end_at(deadline.loaded());
     let driven = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio, &plan);
     if let Some(trace) = trace {
         trace.finish()?;
@@ -147,8 +169,8 @@ fn jitdump(folder: &Path, symbols: &Arc<Symbols>) -> Result<SharedJitDump, CliEr
 /// Writes the rest of the file, and says where it is.
 fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
     let mut dump = dump.lock().unwrap_or_else(PoisonError::into_inner);
-    let what = dump.path().display().to_string();
-    eprintln!("ringer: wrote {what}");
+    let what = shown(dump.path()).to_string();
+    say(format_args!("wrote {what}"));
     dump.finish().map_err(|source| CliError::Output { what, source })
 }
 
@@ -161,10 +183,11 @@ pub fn drive(
     plan: &Plan,
 ) -> Result<Stop, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
+    lines.begin()?;
     let handle = machine.handle();
     signals::forward(handle.clone()).map_err(host("signals"))?;
     if stdio && terminal::is_raw_console() {
-        eprintln!("ringer: Ctrl-A X ends the run, Ctrl-A H lists the other keys");
+        say("Ctrl-A X ends the run, Ctrl-A H lists the other keys");
     }
     let raw = if stdio { RawTerminal::enter().map_err(host("the terminal"))? } else { None };
     if stdio {
@@ -190,10 +213,10 @@ pub fn tell(stop: &Stop, report: &RunReport) -> u8 {
     match stop {
         Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit => {}
         Stop::Text(_) if report.status == status::POWER_OFF => {}
-        _ => eprintln!("ringer: {}", report.detail),
+        _ => say_lines(&report.detail),
     }
     if is_unexpected(stop) {
-        eprint!("{}", PostMortem(report));
+        let _ = write!(io::stderr(), "{}", PostMortem(report));
     }
     report.status
 }

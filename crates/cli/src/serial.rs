@@ -3,13 +3,17 @@
 use crate::error::CliError;
 use crate::output::{Nowhere, Output};
 use crate::pty::Pty;
+use crate::say::say;
+use crate::target::Stream;
 use crate::terminal::{self, WholeLines};
 use ringer::SerialSink;
+use ringer_input::shown;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
 /// A serial line's other end.
@@ -47,20 +51,22 @@ impl FromStr for SerialSpec {
 }
 
 /// An open end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Line {
     name: String,
     output: Option<Output>,
     pty: Option<Pty>,
+    /// The file, until the run begins.
+    new: Mutex<Option<Stream>>,
 }
 
 impl Line {
     /// Opens the end that `spec` names.
     pub fn open(spec: &SerialSpec) -> Result<Self, CliError> {
         let host = |source| CliError::Host { what: "serial output", source };
-        let mut pty = None;
+        let (mut pty, mut new) = (None, None);
         let (name, output) = match spec {
-            SerialSpec::Null => return Ok(Self { name: String::new(), output: None, pty }),
+            SerialSpec::Null => return Ok(Self::default()),
             SerialSpec::Stdio => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(host)?;
                 let stdout = File::from(stdout);
@@ -72,21 +78,29 @@ impl Line {
                 ("standard output".to_owned(), output)
             }
             SerialSpec::File(path) => {
-                let file = File::create(path)
-                    .map_err(|source| CliError::Create { path: path.clone(), source })?;
-                (path.display().to_string(), Output::new(file))
+                let stream = Stream::open(path)?;
+                let file = stream.file().map_err(host)?;
+                new = Some(stream);
+                (shown(path).to_string(), Output::new(file))
             }
             SerialSpec::Pty => {
                 let failed = |source| CliError::Host { what: "a pseudo-terminal", source };
                 let open = Pty::open().map_err(failed)?;
                 let writer = open.writer().map_err(failed)?;
                 let name = open.name().to_owned();
-                eprintln!("ringer: the serial port is {name}");
+                say(format_args!("the serial port is {name}"));
                 pty = Some(open);
                 (name, Output::new(writer))
             }
         };
-        Ok(Self { name, output: Some(output.map_err(host)?), pty })
+        Ok(Self { name, output: Some(output.map_err(host)?), pty, new: Mutex::new(new) })
+    }
+
+    /// The run begins.
+    pub fn begin(&self) -> Result<(), CliError> {
+        let new = self.new.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let begun = new.map_or(Ok(()), Stream::begin);
+        begun.map_err(|source| CliError::Output { what: self.name.clone(), source })
     }
 
     /// A sink for the machine.

@@ -48,6 +48,21 @@ pub fn block() -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
 
+/// Calls `start`, which starts a thread, with the signals blocked in that thread alone: before there is anybody to take
+/// them they do what they do by default, to the process.
+pub fn shielded<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+    let (set, mut before) = (set(), MaybeUninit::<libc::sigset_t>::uninit());
+    // SAFETY: the set is initialised, and the old mask is written to a place of the right type.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, before.as_mut_ptr()) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let started = start();
+    // SAFETY: the first call has written the mask; nothing else is asked for. It cannot fail with a mask that was.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    Ok(started)
+}
+
 /// Waits for one of the signals.
 fn wait() -> Option<libc::c_int> {
     let set = set();

@@ -2,6 +2,7 @@
 
 use crate::args::{ListFormat, TestArgs};
 use crate::error::CliError;
+use crate::say::say;
 use crate::signals;
 use ringer::status;
 use ringer_testkit::{
@@ -89,11 +90,11 @@ fn watch_suite(args: &TestArgs, first: &Options) -> Result<u8, CliError> {
             Ok(builds)
         });
         let builds = again.unwrap_or_else(|error| {
-            eprintln!("ringer: {error}");
+            say(&error);
             true
         });
         if !current.is_signalled() {
-            eprintln!("ringer: waiting for a change (Ctrl-C ends)");
+            say("waiting for a change (Ctrl-C ends)");
         }
         builds
     };

@@ -4,6 +4,7 @@
 //! [`restore`]), and, for deaths that no code in this process survives, a second small process that
 //! waits for this one's end ([`watch`]).
 
+use crate::say::say;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -152,7 +153,7 @@ pub fn install_panic_hook() {
         let owned = payload.downcast_ref::<String>().map(String::as_str);
         let text = owned.or(payload.downcast_ref::<&str>().copied()).unwrap_or("panic");
         let place = place.unwrap_or_default();
-        eprintln!("ringer: internal error: {text}{place}; please report it");
+        say(format_args!("internal error: {text}{place}; please report it"));
     }));
 }
 

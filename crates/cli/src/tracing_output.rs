@@ -4,8 +4,9 @@
 
 use crate::args::{TraceArgs, TraceFormat};
 use crate::error::CliError;
+use crate::target::Stream;
+use ringer_input::{OneLine, shown};
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, LineWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +32,16 @@ fn by_lines(out: impl Write + IsTerminal + Send + 'static) -> Out {
 }
 
 /// A trace that is being written.
-#[derive(Clone)]
 pub struct TraceOutput {
     name: String,
-    shared: Arc<Mutex<Shared>>,
+    /// The file, until the run begins.
+    new: Option<Stream>,
+    shared: Writing,
 }
+
+/// The way to it, which outlives the run: who is told of events keeps one.
+#[derive(Clone)]
+struct Writing(Arc<Mutex<Shared>>);
 
 struct Shared {
     out: Out,
@@ -48,23 +54,25 @@ impl TraceOutput {
         if args.trace.is_empty() {
             return Ok(None);
         }
+        let mut new = None;
         let (name, out): (String, Out) = match args.trace_file.as_deref() {
             None => ("standard error".to_owned(), by_lines(io::stderr())),
             Some(path) if path == Path::new("-") => {
                 ("standard output".to_owned(), by_lines(io::stdout()))
             }
             Some(path) => {
-                let created = File::create(path);
+                let stream = Stream::open(path)?;
                 let create = |source| CliError::Create { path: path.to_owned(), source };
-                let file = BufWriter::with_capacity(BUFFER, created.map_err(create)?);
-                (path.display().to_string(), Box::new(file))
+                let file = BufWriter::with_capacity(BUFFER, stream.file().map_err(create)?);
+                new = Some(stream);
+                (shown(path).to_string(), Box::new(file))
             }
         };
         let shared = Shared { out, failed: None };
-        let trace = Self { name, shared: Arc::new(Mutex::new(shared)) };
+        let trace = Self { name, new, shared: Writing(Arc::new(Mutex::new(shared))) };
         let writer = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
-            .with_writer(trace.clone())
+            .with_writer(trace.shared.clone())
             .with_ansi(false);
         // Nothing else in the process has set one; if an embedder of this code has, it wants the events.
         let _ = match args.trace_format {
@@ -81,8 +89,10 @@ impl TraceOutput {
         Ok(Some(trace))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The run begins.
+    pub fn begin(&mut self) -> Result<(), CliError> {
+        let begun = self.new.take().map_or(Ok(()), Stream::begin);
+        begun.map_err(|source| CliError::Output { what: self.name.clone(), source })
     }
 
     /// Writes out what is buffered.
@@ -90,14 +100,20 @@ impl TraceOutput {
     /// # Errors
     /// The first error there was.
     pub fn finish(&self) -> Result<(), CliError> {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         let flushed = shared.out.flush();
         let failed = shared.failed.take().map_or(flushed, Err);
         failed.map_err(|source| CliError::Output { what: self.name.clone(), source })
     }
 }
 
-impl Write for TraceOutput {
+impl Writing {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Writing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
         if shared.failed.is_none() {
@@ -111,7 +127,7 @@ impl Write for TraceOutput {
     }
 }
 
-impl<'a> MakeWriter<'a> for TraceOutput {
+impl<'a> MakeWriter<'a> for Writing {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -175,6 +191,7 @@ where
             write!(line, "{symbol} ")?;
         }
         let kind = event.metadata().target();
-        writeln!(line, "{}: {}", kind.strip_prefix("ringer::").unwrap_or(kind), shown.message)
+        let message = OneLine(shown.message);
+        writeln!(line, "{}: {message}", kind.strip_prefix("ringer::").unwrap_or(kind))
     }
 }

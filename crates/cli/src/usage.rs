@@ -8,6 +8,7 @@ mod qemu;
 mod wording;
 
 use crate::args::Cli;
+use crate::say::say;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, Parser};
 use ringer::status;
@@ -24,7 +25,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, u8> {
     let words = with_command(words.collect(), &command);
     let (sub, behind) = named(&words, &command);
     if let Some(line) = qemu::refusal(behind, sub, &command) {
-        eprintln!("ringer: {line}");
+        say(line);
         return Err(status::USAGE);
     }
     Cli::try_parse_from(&words).map_err(|error| tell(&error, &words, &command))
@@ -70,7 +71,7 @@ fn tell(error: &clap::Error, words: &[OsString], command: &Command) -> u8 {
             return 0;
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            eprintln!("ringer: no command and no guest given (try 'ringer --help')");
+            say("no command and no guest given (try 'ringer --help')");
         }
         _ => {
             let (sub, behind) = named(words, command);
@@ -79,7 +80,7 @@ fn tell(error: &clap::Error, words: &[OsString], command: &Command) -> u8 {
                 None => "ringer --help".to_owned(),
             };
             let what = wording::line(error, sub, behind);
-            eprintln!("ringer: {} (try '{help}')", what.trim());
+            say(format_args!("{} (try '{help}')", what.trim()));
         }
     }
     status::USAGE

@@ -5,7 +5,7 @@ use crate::args::{RunArgs, VerifyArgs};
 use crate::error::CliError;
 use crate::plan::Plan;
 use crate::report::{JsonFile, run_report};
-use crate::run::{Lines, drive};
+use crate::run::{Lines, deadline, drive};
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +13,7 @@ use ringer::{
     Checks, ClockKind, Engine, Handle, Machine, MachineConfig, RunConfig, Stop, TranslatorOptions,
     status, symbols_for,
 };
+use ringer_input::{Lines as Shown, shown};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -124,10 +125,10 @@ fn guests(args: &VerifyArgs) -> Result<Vec<(String, RunArgs)>, CliError> {
     let named = [&r.kernel, &r.multiboot, &r.rom, &r.bootsector].into_iter().flatten().next();
     let mut guests = Vec::new();
     if let Some(path) = named {
-        guests.push((path.display().to_string(), r.clone()));
+        guests.push((shown(path).to_string(), r.clone()));
     }
     for path in &args.guests {
-        guests.push((path.display().to_string(), recognised(path, r)?));
+        guests.push((shown(path).to_string(), recognised(path, r)?));
     }
     if guests.is_empty() { Err(CliError::NoGuest) } else { Ok(guests) }
 }
@@ -154,6 +155,7 @@ fn one(
     from: Option<&str>,
     many: bool,
 ) -> Result<(Report, u8), CliError> {
+    let deadline = deadline(args)?;
     let source = args.source()?;
     let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
     let config = args.machine(true)?;
@@ -179,7 +181,8 @@ fn one(
     let stdio = *serial == SerialSpec::Stdio;
     let progress = (!stdio).then(|| Progress::start(name, limit, machine.handle()));
     let started = Instant::now();
-    let plan = Plan::new(args, &symbols)?;
+    let mut plan = Plan::new(args, &symbols)?;
+    plan.end_at(deadline.loaded());
     let exit = drive(&mut machine, &lines, stdio, &plan);
     drop(progress);
     let exit = exit?;
@@ -314,7 +317,7 @@ impl Report {
 }
 
 fn print(what: &impl fmt::Display) -> Result<(), CliError> {
-    let written = writeln!(io::stdout(), "{what}");
+    let written = writeln!(io::stdout(), "{}", Shown(what));
     written.map_err(|source| CliError::Output { what: "the report".to_owned(), source })
 }
 

@@ -82,8 +82,8 @@ fn roms_and_disks_of_odd_sizes_are_refused() {
     let files = Files::new();
     let rom = files.write("odd.rom", &[0x90; 4097]);
     assert_line(&ringer(&["run", "--rom", text(&rom)]), 2, "multiple of 4 KiB; this is 4097");
-    let disk = files.write("odd.img", &[0x90; 513]);
-    assert_line(&ringer(&["run", "--bootsector", text(&disk)]), 2, "multiple of 512");
+    let disk = files.write("odd.img", &[0x90; 511]);
+    assert_line(&ringer(&["run", "--bootsector", text(&disk)]), 2, "a boot sector has 512 bytes");
     let unsigned = files.write("unsigned.img", &[0x90; 512]);
     assert_line(&ringer(&["run", "--bootsector", text(&unsigned)]), 2, "55h AAh");
 }

@@ -79,8 +79,8 @@ fn what_is_no_state_is_told_in_one_line() {
         ("short", "checksum"),
         ("tiny", "truncated"),
         ("text", "not a saved machine"),
-        ("absent", "cannot be read"),
-        (".", "not a saved machine"),
+        ("absent", "No such file"),
+        (".", "is a directory"),
     ];
     for (name, part) in cases {
         assert_line(&run(&files, &["--load", name]), 2, part);

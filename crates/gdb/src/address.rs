@@ -1,5 +1,6 @@
 //! Where gdb is listened for: a TCP address or a Unix socket.
 
+use ringer_input::shown;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -55,7 +56,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Unix(path) => write!(f, "{}", shown(path)),
         }
     }
 }

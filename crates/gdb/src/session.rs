@@ -10,6 +10,7 @@ use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStubBuilder, SingleThreadStopReason};
 use gdbstub::target::ext::base::reverse_exec::ReplayLogPosition;
 use gdbstub::target::ext::breakpoints::WatchKind;
+use ringer_input::OneLine;
 use ringer_machine::{Stop, WatchHit};
 
 /// Bytes of a packet at most.
@@ -93,6 +94,7 @@ pub fn talk(
         match next {
             Ok(next) => stub = next,
             Err(e) => {
+                let e = OneLine(e);
                 eprintln!("ringer: gdb: {e}; the connection is closed");
                 return Ok(Outcome::Detached);
             }

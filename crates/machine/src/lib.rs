@@ -33,6 +33,7 @@ pub use machine::{Checkpoint, Machine, MachineError, Sinks};
 pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
 pub use ringer_devices::SerialSink;
+pub use ringer_input::InputError;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::recording;
 pub use ringer_monitor::{

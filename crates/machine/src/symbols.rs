@@ -3,26 +3,41 @@
 use crate::boot::BootSource;
 use object::elf::{FileHeader32, ProgramHeader32};
 use object::read::elf::FileHeader;
-use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionIndex};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, ReadRef, SectionIndex};
+use ringer_input::{InputError, Limit, OneLine, shown};
 pub use ringer_monitor::symbols::{Load, Place, Symbol, SymbolKind, Symbols};
+use std::fmt::{self, Write};
 use std::fs;
-use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// What a file of symbols may have: a kernel with all its debugging information has a few hundred MiB.
+const FILE: Limit = Limit::new(512 << 20, "what symbols are read from");
+/// The longest name in a file, and as much of a readable one as is kept.
+const NAME: usize = 4096;
+const SHOWN: usize = 512;
+/// Symbols of one file, and bytes of their names, at most.
+const MOST: usize = 1 << 20;
+const NAMES: usize = 64 << 20;
 
 /// A symbol file that cannot be used.
 #[derive(Debug, Error)]
 pub enum SymbolsError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It has more than can be kept.
+    #[error("{} has more than {MOST} symbols, or {} MiB of names", shown(path), NAMES >> 20)]
+    TooMany {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// It is neither kind.
-    #[error("{}: neither an ELF file with symbols nor a System.map (lines of address, type, name)", path.display())]
+    #[error(
+        "{}: neither an ELF file with symbols nor a System.map (lines of address, type, name)",
+        shown(path)
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -48,11 +63,11 @@ pub fn symbols_for(source: &BootSource, files: &[PathBuf]) -> Result<Symbols, Sy
     match source {
         BootSource::Multiboot { kernel, .. } => {
             let bytes = kernel_bytes(kernel);
-            all.extend(of_elf(&bytes));
+            all.extend(of_elf(&bytes).unwrap_or_default());
             loads = loads_of(&bytes);
         }
         BootSource::MultibootBytes { image, .. } => {
-            all.extend(of_elf(image));
+            all.extend(of_elf(image).unwrap_or_default());
             loads = loads_of(image);
         }
         BootSource::Linux { .. }
@@ -79,9 +94,9 @@ fn loads_of(bytes: &[u8]) -> Vec<Load> {
 fn named(files: &[PathBuf]) -> Result<Vec<Symbol>, SymbolsError> {
     let mut all = Vec::new();
     for path in files {
-        let read = |source| SymbolsError::Read { path: path.clone(), source };
-        let bytes = fs::read(path).map_err(read)?;
+        let bytes = ringer_input::read(path, FILE)?;
         let found = if bytes.starts_with(b"\x7fELF") { of_elf(&bytes) } else { of_map(&bytes) };
+        let found = found.map_err(|TooMany| SymbolsError::TooMany { path: path.clone() })?;
         if found.is_empty() {
             return Err(SymbolsError::Format { path: path.clone() });
         }
@@ -90,19 +105,55 @@ fn named(files: &[PathBuf]) -> Result<Vec<Symbol>, SymbolsError> {
     Ok(all)
 }
 
-/// Those of the file at `path`, which the machine loads; a pipe can be read only once, and not by us.
+/// Those of the file at `path`, which the machine loads. A pipe can be read only once, and not by us: its writer would
+/// end if it were only opened.
 fn kernel_bytes(path: &Path) -> Vec<u8> {
     let regular = fs::metadata(path).is_ok_and(|file| file.is_file());
-    if regular { fs::read(path).unwrap_or_default() } else { Vec::new() }
+    if regular { ringer_input::read(path, FILE).unwrap_or_default() } else { Vec::new() }
 }
 
-fn of_elf(bytes: &[u8]) -> Vec<Symbol> {
-    let Ok(file) = object::File::parse(bytes) else { return Vec::new() };
+/// More symbols than can be kept.
+struct TooMany;
+
+/// Symbols as they come, as many as can be kept.
+fn gathered(symbols: impl Iterator<Item = Symbol>) -> Result<Vec<Symbol>, TooMany> {
+    let (mut all, mut names) = (Vec::new(), 0);
+    for symbol in symbols {
+        names += symbol.name.len();
+        if all.len() == MOST || names > NAMES {
+            return Err(TooMany);
+        }
+        all.push(symbol);
+    }
+    Ok(all)
+}
+
+/// A file in which no name is looked for its end beyond [`NAME`] bytes: many symbols may share one that has none.
+#[derive(Clone, Copy)]
+struct Named<'a>(&'a [u8]);
+
+impl<'a> ReadRef<'a> for Named<'a> {
+    fn len(self) -> Result<u64, ()> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
+        self.0.read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
+        let end = range.end.min(range.start.saturating_add(NAME as u64));
+        self.0.read_bytes_at_until(range.start..end, delimiter)
+    }
+}
+
+fn of_elf(bytes: &[u8]) -> Result<Vec<Symbol>, TooMany> {
+    let Ok(file) = object::File::parse(Named(bytes)) else { return Ok(Vec::new()) };
     let section = |index: SectionIndex| {
         let section = file.section_by_index(index).ok()?;
         Some((section.kind(), section.address().saturating_add(section.size())))
     };
-    let symbol = |s: object::Symbol<'_, '_>| {
+    let symbol = |s: object::Symbol<'_, '_, Named<'_>>| {
         let name = s.name().ok().filter(|name| !name.is_empty())?;
         let (section, end) = s.section_index().and_then(section).unzip();
         let kind = match (s.kind(), section) {
@@ -116,20 +167,39 @@ fn of_elf(bytes: &[u8]) -> Vec<Symbol> {
         let (address, size, global) = (s.address(), s.size(), s.is_global());
         Some(Symbol { address, size, end: end.unwrap_or(0), name: readable(name), kind, global })
     };
-    file.symbols().chain(file.dynamic_symbols()).filter_map(symbol).collect()
+    gathered(file.symbols().chain(file.dynamic_symbols()).filter_map(symbol))
 }
 
-/// As it was in the source: names of Rust carry their path and a hash.
-fn readable(name: &str) -> String {
-    match rustc_demangle::try_demangle(name) {
-        Ok(demangled) => format!("{demangled:#}"),
-        Err(_) => name.to_owned(),
+/// A text that takes no more than so many bytes.
+struct Cut {
+    text: String,
+    most: usize,
+}
+
+impl Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.most - self.text.len();
+        let fits = text.floor_char_boundary(room);
+        self.text.push_str(&text[..fits]);
+        if fits < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
+/// As it was in the source: names of Rust carry their path and a hash. A short name can stand for a very long one.
+fn readable(name: &str) -> String {
+    let mut cut = Cut { text: String::new(), most: SHOWN };
+    // What does not fit is left out.
+    let _ = match rustc_demangle::try_demangle(name) {
+        Ok(demangled) => write!(cut, "{}", OneLine(format_args!("{demangled:#}"))),
+        Err(_) => write!(cut, "{}", OneLine(name)),
+    };
+    cut.text
+}
+
 /// `c1000000 T _stext`.
-fn of_map(bytes: &[u8]) -> Vec<Symbol> {
-    let line = |line: &str| {
+fn of_map(bytes: &[u8]) -> Result<Vec<Symbol>, TooMany> {
+    let line = |line: &[u8]| {
+        let line = String::from_utf8_lossy(&line[..line.len().min(NAME)]);
         let mut words = line.split_whitespace();
         let (address, letter, name) = (words.next()?, words.next()?, words.next()?);
         let address = u64::from_str_radix(address, 16).ok()?;
@@ -141,7 +211,7 @@ fn of_map(bytes: &[u8]) -> Vec<Symbol> {
         let global = letter.starts_with(|c: char| c.is_ascii_uppercase());
         Some(Symbol { global, ..Symbol::new(address, readable(name), kind) })
     };
-    String::from_utf8_lossy(bytes).lines().filter_map(line).collect()
+    gathered(bytes.split(|byte| *byte == b'\n').filter_map(line))
 }
 
 #[cfg(test)]
@@ -171,7 +241,33 @@ mod tests {
             assert!(matches!(read(bad), Err(SymbolsError::Format { .. })));
         }
         let missing = read_symbols(&["/nonexistent/System.map".into()]);
-        assert!(matches!(missing, Err(SymbolsError::Read { .. })));
+        assert!(matches!(missing, Err(SymbolsError::Input(_))));
+    }
+
+    #[test]
+    fn names_are_cut_and_nothing_in_them_reaches_a_terminal() {
+        let long = "x".repeat(2 * NAME);
+        let map = format!("c1000000 T \x1b[31mred\nc1000010 T {long}\n");
+        let symbols = read(map.as_bytes()).unwrap();
+        assert_eq!(symbols.place(0xc100_0000).as_deref(), Some("\\x1b[31mred"));
+        assert_eq!(symbols.find(0xc100_0010).unwrap().symbol.name.len(), SHOWN);
+    }
+
+    #[test]
+    fn too_many_symbols_are_refused() {
+        let map: String = (0..=MOST).map(|i| format!("{i:x} T a\n")).collect();
+        assert!(matches!(read(map.as_bytes()), Err(SymbolsError::TooMany { .. })));
+        let map: String =
+            (0..NAMES / SHOWN + 1).map(|i| format!("{i:x} T {}\n", "y".repeat(SHOWN))).collect();
+        assert!(matches!(read(map.as_bytes()), Err(SymbolsError::TooMany { .. })));
+    }
+
+    #[test]
+    fn a_hundred_thousand_symbols_at_one_address_take_no_time() {
+        let map: String = (0..100_000).map(|i| format!("c1000000 T s{i}\n")).collect();
+        let began = std::time::Instant::now();
+        assert_eq!(read(map.as_bytes()).unwrap().len(), 100_000);
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
     }
 
     #[test]

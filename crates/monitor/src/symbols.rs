@@ -109,7 +109,7 @@ impl Symbols {
     pub fn new(mut list: Vec<Symbol>) -> Self {
         list.sort_by(|a, b| a.address.cmp(&b.address).then_with(|| merit(a).cmp(&merit(b))));
         list.dedup_by(|a, b| (a.address, &a.name) == (b.address, &b.name));
-        let ends: Vec<u64> = (0..list.len()).map(|i| end_of(&list, i)).collect();
+        let ends = ends_of(&list);
         let mut reach = ends.clone();
         for i in 1..reach.len() {
             reach[i] = reach[i].max(reach[i - 1]);
@@ -230,16 +230,24 @@ fn number(word: &str) -> Option<u64> {
     }
 }
 
-/// The address behind symbol `i` of the sorted `list`.
-fn end_of(list: &[Symbol], i: usize) -> u64 {
-    let symbol = &list[i];
-    if symbol.size > 0 {
-        return symbol.address.saturating_add(symbol.size);
-    }
-    let next = list[i + 1..].iter().map(|other| other.address).find(|at| *at > symbol.address);
-    let section = (symbol.end > symbol.address).then_some(symbol.end);
-    let known = [next, section].into_iter().flatten().min();
-    known.unwrap_or_else(|| symbol.address.saturating_add(LAST))
+/// The address behind each symbol of the sorted `list`.
+fn ends_of(list: &[Symbol]) -> Vec<u64> {
+    // From the last to the first, so that what begins next is known however many share an address.
+    let (mut behind, mut at) = (None, None);
+    let end = |symbol: &Symbol| {
+        if at != Some(symbol.address) {
+            (behind, at) = (at, Some(symbol.address));
+        }
+        if symbol.size > 0 {
+            return symbol.address.saturating_add(symbol.size);
+        }
+        let section = (symbol.end > symbol.address).then_some(symbol.end);
+        let known = [behind, section].into_iter().flatten().min();
+        known.unwrap_or_else(|| symbol.address.saturating_add(LAST))
+    };
+    let mut ends: Vec<u64> = list.iter().rev().map(end).collect();
+    ends.reverse();
+    ends
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The whole of a profile, and its file.
 
+use crate::bound;
 use crate::model::blocks::{Block, Page};
 use crate::model::cache::CacheMap;
 use crate::model::meta::{Meta, Sampling};
 use crate::model::sites::{CalloutSite, FaultSite, IndirectSite, InvalidationSite};
 use crate::model::summary::Summary;
 use crate::model::time::{Mark, Stack, SymbolTime, Tick};
+use ringer_input::{InputError, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -59,15 +60,16 @@ pub struct ProfileFile {
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It has more than any profile.
+    #[error("{} is no profile: it has too many values", shown(path))]
+    TooMany {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// It is not what `ringer profile --json` writes.
-    #[error("{} is no profile (write one with ringer profile --json): {source}", path.display())]
+    #[error("{} is no profile (write one with ringer profile --json): {source}", shown(path))]
     Format {
         /// The file.
         path: PathBuf,
@@ -75,7 +77,10 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// It has nothing of a profile.
-    #[error("{} is no profile: it names no engine (write one with ringer profile --json)", path.display())]
+    #[error(
+        "{} is no profile: it names no engine (write one with ringer profile --json)",
+        shown(path)
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -83,7 +88,7 @@ pub enum ReadError {
     /// It is a later Ringer's.
     #[error(
         "{} has format {format}, and this version reads up to {FORMAT}: take the ringer that wrote it",
-        path.display()
+        shown(path)
     )]
     Newer {
         /// The file.
@@ -99,8 +104,7 @@ impl ProfileFile {
     /// # Errors
     /// When it cannot be read, is none, or is of a later format.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let bytes = fs::read(path).map_err(|source| ReadError::Io { path: path.into(), source })?;
-        Self::parse(&bytes, path)
+        Self::parse(&ringer_input::read(path, bound::FILE)?, path)
     }
 
     /// Reads the contents of a file; `path` is for errors.
@@ -108,6 +112,9 @@ impl ProfileFile {
     /// # Errors
     /// When it is no profile, or of a later format.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ReadError> {
+        if !bound::holds(bytes) {
+            return Err(ReadError::TooMany { path: path.into() });
+        }
         let file: Self = serde_json::from_slice(bytes)
             .map_err(|source| ReadError::Format { path: path.into(), source })?;
         if file.format > FORMAT {

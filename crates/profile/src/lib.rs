@@ -5,6 +5,7 @@
 //! anywhere.
 
 mod address;
+mod bound;
 mod diff;
 mod file;
 mod flame;

@@ -1,10 +1,12 @@
 //! One attempt at a test: a process, its files, and what it came to.
 
+use crate::bounds::REPORT;
 use crate::case::{Case, Failure, Kind, Point, Verdict};
 use crate::child::{self, End};
 use crate::judge;
 use crate::report::RunReport;
 use crate::stop::{Level, Stop};
+use ringer_input::read;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
@@ -169,7 +171,7 @@ fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 
 /// The report, if the process lived to write it and ended as it says.
 fn read_report(path: &Path, status: ExitStatus) -> Option<RunReport> {
-    let report: RunReport = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let report: RunReport = serde_json::from_slice(&read(path, REPORT).ok()?).ok()?;
     (status.code() == Some(i32::from(report.status))).then_some(report)
 }
 

@@ -85,7 +85,7 @@ pub fn output(command: &mut Command, limit: Duration, stop: &Stop) -> io::Result
     let end = spawn(command)?.wait(limit, stop)?;
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(OUTPUT)))?;
-    file.read_to_end(&mut text)?;
+    file.take(OUTPUT).read_to_end(&mut text)?;
     Ok((end, text))
 }
 

@@ -4,8 +4,10 @@
 //! description. Paths in it are seen from its folder.
 
 use crate::TestkitError;
+use crate::bounds::DESCRIPTION;
 use crate::mistake::Mistake;
 use crate::spec::Spec;
+use ringer_input::read_text;
 use ringer_machine::Engine;
 use serde::Deserialize;
 use std::fs;
@@ -81,8 +83,7 @@ impl Config {
     /// # Errors
     /// When it cannot be read, or what is wrong in it, with its place.
     pub fn read(file: &Path) -> Result<Self, TestkitError> {
-        let text = fs::read_to_string(file)
-            .map_err(|source| TestkitError::Read { path: file.to_owned(), source })?;
+        let text = read_text(file, DESCRIPTION)?;
         let mut config =
             Self::parse(&text).map_err(|mistake| TestkitError::Config(mistake.in_file(file, 0)))?;
         let folder = file.parent().unwrap_or(Path::new(""));

@@ -1,17 +1,18 @@
 //! Finds tests: what is a program, and what is said about it.
 
 use crate::TestkitError;
+use crate::bounds::{DESCRIPTION, HEAD};
 use crate::case::{Case, Failure, Kind, Program};
 use crate::found::{self, Found};
 use crate::mistake::Mistake;
 use crate::recipe::{IMAGES, Workshop, folder_of};
 use crate::spec::{Load, Spec};
 use crate::unittests;
+use ringer_input::{read, read_start};
 use ringer_machine::Engine;
 use ringer_test_roms::{Head, head_of, is_assembled};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Endings of sources whose head is looked for, beside those that are assembled here.
@@ -123,10 +124,10 @@ fn extension(path: &Path) -> &str {
 /// Multiboot image, a description without an image if it says what the image is.
 fn is_test(path: &Path) -> Result<bool, TestkitError> {
     if is_assembled(path) {
-        return Ok(!head_of(&read_text(path)?).is_empty());
+        return Ok(!head_of(&read_head(path)?).is_empty());
     }
     match extension(path) {
-        end if SOURCES.contains(&end) => Ok(head_of(&read_text(path)?).has_keys()),
+        end if SOURCES.contains(&end) => Ok(head_of(&read_head(path)?).has_keys()),
         end if IMAGES.contains(&end) => {
             Ok(path.with_extension("toml").is_file() || is_multiboot(path)?)
         }
@@ -145,9 +146,7 @@ fn names_an_image(text: &str) -> bool {
 }
 
 fn is_multiboot(path: &Path) -> Result<bool, TestkitError> {
-    let mut start = Vec::new();
-    let file = fs::File::open(path).map_err(|e| read_error(path, e))?;
-    file.take(MULTIBOOT_SEARCH).read_to_end(&mut start).map_err(|e| read_error(path, e))?;
+    let start = read_start(path, MULTIBOOT_SEARCH)?;
     Ok(start.chunks_exact(4).any(|word| word == MULTIBOOT_MAGIC))
 }
 
@@ -156,10 +155,14 @@ fn image_beside(description: &Path) -> Option<PathBuf> {
     images.find(|path| path.is_file())
 }
 
-/// A file's text; what is no UTF-8 in a source, in a comment for instance, does not matter here.
+/// A description's text; what is no UTF-8 in it, in a comment for instance, does not matter here.
 fn read_text(path: &Path) -> Result<String, TestkitError> {
-    let bytes = fs::read(path).map_err(|e| read_error(path, e))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8_lossy(&read(path, DESCRIPTION)?).into_owned())
+}
+
+/// The beginning of a source, however long the rest.
+fn read_head(path: &Path) -> Result<String, TestkitError> {
+    Ok(String::from_utf8_lossy(&read_start(path, HEAD)?).into_owned())
 }
 
 /// The tests that a file stands for.
@@ -178,7 +181,7 @@ fn tests_of(
     }
     let description = file.with_extension("toml");
     let test = if is_assembled(file) || SOURCES.contains(&extension(file)) {
-        let head = head_of(&read_text(file)?);
+        let head = head_of(&read_head(file)?);
         if head.is_empty() {
             return Err(TestkitError::NotATest(file.to_owned()));
         }

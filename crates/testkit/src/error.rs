@@ -1,5 +1,6 @@
 //! Why a suite could not be run. A failing test is not among these.
 
+use ringer_input::{InputError, shown};
 use ringer_machine::status;
 use std::io;
 use std::path::PathBuf;
@@ -8,8 +9,11 @@ use thiserror::Error;
 /// An error of the test kit.
 #[derive(Debug, Error)]
 pub enum TestkitError {
+    /// A file cannot be read, or is more than can be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// A path cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown(path))]
     Read {
         /// The path.
         path: PathBuf,
@@ -19,7 +23,7 @@ pub enum TestkitError {
     /// A file that is no test.
     #[error(
         "{}: neither a source with a head, an image with a .toml next to it, nor a Multiboot image",
-        .0.display()
+        shown(.0)
     )]
     NotATest(PathBuf),
     /// The suite's configuration is wrong.
@@ -46,7 +50,7 @@ pub enum TestkitError {
     #[error("--format: {0}")]
     Format(String),
     /// A report's file cannot be made.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", shown(path))]
     Create {
         /// The file.
         path: PathBuf,
@@ -69,6 +73,7 @@ impl TestkitError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Read { .. }
+            | Self::Input(_)
             | Self::NotATest(_)
             | Self::Config(_)
             | Self::NoTests(_)

@@ -1,5 +1,6 @@
 //! The names of report formats, as `--format NAME[=FILE]` takes them.
 
+use ringer_input::shown;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -64,7 +65,7 @@ pub fn complete(mut formats: Vec<Format>) -> Result<Vec<Format>, String> {
     for (i, format) in formats.iter().enumerate() {
         if formats[..i].iter().any(|other| other.file == format.file) {
             return Err(match &format.file {
-                Some(file) => format!("two formats go to {}", file.display()),
+                Some(file) => format!("two formats go to {}", shown(file)),
                 None => "two formats go to standard output: use NAME=FILE for one".to_owned(),
             });
         }

@@ -3,6 +3,7 @@
 use crate::case::{Case, Program};
 use crate::recipe::folder_of;
 use crate::spec::Spec;
+use ringer_input::{OneLine, shown};
 use ringer_machine::Engine;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,15 +29,15 @@ pub fn cases(found: &[Found]) -> Vec<Case> {
     found.iter().zip(names).flat_map(|(test, name)| with_engines(test, &name)).collect()
 }
 
-/// A name for each test, no two alike: the file's without ending, or its path where files share a name.
+/// A name for each test, no two alike, and each one line that does nothing to a terminal: the file's without ending, or its path where files share a name.
 fn names(found: &[Found]) -> Vec<String> {
     let short = |test: &Found| match &test.name {
-        Some(name) => name.clone(),
-        None => test.origin.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        Some(name) => OneLine(name).to_string(),
+        None => shown(test.origin.file_stem().unwrap_or_default()).to_string(),
     };
     let long = |test: &Found| match &test.name {
-        Some(name) => format!("{}/{name}", folder_of(&test.origin).display()),
-        None => test.origin.display().to_string(),
+        Some(name) => format!("{}/{}", shown(&folder_of(&test.origin)), OneLine(name)),
+        None => shown(&test.origin).to_string(),
     };
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for test in found {

@@ -2,7 +2,9 @@
 //!
 //! The file is a cache: one that cannot be read is as good as none, one that cannot be written is no failure.
 
+use crate::bounds::DURATIONS;
 use crate::case::{Case, Outcome, Verdict};
+use ringer_input::read;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +34,7 @@ impl History {
     /// What the file has.
     #[must_use]
     pub fn read(file: &Path) -> Self {
-        let text = fs::read(file).unwrap_or_default();
+        let text = read(file, DURATIONS).unwrap_or_default();
         Self(serde_json::from_slice(&text).unwrap_or_default())
     }
 

@@ -1,6 +1,7 @@
 //! A suite to begin with: a ROM of each kind, what they are explained by, and files for CI.
 
 use crate::TestkitError;
+use ringer_input::shown;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -57,7 +58,7 @@ pub fn write(folder: &Path) -> Result<String, TestkitError> {
     for (name, _) in &files {
         if fs::symlink_metadata(folder.join(name)).is_ok() {
             let there = folder.join(name);
-            let told = format!("{} is there already; nothing was written", there.display());
+            let told = format!("{} is there already; nothing was written", shown(&there));
             return Err(TestkitError::Init(told));
         }
     }
@@ -65,10 +66,10 @@ pub fn write(folder: &Path) -> Result<String, TestkitError> {
     for (name, bytes) in &files {
         let path = folder.join(name);
         write_new(&path, bytes)
-            .map_err(|e| TestkitError::Init(format!("cannot write {}: {e}", path.display())))?;
-        told += &format!("wrote {}\n", path.display());
+            .map_err(|e| TestkitError::Init(format!("cannot write {}: {e}", shown(&path))))?;
+        told += &format!("wrote {}\n", shown(&path));
     }
-    let folder = folder.display();
+    let folder = shown(folder);
     Ok(told + &format!("Next: cd {folder} && ringer test; {folder}/README.md says more.\n"))
 }
 

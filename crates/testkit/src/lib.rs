@@ -7,6 +7,7 @@
 //! [`reporters`] tell.
 
 mod attempt;
+mod bounds;
 mod case;
 mod child;
 mod config;

@@ -1,6 +1,7 @@
 //! The tests of a suite, told without running them.
 
 use crate::case::{Case, Program};
+use ringer_input::OneLine;
 use serde::Serialize;
 use std::path::Path;
 
@@ -43,7 +44,7 @@ pub fn text(cases: &[Case]) -> String {
         if let Program::Broken(failure) = &case.program {
             line += &format!("  (cannot be run: {})", failure.message);
         }
-        line + "\n"
+        format!("{}\n", OneLine(line))
     };
     cases.iter().map(line).collect()
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a description, said so that it can be mended: the line, the key, what is allowed.
 
+use ringer_input::{OneLine, shown};
 use std::fmt;
 
 /// A mistake in a TOML text.
@@ -22,7 +23,8 @@ impl Mistake {
     #[must_use]
     pub fn of_key(text: &str, key: &str, problem: &str, allowed: Option<&str>) -> Self {
         let allowed = allowed.map(|what| format!("; allowed: {what}")).unwrap_or_default();
-        Self { line: line_of(text, key), message: format!("{key}: {problem}{allowed}") }
+        let message = OneLine(format_args!("{key}: {problem}{allowed}")).to_string();
+        Self { line: line_of(text, key), message }
     }
 
     /// What the parser refused. `allowed` says for a key what it may be.
@@ -50,7 +52,7 @@ impl Mistake {
             (Some(key), None) => format!("{key}: {}", told.replace('`', "'")),
             (None, _) => told.replace('`', "'"),
         };
-        Self { line, message }
+        Self { line, message: OneLine(message).to_string() }
     }
 
     /// Where it is, and what it is: `FILE:LINE: MESSAGE`; `offset` is the number of lines before the text in the
@@ -58,8 +60,8 @@ impl Mistake {
     #[must_use]
     pub fn in_file(&self, file: &std::path::Path, offset: usize) -> String {
         match self.line {
-            Some(line) => format!("{}:{}: {}", file.display(), offset + line, self.message),
-            None => format!("{}: {}", file.display(), self.message),
+            Some(line) => format!("{}:{}: {}", shown(file), offset + line, self.message),
+            None => format!("{}: {}", shown(file), self.message),
         }
     }
 }

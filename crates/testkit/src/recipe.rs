@@ -5,6 +5,7 @@
 
 use crate::child::{self, End};
 use crate::stop::Stop;
+use ringer_input::shown;
 use ringer_test_roms::{Load, assemble_as};
 use std::collections::HashMap;
 use std::io;
@@ -70,7 +71,7 @@ impl Recipe {
             How::Command { build, image } => {
                 build.done.get_or_init(|| build.run(stop)).clone()?;
                 with_ending(image).ok_or_else(|| {
-                    let (command, image) = (&build.command, image.display());
+                    let (command, image) = (&build.command, shown(image));
                     format!("build = {command:?} ended well, but there is no {image}")
                 })
             }

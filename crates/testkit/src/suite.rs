@@ -13,6 +13,7 @@ use crate::reporters::Reporters;
 use crate::runner::Runner;
 use crate::stop::Stop;
 use crate::workdir::WorkDir;
+use ringer_input::shown;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -25,7 +26,7 @@ pub fn plan(options: &Options, work: &Path) -> Result<Vec<Case>, TestkitError> {
     let mut workshop = Workshop::open(work, &options.runner).map_err(TestkitError::WorkDir)?;
     let cases = discover::cases(&options.paths, &mut workshop, &options.defaults)?;
     if cases.is_empty() {
-        let paths: Vec<String> = options.paths.iter().map(|p| p.display().to_string()).collect();
+        let paths: Vec<String> = options.paths.iter().map(|p| shown(p).to_string()).collect();
         return Err(TestkitError::NoTests(paths.join(", ")));
     }
     let found = cases.len();

@@ -5,11 +5,13 @@
 //! ends through debug exit with 0, or with the value that says that all of it was skipped. It finds its arguments on the
 //! command line, behind the image's name, and its environment in the first module.
 
+use crate::bounds::{SETTINGS, WORD};
 use crate::case::{Failure, Kind, Program};
 use crate::found::Found;
 use crate::qemu_words::{self, Wishes};
 use crate::recipe::{Workshop, folder_of};
 use crate::spec::{LONGEST, Spec};
+use ringer_input::{OneLine, read_text, shown};
 use ringer_machine::Engine;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -30,7 +32,7 @@ const ENVIRONMENT: &str = "KVM_UNIT_TESTS_ENV";
 /// The folder with the tests of a configured tree, if `folder` is the top of one.
 #[must_use]
 pub fn configured(folder: &Path) -> Option<PathBuf> {
-    let text = fs::read_to_string(folder.join(CONFIG)).ok()?;
+    let text = read_text(&folder.join(CONFIG), SETTINGS).ok()?;
     let inside = PathBuf::from(setting(&text, "TEST_DIR")?);
     let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
     let tests = folder.join(&inside);
@@ -107,7 +109,7 @@ pub fn tests(
     let found = |section: &Section| {
         let made = test(section, &folder, &tree, environment.as_deref());
         let (spec, program) = made.unwrap_or_else(|problem| {
-            let text = format!("{}:{}: {problem}", file.display(), section.line);
+            let text = format!("{}:{}: {}", shown(file), section.line, OneLine(problem));
             let line = u32::try_from(section.line).ok();
             let failure = Failure { line, ..Failure::told(Kind::Description, &text) };
             (Spec::default(), Program::Broken(failure))
@@ -130,7 +132,7 @@ impl Tree {
     /// That which the folder of tests, or the one above, is the top of.
     fn of(tests: &Path) -> Self {
         let files = [tests.join(CONFIG), tests.join("..").join(CONFIG)];
-        let text = files.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        let text = files.iter().find_map(|path| read_text(path, SETTINGS).ok()).unwrap_or_default();
         let environment = setting(&text, "ENVIRON_DEFAULT").is_none_or(|word| word == "yes");
         Self { arch: setting(&text, "ARCH"), environment }
     }
@@ -155,7 +157,7 @@ fn test(
     let skip = skip(section, tree, &wishes, &smp);
     let image = folder.join(name);
     if skip.is_none() && !image.is_file() {
-        return Err(format!("file: there is no {} (is the suite built?)", image.display()));
+        return Err(format!("file: there is no {} (is the suite built?)", shown(&image)));
     }
     // The loader puts the image's name before them, which makes it argv[0].
     let append = section.arguments.clone().or(wishes.append);
@@ -207,7 +209,7 @@ fn skip(section: &Section, tree: &Tree, wishes: &Wishes, smp: &str) -> Option<St
     }
     section.checks.iter().find_map(|check| {
         let (path, value) = check.split_once('=')?;
-        let there = fs::read_to_string(path).unwrap_or_default();
+        let there = read_text(Path::new(path), WORD).unwrap_or_default();
         (there.trim_end() != value).then(|| format!("{path} not equal to {value}"))
     })
 }
@@ -234,7 +236,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// The file with the tests' environment: what they ask about the host, and what the user has for them.
 fn environment(work: &Path) -> Option<PathBuf> {
     let mut text = String::from("QEMU_ACCEL=tcg\n");
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = read_text(Path::new("/proc/sys/kernel/osrelease"), WORD).unwrap_or_default();
     let release = release.trim();
     let (numbers, extra) = release.split_once('-').unwrap_or((release, ""));
     let mut numbers = numbers.split('.');
@@ -243,7 +245,7 @@ fn environment(work: &Path) -> Option<PathBuf> {
     text += &format!("KERNEL_PATCHLEVEL={}\nKERNEL_SUBLEVEL={}\n", number(), number());
     text += &format!("KERNEL_EXTRAVERSION={extra}\nERRATA_FORCE=y\n");
     if let Some(more) = std::env::var_os(ENVIRONMENT) {
-        let more = fs::read_to_string(more).unwrap_or_default();
+        let more = read_text(Path::new(&more), SETTINGS).unwrap_or_default();
         text.extend(more.lines().filter(|line| line.contains('=')).map(|line| format!("{line}\n")));
     }
     let path = work.join("environment");

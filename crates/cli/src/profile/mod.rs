@@ -14,11 +14,13 @@ pub mod watch;
 mod weights;
 
 use crate::args::{ProfileArgs, ProfileCommand};
+use crate::deadline::Deadline;
 use crate::error::CliError;
 use crate::pictures::{self, Pictures};
-use crate::run::{Ended, run_guest, tell};
+use crate::run::{self, Ended, run_guest, tell};
 use crate::signals;
 use crate::target::Target;
+use ringer_input::Lines;
 use ringer_profile::ProfileFile;
 use std::io::{self, Write};
 use text::Text;
@@ -28,30 +30,35 @@ use watch::Watch;
 const LISTED: usize = 50;
 
 /// `ringer profile`.
-pub fn command(args: &ProfileArgs) -> Result<u8, CliError> {
+pub fn command(mut args: ProfileArgs) -> Result<u8, CliError> {
     match &args.command {
         Some(ProfileCommand::Diff(args)) => pictures::diff(args),
         Some(ProfileCommand::Show(args)) => pictures::show(args),
-        None => profile(args),
+        None => {
+            let deadline = run::deadline(&args.run)?;
+            args.run = args.run.with_guest(args.guest.as_deref())?;
+            profile(&args, deadline)
+        }
     }
 }
 
-fn profile(args: &ProfileArgs) -> Result<u8, CliError> {
+fn profile(args: &ProfileArgs, deadline: Deadline) -> Result<u8, CliError> {
     let pictures = Pictures::create(&args.pictures)?;
     let text = args.recording.text.as_deref().map(Target::create).transpose()?;
     // A second signal ends the process when the profile is written.
     let held = signals::hold();
     let mut watch = Watch::new(args);
-    let ended = run_guest(&args.run, Some(&mut watch))?;
+    let ended = run_guest(&args.run, deadline, Some(&mut watch))?;
     let status = tell(&ended.stop, &ended.report);
     let (counters, file) = put_together(args, watch, &ended)?;
     let hot = args.recording.hot.map(usize::from);
     let told = Text { counters: &counters, file: &file, hot };
     let told = match text {
-        Some(text) => text.write(|out| write!(out, "{told}")),
+        Some(text) => text.write(|out| write!(out, "{}", Lines(told))),
         None => {
             let what = "the profile".to_owned();
-            write!(io::stderr(), "{told}").map_err(|source| CliError::Output { what, source })
+            write!(io::stderr(), "{}", Lines(told))
+                .map_err(|source| CliError::Output { what, source })
         }
     };
     let drawn = pictures.write(&file);

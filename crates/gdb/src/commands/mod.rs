@@ -7,6 +7,7 @@ mod tables;
 mod words;
 
 use crate::debuggee::Debuggee;
+use ringer_input::{Lines, OneLine};
 use std::fmt::Write;
 use words::Answer;
 
@@ -76,15 +77,17 @@ pub fn run(debuggee: &mut Debuggee<'_>, line: &str) -> String {
     let longest = |command: &Command| command.names.iter().filter_map(|name| fits(name)).max();
     let found = COMMANDS.iter().filter_map(|command| Some((longest(command)?, command)));
     let Some((taken, command)) = found.max_by_key(|(taken, _)| *taken) else {
-        return format!("no such command: {}; \"monitor help\" lists them\n", line.trim());
+        let line = OneLine(line.trim());
+        return format!("no such command: {line}; \"monitor help\" lists them\n");
     };
     let answer = match (command.run)(debuggee, &words[taken..]) {
         Ok(answer) => answer,
         Err(wrong) => format!("{}: {wrong}\n", command.names[0]),
     };
+    // gdb hands it to a terminal as it is.
     match answer.match_indices('\n').nth(MOST) {
-        Some((at, _)) => format!("{}\n... and more\n", &answer[..at]),
-        None => answer,
+        Some((at, _)) => format!("{}\n... and more\n", Lines(&answer[..at])),
+        None => Lines(answer).to_string(),
     }
 }
 

@@ -30,8 +30,8 @@ mod error {
 /// What is wrong with a disk image.
 #[derive(Debug, Error)]
 pub enum DiskError {
-    /// Not whole sectors.
-    #[error("a boot sector or disk image must be a multiple of 512 bytes; this has {0}")]
+    /// No whole sector.
+    #[error("a boot sector has 512 bytes, and a disk image begins with one; this has {0}")]
     Size(u64),
     /// The boot sector lacks its signature.
     #[error("not bootable: the first sector does not end with 55h AAh")]
@@ -45,6 +45,8 @@ pub enum DiskError {
 #[derive(Debug)]
 pub struct Disk {
     file: File,
+    /// Bytes of the file. The last sector may be there in part, and has zeroes behind that.
+    length: u64,
     sectors: u64,
     first: Vec<u8>,
 }
@@ -53,18 +55,18 @@ impl Disk {
     /// A disk with the contents of `file`.
     ///
     /// # Errors
-    /// When the file is not whole sectors, has no boot signature, or cannot be read.
+    /// When the file has less than a sector, has no boot signature, or cannot be read.
     pub fn new(file: File) -> Result<Self, DiskError> {
-        let size = file.metadata()?.len();
-        if size == 0 || size % SECTOR as u64 != 0 {
-            return Err(DiskError::Size(size));
+        let length = file.metadata()?.len();
+        if length < SECTOR as u64 {
+            return Err(DiskError::Size(length));
         }
         let mut first = vec![0; SECTOR];
         file.read_exact_at(&mut first, 0)?;
         if !first.ends_with(&[0x55, 0xaa]) {
             return Err(DiskError::Signature);
         }
-        Ok(Self { file, sectors: size / SECTOR as u64, first })
+        Ok(Self { file, length, sectors: length.div_ceil(SECTOR as u64), first })
     }
 
     /// The first sector.
@@ -84,7 +86,9 @@ impl Disk {
             return Err(error::NOT_FOUND);
         }
         let mut bytes = vec![0; usize::from(count) * SECTOR];
-        let read = self.file.read_exact_at(&mut bytes, first * SECTOR as u64);
+        let at = first * SECTOR as u64;
+        let there = self.length.saturating_sub(at).min(bytes.len() as u64) as usize;
+        let read = self.file.read_exact_at(&mut bytes[..there], at);
         read.map(|()| bytes).map_err(|_| error::CONTROLLER)
     }
 }

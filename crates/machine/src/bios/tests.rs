@@ -23,8 +23,13 @@ impl Bench {
     fn new(sectors: usize) -> Self {
         let mut image: Vec<u8> = (0..sectors * SECTOR).map(|i| (i / SECTOR) as u8).collect();
         image[510..512].copy_from_slice(&[0x55, 0xaa]);
+        Self::with(&image)
+    }
+
+    /// A disk with this image.
+    fn with(image: &[u8]) -> Self {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&image).unwrap();
+        file.write_all(image).unwrap();
         let disk = Arc::new(Disk::new(file).unwrap());
         let mut memory = GuestMemory::new(RAM).unwrap();
         let hook = power_on(&mut memory, &disk, &PendingKey::default()).unwrap();
@@ -243,7 +248,27 @@ fn ticks_can_be_set_and_read() {
 }
 
 #[test]
-fn only_bootable_whole_sectors_are_a_disk() {
+fn a_last_sector_that_is_not_whole_has_zeroes_behind_it() {
+    let mut image = vec![0; SECTOR];
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image.extend([7; 100]);
+    let mut bench = Bench::with(&image);
+    let read = |bench: &mut Bench, first: u32| {
+        assert!(bench.memory.dma_write(Pa(0x8000), &[9; SECTOR]));
+        bench.set(Gpr::Eax, 0x0201);
+        bench.set(Gpr::Ebx, 0x8000);
+        bench.set(Gpr::Ecx, first + 1);
+        bench.set(Gpr::Edx, 0x80);
+        carry(bench.int(0x13))
+    };
+    assert!(!read(&mut bench, 1));
+    let sector = bench.bytes::<SECTOR>(0x8000);
+    assert_eq!((&sector[..100], &sector[100..]), (&[7; 100][..], &[0; SECTOR - 100][..]));
+    assert!(read(&mut bench, 2), "there is no third");
+}
+
+#[test]
+fn only_what_begins_with_a_boot_sector_is_a_disk() {
     let disk = |bytes: &[u8]| {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();

@@ -5,9 +5,9 @@ use super::error::LoadError;
 use crate::bios::{self, Disk, PendingKey};
 use crate::firmware;
 use ringer_cpu::CpuState;
+use ringer_input::{Input, InputError};
 use ringer_mmu::GuestMemory;
 use ringer_monitor::BiosHook;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,17 +22,17 @@ impl BootSector {
     /// Opens the disk image at `path`.
     ///
     /// # Errors
-    /// When it cannot be read, is not whole sectors or has no boot signature.
+    /// When it cannot be read, has no whole sector or no boot signature, or is no regular file.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let error = |source| LoadError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(error)?;
-        let metadata = file.metadata().map_err(error)?;
-        if metadata.is_dir() {
-            return Err(LoadError::Directory(path.to_owned()));
-        }
-        if metadata.len() == 0 {
-            return Err(LoadError::Empty(path.to_owned()));
-        }
+        let input = Input::open(path)?;
+        let file = match input.length() {
+            // Sectors are read as the guest asks for them, again and again.
+            None => {
+                return Err(InputError::Device { path: path.to_owned(), kind: "pipe" }.into());
+            }
+            Some(0) => return Err(LoadError::Empty(path.to_owned())),
+            Some(_) => input.into_file(),
+        };
         let disk = Disk::new(file);
         let disk = disk.map_err(|source| LoadError::Disk { path: path.to_owned(), source })?;
         Ok(Self { disk: Arc::new(disk), key: PendingKey::default() })

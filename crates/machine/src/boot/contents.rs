@@ -1,12 +1,15 @@
 //! What a file is, by what is in it, so that nobody has to say it: a kernel, a ROM, a disk, a saved
 //! state. Names and their endings count for nothing.
 
+use super::elf;
 use super::error::{LoadError, ROM_UNIT};
 use super::multiboot;
 use super::rom;
 use crate::state;
-use std::fs::File;
+use ringer_input::{Input, InputError};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Bytes at the start of a file that say what it is: a Multiboot header lies in the first 8 KiB.
@@ -54,26 +57,29 @@ const OTHERS: &[(&[u8], &str)] = &[
 /// # Errors
 /// When it cannot be read, or is nothing that can be booted.
 pub fn recognise(path: &Path) -> Result<FileKind, LoadError> {
-    let error = |source| LoadError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(error)?;
-    let metadata = file.metadata().map_err(error)?;
-    if metadata.is_dir() {
-        return Err(LoadError::Directory(path.to_owned()));
+    let error = |source| InputError::Read { path: path.to_owned(), source };
+    let unknown = |why| LoadError::Unrecognised { path: path.to_owned(), why };
+    // To open a pipe and to go away would end who writes to it.
+    if fs::metadata(path).map_err(error)?.file_type().is_fifo() {
+        return Err(unknown(
+            "it is a pipe, which can be read only once; say what comes by --kernel or --multiboot",
+        ));
     }
-    let mut head = Vec::new();
-    (&mut file).take(HEAD).read_to_end(&mut head).map_err(error)?;
+    let mut input = Input::open(path)?;
+    let length = input.length().unwrap_or(0);
+    let head = input.read_start(HEAD)?;
     if head.is_empty() {
         return Err(LoadError::Empty(path.to_owned()));
     }
     if let Some(kind) = by_head(&head) {
         return Ok(kind);
     }
+    let mut file = input.into_file();
     let mut probe = |at| bytes_at(&mut file, at).map_err(error);
     let iso = probe(ISO.0)?.starts_with(ISO.1);
     if let Some(why) = refusal(&head, iso) {
-        return Err(LoadError::Unrecognised { path: path.to_owned(), why });
+        return Err(unknown(why));
     }
-    let length = metadata.len();
     let whole = length <= rom::MAX_SIZE && length.is_multiple_of(ROM_UNIT as u64);
     // What a reset begins with is code: no erased flash, no padding.
     if whole && !matches!(probe(length - RESET_VECTOR)?.first(), None | Some(0 | 0xff)) {
@@ -81,7 +87,7 @@ pub fn recognise(path: &Path) -> Result<FileKind, LoadError> {
     }
     let why = "it is no bzImage, no Multiboot kernel, no boot sector and no ROM; if it is one, say which by \
                --kernel, --multiboot, --bootsector or --rom";
-    Err(LoadError::Unrecognised { path: path.to_owned(), why })
+    Err(unknown(why))
 }
 
 fn has(head: &[u8], (at, magic): (usize, &[u8])) -> bool {
@@ -104,6 +110,9 @@ fn by_head(head: &[u8]) -> Option<FileKind> {
 
 /// Why a file whose head is no guest's cannot be one.
 fn refusal(head: &[u8], iso: bool) -> Option<&'static str> {
+    if elf::is_64_bit(head) {
+        return Some("it is a 64-bit ELF file; Ringer's processors have 32 bits");
+    }
     if head.starts_with(b"\x7fELF") {
         return Some(if multiboot::has_header_of_version_2(head) {
             "it is a Multiboot 2 kernel; Ringer boots those of Multiboot 1"
@@ -164,6 +173,7 @@ mod tests {
     fn what_is_no_guest_is_told_apart() {
         for (length, at, part, wanted) in [
             (4096, 0, &b"\x7fELF"[..], "without a Multiboot 1 header"),
+            (4096, 0, &b"\x7fELF\x02"[..], "a 64-bit ELF file"),
             (4096, 0, &[0x1f, 0x8b][..], "gunzip"),
             (40960, 0x8001, &b"CD001"[..], "isohybrid"),
             (4096, 0, &b"QFI\xfb"[..], "qemu-img"),

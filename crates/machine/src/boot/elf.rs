@@ -3,6 +3,7 @@
 use object::LittleEndian;
 use object::elf::{ELFCLASS64, EM_386, ET_EXEC, FileHeader32, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
+use std::ops::Range;
 use thiserror::Error;
 
 /// What is wrong with an ELF file.
@@ -38,15 +39,21 @@ pub enum ElfError {
     NoSegments,
 }
 
-/// A piece of an image: these bytes, then zeroes.
+/// A piece of an image: these bytes, then zeroes. Nothing is copied: headers may name the same bytes of a file again and
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Physical address.
     pub address: u32,
-    /// The bytes from the file.
-    pub bytes: Vec<u8>,
+    /// Where the bytes are in the file, all of them inside.
+    pub bytes: Range<usize>,
     /// Size in memory, at least that of `bytes`.
     pub size: u32,
+}
+
+/// Whether `file` is an ELF file for 64 bits.
+pub fn is_64_bit(file: &[u8]) -> bool {
+    file.starts_with(b"\x7fELF") && file.get(ELF_CLASS) == Some(&ELFCLASS64.0)
 }
 
 /// Offset of the file's class, 32 or 64 bits.
@@ -55,7 +62,7 @@ const ELF_CLASS: usize = 4;
 /// The segments to load and the physical entry address.
 pub fn load(file: &[u8]) -> Result<(Vec<Piece>, u32), ElfError> {
     let error = |e: object::Error| ElfError::Headers(e.to_string());
-    if file.get(ELF_CLASS) == Some(&ELFCLASS64.0) {
+    if is_64_bit(file) {
         return Err(ElfError::Needs64Bit);
     }
     let header = FileHeader32::<LittleEndian>::parse(file).map_err(error)?;
@@ -75,8 +82,11 @@ pub fn load(file: &[u8]) -> Result<(Vec<Piece>, u32), ElfError> {
             return Err(ElfError::FileExceedsMemory { file: size, memory });
         }
         let offset = segment.p_offset(endian);
-        let bytes =
-            segment.data(endian, file).map_err(|()| ElfError::Truncated { offset, size })?.to_vec();
+        let start = offset as usize;
+        let bytes = start..start.saturating_add(size as usize);
+        if file.get(bytes.clone()).is_none() {
+            return Err(ElfError::Truncated { offset, size });
+        }
         let (physical, linear) = (segment.p_paddr(endian), segment.p_vaddr(endian));
         let inside = header.e_entry(endian).wrapping_sub(linear);
         if !translated && inside < memory {

@@ -2,8 +2,8 @@
 
 use super::elf::ElfError;
 use crate::bios::DiskError;
+use ringer_input::{InputError, shown};
 use ringer_mmu::MemoryError;
-use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -13,40 +13,22 @@ pub const ROM_UNIT: usize = 4096;
 /// A file that cannot be booted, and why.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// The file could not be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A directory where a file is wanted.
-    #[error("{} is a directory, not a file", .0.display())]
-    Directory(PathBuf),
+    /// The file could not be opened or read, or is more than can be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// Nothing in it.
-    #[error("{} is empty", .0.display())]
+    #[error("{} is empty", shown(.0))]
     Empty(PathBuf),
     /// Nothing that can be booted.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", shown(path))]
     Unrecognised {
         /// The file.
         path: PathBuf,
         /// What it is instead.
         why: &'static str,
     },
-    /// More than can be used.
-    #[error("{} is larger than {what} ({} MiB)", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// What limits it.
-        what: &'static str,
-        /// The limit in bytes.
-        limit: u64,
-    },
     /// Not a bzImage that can be booted.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Linux {
         /// The file.
         path: PathBuf,
@@ -54,7 +36,7 @@ pub enum LoadError {
         source: LinuxError,
     },
     /// Not a Multiboot image that can be booted.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Multiboot {
         /// The file.
         path: PathBuf,
@@ -62,7 +44,7 @@ pub enum LoadError {
         source: MultibootError,
     },
     /// Not a ROM.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Rom {
         /// The file.
         path: PathBuf,
@@ -70,7 +52,7 @@ pub enum LoadError {
         source: RomError,
     },
     /// Not a disk image with a boot sector.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Disk {
         /// The file.
         path: PathBuf,
@@ -177,6 +159,14 @@ pub enum MultibootError {
     Memory {
         /// End of the part.
         end: u64,
+        /// Bytes of memory.
+        ram: u64,
+    },
+    /// Parts that lie in memory one by one, but over each other.
+    #[error("the image's parts have {sum:#x} bytes together, the guest has {} MiB: they lie over each other", ram >> 20)]
+    Overlapping {
+        /// Bytes of all parts together.
+        sum: u64,
         /// Bytes of memory.
         ram: u64,
     },

@@ -24,6 +24,8 @@ const HEADER_MAGIC: u32 = 0x5372_6448;
 const OLDEST_VERSION: u16 = 0x0206;
 const INIT_SIZE_VERSION: u16 = 0x020a;
 const SECTOR: usize = 512;
+/// The unit of `syssize`.
+const PARAGRAPH: u64 = 16;
 /// `type_of_loader`: a loader without an assigned number.
 const UNDEFINED_LOADER: u8 = 0xff;
 const ZERO_PAGE: u32 = 0x1_0000;
@@ -69,19 +71,21 @@ fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
     Ok(header)
 }
 
-/// The protected-mode part of the file.
-fn protected_part(file: &[u8], header: &setup_header) -> Result<Vec<u8>, LinuxError> {
+/// The protected-mode part of the file. The header counts it in paragraphs of 16 bytes, rounded up, and not every
+/// linker pads it to that.
+fn protected_part(mut file: Vec<u8>, header: &setup_header) -> Result<Vec<u8>, LinuxError> {
     let sectors = match header.setup_sects {
         0 => 4,
         n => usize::from(n),
     };
     let start = (sectors + 1) * SECTOR;
-    let size = u64::from(header.syssize) * 16;
+    let size = u64::from(header.syssize) * PARAGRAPH;
     let (wanted, have) = (start as u64 + size, file.len() as u64);
-    if have < wanted || size == 0 {
+    if have + PARAGRAPH <= wanted || size == 0 {
         return Err(LinuxError::Truncated { missing: wanted.saturating_sub(have), wanted });
     }
-    Ok(file[start..].to_vec())
+    file.drain(..start);
+    Ok(file)
 }
 
 /// The end of the memory that the kernel needs before it has read the memory map.
@@ -110,7 +114,7 @@ impl LinuxImage {
         ram: u64,
     ) -> Result<Self, LinuxError> {
         let header = parse_header(&file)?;
-        let kernel = protected_part(&file, &header)?;
+        let kernel = protected_part(file, &header)?;
         let limit = header.cmdline_size.min(CMDLINE_ROOM - 1);
         if cmdline.len() as u64 > u64::from(limit) {
             return Err(LinuxError::CommandLine { length: cmdline.len(), limit });

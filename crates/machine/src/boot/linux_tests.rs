@@ -82,6 +82,12 @@ fn truncation_is_told_with_the_number_of_missing_bytes() {
     assert_eq!(refused(kernel(|_| ())[..0x300].to_vec()), {
         LinuxError::Truncated { missing: wanted - 0x300, wanted }
     });
+    // What rounding to paragraphs leaves out is not missing.
+    let mut unpadded = kernel(|_| ());
+    unpadded.truncate(unpadded.len() - 15);
+    assert!(LinuxImage::new(unpadded.clone(), None, "", RAM).is_ok());
+    unpadded.pop();
+    assert_eq!(refused(unpadded), LinuxError::Truncated { missing: 16, wanted });
     let huge = kernel(|h| h.syssize = u32::MAX);
     assert!(matches!(refused(huge), LinuxError::Truncated { .. }));
 }

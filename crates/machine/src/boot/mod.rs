@@ -19,16 +19,16 @@ use crate::firmware;
 use bootsector::BootSector;
 pub use contents::{FileKind, recognise};
 pub use error::{FlatError, LinuxError, LoadError, MultibootError, RomError};
-use file::{read_at_most, read_file};
+use file::read_file;
 pub use flat::{Flat, FlatMode};
 use linux::LinuxImage;
 use multiboot::MultibootImage;
 use payload::Payload;
 use ringer_cpu::CpuState;
+use ringer_input::Limit;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::BiosHook;
 use rom::Rom;
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// What to boot.
@@ -87,6 +87,22 @@ pub enum Image {
     Nothing,
 }
 
+/// Opens modules that fit into `ram` bytes together: the one that does not is refused before it is read.
+fn open_modules(paths: &[PathBuf], ram: u64) -> Result<Vec<(String, Payload)>, LoadError> {
+    let mut room = ram;
+    let mut modules = Vec::new();
+    for path in paths {
+        let what = match modules.is_empty() {
+            true => "the guest's memory",
+            false => "what the modules before it leave of the guest's memory",
+        };
+        let payload = Payload::open(path, Limit::new(room, what))?;
+        room -= payload.len();
+        modules.push((path.display().to_string(), payload));
+    }
+    Ok(modules)
+}
+
 impl Image {
     /// Reads the files of `source` for a guest with `ram` bytes of memory, and checks them.
     ///
@@ -95,27 +111,26 @@ impl Image {
     pub fn read(source: &BootSource, ram: u64) -> Result<Self, LoadError> {
         match source {
             BootSource::Linux { kernel, initrd, cmdline } => {
-                let bytes = read_file(kernel, ram)?;
-                let initrd = initrd.as_deref().map(|path| Payload::open(path, ram)).transpose()?;
+                let bytes = read_file(kernel, file::memory(ram))?;
+                let initrd = initrd.as_deref();
+                let initrd =
+                    initrd.map(|path| Payload::open(path, file::memory(ram))).transpose()?;
                 let image = LinuxImage::new(bytes, initrd, cmdline, ram);
                 image
                     .map(Self::Linux)
                     .map_err(|source| LoadError::Linux { path: kernel.clone(), source })
             }
             BootSource::Multiboot { kernel, modules, cmdline } => {
-                let bytes = read_file(kernel, ram)?;
-                let modules = modules
-                    .iter()
-                    .map(|path| Ok((path.display().to_string(), read_file(path, ram)?)))
-                    .collect::<Result<Vec<_>, LoadError>>()?;
+                let bytes = read_file(kernel, file::memory(ram))?;
+                let modules = open_modules(modules, ram)?;
                 let cmdline = format!("{} {cmdline}", kernel.display()).trim_end().to_owned();
-                Self::multiboot(Cow::Owned(bytes), kernel, &cmdline, modules, ram)
+                Self::multiboot(bytes, kernel, &cmdline, modules, ram)
             }
             BootSource::MultibootBytes { name, image } => {
-                Self::multiboot(Cow::Borrowed(image), Path::new(name), name, Vec::new(), ram)
+                Self::multiboot(image.to_vec(), Path::new(name), name, Vec::new(), ram)
             }
             BootSource::Rom(path) => {
-                let bytes = read_at_most(path, rom::MAX_SIZE, "the largest ROM")?;
+                let bytes = read_file(path, Limit::new(rom::MAX_SIZE, "the largest ROM"))?;
                 let rom = Rom::new(bytes);
                 rom.map(Self::Rom).map_err(|source| LoadError::Rom { path: path.clone(), source })
             }
@@ -126,13 +141,13 @@ impl Image {
     }
 
     fn multiboot(
-        bytes: Cow<'static, [u8]>,
+        bytes: Vec<u8>,
         path: &Path,
         cmdline: &str,
-        modules: Vec<(String, Vec<u8>)>,
+        modules: Vec<(String, Payload)>,
         ram: u64,
     ) -> Result<Self, LoadError> {
-        MultibootImage::new(&bytes, cmdline, modules, ram)
+        MultibootImage::new(bytes, cmdline, modules, ram)
             .map(Self::Multiboot)
             .map_err(|source| LoadError::Multiboot { path: path.to_owned(), source })
     }

@@ -4,8 +4,9 @@
 //! Everything the guest is told (structure, strings, memory map, module list, descriptor table) is
 //! one block in conventional memory, at the lowest place that the kernel itself does not use.
 
-use super::elf::{self, Piece};
+use super::elf::{self, ElfError, Piece};
 use super::error::{LoadError, MultibootError};
+use super::payload::Payload;
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, LOW_MEMORY_END};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Gpr};
@@ -33,7 +34,11 @@ const LOADER_NAME: &[u8] = b"Ringer\0";
 /// A kernel that was read, checked and laid out.
 #[derive(Debug)]
 pub struct MultibootImage {
+    /// What the pieces take their bytes from.
+    file: Vec<u8>,
     pieces: Vec<Piece>,
+    modules: Vec<Placed>,
+    info_block: Vec<u8>,
     entry: u32,
     info: u32,
     gdt: u32,
@@ -88,8 +93,7 @@ fn flat_piece(file: &[u8], header: usize) -> Result<(Piece, u32), MultibootError
         0 => file_size,
         end => end.checked_sub(load).ok_or(MultibootError::Addresses)?.max(file_size),
     };
-    let bytes = file[start..start + size].to_vec();
-    Ok((Piece { address: load, bytes, size: memory }, entry))
+    Ok((Piece { address: load, bytes: start..start + size, size: memory }, entry))
 }
 
 fn end_of(piece: &Piece) -> u64 {
@@ -115,6 +119,51 @@ fn free_place(pieces: &[Piece], size: u32) -> Option<u32> {
     None
 }
 
+/// Leaves only that of `file` which `pieces` need: debugging information may be most of it.
+fn trim(file: &mut Vec<u8>, pieces: &mut [Piece]) {
+    let needed = || pieces.iter().map(|piece| &piece.bytes).filter(|bytes| !bytes.is_empty());
+    let start = needed().map(|bytes| bytes.start).min().unwrap_or(0);
+    let end = needed().map(|bytes| bytes.end).max().unwrap_or(0);
+    file.truncate(end);
+    file.drain(..start.min(end));
+    file.shrink_to_fit();
+    for piece in pieces {
+        piece.bytes = match piece.bytes.is_empty() {
+            true => 0..0,
+            false => piece.bytes.start - start..piece.bytes.end - start,
+        };
+    }
+}
+
+/// The kernel's pieces and its entry.
+fn kernel_pieces(file: &[u8], ram: u64) -> Result<(Vec<Piece>, u32), MultibootError> {
+    let Some((header, flags)) = find_header(file) else {
+        let wide = elf::is_64_bit(file);
+        return Err(if wide { ElfError::Needs64Bit.into() } else { MultibootError::NoHeader });
+    };
+    let unknown = flags & REQUIRED & !(PAGE_ALIGN | MEMORY_INFO);
+    if unknown != 0 {
+        return Err(MultibootError::Features(unknown));
+    }
+    let (pieces, entry) = if flags & ADDRESSES != 0 {
+        let (piece, entry) = flat_piece(file, header)?;
+        (vec![piece], entry)
+    } else {
+        elf::load(file)?
+    };
+    if let Some(end) = pieces.iter().map(end_of).find(|end| *end > ram) {
+        return Err(MultibootError::Memory { end, ram });
+    }
+    // Each boot copies no more than there is memory.
+    let sum = pieces.iter().map(|piece| u64::from(piece.size)).sum();
+    if sum > ram { Err(MultibootError::Overlapping { sum, ram }) } else { Ok((pieces, entry)) }
+}
+
+/// A module's physical address and contents.
+type Placed = (u32, Payload);
+/// A module's physical address, the end of it, and its name.
+type Listed = (u32, u32, String);
+
 impl MultibootImage {
     /// Checks the kernel in `file` and lays it, its modules (name and contents) and the information
     /// structure out in `ram` bytes of memory.
@@ -122,42 +171,20 @@ impl MultibootImage {
     /// # Errors
     /// When the file is no bootable Multiboot image, or memory is too small.
     pub fn new(
-        file: &[u8],
+        mut file: Vec<u8>,
         cmdline: &str,
-        modules: Vec<(String, Vec<u8>)>,
+        modules: Vec<(String, Payload)>,
         ram: u64,
     ) -> Result<Self, MultibootError> {
-        let (header, flags) = find_header(file).ok_or(MultibootError::NoHeader)?;
-        let unknown = flags & REQUIRED & !(PAGE_ALIGN | MEMORY_INFO);
-        if unknown != 0 {
-            return Err(MultibootError::Features(unknown));
-        }
-        let (mut pieces, entry) = if flags & ADDRESSES != 0 {
-            let (piece, entry) = flat_piece(file, header)?;
-            (vec![piece], entry)
-        } else {
-            elf::load(file)?
-        };
-        let mut list = Vec::new();
+        let (mut pieces, entry) = kernel_pieces(&file, ram)?;
+        trim(&mut file, &mut pieces);
         let kernel_end = pieces.iter().map(end_of).max().unwrap_or(0);
-        let mut next = kernel_end.max(u64::from(HIGH_MEMORY));
-        for (name, bytes) in modules {
-            let start = next.next_multiple_of(u64::from(PAGE));
-            next = start + bytes.len() as u64;
-            let beyond = |_| MultibootError::Memory { end: next, ram };
-            let (address, end) =
-                (u32::try_from(start).map_err(beyond)?, u32::try_from(next).map_err(beyond)?);
-            list.push((address, end, name));
-            pieces.push(Piece { address, size: bytes.len() as u32, bytes });
-        }
-        if let Some(end) = pieces.iter().map(end_of).find(|end| *end > ram) {
-            return Err(MultibootError::Memory { end, ram });
-        }
+        let (modules, list) = place_modules(modules, kernel_end, ram)?;
         let size = InfoBlock::build(0, cmdline, &list, ram).bytes.len() as u32;
         let info = free_place(&pieces, size).ok_or(MultibootError::NoRoomForInfo)?;
         let block = InfoBlock::build(info, cmdline, &list, ram);
-        pieces.push(Piece { address: info, size, bytes: block.bytes });
-        Ok(Self { pieces, entry, info, gdt: info + block.gdt })
+        let gdt = info + block.gdt;
+        Ok(Self { file, pieces, modules, info_block: block.bytes, entry, info, gdt })
     }
 
     pub(super) fn boot(
@@ -168,11 +195,15 @@ impl MultibootImage {
         firmware::install_data_area(memory, 0)?;
         firmware::install_acpi(memory)?;
         for piece in &self.pieces {
-            memory.load(Pa::from(piece.address), &piece.bytes)?;
+            memory.load(Pa::from(piece.address), &self.file[piece.bytes.clone()])?;
             let loaded = piece.bytes.len() as u64;
             let rest = Pa(u64::from(piece.address) + loaded);
             memory.clear(rest, u64::from(piece.size) - loaded)?;
         }
+        for (address, payload) in &self.modules {
+            payload.install(memory, u64::from(*address))?;
+        }
+        memory.load(Pa::from(self.info), &self.info_block)?;
         let esp = LOW_MEMORY_END;
         firmware::enter_flat(
             memory,
@@ -183,6 +214,27 @@ impl MultibootImage {
         cpu.set_reg32(Gpr::Ebx, self.info);
         Ok(())
     }
+}
+
+/// Places modules behind the kernel, each at the beginning of a page.
+fn place_modules(
+    modules: Vec<(String, Payload)>,
+    kernel_end: u64,
+    ram: u64,
+) -> Result<(Vec<Placed>, Vec<Listed>), MultibootError> {
+    let (mut placed, mut list) = (Vec::new(), Vec::new());
+    let mut next = kernel_end.max(u64::from(HIGH_MEMORY));
+    for (name, payload) in modules {
+        let start = next.next_multiple_of(u64::from(PAGE));
+        next = start.saturating_add(payload.len());
+        let end = u32::try_from(next).ok().filter(|_| next <= ram);
+        let end = end.ok_or(MultibootError::Memory { end: next, ram })?;
+        let address =
+            u32::try_from(start).map_err(|_| MultibootError::Memory { end: next, ram })?;
+        list.push((address, end, name));
+        placed.push((address, payload));
+    }
+    Ok((placed, list))
 }
 
 /// The information structure with everything it points to.

@@ -57,8 +57,9 @@ fn text(memory: &GuestMemory, address: u32) -> String {
 #[test]
 fn an_elf_kernel_enters_with_the_information_structure() {
     let file = elf_file(0x10_0000, 0x10_0000, 0x2000);
-    let modules = vec![("one".to_owned(), vec![0x11; 5000]), ("two".to_owned(), vec![0x22; 8])];
-    let image = MultibootImage::new(&file, "kernel quiet", modules, RAM).unwrap();
+    let module = |name: &str, bytes| (name.to_owned(), Payload::Bytes(bytes));
+    let modules = vec![module("one", vec![0x11; 5000]), module("two", vec![0x22; 8])];
+    let image = MultibootImage::new(file, "kernel quiet", modules, RAM).unwrap();
     let (memory, cpu) = boot(&image);
     assert_eq!(cpu.eip(), 0x10_0010);
     assert_eq!(cpu.reg32(Gpr::Eax), LOADER_MAGIC);
@@ -85,7 +86,7 @@ fn an_elf_kernel_enters_with_the_information_structure() {
 
 #[test]
 fn the_entry_is_translated_when_physical_and_linear_addresses_differ() {
-    let image = MultibootImage::new(&elf_file(0xc010_0000, 0x20_0000, 0x100), "", vec![], RAM);
+    let image = MultibootImage::new(elf_file(0xc010_0000, 0x20_0000, 0x100), "", vec![], RAM);
     let (memory, cpu) = boot(&image.unwrap());
     assert_eq!(cpu.eip(), 0x20_0010);
     assert_eq!(peek(&memory, 0x20_0000), HEADER_MAGIC);
@@ -94,7 +95,7 @@ fn the_entry_is_translated_when_physical_and_linear_addresses_differ() {
 #[test]
 fn a_flat_image_is_placed_by_its_header() {
     let file = flat(0, 0x10_4000, 0x10_0020);
-    let (memory, cpu) = boot(&MultibootImage::new(&file, "", vec![], RAM).unwrap());
+    let (memory, cpu) = boot(&MultibootImage::new(file.clone(), "", vec![], RAM).unwrap());
     assert_eq!(cpu.eip(), 0x10_0020);
     assert_eq!(peek(&memory, 0x10_0020), 0x9090_9090);
     assert_eq!(peek(&memory, 0x10_0000 + file.len() as u32), 0);
@@ -102,7 +103,8 @@ fn a_flat_image_is_placed_by_its_header() {
 
 #[test]
 fn contradicting_addresses_and_missing_bytes_are_refused() {
-    let new = |file: &[u8]| MultibootImage::new(file, "", vec![], RAM).expect_err("refused");
+    let new =
+        |file: &[u8]| MultibootImage::new(file.to_vec(), "", vec![], RAM).expect_err("refused");
     assert_eq!(new(&flat(0x10_1000, 0, 0)), MultibootError::Truncated { missing: 0x1000 - 128 });
     assert_eq!(new(&flat(0xf_0000, 0, 0)), MultibootError::Addresses);
     assert_eq!(new(&flat(0, 0xf_0000, 0)), MultibootError::Addresses);
@@ -132,14 +134,56 @@ fn contradicting_addresses_and_missing_bytes_are_refused() {
     let mut headers = file;
     headers[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(elf_error(&headers), ElfError::Headers(_)));
+    let wide = [b"\x7fELF\x02".as_slice(), &[0; 100]].concat();
+    assert_eq!(elf_error(&wide), ElfError::Needs64Bit, "without a Multiboot header, too");
     let high = new(&elf_file(0x10_0000, 0xffff_fff0, 0x100));
     assert_eq!(high, MultibootError::Memory { end: 0x1_0000_00f0, ram: RAM });
 }
 
 #[test]
 fn the_information_avoids_a_kernel_in_low_memory() {
-    let image = MultibootImage::new(&elf_file(0x1000, 0x1000, 0x4000), "", vec![], RAM).unwrap();
+    let image = MultibootImage::new(elf_file(0x1000, 0x1000, 0x4000), "", vec![], RAM).unwrap();
     assert!(image.info >= 0x5000, "{:#x}", image.info);
-    let full = MultibootImage::new(&elf_file(0x1000, 0x1000, 0x9_e800), "", vec![], RAM);
+    let full = MultibootImage::new(elf_file(0x1000, 0x1000, 0x9_e800), "", vec![], RAM);
     assert_eq!(full.unwrap_err(), MultibootError::NoRoomForInfo);
+}
+
+/// The kernel of `elf_file` with `count` segments more, each of which has the first one's bytes.
+fn amplified(count: u16, apart: u32) -> Vec<u8> {
+    let mut file = elf_file(0x10_0000, 0x10_0000, 0x100);
+    let table = file.len() as u32;
+    file[28..32].copy_from_slice(&table.to_le_bytes());
+    file[44..46].copy_from_slice(&count.to_le_bytes());
+    for i in 0..u32::from(count) {
+        let at = 0x10_0000 + i * apart;
+        file.extend(dwords(&[1, 0x80, at, at, 0x100, 0x100, 7, 4096]));
+    }
+    file
+}
+
+#[test]
+fn segments_that_name_the_same_bytes_take_no_memory_of_their_own() {
+    // More than there is memory, over each other.
+    let error = MultibootImage::new(amplified(65534, 0), "", vec![], RAM).unwrap_err();
+    assert_eq!(error, MultibootError::Overlapping { sum: 65534 * 0x100, ram: RAM });
+    // As much as there is room for: the bytes are held once.
+    let image = MultibootImage::new(amplified(0x6000, 0x100), "", vec![], RAM).unwrap();
+    assert_eq!((image.pieces.len(), image.file.capacity()), (0x6000, 0x100));
+    let (memory, _) = boot(&image);
+    for at in [0x10_0000, 0x10_0000 + 0x5fff * 0x100] {
+        assert_eq!(peek(&memory, at), HEADER_MAGIC);
+    }
+}
+
+#[test]
+fn modules_behind_each_other_fit_into_memory_or_are_refused() {
+    let modules =
+        |count| (0..count).map(|_| ("m".to_owned(), Payload::Bytes(vec![1; 1 << 20]))).collect();
+    let new =
+        |count| MultibootImage::new(elf_file(0x10_0000, 0x10_0000, 0x100), "", modules(count), RAM);
+    assert!(new(6).is_ok());
+    assert_eq!(
+        new(7).unwrap_err(),
+        MultibootError::Memory { end: 0x10_1000 + (7 << 20), ram: RAM }
+    );
 }

@@ -5,10 +5,11 @@
 //! pipe) is kept.
 
 use super::error::LoadError;
-use super::file::read_file;
 use ringer_cpu::addr::Pa;
+use ringer_input::{Input, InputError, Limit};
 use ringer_mmu::GuestMemory;
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -32,24 +33,23 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// Opens the file at `path`, which must fit into `ram` bytes of guest memory.
+    /// Opens the file at `path`, which must keep within `room`. Nothing is read of a regular file.
     ///
     /// # Errors
     /// When it cannot be opened (or, if it is no regular file, read), is empty or too large.
-    pub(super) fn open(path: &Path, ram: u64) -> Result<Self, LoadError> {
-        let error = |source| LoadError::Read { path: path.to_owned(), source };
-        let metadata = std::fs::metadata(path).map_err(error)?;
-        if !metadata.is_file() {
-            return Ok(Self::Bytes(read_file(path, ram)?));
-        }
-        let file = File::open(path).map_err(error)?;
-        match file.metadata().map_err(error)?.len() {
-            0 => Err(LoadError::Empty(path.to_owned())),
-            len if len > ram => {
-                let what = "the guest's memory";
-                Err(LoadError::TooLarge { path: path.to_owned(), what, limit: ram })
+    pub(super) fn open(path: &Path, room: Limit) -> Result<Self, LoadError> {
+        let mut input = Input::open(path)?;
+        match input.length() {
+            Some(len) if len > room.bytes => {
+                Err(InputError::TooLarge { path: path.to_owned(), limit: room }.into())
             }
-            len => Ok(Self::File { file, path: path.to_owned(), len }),
+            Some(len) if len > 0 => {
+                Ok(Self::File { file: input.into_file(), path: path.to_owned(), len })
+            }
+            _ => match input.read(room)? {
+                bytes if bytes.is_empty() => Err(LoadError::Empty(path.to_owned())),
+                bytes => Ok(Self::Bytes(bytes)),
+            },
         }
     }
 
@@ -79,14 +79,24 @@ impl Payload {
                 let mut chunk = vec![0; CHUNK.min(*len) as usize];
                 for at in (0..*len).step_by(CHUNK as usize) {
                     let part = &mut chunk[..CHUNK.min(len - at) as usize];
-                    file.read_exact_at(part, at)
-                        .map_err(|source| LoadError::Read { path: path.clone(), source })?;
+                    file.read_exact_at(part, at).map_err(|e| changed(path, e))?;
                     memory.load(Pa(pa + at), part)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Why a file that was there cannot be read any more.
+fn changed(path: &Path, error: io::Error) -> LoadError {
+    let source = match error.kind() {
+        ErrorKind::UnexpectedEof => {
+            io::Error::new(ErrorKind::UnexpectedEof, "it is shorter than when it was opened")
+        }
+        _ => error,
+    };
+    InputError::Read { path: path.to_owned(), source }.into()
 }
 
 #[cfg(test)]
@@ -98,8 +108,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("ringer-payload-{}", std::process::id()));
         let bytes: Vec<u8> = (0..CHUNK + 5000).map(|i| (i % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        assert!(matches!(Payload::open(&path, 5000), Err(LoadError::TooLarge { .. })));
-        let payload = Payload::open(&path, 4 << 20).unwrap();
+        let small = Payload::open(&path, Limit::new(5000, "little"));
+        assert!(matches!(small, Err(LoadError::Input(InputError::TooLarge { .. }))));
+        let payload = Payload::open(&path, Limit::new(4 << 20, "much")).unwrap();
         assert_eq!(payload.len(), bytes.len() as u64);
         for _ in 0..2 {
             let mut memory = GuestMemory::new(4 << 20).unwrap();
@@ -111,7 +122,7 @@ mod tests {
         std::fs::write(&path, &bytes[..100]).unwrap();
         let mut memory = GuestMemory::new(4 << 20).unwrap();
         let shrunk = payload.install(&mut memory, 0x10_0000);
-        assert!(matches!(shrunk, Err(LoadError::Read { .. })));
+        assert!(shrunk.unwrap_err().to_string().ends_with("it is shorter than when it was opened"));
         std::fs::remove_file(&path).unwrap();
     }
 }

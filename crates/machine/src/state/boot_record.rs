@@ -3,8 +3,8 @@
 
 use super::error::StateError;
 use crate::boot::{BootSource, LoadError};
+use ringer_input::{Input, InputError, shown};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -68,19 +68,19 @@ pub enum BootRecord {
 
 impl FileRecord {
     fn of(path: &Path) -> Result<Self, StateError> {
-        let error = |source| LoadError::Read { path: path.to_owned(), source };
-        // To open a pipe could take for ever.
-        if !std::fs::metadata(path).map_err(error)?.is_file() {
+        let input = Input::open(path).map_err(LoadError::from)?;
+        let Some(length) = input.length() else {
             return Err(StateError::NotAFile(path.to_owned()));
-        }
-        let (length, crc32) = File::open(path).and_then(digest).map_err(error)?;
+        };
+        let error = |source| LoadError::from(InputError::Read { path: path.to_owned(), source });
+        let (length, crc32) = digest(input.into_file().take(length)).map_err(error)?;
         Ok(Self { path: path.to_owned(), length, crc32 })
     }
 
     /// The same under its absolute name.
     fn absolute(path: &Path) -> Result<Self, StateError> {
         let record = Self::of(path)?;
-        let error = |source| LoadError::Read { path: path.to_owned(), source };
+        let error = |source| LoadError::from(InputError::Read { path: path.to_owned(), source });
         Ok(Self { path: std::path::absolute(path).map_err(error)?, ..record })
     }
 
@@ -89,7 +89,7 @@ impl FileRecord {
     }
 }
 
-fn digest(mut file: File) -> io::Result<(u64, u32)> {
+fn digest(mut file: impl Read) -> io::Result<(u64, u32)> {
     let mut hasher = crc32fast::Hasher::new();
     let (mut buffer, mut length) = (vec![0; CHUNK], 0);
     loop {
@@ -169,7 +169,7 @@ impl BootRecord {
             return changed("another kind of image".to_owned());
         }
         if let Some((_, file)) = ours.iter().zip(&theirs).find(|(a, b)| !a.same(b)) {
-            return changed(file.path.display().to_string());
+            return changed(shown(&file.path).to_string());
         }
         match (self.told(), here.told()) {
             (ours, theirs) if ours == theirs => Ok(()),

@@ -4,6 +4,7 @@ use crate::boot::LoadError;
 use crate::stop::status;
 use ringer_devices::BoardLoadError;
 use ringer_devices::state::StateError as SectionError;
+use ringer_input::{InputError, shown};
 use ringer_mmu::LoadError as ContentsError;
 use ringer_monitor::MonitorError;
 use std::io;
@@ -14,14 +15,17 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StateError {
     /// A file is to blame.
-    #[error("state file {}: {source}", path.display())]
+    #[error("state file {}: {source}", shown(path))]
     In {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: Box<StateError>,
     },
-    /// The file could not be opened or read.
+    /// The file could not be opened, or is none.
+    #[error(transparent)]
+    Open(#[from] InputError),
+    /// The file could not be read.
     #[error("cannot be read: {0}")]
     Read(#[source] io::Error),
     /// The file could not be written; what was there before is there still.
@@ -48,6 +52,16 @@ pub enum StateError {
         found: u32,
         /// What it should be.
         computed: u32,
+    },
+    /// More than any machine's state has.
+    #[error("{what} has {found} bytes, more than the {most} that it can have")]
+    TooMuch {
+        /// What has them.
+        what: &'static str,
+        /// How many.
+        found: u64,
+        /// The bound.
+        most: u64,
     },
     /// Bytes behind the end of the contents.
     #[error("{0} bytes too long")]
@@ -111,7 +125,7 @@ pub enum StateError {
     /// The image that the machine boots is not a regular file, so it could not be found again.
     #[error(
         "cannot save: {} is no regular file, so that a load could not boot it again",
-        .0.display()
+        shown(.0)
     )]
     NotAFile(PathBuf),
     /// An image of the machine cannot be read.

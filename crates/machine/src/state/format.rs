@@ -19,8 +19,12 @@ const START: u64 = 16;
 const END: u64 = 4;
 /// The longest manifest: names of files are at most a few KiB.
 const MAX_MANIFEST: u64 = 1 << 20;
-/// The longest section: devices have registers and short queues.
-const MAX_SECTION: u64 = 16 << 20;
+/// The longest section, and all together: devices have registers and short queues. What a section decodes to may be
+/// many times as large.
+const MAX_SECTION: u64 = 1 << 20;
+const MAX_SECTIONS: u64 = 4 << 20;
+/// The longest state: 4 GiB of memory by chunks with their offsets, and the rest.
+const MAX_STATE: u64 = (4 << 30) + (64 << 20);
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;
 
@@ -97,6 +101,7 @@ pub fn read(input: &mut (impl Read + Seek), length: u64) -> Result<(Head, u64, u
     if found != VERSION {
         return Err(StateError::Format { found, known: VERSION });
     }
+    most("the file", length, MAX_STATE)?;
     verify(input, length)?;
     input.seek(SeekFrom::Start(START)).map_err(StateError::Read)?;
     let mut left = length.saturating_sub(START + END);
@@ -104,6 +109,12 @@ pub fn read(input: &mut (impl Read + Seek), length: u64) -> Result<(Head, u64, u
     let text = take(input, text, MAX_MANIFEST, &mut left, "its manifest")?;
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|e| StateError::Manifest(e.to_string()))?;
+    let together = manifest.sections.iter().fold(0, |sum: u64, e| sum.saturating_add(e.length));
+    // Before anything is allocated for them.
+    if together > left {
+        return Err(StateError::Truncated("a section"));
+    }
+    most("its sections", together, MAX_SECTIONS)?;
     let mut sections = Vec::new();
     for Entry { id, version, length } in &manifest.sections {
         let bytes = take(input, *length, MAX_SECTION, &mut left, "a section")?;
@@ -126,6 +137,11 @@ pub fn early(error: io::Error, what: &'static str) -> StateError {
     }
 }
 
+/// Refuses what has more than `most` bytes.
+fn most(what: &'static str, found: u64, most: u64) -> Result<(), StateError> {
+    if found > most { Err(StateError::TooMuch { what, found, most }) } else { Ok(()) }
+}
+
 /// Reads `length` bytes, of `left` that there are and of `most` that there can be.
 fn take(
     input: &mut impl Read,
@@ -135,9 +151,7 @@ fn take(
     what: &'static str,
 ) -> Result<Vec<u8>, StateError> {
     *left = left.checked_sub(length).ok_or(StateError::Truncated(what))?;
-    if length > most {
-        return Err(StateError::TooLong(length - most));
-    }
+    self::most(what, length, most)?;
     let mut bytes = vec![0; length as usize];
     input.read_exact(&mut bytes).map_err(|e| early(e, what))?;
     Ok(bytes)

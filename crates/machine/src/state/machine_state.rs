@@ -6,6 +6,7 @@ use super::format::{self, Head};
 use crate::boot::BootSource;
 use crate::config::PcConfig;
 use ringer_devices::Section;
+use ringer_input::Input;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::ClockKind;
 use std::fs::{self, File};
@@ -42,16 +43,17 @@ impl MachineState {
     /// # Errors
     /// [`StateError::In`], naming the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        Self::open_file(path).map_err(|e| e.of(path))
+        Self::open_file(path).map_err(|e| match e {
+            // It names the file already.
+            StateError::Open(_) => e,
+            _ => e.of(path),
+        })
     }
 
     fn open_file(path: &Path) -> Result<Self, StateError> {
-        // To open a pipe could take for ever.
-        if !fs::metadata(path).map_err(StateError::Read)?.is_file() {
-            return Err(StateError::NotAState);
-        }
-        let file = File::open(path).map_err(StateError::Read)?;
-        let length = file.metadata().map_err(StateError::Read)?.len();
+        let input = Input::open(path)?;
+        let Some(length) = input.length() else { return Err(StateError::NotAState) };
+        let file = input.into_file();
         let mut input = BufReader::with_capacity(BUFFER, &file);
         let (head, at, length) = format::read(&mut input, length)?;
         Ok(Self { head, contents: Contents::File { file, at, length } })

@@ -4,6 +4,7 @@ use super::compare::Diff;
 use super::estimate::Change;
 use super::findings::{DISPATCHER, Finding};
 use super::sides::Side;
+use ringer_input::OneLine;
 use std::fmt::{self, Display, Formatter};
 
 /// Rows of each table.
@@ -11,13 +12,13 @@ const ROWS: usize = 12;
 
 impl Display for Diff {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "A: {}", side(&self.a))?;
-        writeln!(f, "B: {}", side(&self.b))?;
+        writeln!(f, "A: {}", OneLine(side(&self.a)))?;
+        writeln!(f, "B: {}", OneLine(side(&self.b)))?;
         for option in &self.options {
-            writeln!(f, "   {option}")?;
+            writeln!(f, "   {}", OneLine(option))?;
         }
         for warning in &self.warnings {
-            writeln!(f, "careful: {warning}")?;
+            writeln!(f, "careful: {}", OneLine(warning))?;
         }
         if self.scale != 1.0 {
             writeln!(f, "B's seconds and counts are multiplied by {:.4}", self.scale)?;
@@ -64,9 +65,9 @@ fn findings(f: &mut Formatter<'_>, findings: &[Finding]) -> fmt::Result {
     }
     writeln!(f, "what makes the difference, biggest first")?;
     for (k, finding) in findings.iter().enumerate() {
-        writeln!(f, "{:>3}. {}", k + 1, headline(finding))?;
+        writeln!(f, "{:>3}. {}", k + 1, OneLine(headline(finding)))?;
         for cause in &finding.causes {
-            writeln!(f, "       {}", cause_line(&cause.change))?;
+            writeln!(f, "       {}", OneLine(cause_line(&cause.change)))?;
         }
     }
     writeln!(f)
@@ -125,7 +126,7 @@ fn table(f: &mut Formatter<'_>, title: &str, changes: &[Change], digits: usize) 
         writeln!(
             f,
             "  {:<50} {:>14.digits$} {:>14.digits$} {:>+14.digits$}{}",
-            c.name,
+            OneLine(&c.name).to_string(),
             c.a,
             c.b,
             c.delta,

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use ringer_cpu::CpuModel;
+use ringer_input::OneLine;
 use ringer_testkit::hw::{self, Engines, Options, report::Suite, setting::RunMode};
 use std::io::Write;
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(e) => {
-            eprintln!("hwtest: {e}");
+            eprintln!("hwtest: {}", OneLine(e));
             ExitCode::from(2)
         }
     }

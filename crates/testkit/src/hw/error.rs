@@ -1,6 +1,7 @@
 //! Why captured tests cannot be run.
 
 use super::moo::MooError;
+use ringer_input::{InputError, shown};
 use ringer_mmu::MemoryError;
 use ringer_monitor::MonitorError;
 use std::path::PathBuf;
@@ -9,8 +10,11 @@ use thiserror::Error;
 /// Why captured tests could not be run. A failing test is not among these.
 #[derive(Debug, Error)]
 pub enum HwError {
-    /// A file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file cannot be read, or is more than can be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A folder cannot be read.
+    #[error("cannot read {}: {source}", shown(path))]
     Read {
         /// The path.
         path: PathBuf,
@@ -18,7 +22,7 @@ pub enum HwError {
         source: std::io::Error,
     },
     /// A file is not as it should be.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     File {
         /// The path.
         path: PathBuf,
@@ -26,7 +30,7 @@ pub enum HwError {
         source: MooError,
     },
     /// The captures' description is not JSON.
-    #[error("{}: no JSON: {source}", path.display())]
+    #[error("{}: no JSON: {source}", shown(path))]
     Metadata {
         /// The path.
         path: PathBuf,
@@ -34,7 +38,7 @@ pub enum HwError {
         source: serde_json::Error,
     },
     /// Nothing to run.
-    #[error("{}: no *.MOO or *.MOO.gz file of the wanted opcodes", .0.display())]
+    #[error("{}: no *.MOO or *.MOO.gz file of the wanted opcodes", shown(.0))]
     Nothing(PathBuf),
     /// No memory for a machine.
     #[error(transparent)]

@@ -15,13 +15,16 @@ pub mod setting;
 
 pub use error::HwError;
 
+use crate::bounds::{CAPTURES, CAPTURES_ABOUT};
 use adapt::Kind;
 use engine::{Machine, Reference, Translating};
 use moo::{Case, File, Regs, reg};
 use report::{Suite, Tally, Verdict};
 use ringer_cpu::CpuModel;
+use ringer_input::{InputError, read};
 use setting::{RunMode, Setting};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -153,13 +156,16 @@ struct Folder {
 impl Folder {
     fn read(dir: &Path) -> Result<Self, HwError> {
         let path = dir.join("metadata.json");
-        let metadata = match std::fs::read(&path) {
+        let metadata = match read(&path, CAPTURES_ABOUT) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| HwError::Metadata { path, source })?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => serde_json::Value::Null,
-            Err(source) => return Err(HwError::Read { path, source }),
+            Err(InputError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                serde_json::Value::Null
+            }
+            Err(e) => return Err(e.into()),
         };
-        let text = std::fs::read_to_string(dir.join("revocation_list.txt")).unwrap_or_default();
+        let text = read(&dir.join("revocation_list.txt"), CAPTURES_ABOUT).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let lines = text.lines().map(|l| l.trim().to_lowercase());
         let withdrawn = lines.filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
         Ok(Self { metadata, withdrawn })
@@ -188,9 +194,8 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn load(&self, opcode: &str, path: &Path) -> Result<File, HwError> {
-        let unreadable = |source| HwError::Read { path: path.to_owned(), source };
         let wrong = |source| HwError::File { path: path.to_owned(), source };
-        let packed = std::fs::read(path).map_err(unreadable)?;
+        let packed = read(path, CAPTURES)?;
         let data = moo::unpack(packed).map_err(wrong)?;
         let mut file = moo::parse(&data).map_err(wrong)?;
         let flags = &mut file.masks[reg::EFLAGS];

@@ -36,7 +36,9 @@ pub mod reg {
 const NARROW: [usize; 14] = [2, 3, 4, 5, 10, 15, 11, 12, 9, 8, 6, 7, 16, 17];
 
 /// Largest unpacked file: a bomb is no test.
-const MAX_FILE: u64 = 256 << 20;
+const MAX_FILE: u64 = 64 << 20;
+/// Most tests in a file, of which each takes about a kilobyte, whatever it takes in the file. Captured are some thousands.
+const MAX_CASES: usize = 65_536;
 
 /// Some of the registers: those that a chunk lists.
 pub type Regs = [Option<u32>; 20];
@@ -138,6 +140,9 @@ pub enum MooError {
     /// Unpacks to more than any test file.
     #[error("unpacks to over {} MiB", MAX_FILE >> 20)]
     TooLarge,
+    /// More tests than any test file.
+    #[error("has over {MAX_CASES} tests")]
+    TooMany,
     /// Something is cut off.
     #[error("truncated or corrupt: {what} at byte {at} needs more bytes than are left")]
     Short {
@@ -237,7 +242,10 @@ fn wide(mut p: Piece<'_>, what: &str) -> Result<Regs, MooError> {
 
 fn ram(mut p: Piece<'_>) -> Result<Vec<(u32, u8)>, MooError> {
     let count = p.u32("RAM")?;
-    (0..count).map(|_| Ok((p.u32("RAM")?, p.u8("RAM")?))).collect()
+    let mut ram: Vec<_> =
+        (0..count).map(|_| Ok((p.u32("RAM")?, p.u8("RAM")?))).collect::<Result<_, _>>()?;
+    ram.shrink_to_fit();
+    Ok(ram)
 }
 
 fn state(data: Piece<'_>) -> Result<State, MooError> {
@@ -306,6 +314,7 @@ pub fn parse(data: &[u8]) -> Result<File, MooError> {
             }
             b"RMSK" => file.masks = narrow(p, "RMSK")?,
             b"RM32" => file.masks = wide(p, "RM32")?,
+            b"TEST" if file.cases.len() == MAX_CASES => return Err(MooError::TooMany),
             b"TEST" => file.cases.push(case(p)?),
             _ => {}
         }

@@ -9,6 +9,7 @@ use super::text::Text;
 use crate::TestkitError;
 use crate::case::{Outcome, Verdict};
 use crate::events::{Event, Reporter, Suite};
+use ringer_input::OneLine;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -51,7 +52,7 @@ impl Github {
         };
         let file = self.relative(&outcome.case.origin);
         let line = line.map_or(String::new(), |line| format!(",line={line}"));
-        let (file, title) = (property(&file), property(name));
+        let (file, title) = (property(&OneLine(file).to_string()), property(name));
         format!("::{level} file={file}{line},title={title}::{}\n", data(plain(&text).trim_end()))
     }
 

@@ -13,6 +13,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use quick_junit::{
     NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString,
 };
+use ringer_input::shown;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -170,7 +171,7 @@ impl Reporter for Junit {
 
     fn finish(&mut self) -> Result<(), TestkitError> {
         let path = self.path.as_ref();
-        let what = path.map_or("standard output".to_owned(), |path| path.display().to_string());
+        let what = path.map_or("standard output".to_owned(), |path| shown(path).to_string());
         self.error.take().map_or(Ok(()), |source| Err(TestkitError::Write { what, source }))
     }
 }

@@ -1,5 +1,7 @@
 //! A guest's text without what a terminal would obey and XML has no way to write.
 
+use ringer_input::is_obeyed;
+
 /// Columns between tabulator stops.
 const TAB: usize = 8;
 
@@ -24,7 +26,9 @@ pub fn plain(text: &str) -> String {
             }
             '\0'..='\x1f' => out.push(picture(c as u32)),
             '\x7f' => out.push('\u{2421}'),
-            '\u{80}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
+            // What is left of that is an end of a line, or turns text round.
+            '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
+            _ if is_obeyed(c) => out.push(char::REPLACEMENT_CHARACTER),
             _ => out.push(c),
         }
         column += 1;
@@ -44,6 +48,9 @@ mod tests {
     fn what_is_no_letter_becomes_a_picture() {
         assert_eq!(plain("plain <&> é\r\n\tx\n"), "plain <&> é\n        x\n");
         assert_eq!(plain("ab\tc"), "ab      c");
-        assert_eq!(plain("\x1b[31m\0\r\x7f\u{85}\u{fffe}"), "␛[31m␀␍␡\u{fffd}\u{fffd}");
+        assert_eq!(
+            plain("\x1b[31m\0\r\x7f\u{85}\u{fffe}\u{202e}"),
+            "␛[31m␀␍␡\u{fffd}\u{fffd}\u{fffd}"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: a regular file always ends behind a whole piece of text.
 
 use crate::TestkitError;
+use ringer_input::shown;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -69,7 +70,7 @@ impl Stream {
             );
             return Ok(Self::new(Box::new(FileSink { file, own: false }), what));
         };
-        let what = path.display().to_string();
+        let what = shown(path).to_string();
         let opened = OpenOptions::new().write(true).create(true).truncate(true).open(path);
         let sink = opened.and_then(|file| {
             let own = file.metadata()?.is_file();

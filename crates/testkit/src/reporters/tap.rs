@@ -10,6 +10,7 @@ use super::text::closing;
 use crate::TestkitError;
 use crate::case::{Outcome, Point, PointVerdict, Verdict};
 use crate::events::{Event, Reporter, Suite};
+use ringer_input::OneLine;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -120,7 +121,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    OneLine(text.split_whitespace().collect::<Vec<_>>().join(" ")).to_string()
 }
 
 fn comments(text: &str) -> String {

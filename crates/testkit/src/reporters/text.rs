@@ -4,6 +4,7 @@ use super::plain::plain;
 use crate::case::{Outcome, Points, Summary, Verdict};
 use crate::events::{Event, Finish, Suite};
 use anstyle::{AnsiColor, Style};
+use ringer_input::OneLine;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -63,7 +64,9 @@ impl Text {
                 format!("{word}{name}  {time}: passed at attempt {attempts}\n")
             }
             Verdict::Passed => format!("{}{name}  {time}\n", self.word(GOOD, "ok")),
-            Verdict::Skipped(why) => format!("{}{name}: {why}\n", self.word(ODD, "skipped")),
+            Verdict::Skipped(why) => {
+                format!("{}{name}: {}\n", self.word(ODD, "skipped"), OneLine(why))
+            }
             Verdict::Failed(failure) => {
                 let word = self.word(BAD, "FAILED");
                 let mut text = format!("{word}{name}  {time}: {}\n", plain(&failure.message));

@@ -1,0 +1,43 @@
+//! `--timeout`, from the start of the command: files are read within it too, however long a disk or a pipe takes.
+
+use crate::say::say;
+use crate::signals;
+use crate::terminal;
+use ringer::status;
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The moment by which a run is over. As long as this is not [`Deadline::loaded`], the process ends then.
+#[derive(Debug)]
+pub struct Deadline {
+    at: Option<Instant>,
+    _loading: Option<Sender<()>>,
+}
+
+impl Deadline {
+    /// The deadline of a run that begins now.
+    ///
+    /// # Errors
+    /// When the system has no thread to spare.
+    pub fn start(limit: Option<Duration>) -> io::Result<Self> {
+        let Some(limit) = limit else { return Ok(Self { at: None, _loading: None }) };
+        let (loading, loaded) = channel::<()>();
+        let watch = move || {
+            if loaded.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                terminal::restore();
+                say("stopped by --timeout, before all files were read");
+                std::process::exit(i32::from(status::TIMEOUT));
+            }
+        };
+        let builder = thread::Builder::new().name("deadline".to_owned());
+        signals::shielded(|| builder.spawn(watch))??;
+        Ok(Self { at: Instant::now().checked_add(limit), _loading: Some(loading) })
+    }
+
+    /// All files are read: from now on the run itself ends in time. When that is.
+    pub fn loaded(self) -> Option<Instant> {
+        self.at
+    }
+}
