@@ -4,7 +4,7 @@
 //! - [`walk`]: page walks with rights, reserved bits, accessed and dirty flags.
 //! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
 //! - `watch`: bytes whose accesses somebody wants to know of.
-//! - [`HugePages`]: guest memory in huge pages of the host.
+//! - [`HugePages`]: guest memory in huge pages of the host. [`host_tables`]: how many page tables the host has for us.
 //! - [`windows`]: host address ranges in which translated code reaches guest memory directly.
 //!
 //! `unsafe` is confined to `file.rs` and `hostmap.rs`.
@@ -15,6 +15,7 @@ mod fill;
 mod format;
 #[cfg(test)]
 mod fuzz_tests;
+pub mod host_tables;
 mod hostmap;
 mod huge;
 pub mod image;
@@ -46,4 +47,4 @@ pub use ram::{DmaRefusals, Flush, GuestMemory, MemoryError, Region};
 pub use soft::Mmu;
 pub use walk::{PageTranslation, Paging, PagingState, Path};
 pub use watch::{WatchHit, WatchKind, Watchpoint};
-pub use windows::{WindowError, Windows};
+pub use windows::{WindowError, WindowLimits, Windows};

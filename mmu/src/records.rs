@@ -11,6 +11,8 @@ use hashbrown::HashMap;
 /// Pages in a leaf of the forward map: 2 MiB of linear space.
 pub(crate) const LEAF: u32 = 512;
 const LEAVES: usize = (WINDOW_PAGES / LEAF) as usize;
+/// What a leaf takes, with what the allocator adds.
+const LEAF_BYTES: usize = size_of::<[Rec; LEAF as usize]>() + 16;
 const NO_SPAN: u32 = u32::MAX;
 /// Second and further linear pages of a frame are kept in a list, pruned at this length.
 const ALIASES: usize = 1024;
@@ -67,6 +69,10 @@ pub(crate) struct Records {
     by_frame: HashMap<u32, u32>,
     aliases: Vec<(u32, u32)>,
     alias_limit: usize,
+    /// Leaves that there are.
+    kept: usize,
+    /// Pages that are mapped.
+    mapped: u32,
 }
 
 impl Records {
@@ -77,7 +83,20 @@ impl Records {
             by_frame: HashMap::new(),
             aliases: Vec::new(),
             alias_limit: ALIASES,
+            kept: 0,
+            mapped: 0,
         }
+    }
+
+    /// Bytes that the map takes, beside what each has.
+    pub fn held(&self) -> usize {
+        let aliases = self.aliases.capacity() * size_of::<(u32, u32)>();
+        self.kept * LEAF_BYTES + self.by_frame.allocation_size() + aliases
+    }
+
+    /// How many pages are mapped.
+    pub fn mapped(&self) -> u32 {
+        self.mapped
     }
 
     pub fn get(&self, page: u32) -> Rec {
@@ -88,8 +107,9 @@ impl Records {
     }
 
     fn leaf(&mut self, page: u32) -> &mut [Rec; LEAF as usize] {
-        self.leaves[(page / LEAF) as usize % LEAVES]
-            .get_or_insert_with(|| Box::new([Rec(0); LEAF as usize]))
+        let leaf = &mut self.leaves[(page / LEAF) as usize % LEAVES];
+        self.kept += usize::from(leaf.is_none());
+        leaf.get_or_insert_with(|| Box::new([Rec(0); LEAF as usize]))
     }
 
     /// Records that translated code was entered for `page`.
@@ -108,9 +128,12 @@ impl Records {
             let at = (page % LEAF) as usize;
             let n = (LEAF - page % LEAF).min(run.pages - done);
             let leaf = self.leaf(page);
+            let mut new = 0;
             for (rec, frame) in leaf[at..at + n as usize].iter_mut().zip(run.frame + done..) {
+                new += u32::from(!rec.mapped());
                 *rec = Rec(rec.0 & Rec::NOTED | flags | frame & Rec::FRAME);
             }
+            self.mapped += new;
             done += n;
         }
         if run.writable && !span {
@@ -212,9 +235,10 @@ impl Records {
             }
             *rec = Rec(0);
         });
+        self.mapped -= taken.count;
         let whole = first.div_ceil(LEAF)..(first + pages) / LEAF;
         for k in whole {
-            self.leaves[k as usize] = None;
+            self.kept -= usize::from(self.leaves[k as usize].take().is_some());
             self.spans[k as usize] = NO_SPAN;
         }
         taken
@@ -262,6 +286,7 @@ impl Records {
                 recs.iter_mut().for_each(|rec| rec.0 &= Rec::NOTED);
                 if recs.iter().all(|rec| rec.0 == 0) {
                     *leaf = None;
+                    self.kept -= 1;
                 }
             }
         }
@@ -271,14 +296,17 @@ impl Records {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.leaves.fill_with(|| None);
+        self.kept = 0;
         self.forget_frames();
     }
 
     fn forget_frames(&mut self) {
         self.spans.fill(NO_SPAN);
-        self.by_frame.clear();
-        self.aliases.clear();
+        // Their memory, too: what is cleared keeps it.
+        self.by_frame = HashMap::new();
+        self.aliases = Vec::new();
         self.alias_limit = ALIASES;
+        self.mapped = 0;
     }
 }
 

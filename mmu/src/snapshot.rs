@@ -36,6 +36,9 @@ pub(crate) enum Change {
 const IGNORED: u64 = 0b1111 << 8 | 0b11 << 3;
 
 impl Table {
+    /// Host memory that one takes, with what the allocator adds.
+    pub const BYTES: usize = 4096 + 16;
+
     /// Copies the table at memfd offset `offset`.
     pub fn copy(memory: &GuestMemory, offset: u64) -> Self {
         let mut copy = Box::new([0; 4096]);

@@ -7,6 +7,7 @@
 //! - No page with translated code is mapped writable.
 
 use crate::events::{DropSink, WindowId, WindowStats};
+use crate::host_tables::{HostTables, TABLE_PAGES};
 use crate::hostmap::{HostWindow, Run, WINDOW_PAGES, start_of, window_page};
 use crate::key::Key;
 use crate::ram::GuestMemory;
@@ -19,6 +20,9 @@ use rustix::io::Errno;
 
 /// A guest that flushes page after page will go on: the second in a row takes the rest of this many along.
 pub(crate) const IN_A_ROW: u32 = 16;
+
+/// GiB of host addresses that a window has.
+const WINDOW_GIB: usize = (WINDOW_PAGES >> 18) as usize;
 
 /// The processor's translation and the machine's memory as they are now, to be looked at.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +50,12 @@ pub(crate) struct Window {
     pub id: WindowId,
     pub key: Key,
     pub host: HostWindow,
+    host_tables: HostTables,
     pub records: Records,
     /// Time of the last activation, for LRU.
     pub used: u64,
+    /// The look at the resident set after which it ran last.
+    pub looks: u64,
     /// Flush generation at the last validation.
     pub validated: u64,
     /// Host mappings, at most.
@@ -73,8 +80,10 @@ impl Window {
             id,
             key,
             host: HostWindow::reserve()?,
+            host_tables: HostTables::new(WINDOW_GIB),
             records: Records::new(),
             used: 0,
+            looks: 0,
             validated: 0,
             mappings: 1,
             host_refused: false,
@@ -90,6 +99,7 @@ impl Window {
     /// the owner tells the sink.
     pub fn reset(&mut self) {
         self.host.reset();
+        self.host_tables.clear();
         self.records.clear();
         self.forget_tables();
         self.mappings = 1;
@@ -98,12 +108,28 @@ impl Window {
     /// Gives all host mappings up. What is known of the guest's tables and of code stays true.
     pub fn unmap_all(&mut self) {
         self.host.reset();
+        self.host_tables.clear();
         self.records.unmap_all();
         self.mappings = 1;
     }
 
+    /// Bytes of host memory that it takes beside guest memory, at most: the host's page tables, its records and its copies
+    /// of the guest's tables.
+    pub fn held(&self) -> usize {
+        let copies = self.tables.len() + self.roots.iter().flatten().count();
+        self.host_tables.bytes()
+            + self.records.held()
+            + copies * Table::BYTES
+            + self.tables.allocation_size()
+    }
+
+    /// Bytes of the host's page tables for it, at most.
+    pub fn page_tables(&self) -> usize {
+        self.host_tables.bytes()
+    }
+
     fn forget_tables(&mut self) {
-        self.tables.clear();
+        self.tables = HashMap::new();
         self.roots = [None, None, None, None];
         self.unverifiable = false;
     }
@@ -125,6 +151,7 @@ impl Window {
         let mapped = self.host.map(memory.fd(), run, run.pages <= 16);
         self.host_refused |= mapped.is_err();
         mapped?;
+        self.host_tables.note(run.page, run.pages);
         self.mappings += 2;
         self.records.set(run, span);
         stats.map_calls += 1;
@@ -138,8 +165,13 @@ impl Window {
         notes.stats.pages_dropped += u64::from(taken.count);
         if let Some((lo, hi)) = taken.mapped {
             self.mappings += 2;
-            if self.host.clear(lo, hi - lo + 1).is_err() {
+            // What is taken away anyway goes with its page tables.
+            let lo = first.max(lo / TABLE_PAGES * TABLE_PAGES);
+            let end = (first + pages).min((hi / TABLE_PAGES + 1) * TABLE_PAGES);
+            if self.host.clear(lo, end - lo).is_err() {
                 self.unmap_all();
+            } else {
+                self.host_tables.forget(lo, end - lo);
             }
         }
         for (page, count) in taken.noted {

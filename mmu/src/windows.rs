@@ -13,6 +13,9 @@
 //! Host mappings are a bounded resource (vm.max_map_count). Each window counts the mappings that it
 //! may have at most; over the budget the counts are made exact, then windows are given up, the least
 //! recently used first. When nothing helps, the fill says so and the access is interpreted (invariant 16).
+//!
+//! Host memory is one, too: page tables of the host, records and copies of tables are a guest's to multiply. Each window
+//! knows what it takes ([`Windows::held`]), and the least recently used one goes when that is too much.
 
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 use crate::hostmap::{WINDOW_PAGES, window_page};
@@ -29,6 +32,23 @@ use ringer_cpu::addr::{Frame, Lin, Page};
 #[error("cannot reserve 4 GiB of address space for guest memory: {0}")]
 pub struct WindowError(rustix::io::Errno);
 
+/// What all windows together may take of the host, beside mappings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowLimits {
+    /// Bytes of host memory beside guest memory: page tables and records.
+    pub bytes: usize,
+    /// Pages that one window maps: more than the guest has memory are the same ones again and again, and each counts
+    /// in the process's resident set.
+    pub pages: u32,
+}
+
+impl Default for WindowLimits {
+    /// None.
+    fn default() -> Self {
+        Self { bytes: usize::MAX, pages: u32::MAX }
+    }
+}
+
 /// All shadow windows of one processor.
 #[derive(Debug)]
 pub struct Windows {
@@ -37,6 +57,12 @@ pub struct Windows {
     current: usize,
     max_windows: usize,
     budget: usize,
+    limits: WindowLimits,
+    /// Bytes that the windows take, at most: counted anew when it comes over the limit.
+    charged: usize,
+    /// Looks at the resident set so far, and pages that may have come into it since the last one.
+    looks: u64,
+    unseen: u64,
     /// Flushes so far.
     generation: u64,
     tick: u64,
@@ -58,6 +84,10 @@ impl Windows {
             current: 0,
             max_windows: max_windows.max(2),
             budget: vma_budget.max(64),
+            limits: WindowLimits::default(),
+            charged: 0,
+            looks: 0,
+            unseen: 0,
             generation: 0,
             tick: 0,
             stats: WindowStats { windows_created: 1, ..WindowStats::default() },
@@ -74,6 +104,96 @@ impl Windows {
     #[must_use]
     pub fn mappings(&self) -> usize {
         self.slots.iter().map(|w| w.mappings).sum()
+    }
+
+    /// From now on the windows keep to `limits`.
+    pub fn set_limits(&mut self, limits: WindowLimits) {
+        self.limits = limits;
+    }
+
+    /// Bytes of host memory that the windows take beside guest memory, at most.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.slots.iter().map(Window::held).sum()
+    }
+
+    /// Guest pages that the running window maps: as many may enter the resident set unseen.
+    #[must_use]
+    pub fn mapped_here(&self) -> u32 {
+        self.slots[self.current].records.mapped()
+    }
+
+    /// Bytes of the host's page tables for windows, at most.
+    #[must_use]
+    pub fn page_tables(&self) -> usize {
+        self.slots.iter().map(Window::page_tables).sum()
+    }
+
+    /// Guest pages that may have entered the process's resident set through windows since [`Windows::looked`]: those
+    /// that are mapped in windows which ran.
+    #[inline]
+    #[must_use]
+    pub fn unseen(&self) -> u64 {
+        self.unseen
+    }
+
+    /// Somebody looked at the resident set.
+    pub fn looked(&mut self) {
+        self.looks += 1;
+        self.unseen = 0;
+        self.run(self.current);
+    }
+
+    /// Window `k` is the running one.
+    #[inline]
+    fn run(&mut self, k: usize) {
+        self.current = k;
+        let window = &mut self.slots[k];
+        window.used = self.tick;
+        if window.looks != self.looks {
+            window.looks = self.looks;
+            self.unseen += u64::from(window.records.mapped());
+        }
+    }
+
+    /// Whether the windows may take more than their limit, so that [`Windows::shed`] is to be called.
+    #[inline]
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.charged > self.limits.bytes
+    }
+
+    /// Gets below the limit: windows are given up, the least recently used first and the running one last.
+    pub fn shed(&mut self, sink: &mut dyn DropSink) {
+        self.charged = self.held();
+        if self.is_over() {
+            self.shed_to(self.limits.bytes / 4 * 3, sink);
+        }
+    }
+
+    /// Gives windows up until all together take at most `goal` bytes.
+    pub fn shed_to(&mut self, goal: usize, sink: &mut dyn DropSink) {
+        self.charged = self.held();
+        while self.charged > goal {
+            let others = self.slots.iter().enumerate();
+            let others = others.filter(|(k, w)| *k != self.current && w.held() > 0);
+            match others.min_by_key(|(_, w)| w.used).map(|(k, _)| k) {
+                Some(k) => self.evict(k, sink),
+                None if self.mapped_here() > 0 => {
+                    self.slots[self.current].unmap_all();
+                    self.stats.resets += 1;
+                }
+                None if self.slots[self.current].held() > 0 => self.evict(self.current, sink),
+                None => return,
+            }
+            self.charged = self.held();
+        }
+    }
+
+    /// Charges what the running window takes more than `before`.
+    fn charge(&mut self, before: usize) {
+        let now = self.slots[self.current].held();
+        self.charged += now.saturating_sub(before);
     }
 
     /// CR3 was loaded: translations may be stale no more.
@@ -116,10 +236,9 @@ impl Windows {
             Some(k) => k,
             None => self.create(key, sink),
         };
-        self.current = k;
         self.tick += 1;
+        self.run(k);
         let window = &mut self.slots[k];
-        window.used = self.tick;
         if window.validated != self.generation {
             window.validated = self.generation;
             let notes = &mut Notes { sink, stats: &mut self.stats };
@@ -131,8 +250,7 @@ impl Windows {
     /// Makes `id` the running window again. Only after [`Windows::activate`] returned it, and when no
     /// flush, mode change or report of [`DropSink::window_gone`] came since.
     pub fn reactivate(&mut self, id: WindowId) {
-        self.current = id.0 as usize % self.slots.len();
-        self.slots[self.current].used = self.tick;
+        self.run(id.0 as usize % self.slots.len());
     }
 
     fn find(&self, key: &Key) -> Option<usize> {
@@ -194,6 +312,14 @@ impl Windows {
         if self.mappings() > self.budget {
             self.make_room();
         }
+        if self.is_over() {
+            self.shed(sink);
+        }
+        if self.slots[k].records.mapped() > self.limits.pages {
+            self.slots[k].unmap_all();
+            self.stats.resets += 1;
+        }
+        let (before, mapped) = (self.slots[k].held(), self.slots[k].records.mapped());
         let mut notes = Notes { sink, stats: &mut self.stats };
         let mut fill = self.slots[k].fill(paging, memory, io, lin, write, &mut notes);
         let refused = std::mem::take(&mut self.slots[k].host_refused);
@@ -204,6 +330,8 @@ impl Windows {
         if fill == Fill::Mapped {
             self.stats.hidden_fills += 1;
         }
+        self.charge(before);
+        self.unseen += u64::from(self.slots[k].records.mapped().saturating_sub(mapped));
         fill
     }
 
@@ -307,11 +435,17 @@ impl Windows {
         sink: &mut dyn DropSink,
     ) {
         let page = window_page(page.start());
+        let before = self.slots[self.current].held();
         let notes = &mut Notes { sink, stats: &mut self.stats };
         self.slots[self.current].note_fetch(View { paging, memory }, page, notes);
+        self.charge(before);
     }
 }
 
 #[cfg(test)]
 #[path = "windows_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "windows_limits_tests.rs"]
+mod limits_tests;

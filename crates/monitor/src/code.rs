@@ -38,6 +38,11 @@ const RESERVE: usize = 64 << 10;
 const MAX_INSTRS: u32 = 64;
 /// Writes to a code page after which all its blocks are given up.
 const MIXED_PAGE: u32 = 16;
+/// Code pages whose writes are counted at once.
+const MOST_WRITTEN: usize = 1 << 14;
+/// Bytes kept of a block beside the cache's own: what the verifier said of it, and what is recorded for a profile.
+const VERIFIED: usize = 1;
+const RECORDED: usize = 160;
 
 /// How far EIP `to` is from EIP `from`, which has 32 bits.
 fn distance(from: Pc, to: Pc) -> i64 {
@@ -52,7 +57,7 @@ fn known_thunk(
     table: TableId,
     eip: Pc,
 ) -> Option<PcThunk> {
-    let offset = targets.get(table, eip);
+    let offset = targets.known(table, eip);
     let block = cache.block(cache.at_offset(offset).filter(|_| offset != 0)?);
     let whole = block.instrs == 2 && block.guest_len == THUNK_LEN && block.key.second.is_none();
     let mut bytes = [0; THUNK_LEN as usize];
@@ -111,8 +116,10 @@ impl Code {
     pub fn new(cfg: &MonitorConfig) -> Result<Self, MonitorError> {
         let options = options_of(cfg);
         let features = cfg.model.features();
+        let mut cache = CodeCache::new(cfg.tc_size)?;
+        cache.charge_each(if cfg.profile { RECORDED } else { VERIFIED });
         Ok(Self {
-            cache: CodeCache::new(cfg.tc_size)?,
+            cache,
             translator: Translator::new(options, features),
             options,
             features,
@@ -406,6 +413,9 @@ impl Code {
             recorder.sites.invalidated(pa & !0xfff, gone as u64, block);
         }
         let frame = pa >> 12;
+        if self.writes.len() >= MOST_WRITTEN {
+            self.writes.clear();
+        }
         let writes = self.writes.entry(frame).or_insert(0);
         *writes += 1;
         if !empty && writes.is_multiple_of(MIXED_PAGE) {

@@ -100,6 +100,17 @@ pub enum MonitorError {
         /// What the host said.
         source: std::io::Error,
     },
+    /// The process is over its bound, and nothing is left to give up.
+    #[error(
+        "Ringer holds {} MiB beside the guest's memory, and --mem-limit is {} MiB; give it more, or a smaller --tc-size",
+        .held >> 20, .limit >> 20
+    )]
+    MemoryLimit {
+        /// Bytes that it holds.
+        held: u64,
+        /// Bytes that it may hold.
+        limit: u64,
+    },
     /// A run until so many instructions, under a clock that does not count them.
     #[error("only a machine with the virtual clock counts its instructions and can stop at one")]
     NotCounted,

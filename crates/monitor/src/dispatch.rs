@@ -41,6 +41,9 @@ impl Vcpu {
     pub fn slice(&mut self, chassis: &mut Chassis) -> Result<Next, MonitorError> {
         while !self.must_service(chassis) {
             self.spaces.sync(&mut chassis.bus);
+            if self.looks_after_memory() {
+                return Ok(Next::Service);
+            }
             let next = match self.find(chassis)? {
                 Found::Block(pc) => self.run_block(chassis, pc)?,
                 Found::Interpret(most) => self.interpret(chassis, most),
@@ -52,6 +55,16 @@ impl Vcpu {
             }
         }
         Ok(Next::Service)
+    }
+
+    /// Makes room where windows and tables hold too much: each block that is looked for comes by here. True: the run loop is
+    /// to look at what the process holds.
+    #[inline]
+    pub fn looks_after_memory(&mut self) -> bool {
+        if self.spaces.is_over() {
+            self.spaces.make_room();
+        }
+        self.spaces.wants_look() && self.spaces.waits_long()
     }
 
     /// Interprets up to `most` instructions, until the end of the guest's basic block.
@@ -98,6 +111,7 @@ impl Vcpu {
         };
         let off = self.spaces.targets.get(selected.table, self.context.cpu.rip);
         if off == 0 {
+            self.spaces.targets.missed(selected.table, self.context.cpu.rip);
             return Ok(self.find_by_address(chassis, selected));
         }
         let cache = &chassis.code.cache;

@@ -1,18 +1,24 @@
-//! Keeps the process's resident set near what the guest uses: the memory that the guest touched, the translation cache,
-//! and [`ALLOWANCE`] beside them.
+//! Keeps what the process holds near what the guest uses, and under the bound whatever the guest does.
 //!
-//! Two things would grow without end otherwise. A page of guest memory counts once for each mapping through which it was
-//! reached: ours, and one or two in each window. Those entries of the host's page tables can be given back at any time;
-//! the host makes them again at the next access, without a signal. And target tables are given up, the oldest first, as
-//! soon as all of them together hold too much. Neither changes anything that a guest could notice.
+//! What a guest can make us take beside its memory is charged where it is taken: blocks to the translation cache, target
+//! tables, windows with the host's page tables to theirs ([`crate::budget`]). One thing cannot be: a page of guest memory
+//! counts in the resident set once for each mapping through which it was reached, ours and one or two in each window, and
+//! the host lets it in without a word. So the process's own figures are looked at, the more often the more could have come
+//! in unseen. Those entries of the host's page tables can be given back at any time; the host makes them again at the next
+//! access, without a signal. Then target tables, windows and blocks go. Nothing of that could a guest notice.
+//!
+//! Beside the bound there is a wish: the memory that the guest touched, the translation cache, and [`ALLOWANCE`]. What is
+//! more is given back now and then, when that costs little.
 
-use crate::space_selection::Spaces;
-use ringer_mmu::GuestMemory;
+use crate::budget::{MAPPING, MemoryBudget};
+use crate::config::MonitorError;
+use crate::vcpu::{Chassis, Vcpu};
+use ringer_cpu::Activity;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-/// What the process may hold beside guest memory and translation cache, in bytes.
+/// What the process may hold beside guest memory and translation cache without being asked to give back, in bytes.
 const ALLOWANCE: u64 = 64 << 20;
 /// Of that, kept free for what grows between two looks.
 const MARGIN: u64 = 16 << 20;
@@ -25,15 +31,31 @@ const SERVICES: u32 = 16;
 /// Time between looks, and after something was given back (what a busy guest will only fetch again).
 const OFTEN: Duration = Duration::from_millis(100);
 const SELDOM: Duration = Duration::from_millis(500);
+/// Time between looks at the bound, and when much may have come in unseen.
+const BOUND: Duration = Duration::from_millis(5);
+const HURRY: Duration = Duration::from_millis(1);
+/// Translated code that could let much in is interrupted after so many nanoseconds.
+const KICK: u64 = 16_000_000;
+/// The process may be over the bound for so long, after everything was given up, before the run ends.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// When to look next, and where.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Footprint {
+    budget: MemoryBudget,
     services: u32,
     looked: Option<Instant>,
     /// Something was given back at the last look.
     gave_back: bool,
+    /// The last look at the bound.
+    held_at: Option<Instant>,
+    /// The process was over the bound since then.
+    over_since: Option<Instant>,
+    /// The host's page tables, and those of windows and target tables, when they were counted.
+    page_tables: (u64, u64),
+    // Open from the start: the thread that runs a guest opens nothing.
     statm: Option<File>,
+    status: Option<File>,
 }
 
 /// What the host's kernel counts, in bytes.
@@ -43,73 +65,188 @@ struct Resident {
     shared: u64,
 }
 
-impl Footprint {
-    /// Gives memory back when the process holds more than it should, beside the `cache` bytes of the translation cache.
-    /// True: it was time to look.
-    pub fn mind(
-        &mut self,
-        idle: bool,
-        memory: &GuestMemory,
-        spaces: &mut Spaces,
-        cache: usize,
-    ) -> bool {
-        if !self.due(idle) {
-            return false;
-        }
-        spaces.trim_tables(TABLES);
-        for step in 0..3 {
-            if !self.holds_too_much(memory.touched() + cache as u64) {
-                break;
+/// What can be given up, in the order in which it is.
+#[derive(Clone, Copy, Debug)]
+enum Shed {
+    OwnMapping,
+    OtherWindows,
+    AllWindows,
+    Spaces,
+    Blocks,
+}
+
+impl Shed {
+    const ALL: [Self; 5] =
+        [Self::OwnMapping, Self::OtherWindows, Self::AllWindows, Self::Spaces, Self::Blocks];
+
+    fn give_up(self, vcpu: &mut Vcpu, chassis: &mut Chassis) {
+        let Chassis { bus, code } = chassis;
+        match self {
+            Self::OwnMapping => {
+                bus.memory.release();
+                code.cache.release();
             }
-            match step {
-                0 => memory.release(),
-                1 => spaces.release(false),
-                _ => spaces.release(true),
+            Self::OtherWindows => vcpu.spaces.release(false),
+            Self::AllWindows => vcpu.spaces.release(true),
+            Self::Spaces => vcpu.spaces.give_up(),
+            Self::Blocks => {
+                vcpu.link.forget();
+                code.flush(bus, &mut vcpu.spaces.targets, &mut vcpu.context);
             }
-            self.gave_back = true;
         }
-        true
-    }
-
-    /// Whether more is resident than the `files` bytes of guest memory and cache account for.
-    fn holds_too_much(&mut self, files: u64) -> bool {
-        let Some(resident) = self.resident() else { return false };
-        let private = resident.all.saturating_sub(resident.shared);
-        resident.shared > files + surplus(private)
-    }
-
-    /// Whether it is time to look; `idle`: the guest has nothing to do.
-    fn due(&mut self, idle: bool) -> bool {
-        self.services += 1;
-        if self.services < SERVICES && !idle {
-            return false;
-        }
-        self.services = 0;
-        let now = Instant::now();
-        let wait = if self.gave_back && !idle { SELDOM } else { OFTEN };
-        let due = self.looked.is_none_or(|at| now.duration_since(at) >= wait);
-        if due {
-            (self.looked, self.gave_back) = (Some(now), false);
-        }
-        due
-    }
-
-    /// The process's resident set; `None` on a host that does not tell.
-    fn resident(&mut self) -> Option<Resident> {
-        if self.statm.is_none() {
-            self.statm = File::open("/proc/self/statm").ok();
-        }
-        let mut text = [0; 128];
-        let n = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
-        parse(std::str::from_utf8(&text[..n]).ok()?)
     }
 }
 
+impl Footprint {
+    /// Of a process that is to keep to `budget`.
+    pub fn new(budget: MemoryBudget) -> Self {
+        Self {
+            budget,
+            services: 0,
+            looked: None,
+            gave_back: false,
+            held_at: None,
+            over_since: None,
+            page_tables: (0, 0),
+            statm: File::open("/proc/self/statm").ok(),
+            status: File::open("/proc/self/status").ok(),
+        }
+    }
+
+    /// From now on it is to keep to `budget`.
+    pub fn set_budget(&mut self, budget: MemoryBudget) {
+        self.budget = budget;
+    }
+
+    /// Gives memory back when the process holds more than it should. True: it was time to look.
+    ///
+    /// # Errors
+    /// When the process is over the bound for good.
+    pub fn mind(
+        &mut self,
+        idle: bool,
+        vcpu: &mut Vcpu,
+        chassis: &mut Chassis,
+    ) -> Result<bool, MonitorError> {
+        let hurry = vcpu.spaces.wants_look();
+        self.services += 1;
+        if self.services < SERVICES && !idle && !hurry {
+            return Ok(false);
+        }
+        self.services = 0;
+        let now = Instant::now();
+        if passed(self.held_at, now, if hurry { HURRY } else { BOUND }) {
+            self.held_at = Some(now);
+            self.hold(now, vcpu, chassis)?;
+        }
+        let wait = if self.gave_back && !idle { SELDOM } else { OFTEN };
+        if !passed(self.looked, now, wait) {
+            return Ok(false);
+        }
+        (self.looked, self.gave_back) = (Some(now), false);
+        vcpu.spaces.trim_tables(TABLES.min(self.budget.tables()));
+        self.count_page_tables(vcpu);
+        for shed in [Shed::OwnMapping, Shed::OtherWindows, Shed::AllWindows] {
+            if !self.holds_too_much(chassis) {
+                break;
+            }
+            shed.give_up(vcpu, chassis);
+            self.gave_back = true;
+        }
+        Ok(true)
+    }
+
+    /// When translated code is to be interrupted for a look, in nanoseconds from now; `None`: not for that.
+    pub fn next_look(&self, vcpu: &Vcpu) -> Option<u64> {
+        let runs = vcpu.context.cpu.activity == Activity::Running;
+        (runs && vcpu.spaces.could_grow()).then_some(KICK)
+    }
+
+    /// Keeps the process under the bound.
+    fn hold(
+        &mut self,
+        now: Instant,
+        vcpu: &mut Vcpu,
+        chassis: &mut Chassis,
+    ) -> Result<(), MonitorError> {
+        let (bound, margin) = (self.budget.whole(), self.budget.margin());
+        let mut shed = Shed::ALL.into_iter();
+        loop {
+            let Some(held) = self.held(vcpu) else { return Ok(()) };
+            let room = bound.saturating_sub(margin).checked_sub(held);
+            let next = if room.is_none() { shed.next() } else { None };
+            if let Some(next) = next {
+                next.give_up(vcpu, chassis);
+                continue;
+            }
+            // So much may come in before the next look.
+            vcpu.spaces.looked(room.unwrap_or(0).max(margin) / 2);
+            if held <= bound {
+                self.over_since = None;
+                return Ok(());
+            }
+            let since = *self.over_since.get_or_insert(now);
+            if now.duration_since(since) < PATIENCE {
+                return Ok(());
+            }
+            let (limit, ram) = (self.budget.beside(), u64::from(self.budget.ram_pages()) << 12);
+            return Err(MonitorError::MemoryLimit { held: held.saturating_sub(ram), limit });
+        }
+    }
+
+    /// What the process holds: resident, page tables, mappings.
+    fn held(&self, vcpu: &Vcpu) -> Option<u64> {
+        let resident = resident(self.statm.as_ref()?)?;
+        let (counted, then) = self.page_tables;
+        let page_tables = (counted + vcpu.spaces.page_tables()).saturating_sub(then);
+        Some(resident.all + page_tables + vcpu.spaces.mappings() * MAPPING)
+    }
+
+    fn count_page_tables(&mut self, vcpu: &Vcpu) {
+        if let Some(counted) = self.status.as_ref().and_then(page_tables) {
+            self.page_tables = (counted, vcpu.spaces.page_tables());
+        }
+    }
+
+    /// Whether more is resident than guest memory and cache account for.
+    fn holds_too_much(&self, chassis: &Chassis) -> bool {
+        let files = chassis.bus.memory.touched() + chassis.code.cache.used() as u64;
+        let Some(resident) = self.statm.as_ref().and_then(resident) else { return false };
+        let private = resident.all.saturating_sub(resident.shared);
+        resident.shared > files + surplus(private)
+    }
+}
+
+/// Whether `wait` has passed at `now` since `last`.
+fn passed(last: Option<Instant>, now: Instant, wait: Duration) -> bool {
+    last.is_none_or(|at| now.duration_since(at) >= wait)
+}
+
+/// The process's resident set, from /proc/self/statm; `None` on a host that does not tell.
+fn resident(statm: &File) -> Option<Resident> {
+    let mut text = [0; 128];
+    let n = statm.read_at(&mut text, 0).ok()?;
+    parse_statm(std::str::from_utf8(&text[..n]).ok()?)
+}
+
 /// Reads /proc/PID/statm: pages in all, resident, resident of files and shared memory …
-fn parse(text: &str) -> Option<Resident> {
+fn parse_statm(text: &str) -> Option<Resident> {
     let page = rustix::param::page_size() as u64;
     let mut numbers = text.split_ascii_whitespace().skip(1).map(|w| w.parse::<u64>().ok());
     Some(Resident { all: numbers.next()?? * page, shared: numbers.next()?? * page })
+}
+
+/// Bytes of page tables that the host's kernel has for the process, from /proc/self/status.
+fn page_tables(status: &File) -> Option<u64> {
+    let mut text = [0; 4096];
+    let n = status.read_at(&mut text, 0).ok()?;
+    parse_status(std::str::from_utf8(&text[..n]).ok()?)
+}
+
+fn parse_status(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("VmPTE:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// How much more of files may be resident than `files`, the bytes that they hold, when the process holds `private` bytes
@@ -126,10 +263,14 @@ mod tests {
     fn reads_the_hosts_count() {
         let page = rustix::param::page_size() as u64;
         let want = Resident { all: 200 * page, shared: 50 * page };
-        assert_eq!(parse("1000 200 50 9 0 70 0\n"), Some(want));
-        assert_eq!(parse("1000 200"), None);
-        let own = Footprint::default().resident();
-        assert!(own.is_none_or(|r| r.all >= r.shared && r.all > 0));
+        assert_eq!(parse_statm("1000 200 50 9 0 70 0\n"), Some(want));
+        assert_eq!(parse_statm("1000 200"), None);
+        assert_eq!(parse_status("VmLib:\t    8 kB\nVmPTE:\t   52 kB\nVmSwap: 0 kB\n"), Some(52 << 10));
+        assert_eq!(parse_status("VmLib:\t    8 kB\n"), None);
+        let own = Footprint::new(MemoryBudget::new(1 << 20, 1 << 20, None));
+        let resident = own.statm.as_ref().and_then(resident);
+        assert!(resident.is_none_or(|r| r.all >= r.shared && r.all > 0));
+        assert!(own.status.as_ref().and_then(page_tables).is_none_or(|bytes| bytes > 0));
     }
 
     #[test]

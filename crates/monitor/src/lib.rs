@@ -29,6 +29,7 @@
 
 pub mod bios;
 mod breakpoints;
+mod budget;
 mod callouts;
 mod clock;
 mod code;
@@ -81,6 +82,7 @@ mod why;
 mod x87;
 
 pub use bios::BiosHook;
+pub use budget::MemoryBudget;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
 pub use events::{At, Event, Happening, TraceKinds, When};
 pub use inbox::{Kicker, MAX_KEYS};

@@ -60,6 +60,9 @@ impl Vcpu {
     pub fn lockstep_slice(&mut self, chassis: &mut Chassis) -> Result<Next, MonitorError> {
         while !self.must_service(chassis) {
             self.spaces.sync(&mut chassis.bus);
+            if self.looks_after_memory() {
+                return Ok(Next::Service);
+            }
             let next = match self.find(chassis)? {
                 Found::Block(pc) => {
                     let offset = pc.wrapping_sub(chassis.code.cache.base()) as u32;
@@ -257,7 +260,7 @@ impl Vcpu {
     fn leaves(&self, chassis: &Chassis, id: BlockId, ran: u32) -> bool {
         let block = chassis.code.cache.block(id);
         let table = self.spaces.current_table();
-        let at = |eip: Pc| table.map_or(0, |table| self.spaces.targets.get(table, eip));
+        let at = |eip: Pc| table.map_or(0, |table| self.spaces.targets.known(table, eip));
         block.map.get(ran as usize).is_some_and(|entry| entry.eip != self.context.cpu.rip)
             || block.guards.iter().any(|g| g.done == ran && at(g.eip) != g.thunk.offset)
     }

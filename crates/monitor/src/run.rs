@@ -5,6 +5,7 @@ mod mail;
 mod record;
 
 use crate::bios::BiosHook;
+use crate::budget::MemoryBudget;
 use crate::code::Code;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::events::{Event, Happening, TraceKinds};
@@ -99,15 +100,16 @@ impl Monitor {
         }
         let code = Code::new(&cfg)?;
         let vcpu = Vcpu::new(&cfg, &code)?;
+        let budget = MemoryBudget::new(memory.ram_size(), cfg.tc_size, None);
         let bus = SystemBus::new(memory, board, cfg.clock, cfg.profile);
-        Ok(Self {
+        let mut monitor = Self {
             cfg,
             vcpu,
             chassis: Chassis { bus, code },
             _spared: SparedCoreDumps::new(),
             inbox: Inbox::new(),
             inputs: Inputs::default(),
-            footprint: Footprint::default(),
+            footprint: Footprint::new(budget),
             huge_pages: HugePageGathering::default(),
             started: Instant::now(),
             ran: 0,
@@ -117,7 +119,15 @@ impl Monitor {
             put_off: false,
             heeds: true,
             stops_at_halt: false,
-        })
+        };
+        monitor.set_budget(budget);
+        Ok(monitor)
+    }
+
+    /// From now on the process keeps to `budget`, as far as it is this machine's doing.
+    pub fn set_budget(&mut self, budget: MemoryBudget) {
+        self.footprint.set_budget(budget);
+        self.vcpu.spaces.set_budget(&budget);
     }
 
     /// The processor's state, for loaders.
@@ -416,7 +426,7 @@ impl Monitor {
                 return Ok(end);
             }
             if self.vcpu.context.cpu.activity != Activity::Running {
-                if let Some(end) = self.idle() {
+                if let Some(end) = self.idle()? {
                     return Ok(end);
                 }
                 continue;
@@ -468,7 +478,7 @@ impl Monitor {
         self.vcpu.context.doorbell().kick.store(0, Ordering::Relaxed);
         self.chassis.bus.io.touched = false;
         self.inbox.tell(self.retired());
-        self.mind_memory(false);
+        self.mind_memory(false)?;
         self.keep_record();
         if self.inbox.wants_comparison() && self.cfg.engine == Engine::Bt {
             self.start_lockstep();
@@ -538,17 +548,17 @@ impl Monitor {
 
     /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
     /// can come: only an interrupt ends a halt, for no device here pulls NMI, and what resets does so by an access.
-    fn idle(&mut self) -> Option<RunEnd> {
+    fn idle(&mut self) -> Result<Option<RunEnd>, MonitorError> {
         if self.vcpu.context.cpu.activity == Activity::Shutdown {
-            return None;
+            return Ok(None);
         }
         let ended = self.inbox.is_ended();
         let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
         let io = &mut self.chassis.bus.io;
         if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
-            return Some(RunEnd::DeadHalt);
+            return Ok(Some(RunEnd::DeadHalt));
         }
-        self.mind_memory(true);
+        self.mind_memory(true)?;
         let io = &mut self.chassis.bus.io;
         let row = io.ledger.switch(Row::Idle);
         let deadline = [io.board.next_deadline(), self.inputs.next_time()];
@@ -562,15 +572,15 @@ impl Monitor {
             }
         }
         io.ledger.switch(row);
-        None
+        Ok(None)
     }
 
     /// Minds what the process holds, when it is time.
-    fn mind_memory(&mut self, idle: bool) {
-        let Chassis { bus, code } = &self.chassis;
-        let spaces = &mut self.vcpu.spaces;
-        if self.footprint.mind(idle, &bus.memory, spaces, code.cache.used()) {
-            self.huge_pages.advance(self.started, &bus.memory);
+    fn mind_memory(&mut self, idle: bool) -> Result<(), MonitorError> {
+        if self.footprint.mind(idle, &mut self.vcpu, &mut self.chassis)? {
+            self.huge_pages.advance(self.started, &self.chassis.bus.memory);
         }
+        self.vcpu.schedule.look = self.footprint.next_look(&self.vcpu);
+        Ok(())
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Schedule {
     pub retired: Option<u64>,
     /// Host time at which the run ends.
     pub ends: Option<Instant>,
+    /// Nanoseconds after which somebody is to look at what the process holds.
+    pub look: Option<u64>,
 }
 
 impl Schedule {
@@ -46,10 +48,11 @@ impl Schedule {
     ) -> Result<(), MonitorError> {
         let Some(signals) = signals else { return Ok(()) };
         let now = clock.now();
-        let limit = self.ends.map(|end| {
+        let left = self.ends.map(|end| {
             let left = end.saturating_duration_since(Instant::now()).as_nanos() as u64;
-            now.saturating_add(left).max(now.saturating_add(1))
+            left.max(1)
         });
+        let limit = [left, self.look].into_iter().flatten().min().map(|ns| now.saturating_add(ns));
         let deadline = if clock.is_virtual() { None } else { self.deadline };
         let key = match (deadline, limit) {
             (Some(d), Some(l)) if d > l => Some(l | ROUNDING),

@@ -4,11 +4,12 @@
 //! goes through the same handful again and again. An answer holds until a flush or a change of the
 //! paging mode, and until its window or its table is given up.
 
+use crate::budget::MemoryBudget;
 use crate::config::MonitorError;
 use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
-use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowStats, Windows};
+use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowLimits, WindowStats, Windows};
 use ringer_translator::Mode;
 use ringer_translator::context::ExecContext;
 use ringer_translator::runtime::blocks::BlockKey;
@@ -19,6 +20,12 @@ use ringer_translator::runtime::targets::{Selection, TableId, Targets};
 const MAX_WINDOWS: usize = 48;
 /// Host mappings that the windows may use: half of vm.max_map_count.
 const VMA_BUDGET: usize = 32_000;
+/// Mappings of a process beside those in windows.
+const OTHER_MAPPINGS: usize = 400;
+/// Pages that a window may map beside as many as the guest has.
+const ALIASED: u32 = 4096;
+/// Dispatches for each of which a look is wanted, and one of which is made to look.
+const PATIENT: u32 = 64;
 /// Answers kept; a power of two.
 const KEPT: usize = 8;
 /// The flags that the mode depends on.
@@ -125,6 +132,12 @@ pub(crate) struct Spaces {
     /// Where each space's blocks are.
     pub targets: Targets,
     selections: Selections,
+    /// Bytes that the target tables may hold.
+    most_tables: usize,
+    /// Pages that may become resident unseen before somebody looks.
+    headroom: u64,
+    /// Dispatches since a look is wanted.
+    waited: u32,
     /// GS base as last set on this thread.
     gs_base: u64,
 }
@@ -137,8 +150,79 @@ impl Spaces {
     pub fn new() -> Result<Self, MonitorError> {
         let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)
             .map_err(|e| MonitorError::Windows(e.to_string()))?;
-        let (targets, selections) = (Targets::default(), Selections::default());
-        Ok(Self { windows, targets, selections, gs_base: 0 })
+        Ok(Self {
+            windows,
+            targets: Targets::default(),
+            selections: Selections::default(),
+            most_tables: usize::MAX,
+            headroom: 0,
+            waited: 0,
+            gs_base: 0,
+        })
+    }
+
+    /// From now on windows and target tables keep to their parts of `budget`.
+    pub fn set_budget(&mut self, budget: &MemoryBudget) {
+        let pages = budget.ram_pages();
+        let pages = pages.saturating_add(pages / 4).saturating_add(ALIASED);
+        self.windows.set_limits(WindowLimits { bytes: budget.windows(), pages });
+        self.most_tables = budget.tables();
+    }
+
+    /// Whether windows or target tables may hold more than their parts, so that [`Spaces::make_room`] is to be called.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.windows.is_over() || self.targets.is_over(self.most_tables)
+    }
+
+    /// Brings them under their parts. Not while translated code is to be resumed.
+    #[cold]
+    pub fn make_room(&mut self) {
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        self.windows.shed(&mut sink);
+        self.trim_tables(self.most_tables);
+        self.targets.empty_over(self.most_tables);
+    }
+
+    /// Gives all windows and target tables up.
+    pub fn give_up(&mut self) {
+        self.empty();
+        self.targets.trim(0);
+        self.targets.empty_over(0);
+    }
+
+    /// Whether so much guest memory may have become resident that somebody is to look.
+    #[inline]
+    pub fn wants_look(&self) -> bool {
+        self.windows.unseen() > self.headroom
+    }
+
+    /// The same for the dispatcher, which is not to look at the clock each time.
+    #[cold]
+    pub fn waits_long(&mut self) -> bool {
+        self.waited += 1;
+        self.waited.is_multiple_of(PATIENT)
+    }
+
+    /// Whether the running window alone may let more in than there is room for.
+    pub fn could_grow(&self) -> bool {
+        u64::from(self.windows.mapped_here()) > self.headroom
+    }
+
+    /// Somebody looked: there is room for `room` bytes.
+    pub fn looked(&mut self, room: u64) {
+        self.headroom = room / PAGE_SIZE;
+        self.windows.looked();
+    }
+
+    /// Bytes of the host's page tables for windows and target tables, at most.
+    pub fn page_tables(&self) -> u64 {
+        (self.windows.page_tables() + self.targets.page_tables()) as u64
+    }
+
+    /// The process's mappings, about.
+    pub fn mappings(&self) -> u64 {
+        (self.windows.mappings() + OTHER_MAPPINGS) as u64
     }
 
     /// The selection whose window and table are in the context.
@@ -184,6 +268,7 @@ impl Spaces {
         context.target_table = known.table_address;
         if self.selections.current != Some(selected) {
             self.windows.reactivate(selected.selection.window);
+            self.targets.reselect(selected.table);
             self.selections.current = Some(selected);
         }
         Some(selected)
@@ -246,6 +331,7 @@ impl Spaces {
         self.selections.current = selected;
         if let Some(selected) = selected {
             self.windows.reactivate(selected.selection.window);
+            self.targets.reselect(selected.table);
         }
     }
 

@@ -91,6 +91,34 @@ impl Block {
     }
 }
 
+impl Block {
+    /// Bytes of host memory that it takes beside its host code, its `sites` among them, with what the allocator adds and
+    /// its places in the registry's lists.
+    fn metadata(&self) -> usize {
+        let boxes = [
+            size_of_val(&*self.map),
+            size_of_val(&*self.strings),
+            size_of_val(&*self.guards),
+            self.fixups.as_deref().map_or(0, size_of_val),
+            size_of_val(&*self.lookups),
+            INCOMING,
+        ];
+        let sites = self.sites.len() * (size_of::<Site>() + 2 * size_of::<u32>());
+        let lists = self.frames().count() * 2 * size_of::<BlockId>() + size_of::<u32>();
+        size_of::<Self>() + boxes.map(allocated).iter().sum::<usize>() + sites + lists
+    }
+}
+
+/// Bytes of the first allocation for the links into a block.
+const INCOMING: usize = 4 * size_of::<u32>();
+/// A frame's list of blocks, about.
+const FRAME: usize = 32;
+
+/// What an allocation of `len` bytes takes, about.
+fn allocated(len: usize) -> usize {
+    if len == 0 { 0 } else { (len + 8).next_multiple_of(16).max(32) }
+}
+
 /// A direct exit: a `jmp`/`jcc rel32` that can be patched.
 #[derive(Clone, Copy, Debug)]
 pub struct Site {
@@ -124,6 +152,8 @@ pub struct Registry {
     hasher: DefaultHashBuilder,
     /// Blocks with bytes in a page frame.
     by_frame: HashMap<Frame, Vec<BlockId>>,
+    /// What the blocks take.
+    taken: usize,
 }
 
 impl Registry {
@@ -142,9 +172,17 @@ impl Registry {
         self.blocks[id as usize].valid.then_some(id)
     }
 
+    /// Bytes of host memory that blocks and indices take, host code apart.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let frames = self.by_frame.allocation_size() + self.by_frame.len() * FRAME;
+        self.taken + self.by_key.allocation_size() + self.by_bytes.allocation_size() + frames
+    }
+
     /// Adds a block; its `host_off` is beyond all others.
     pub fn add(&mut self, block: Block) -> BlockId {
         let id = self.blocks.len() as BlockId;
+        self.taken += block.metadata();
         for frame in block.frames() {
             self.by_frame.entry(frame).or_default().push(id);
         }
@@ -235,14 +273,8 @@ impl Registry {
         self.by_frame.keys().copied()
     }
 
-    /// Forgets everything.
+    /// Forgets everything, and gives its memory back.
     pub fn clear(&mut self) {
-        self.blocks.clear();
-        self.offsets.clear();
-        self.sites.clear();
-        self.lookups = 0;
-        self.by_key.clear();
-        self.by_bytes.clear();
-        self.by_frame.clear();
+        *self = Self::default();
     }
 }

@@ -38,11 +38,13 @@ pub struct CodeCache {
     /// Next free byte.
     top: usize,
     registry: Registry,
+    /// What others keep of each block, in bytes.
+    kept_elsewhere: usize,
     stats: CacheStats,
 }
 
 impl CodeCache {
-    /// A cache of `budget` bytes (at least 256 KiB, at most 1 GiB are used).
+    /// A cache of `budget` bytes (at least 256 KiB, at most 1 GiB are used), for blocks and what is known of them.
     ///
     /// # Errors
     /// When the host refuses the memory.
@@ -56,8 +58,26 @@ impl CodeCache {
             stubs,
             top: STUB_AREA,
             registry: Registry::default(),
+            kept_elsewhere: 0,
             stats: CacheStats::default(),
         })
+    }
+
+    /// Somebody keeps `bytes` bytes of each block, until [`CodeCache::flush`].
+    pub fn charge_each(&mut self, bytes: usize) {
+        self.kept_elsewhere = bytes;
+    }
+
+    /// Bytes of host memory that are taken beside host code.
+    #[must_use]
+    pub fn metadata(&self) -> usize {
+        self.registry.held() + self.registry.blocks.len() * self.kept_elsewhere
+    }
+
+    /// Takes the host code that was written out of the process's resident set, as far as it is there for having been
+    /// written; what runs stays.
+    pub fn release(&mut self) {
+        self.memory.release();
     }
 
     /// Host address of offset 0.
@@ -113,7 +133,7 @@ impl CodeCache {
     #[must_use]
     pub fn next_place(&self, reserve: usize) -> Option<(u64, u32)> {
         let start = self.top.next_multiple_of(16);
-        (start + reserve <= self.memory.len())
+        (start + reserve + self.metadata() <= self.memory.len())
             .then(|| (self.base() + start as u64, self.registry.sites.len() as u32))
     }
 
@@ -342,6 +362,7 @@ impl CodeCache {
         let frames = self.registry.frames().collect();
         self.registry.clear();
         entries.all_gone();
+        self.memory.discard(STUB_AREA..self.top);
         self.top = STUB_AREA;
         self.stats.flushes += 1;
         // The bytes were executed at another linear address than they will be written at: only a

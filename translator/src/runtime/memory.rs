@@ -4,9 +4,12 @@
 //! Invariants: both views map the same memfd, which nobody else has; every write goes through
 //! [`CacheMemory::write`], whose range is checked; nothing hands out a reference into either view.
 
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{Mmap, MmapMut, MmapOptions, UncheckedAdvice};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use std::ops::Range;
 use thiserror::Error;
+
+const PAGE: usize = 4096;
 
 /// The host refused memory for the translation cache.
 #[derive(Debug, Error)]
@@ -71,6 +74,25 @@ impl CacheMemory {
         self.writable[offset..end].copy_from_slice(bytes);
     }
 
+    /// Takes the writable view out of the process's resident set; its contents stay, and the next write finds them again.
+    pub fn release(&mut self) {
+        // SAFETY: the view is a shared one of a file: the advice takes nothing from it but entries of the host's page
+        // tables, and its bytes are in the file as before.
+        let _ = unsafe { self.writable.unchecked_advise(UncheckedAdvice::DontNeed) };
+    }
+
+    /// Gives the host memory of `range`'s whole pages back; they are zeros then, if the host can do that.
+    pub fn discard(&mut self, range: Range<usize>) {
+        let (from, to) = (range.start.next_multiple_of(PAGE), range.end.min(self.len()) / PAGE * PAGE);
+        if from < to {
+            // SAFETY: the range lies in the view, of which nobody holds a reference; what is lost are bytes of the cache,
+            // which whoever calls this has no use for.
+            let _ = unsafe {
+                self.writable.unchecked_advise_range(UncheckedAdvice::Remove, from, to - from)
+            };
+        }
+    }
+
     /// Reads up to `out.len()` bytes at `offset`; returns how many there were.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> usize {
         let n = out.len().min(self.len().saturating_sub(offset));
@@ -94,6 +116,25 @@ mod tests {
         let ours: Vec<_> = maps.lines().filter(|l| l.contains("ringer-tc")).collect();
         assert!(ours.len() >= 2);
         assert!(ours.iter().all(|l| !l.contains("rwx")));
+    }
+
+    #[test]
+    fn what_is_released_stays_and_what_is_discarded_goes() {
+        let mut memory = CacheMemory::new(1 << 16).unwrap();
+        for at in [100, 0x1100, 0x2100, 0x3100] {
+            memory.write(at, b"ringer");
+        }
+        memory.release();
+        memory.discard(0x800..0x3800);
+        let mut left = [100, 0x1100, 0x2100, 0x3100].map(|at| {
+            let mut back = [0; 6];
+            memory.read(at, &mut back);
+            back
+        });
+        assert_eq!(left, [*b"ringer", [0; 6], [0; 6], *b"ringer"]);
+        memory.write(0x1100, b"again!");
+        memory.read(0x1100, &mut left[0]);
+        assert_eq!(&left[0], b"again!");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! # Eviction
 //! Blocks are allocated upward. When the budget is used up, everything goes at once (the stubs stay)
-//! and the hot part of the guest is translated again; the guest never waits for room.
+//! and the hot part of the guest is translated again; the guest never waits for room. What is known of a block takes more
+//! room than its code where blocks are short, so that counts in the budget, too.
 
 pub mod blocks;
 pub mod cache;
@@ -17,6 +18,7 @@ pub mod memory;
 mod relocate;
 pub mod sink;
 pub mod stubs;
+mod target_table;
 pub mod targets;
 pub mod transfer;
 

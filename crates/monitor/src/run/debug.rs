@@ -170,7 +170,7 @@ impl Monitor {
             }
             if self.vcpu.delivered == before {
                 if self.vcpu.context.cpu.activity != Activity::Running {
-                    match self.idle() {
+                    match self.idle()? {
                         Some(end) => return Ok(end),
                         None => continue,
                     }
