@@ -34,7 +34,8 @@ const TOLERANCE: usize = 256 << 10;
 #[test]
 fn the_hosts_page_tables_are_counted_and_given_back() {
     let (mut mmu, mut memory) = (Mmu::new(), GuestMemory::new(16 << 20).unwrap());
-    let mut put = |pa: u32, value: u32| assert!(memory.dma_write(Pa::from(pa), &value.to_le_bytes()));
+    let mut put =
+        |pa: u32, value: u32| assert!(memory.dma_write(Pa::from(pa), &value.to_le_bytes()));
     // One page in each 2 MiB of 4 GiB.
     for k in 0..PAGES / 2 {
         let table = 0x40_0000 + k * 0x1000;
@@ -49,8 +50,7 @@ fn the_hosts_page_tables_are_counted_and_given_back() {
     let before = page_tables();
     for k in 0..PAGES {
         let lin = Lin::from(k << 21);
-        let fill =
-            windows.fault(mmu.paging(), &mut memory, &mut Nothing, lin, false, &mut Nothing);
+        let fill = windows.fault(mmu.paging(), &mut memory, &mut Nothing, lin, false, &mut Nothing);
         assert_eq!(fill, Fill::Mapped);
     }
     let taken = page_tables() - before;

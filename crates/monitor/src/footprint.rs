@@ -265,7 +265,10 @@ mod tests {
         let want = Resident { all: 200 * page, shared: 50 * page };
         assert_eq!(parse_statm("1000 200 50 9 0 70 0\n"), Some(want));
         assert_eq!(parse_statm("1000 200"), None);
-        assert_eq!(parse_status("VmLib:\t    8 kB\nVmPTE:\t   52 kB\nVmSwap: 0 kB\n"), Some(52 << 10));
+        assert_eq!(
+            parse_status("VmLib:\t    8 kB\nVmPTE:\t   52 kB\nVmSwap: 0 kB\n"),
+            Some(52 << 10)
+        );
         assert_eq!(parse_status("VmLib:\t    8 kB\n"), None);
         let own = Footprint::new(MemoryBudget::new(1 << 20, 1 << 20, None));
         let resident = own.statm.as_ref().and_then(resident);

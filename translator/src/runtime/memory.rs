@@ -83,7 +83,8 @@ impl CacheMemory {
 
     /// Gives the host memory of `range`'s whole pages back; they are zeros then, if the host can do that.
     pub fn discard(&mut self, range: Range<usize>) {
-        let (from, to) = (range.start.next_multiple_of(PAGE), range.end.min(self.len()) / PAGE * PAGE);
+        let (from, to) =
+            (range.start.next_multiple_of(PAGE), range.end.min(self.len()) / PAGE * PAGE);
         if from < to {
             // SAFETY: the range lies in the view, of which nobody holds a reference; what is lost are bytes of the cache,
             // which whoever calls this has no use for.

@@ -29,7 +29,8 @@ const REACH: u32 = 15;
 unsafe fn map_zeros(at: *mut c_void, fixed: MapFlags) -> rustix::io::Result<*mut c_void> {
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | fixed;
     // SAFETY: a fresh mapping, or one in the place of a table's, as the caller promises.
-    let base = unsafe { mmap_anonymous(at, TABLE_BYTES, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
+    let base =
+        unsafe { mmap_anonymous(at, TABLE_BYTES, ProtFlags::READ | ProtFlags::WRITE, flags) }?;
     // SAFETY: the range was just mapped. Huge pages would make a single entry cost 2 MiB.
     let _ = unsafe { madvise(base, TABLE_BYTES, Advice::LinuxNoHugepage) };
     // SAFETY: as above. A core dump has no use for it.

@@ -246,10 +246,7 @@ impl Default for Targets {
 impl BlockSink for Targets {
     fn block_gone(&mut self, mode: Mode, eip: Pc) {
         let eip = eip.low();
-        self.each(
-            |who| who.mode == mode,
-            |table| table.clear(eip),
-        );
+        self.each(|who| who.mode == mode, |table| table.clear(eip));
     }
 
     fn all_gone(&mut self) {
