@@ -84,6 +84,17 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// --mem-limit is less than works.
+    #[error(
+        "--mem-limit {}M is too little: with this -m and --tc-size it takes {}M; a smaller --tc-size takes less",
+        .limit >> 20, .least.div_ceil(1 << 20)
+    )]
+    MemLimit {
+        /// What was given, in bytes.
+        limit: u64,
+        /// The least, in bytes.
+        least: u64,
+    },
     /// A file for output cannot be made.
     #[error("cannot write {}: {source}", shown(path))]
     Create {
@@ -157,6 +168,7 @@ impl CliError {
             | Self::SaveAt { .. }
             | Self::OnlyRun { .. }
             | Self::MemorySize { .. }
+            | Self::MemLimit { .. }
             | Self::Symbols(_)
             | Self::Profile(_)
             | Self::Diff(_)

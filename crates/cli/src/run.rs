@@ -38,6 +38,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let source = BootSource::MultibootBytes { name: "demo", image: ringer_test_roms::demo() };
     let symbols = symbols_for(&source, &[])?;
     let machine = args.engine.machine(DEMO_MEMORY, true);
+    args.engine.check_limit(DEMO_MEMORY)?;
     let machine = MachineConfig {
         pc: PcConfig { debug_exit: true, ..machine.pc },
         run: RunConfig { no_reboot: true, ..machine.run },
@@ -110,6 +111,7 @@ pub fn run_guest(
         Some(state) => args.like(state, profile)?,
         None => (args.machine(profile)?, args.source()?),
     };
+    args.engine.check_limit(config.pc.ram_size)?;
     let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
     let mut plan = Plan::new(args, &symbols)?;
     let saves = args.saves()?;

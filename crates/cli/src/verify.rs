@@ -159,6 +159,7 @@ fn one(
     let source = args.source()?;
     let symbols = Arc::new(symbols_for(&source, &args.symbols)?);
     let config = args.machine(true)?;
+    args.engine.check_limit(config.pc.ram_size)?;
     let options = config.run.options | TranslatorOptions::VERIFY;
     let engine = if from.is_some() { Engine::Bt } else { Engine::Lockstep };
     let clock = ClockKind::Virtual;

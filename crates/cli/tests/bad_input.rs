@@ -102,6 +102,11 @@ fn wrong_options_are_refused_in_one_line() {
         ("run --rom a --timeout -1", "more than 0"),
         ("run --rom a --serial tcp:1", "file:F"),
         ("run --rom a --tc-size 1K", "1M to 1G"),
+        ("run --rom a --mem-limit much", "no size"),
+        (
+            "demo --mem-limit 64M",
+            "--mem-limit 64M is too little: with this -m and --tc-size it takes 121M",
+        ),
         ("run --rom a --max-instructions 0", "max-instructions"),
         ("run --rom a --bogus", "--bogus"),
         ("test", "name tests"),

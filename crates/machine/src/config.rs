@@ -2,7 +2,9 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_monitor::{ClockKind, Engine, KickSignal, MonitorConfig, TranslatorOptions};
+use ringer_monitor::{
+    ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
+};
 use std::time::Duration;
 
 /// Where the debug-exit port is by default.
@@ -44,6 +46,10 @@ pub struct RunConfig {
     pub engine: Engine,
     /// Translation-cache budget in bytes.
     pub tc_size: u64,
+    /// Bytes that the process may hold beside guest memory: resident, the host's page tables and mappings. What
+    /// is more is given up, and a process that stays over it ends with an error. `None`: windows and tables keep to the
+    /// usual limit, and the process, which has other things in it, is not looked at.
+    pub mem_limit: Option<u64>,
     /// The signal that interrupts the thread that runs the machine.
     pub kick_signal: KickSignal,
     /// The translator's optimisations.
@@ -66,6 +72,7 @@ impl Default for RunConfig {
         Self {
             engine: Engine::Bt,
             tc_size: 64 << 20,
+            mem_limit: None,
             kick_signal: KickSignal::default(),
             options: TranslatorOptions::default(),
             clock: ClockKind::Real,
@@ -91,6 +98,11 @@ impl MachineConfig {
     pub(crate) fn is_virtual(&self) -> bool {
         let RunConfig { clock, max_instructions, engine, .. } = self.run;
         clock == ClockKind::Virtual || max_instructions.is_some() || engine == Engine::Lockstep
+    }
+
+    /// What the process may hold.
+    pub(crate) fn budget(&self) -> MemoryBudget {
+        MemoryBudget::new(self.pc.ram_size, self.run.tc_size, self.run.mem_limit)
     }
 
     pub(crate) fn monitor(&self) -> MonitorConfig {

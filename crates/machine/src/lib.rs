@@ -38,8 +38,8 @@ pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::recording;
 pub use ringer_monitor::{
     At, BlockView, Checks, ClockKind, Counters, Engine, Event, Happening, HotCallout, KickSignal,
-    LedgerRow, Marker, Moment, Profile, Row, TraceKinds, TranslatorOptions, UnusableSignal,
-    WatchHit, WatchKind, Watchpoint, When,
+    LedgerRow, Marker, MemoryBudget, Moment, Profile, Row, TraceKinds, TranslatorOptions,
+    UnusableSignal, WatchHit, WatchKind, Watchpoint, When,
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};

@@ -70,6 +70,7 @@ impl MachineError {
             Self::Load(_) | Self::Memory(MemoryError::BadSize(_)) => status::USAGE,
             Self::Monitor(MonitorError::Serial(_)) => status::OUTPUT,
             Self::Monitor(MonitorError::Attach(_)) => status::USAGE,
+            Self::Monitor(MonitorError::MemoryLimit { .. }) => status::MEMORY_LIMIT,
             Self::Memory(_) | Self::Monitor(_) => status::INTERNAL,
             Self::State(e) => e.status(),
         }
@@ -122,6 +123,7 @@ impl Machine {
             moved.map_err(MonitorError::Attach)?;
         }
         let mut monitor = Monitor::new(cfg.monitor(), memory, board)?;
+        monitor.set_budget(cfg.budget());
         if let Some(hook) = image.power_on(monitor.memory_mut())? {
             monitor.set_bios(hook)?;
         }

@@ -22,6 +22,8 @@ pub mod status {
     pub const DEAD_HALT: u8 = 78;
     /// The guest wrote a text of `--fail-on`.
     pub const FAIL_TEXT: u8 = 80;
+    /// The process stayed over `--mem-limit` after everything was given up.
+    pub const MEMORY_LIMIT: u8 = 82;
     /// `--max-instructions` was reached.
     pub const INSTRUCTION_LIMIT: u8 = 68;
     /// A fault of Ringer's or of the host, not of the guest.

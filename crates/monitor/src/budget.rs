@@ -4,7 +4,8 @@
 //! that together stays under the guest's memory and [`MemoryBudget::beside`]. The translation cache has its part, in which
 //! its blocks' metadata counts ([`ringer_translator::runtime::CodeCache`]); windows and target tables have theirs, charged
 //! where a page of them is taken; what is left is for the process itself, for guest pages that are resident through more
-//! than one mapping, and for what grows between two looks ([`crate::footprint`]).
+//! than one mapping, and for what grows between two looks ([`crate::footprint`]). A program that embeds machines has memory
+//! of its own, so only a limit that was asked for is held against what the whole process holds.
 
 /// Beside memory and cache, unless said otherwise; and what is added for each byte of memory.
 const WORK: u64 = 160 << 20;
@@ -21,15 +22,17 @@ pub struct MemoryBudget {
     ram: u64,
     cache: u64,
     beside: u64,
+    whole_process: bool,
 }
 
 impl MemoryBudget {
     /// For a guest with `ram` bytes of memory and a translation cache of `cache`: at most `beside` bytes beside the memory,
-    /// or what [`MemoryBudget::usual`] says. Less than is workable is made that.
+    /// and what the process holds is looked at; or [`MemoryBudget::usual`], and it is not. Less than is workable is made that.
     #[must_use]
     pub fn new(ram: u64, cache: u64, beside: Option<u64>) -> Self {
+        let whole_process = beside.is_some();
         let beside = beside.unwrap_or(Self::usual(ram, cache)).max(Self::least(ram, cache));
-        Self { ram, cache, beside }
+        Self { ram, cache, beside, whole_process }
     }
 
     /// What it is by default: the cache, 160 MiB, and a sixteenth of the memory.
@@ -54,6 +57,11 @@ impl MemoryBudget {
     #[must_use]
     pub fn whole(&self) -> u64 {
         self.ram + self.beside
+    }
+
+    /// Whether the process is the machine's alone.
+    pub(crate) fn whole_process(&self) -> bool {
+        self.whole_process
     }
 
     /// Pages of guest memory.

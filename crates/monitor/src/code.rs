@@ -42,7 +42,7 @@ const MIXED_PAGE: u32 = 16;
 const MOST_WRITTEN: usize = 1 << 14;
 /// Bytes kept of a block beside the cache's own: what the verifier said of it, and what is recorded for a profile.
 const VERIFIED: usize = 1;
-const RECORDED: usize = 160;
+const RECORDED: usize = 256;
 
 /// How far EIP `to` is from EIP `from`, which has 32 bits.
 fn distance(from: Pc, to: Pc) -> i64 {

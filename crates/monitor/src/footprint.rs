@@ -135,7 +135,9 @@ impl Footprint {
         }
         self.services = 0;
         let now = Instant::now();
-        if passed(self.held_at, now, if hurry { HURRY } else { BOUND }) {
+        if self.budget.whole_process()
+            && passed(self.held_at, now, if hurry { HURRY } else { BOUND })
+        {
             self.held_at = Some(now);
             self.hold(now, vcpu, chassis)?;
         }

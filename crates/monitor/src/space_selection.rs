@@ -155,7 +155,7 @@ impl Spaces {
             targets: Targets::default(),
             selections: Selections::default(),
             most_tables: usize::MAX,
-            headroom: 0,
+            headroom: u64::MAX,
             waited: 0,
             gs_base: 0,
         })
@@ -167,6 +167,7 @@ impl Spaces {
         let pages = pages.saturating_add(pages / 4).saturating_add(ALIASED);
         self.windows.set_limits(WindowLimits { bytes: budget.windows(), pages });
         self.most_tables = budget.tables();
+        self.headroom = if budget.whole_process() { 0 } else { u64::MAX };
     }
 
     /// Whether windows or target tables may hold more than their parts, so that [`Spaces::make_room`] is to be called.

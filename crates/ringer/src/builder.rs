@@ -120,6 +120,18 @@ impl Builder {
         self
     }
 
+    /// Most bytes that the process may hold beside guest memory: resident, the host's page tables and mappings. Only for
+    /// a program that runs one machine and does little else, since all that it holds counts. Less than
+    /// [`MemoryBudget::least`] is made that. By default the process is not looked at; what a guest can make windows, tables
+    /// and translated code take is bounded all the same.
+    ///
+    /// [`MemoryBudget::least`]: crate::MemoryBudget::least
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.config.run.mem_limit = Some(bytes);
+        self
+    }
+
     /// The signal that interrupts the thread that runs the machine. A program that uses the default one
     /// for itself names another here.
     #[must_use]

@@ -1,11 +1,12 @@
 //! How guest code is executed, on which processor, and for how long.
 
 use super::values::{CLOCKS, ENGINES, MODELS, one_of, positive};
+use crate::error::CliError;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringer::{
-    ClockKind, CpuModel, Engine, KickSignal, MachineConfig, PcConfig, RunConfig, TranslatorOptions,
-    parse_size,
+    ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MemoryBudget, PcConfig, RunConfig,
+    TranslatorOptions, parse_size,
 };
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -30,6 +31,10 @@ pub struct EngineArgs {
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
     pub tc_size: u64,
+    /// What the process may hold beside the guest's memory, page tables and mappings included: translated code and
+    /// the like are given up to stay under it (default: the cache, 160M, and a sixteenth of the memory)
+    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    pub mem_limit: Option<u64>,
     #[arg(
         long,
         value_name = "LIST",
@@ -69,6 +74,7 @@ impl EngineArgs {
             run: RunConfig {
                 engine: self.engine,
                 tc_size: self.tc_size,
+                mem_limit: Some(self.mem_limit.unwrap_or(self.usual_limit(ram_size))),
                 options,
                 clock: self.clock.unwrap_or(ClockKind::Real),
                 max_instructions: self.max_instructions,
@@ -82,6 +88,20 @@ impl EngineArgs {
 }
 
 impl EngineArgs {
+    /// --mem-limit's default.
+    pub fn usual_limit(&self, ram_size: u64) -> u64 {
+        MemoryBudget::usual(ram_size, self.tc_size)
+    }
+
+    /// Whether --mem-limit is enough for a machine with `ram_size` bytes.
+    pub fn check_limit(&self, ram_size: u64) -> Result<(), CliError> {
+        let least = MemoryBudget::least(ram_size, self.tc_size);
+        match self.mem_limit {
+            Some(limit) if limit < least => Err(CliError::MemLimit { limit, least }),
+            _ => Ok(()),
+        }
+    }
+
     /// The optimisations that are switched off, by name.
     pub fn disabled(&self) -> Vec<String> {
         let all: TranslatorOptions = self.disable.iter().copied().collect();
@@ -98,6 +118,10 @@ fn parse_cache(text: &str) -> Result<u64, String> {
     let size = parse_size(text).map_err(|e| e.to_string())?;
     let in_range = CACHE.contains(&size);
     in_range.then_some(size & !4095).ok_or_else(|| "the cache can have 1M to 1G".to_owned())
+}
+
+fn parse_limit(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|e| e.to_string())
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {

@@ -133,9 +133,17 @@ impl RunArgs {
             run: RunConfig {
                 no_reboot: self.no_reboot,
                 clock: self.engine.clock.unwrap_or(self.default_clock()),
+                mem_limit: self.mem_limit(machine.pc.ram_size),
                 ..machine.run
             },
         })
+    }
+
+    /// What a machine with `ram_size` bytes may make the process hold. What gdb goes back by is in memory, and nobody's
+    /// doing but the user's.
+    fn mem_limit(&self, ram_size: u64) -> Option<u64> {
+        let own = self.gdb.address().is_none().then(|| self.engine.usual_limit(ram_size));
+        self.engine.mem_limit.or(own)
     }
 
     fn default_clock(&self) -> ClockKind {
@@ -153,6 +161,7 @@ impl RunArgs {
         let saved = state.pc().map_err(ringer::Error::from)?;
         if self.memory.is_none() {
             pc.ram_size = saved.ram_size;
+            run.mem_limit = self.mem_limit(pc.ram_size);
         }
         if self.engine.cpu.is_none() {
             pc.model = saved.model;

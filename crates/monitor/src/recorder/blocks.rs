@@ -14,7 +14,9 @@ use ringer_translator::runtime::CodeCache;
 use ringer_translator::runtime::blocks::{Block, BlockId, BlockKey};
 use ringer_translator::{LookupSite, MapEntry};
 
-/// Places that are kept of blocks that went.
+/// Places that are kept of blocks that went, while the guest runs and makes more of them.
+const MOST_KEPT: usize = 1 << 15;
+/// Places that are told of in the end.
 const MOST: usize = 1 << 17;
 
 /// What happened in a block that has a number.
@@ -53,7 +55,7 @@ pub(super) struct Code {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Total {
     pub record: BlockRecord,
-    pub code: Option<Code>,
+    pub code: Option<Box<Code>>,
     /// Samples in the block that `code` is of.
     of_code: u64,
 }
@@ -142,13 +144,12 @@ impl Blocks {
     pub fn fold(&mut self, cache: &CodeCache, counts: (&Counts, &Counts)) {
         let mut totals = std::mem::take(&mut self.totals);
         let mut elsewhere = self.elsewhere;
-        self.gather(cache, counts, &mut totals, &mut elsewhere);
+        self.gather(cache, counts, MOST_KEPT, &mut totals, &mut elsewhere);
         for total in totals.values_mut() {
             total.record.cache_offset = None;
         }
         (self.totals, self.elsewhere) = (totals, elsewhere);
-        self.linears.clear();
-        self.live.clear();
+        (self.linears, self.live) = (Vec::new(), HashMap::new());
     }
 
     /// The totals with what is live.
@@ -158,7 +159,7 @@ impl Blocks {
         counts: (&Counts, &Counts),
     ) -> (Vec<Total>, Elsewhere) {
         let (mut totals, mut elsewhere) = (self.totals.clone(), self.elsewhere);
-        self.gather(cache, counts, &mut totals, &mut elsewhere);
+        self.gather(cache, counts, MOST, &mut totals, &mut elsewhere);
         (totals.into_values().collect(), elsewhere)
     }
 
@@ -166,6 +167,7 @@ impl Blocks {
         &self,
         cache: &CodeCache,
         counts: (&Counts, &Counts),
+        most: usize,
         totals: &mut HashMap<BlockKey, Total>,
         elsewhere: &mut Elsewhere,
     ) {
@@ -177,7 +179,7 @@ impl Blocks {
             if entries == 0 && live.samples == 0 && !live.faults.iter().any(|n| *n > 0) {
                 continue;
             }
-            if totals.len() >= MOST && !totals.contains_key(&block.key) {
+            if totals.len() >= most && !totals.contains_key(&block.key) {
                 elsewhere.entries += entries;
                 elsewhere.samples += live.samples;
                 continue;
@@ -186,7 +188,8 @@ impl Blocks {
             total.add(block, self.linear(id), entries, live);
             if live.samples > total.of_code {
                 total.of_code = live.samples;
-                total.code = Some(code_of(cache, id, self.linear(id), counts.1, live));
+                let code = code_of(cache, id, self.linear(id), counts.1, live);
+                total.code = Some(Box::new(code));
             }
         }
         // What had no place of its own.

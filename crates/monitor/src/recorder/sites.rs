@@ -20,7 +20,7 @@ use std::cmp::Reverse;
 /// The longest instruction, in bytes.
 const LONGEST: usize = 15;
 /// Places that are kept of each kind.
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 14;
 
 /// The value of `key` in `map`, if it has one or there is room.
 fn entry<K: std::hash::Hash + Eq, V: Default>(map: &mut HashMap<K, V>, key: K) -> Option<&mut V> {
@@ -153,7 +153,7 @@ impl Sites {
         let mut elsewhere = self.elsewhere;
         self.gather(cache, blocks, lookups, &mut all, &mut elsewhere);
         (self.lookups, self.elsewhere) = (all, elsewhere);
-        self.misses.clear();
+        self.misses = HashMap::new();
     }
 
     fn gather(
