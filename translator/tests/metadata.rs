@@ -63,7 +63,8 @@ fn short_blocks_fill_the_budget_with_what_is_known_of_them() {
         assert!(metadata > 4 * code, "these are short: {code} {metadata}");
         let taken = private() - before;
         most = most.max(taken);
-        assert!(taken < metadata / 8 * 9 + (1 << 20), "round {round}: {taken}, not {metadata}");
+        // Lists that grow leave holes behind, in which the next round's fit.
+        assert!(taken < metadata / 2 * 3, "round {round}: {taken}, not {metadata}");
         cache.flush(&mut ());
         assert_eq!(cache.metadata(), Registry::default().held());
         assert!(cache.next_place(4096).is_some());

@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, BlockId, BlockKey, Registry, Site};
 use super::enter::Entry;
-use super::memory::{CacheMemory, CacheMemoryError};
+use super::memory::{CacheMemory, CacheMemoryError, trim_heap};
 use super::relocate::{CopyAt, relocated};
 use super::sink::BlockSink;
 use super::stubs::{STUB_AREA, Stubs, assemble};
@@ -363,6 +363,7 @@ impl CodeCache {
         self.registry.clear();
         entries.all_gone();
         self.memory.discard(STUB_AREA..self.top);
+        trim_heap();
         self.top = STUB_AREA;
         self.stats.flushes += 1;
         // The bytes were executed at another linear address than they will be written at: only a
