@@ -18,6 +18,10 @@ impl Translator {
         draft: &mut BlockDraft,
         kind: PlantedKind,
     ) -> Result<Step, Refused> {
+        if let PlantedKind::HostCode(bytes) = kind {
+            self.emitter.host_code(bytes);
+            return Ok(Step::Next);
+        }
         if let Some(changed) = change(i, kind) {
             return self.emit_one(&changed, draft);
         }

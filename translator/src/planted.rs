@@ -25,6 +25,8 @@ pub enum PlantedKind {
     Immediate,
     /// The first operand is another register.
     Register,
+    /// These bytes stand in its place, whatever they are: what somebody would want who has broken the translator.
+    HostCode(&'static [u8]),
 }
 
 /// `i` with an operand that is wrong. `None`: the fault is not in an operand.

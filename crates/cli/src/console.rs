@@ -1,6 +1,7 @@
 //! What is typed at a console on its way to the guest, and the Ctrl-A keys.
 
 use ringer::Handle;
+use ringer::sandbox::{Threads, spawn};
 use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub fn feed(handle: Handle, reader: impl Read + Send + 'static, keys: bool) -> i
     let task = move || {
         if keys { with_keys(&handle, reader) } else { plain(&handle, reader) }
     };
-    builder.spawn(task).map(drop)
+    spawn(builder, Threads::INPUT, task).map(drop)
 }
 
 /// The next bytes; `None` at the end or after an error, which for input is the same.

@@ -3,6 +3,7 @@
 use crate::say::say;
 use crate::signals;
 use crate::terminal;
+use ringer::sandbox::{Threads, spawn};
 use ringer::status;
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -32,7 +33,7 @@ impl Deadline {
             }
         };
         let builder = thread::Builder::new().name("deadline".to_owned());
-        signals::shielded(|| builder.spawn(watch))??;
+        signals::shielded(|| spawn(builder, Threads::SIGNALS, watch))??;
         Ok(Self { at: Instant::now().checked_add(limit), _loading: Some(loading) })
     }
 

@@ -119,6 +119,14 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// --sandbox require.
+    #[error(
+        "--sandbox require: this host does not permit {lacking}; use --sandbox on to run without"
+    )]
+    Sandbox {
+        /// What is lacking.
+        lacking: String,
+    },
     /// The machine.
     #[error(transparent)]
     Machine(#[from] ringer::Error),
@@ -174,6 +182,7 @@ impl CliError {
             | Self::Diff(_)
             | Self::NoPicture
             | Self::UnknownPlace { .. }
+            | Self::Sandbox { .. }
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } | Self::NeverSaved { .. } => status::OUTPUT,
             Self::Host { .. } | Self::Nano(_) => status::INTERNAL,

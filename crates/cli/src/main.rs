@@ -20,6 +20,7 @@ mod profile;
 mod pty;
 mod report;
 mod run;
+mod sandbox;
 mod say;
 mod serial;
 mod signals;

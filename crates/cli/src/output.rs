@@ -6,6 +6,7 @@
 //! next byte, or to [`Output::finish`].
 
 use ringer::SerialSink;
+use ringer::sandbox::{Threads, spawn};
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -58,7 +59,7 @@ impl Output {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let builder = thread::Builder::new().name("serial output".to_owned());
-        builder.spawn(move || write_all(&theirs, writer))?;
+        spawn(builder, Threads::OUTPUT, move || write_all(&theirs, writer))?;
         Ok(Self(shared))
     }
 

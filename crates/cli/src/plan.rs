@@ -72,6 +72,11 @@ impl Plan {
         }
     }
 
+    /// Whether gdb may come.
+    pub fn is_debugged(&self) -> bool {
+        self.debugger.is_some()
+    }
+
     /// Runs the machine to its end.
     pub fn run(&self, machine: &mut Machine) -> Result<Stop, ringer::Error> {
         let until = || {

@@ -8,11 +8,13 @@ use crate::plan::Plan;
 use crate::postmortem::PostMortem;
 use crate::profile::watch::Watch;
 use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
+use crate::sandbox;
 use crate::say::{say, say_lines};
 use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::{self, RawTerminal};
 use crate::tracing_output::TraceOutput;
+use ringer::sandbox::{Confined, Sandbox, Threads};
 use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
     SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
@@ -28,6 +30,7 @@ const DEMO_MEMORY: u64 = 32 << 20;
 
 /// `ringer run`.
 pub fn run(args: &GuestRun) -> Result<u8, CliError> {
+    sandbox::arm(sandbox::of_run(&args.run, None), args.run.engine.sandbox);
     let deadline = deadline(&args.run)?;
     let ended = run_guest(&args.resolved()?, deadline, None)?;
     Ok(tell(&ended.stop, &ended.report))
@@ -43,10 +46,11 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
         pc: PcConfig { debug_exit: true, ..machine.pc },
         run: RunConfig { no_reboot: true, ..machine.run },
     };
+    sandbox::arm(Sandbox::new(), args.engine.sandbox);
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
-    let exit = drive(&mut machine, &lines, false, &Plan::default())?;
+    let exit = drive(&mut machine, &lines, false, &Plan::default())?.stop;
     print(&machine.counters());
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Stop::DebugExit(0) {
@@ -104,6 +108,8 @@ pub fn run_guest(
     deadline: Deadline,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<Ended, CliError> {
+    // Before the first thread starts, which may be gdb's: each inherits the mask.
+    signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
     let profile = watch.is_some();
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
@@ -146,7 +152,7 @@ pub fn run_guest(
     if let Some(trace) = trace {
         trace.finish()?;
     }
-    let stop = driven?;
+    let stop = driven?.stop;
     if let Some(dump) = dump {
         finish_jitdump(&dump)?;
     }
@@ -176,14 +182,21 @@ fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
     dump.finish().map_err(|source| CliError::Output { what, source })
 }
 
+/// How a machine was run.
+pub struct Driven {
+    pub stop: Stop,
+    /// What held for the thread that ran it; nothing without a sandbox.
+    pub confined: Option<Confined>,
+}
+
 /// Runs the machine with its console attached, as planned; on return the terminal is as it was, and all output
-/// is out.
+/// is out. The calling thread is confined from then on: it opens nothing more.
 pub fn drive(
     machine: &mut Machine,
     lines: &Lines,
     stdio: bool,
     plan: &Plan,
-) -> Result<Stop, CliError> {
+) -> Result<Driven, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
     lines.begin()?;
     let handle = machine.handle();
@@ -201,13 +214,15 @@ pub fn drive(
     } else if !stdio {
         handle.end_input();
     }
+    let debugged = if plan.is_debugged() { Threads::GDB } else { Threads::empty() };
+    let confined = sandbox::enter(Threads::VCPU | debugged)?;
     let result = plan.run(machine);
     let (serial, debugcon) = (lines.serial.finish(), lines.debugcon.finish());
     drop(raw);
-    let exit = result?;
+    let stop = result?;
     serial?;
     debugcon?;
-    Ok(exit)
+    Ok(Driven { stop, confined })
 }
 
 /// Says how the run ended where that is not what the guest or the user meant; returns the status.

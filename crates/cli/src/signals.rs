@@ -3,6 +3,7 @@
 //! runs in the middle of anything.
 
 use crate::terminal;
+use ringer::sandbox::{Threads, spawn};
 use ringer::{Handle, status};
 use std::io;
 use std::mem::MaybeUninit;
@@ -123,7 +124,7 @@ pub fn forward(handle: Handle) -> io::Result<()> {
             }
         }
     };
-    builder.spawn(take).map(drop)
+    spawn(builder, Threads::SIGNALS, take).map(drop)
 }
 
 /// Starts the thread for a suite: `on` is told of each signal that is to end it, and says whether that

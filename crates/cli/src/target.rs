@@ -6,6 +6,7 @@
 
 use crate::error::CliError;
 use crate::signals;
+use ringer::sandbox::{Threads, spawn};
 use ringer_input::shown;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -91,7 +92,7 @@ impl Keeper {
                 let _ = outbox.send(place.put(&contents));
             }
         };
-        signals::shielded(|| builder.spawn(task))??;
+        signals::shielded(|| spawn(builder, Threads::FILES, task))??;
         Ok(Self { contents, done })
     }
 

@@ -136,6 +136,11 @@ impl Drop for RawTerminal {
     }
 }
 
+/// Whether the terminal is in raw mode: a line needs its carriage return.
+pub fn is_raw() -> bool {
+    saved().is_some()
+}
+
 /// Gives the terminal its settings back, if it is in raw mode.
 pub fn restore() {
     if let Some(before) = saved().take() {

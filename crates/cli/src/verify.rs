@@ -6,9 +6,11 @@ use crate::error::CliError;
 use crate::plan::Plan;
 use crate::report::{JsonFile, run_report};
 use crate::run::{Lines, deadline, drive};
+use crate::sandbox;
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ringer::sandbox::{Confined, Threads, confine, spawn};
 use ringer::{
     Checks, ClockKind, Engine, Handle, Machine, MachineConfig, RunConfig, Stop, TranslatorOptions,
     status, symbols_for,
@@ -17,15 +19,16 @@ use ringer_input::{Lines as Shown, shown};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What a report cannot vouch for.
 const NOT_CHECKED: &[&str] = &[
     "code that interprets, places and links blocks, and the entry and exit stubs, is trusted",
     "an access to mapped host memory raises no fault: the verifier proves that blocks have none",
-    "no seccomp filter stands behind the verifier's list, which has no system call on it",
 ];
 
 /// One guest's report. The JSON schema is this structure; fields are only ever added.
@@ -68,10 +71,29 @@ struct ResourceControl {
     held: bool,
     #[serde(flatten)]
     checks: Checks,
+    /// What held for the thread that ran the guest; nothing without a sandbox.
+    sandbox: Option<Confined>,
     /// The first refusal in full.
     first_refusal: Option<String>,
     /// What stays outside the check.
-    not_checked: &'static [&'static str],
+    not_checked: Vec<String>,
+}
+
+impl ResourceControl {
+    /// What held for the thread that ran the guest.
+    fn confined(&mut self, sandbox: Option<Confined>) {
+        self.sandbox = sandbox;
+        match sandbox.map(|sandbox| sandbox.lacking()) {
+            None => self
+                .not_checked
+                .push("no sandbox stands behind the verifier (--sandbox off)".to_owned()),
+            Some(lacking) if !lacking.is_empty() => {
+                let lacking = lacking.join(", ");
+                self.not_checked.push(format!("the sandbox behind the verifier lacks {lacking}"));
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// Most instructions ran as host instructions. There is no threshold: it is a measure.
@@ -89,6 +111,13 @@ struct Efficiency {
 
 /// `ringer verify`.
 pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
+    let many = args.guests.len() + usize::from(args.run.names_guest()) > 1;
+    let sandbox = if many {
+        sandbox::of_guests(&args.run, &args.guests, &args.json)
+    } else {
+        sandbox::of_run(&args.run, &args.json)
+    };
+    sandbox::arm(sandbox, args.run.engine.sandbox);
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     for (option, given) in [
         ("--load", args.run.load.is_some()),
@@ -101,15 +130,20 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         }
     }
     let guests = guests(args)?;
+    if many {
+        // This thread runs no guest, but opens what the next one wants.
+        confine(Threads::COORDINATOR);
+    }
     let mut reports = Vec::new();
     let mut worst = status::POWER_OFF;
     for (name, guest) in &guests {
-        let (report, status) = one(name, guest, args.from.as_deref(), guests.len() > 1)?;
+        let run = || one(name, guest, args.from.as_deref(), many);
+        let (report, status) = if many { apart(run)? } else { run()? };
         worst = worst.max(status);
         print(&report)?;
         reports.push(report);
     }
-    if guests.len() > 1 {
+    if many {
         let held = reports.iter().filter(|r| r.held).count();
         print(&format!("{held} of {} guests held", guests.len()))?;
     }
@@ -148,6 +182,17 @@ fn recognised(path: &Path, run: &RunArgs) -> Result<RunArgs, CliError> {
     Ok(guest)
 }
 
+/// Does `work` on a thread of its own, which ends with what it has given up.
+fn apart<R: Send>(work: impl FnOnce() -> Result<R, CliError> + Send) -> Result<R, CliError> {
+    let host = |source| CliError::Host { what: "a thread", source };
+    let named = thread::Builder::new().name("guest".to_owned()).stack_size(STACK);
+    thread::scope(|scope| {
+        let thread = named.spawn_scoped(scope, work).map_err(host)?;
+        // A panic is an internal error wherever it is.
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
 /// Runs one guest; its report and the process's exit status.
 fn one(
     name: &str,
@@ -184,9 +229,10 @@ fn one(
     let started = Instant::now();
     let mut plan = Plan::new(args, &symbols)?;
     plan.end_at(deadline.loaded());
-    let exit = drive(&mut machine, &lines, stdio, &plan);
+    let driven = drive(&mut machine, &lines, stdio, &plan);
     drop(progress);
-    let exit = exit?;
+    let driven = driven?;
+    let exit = driven.stop;
     let end = run_report(&exit, &machine, &args.ends, &symbols).detail;
     if let Some(text) = from.filter(|_| !trigger.seen()) {
         let text = text.to_owned();
@@ -197,7 +243,9 @@ fn one(
         _ => status::POWER_OFF,
     };
     let seconds = started.elapsed().as_secs_f64();
-    Ok((Report::new(name, &exit, end, &machine, seconds), status))
+    let mut report = Report::new(name, &exit, end, &machine, seconds);
+    report.resource_control.confined(driven.confined);
+    Ok((report, status))
 }
 
 impl Report {
@@ -234,8 +282,9 @@ impl Report {
             resource_control: ResourceControl {
                 held: controlled,
                 checks,
+                sandbox: None,
                 first_refusal: refusal,
-                not_checked: NOT_CHECKED,
+                not_checked: NOT_CHECKED.iter().copied().map(str::to_owned).collect(),
             },
             efficiency: Efficiency {
                 host_percent: profile.translated_percent,
@@ -310,7 +359,15 @@ impl Report {
         if let Some(text) = &r.first_refusal {
             writeln!(f, "{}", text.trim_end())?;
         }
-        for text in r.not_checked {
+        if let Some(sandbox) = &r.sandbox {
+            let calls = if sandbox.filtered_calls { "filtered" } else { "not filtered" };
+            let files = if sandbox.no_files { "no file or port" } else { "any file" };
+            writeln!(
+                f,
+                "  the thread that ran it: system calls {calls}, {files} in reach by name"
+            )?;
+        }
+        for text in &r.not_checked {
             writeln!(f, "  not checked: {text}")?;
         }
         Ok(())
@@ -321,6 +378,9 @@ fn print(what: &impl fmt::Display) -> Result<(), CliError> {
     let written = writeln!(io::stdout(), "{}", Shown(what));
     written.map_err(|source| CliError::Output { what: "the report".to_owned(), source })
 }
+
+/// Stack of a guest's thread: as much as a process's first has.
+const STACK: usize = 8 << 20;
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -346,10 +406,11 @@ impl Progress {
         }
         bar.set_prefix(name.to_owned());
         let shown = bar.clone();
-        std::thread::spawn(move || {
+        // Without it there is no bar.
+        let _ = spawn(thread::Builder::new(), Threads::OUTPUT, move || {
             while !shown.is_finished() {
                 shown.set_position(handle.retired());
-                std::thread::sleep(TICK);
+                thread::sleep(TICK);
             }
         });
         Self { bar }

@@ -155,6 +155,7 @@ pub fn open(stream: Stream, handle: Handle) -> io::Result<(Outgoing, Line)> {
     let (sender, pieces) = sync_channel(PIECES);
     let running = Arc::new(AtomicBool::new(false));
     let (reader, kicks) = (stream.try_clone()?, (Arc::clone(&running), handle.clone()));
+    // What holds for the thread that runs the machine, which makes this one, holds for it too.
     thread::Builder::new()
         .name("gdb input".to_owned())
         .spawn(move || read(reader, &sender, &kicks.0, &kicks.1))?;

@@ -1,4 +1,6 @@
 //! Listening for gdb, and a machine's run with whoever comes.
+//!
+//! All that is opened is opened here at the beginning: a process that runs a guest makes no connections.
 
 use crate::address::Address;
 use crate::debuggee::{Client, Debuggee};
@@ -7,14 +9,16 @@ use crate::gate::Gate;
 use crate::line::{self, Stream};
 use crate::session::{self, Outcome};
 use ringer_machine::{Handle, Machine, Stop, Until};
+use ringer_sandbox::{Threads, spawn};
+use rustix::net::{Shutdown, shutdown};
 use std::io::{self, ErrorKind};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Between two looks whether the run is to end.
@@ -29,6 +33,15 @@ enum Socket {
 }
 
 impl Socket {
+    /// Nobody is let in any more, and whoever waits in [`Socket::accept`] goes on.
+    fn close(&self) {
+        let closed = match self {
+            Self::Tcp(socket) => shutdown(socket, Shutdown::Both),
+            Self::Unix(socket) => shutdown(socket, Shutdown::Both),
+        };
+        debug_assert!(closed.is_ok(), "a socket that listens: {closed:?}");
+    }
+
     fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
@@ -60,6 +73,8 @@ pub struct Server {
     arrived: Receiver<Stream>,
     shared: Arc<Shared>,
     address: Address,
+    socket: Arc<Socket>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Looks for somebody at the door.
@@ -87,12 +102,20 @@ impl Server {
         let (socket, address) = bind(address).map_err(refused)?;
         let (sender, arrived) = sync_channel(1);
         let shared = Arc::new(Shared::default());
-        let for_thread = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("gdb listener".to_owned())
-            .spawn(move || wait(&socket, &sender, &for_thread))
-            .map_err(GdbError::Thread)?;
-        Ok(Self { arrived, shared, address })
+        let socket = Arc::new(socket);
+        let (for_thread, listening, path) =
+            (Arc::clone(&shared), Arc::clone(&socket), path_of(&address));
+        let listen = move || {
+            wait(&listening, &sender, &for_thread);
+            if let Some(path) = path {
+                // It was made by us.
+                let _ = std::fs::remove_file(path);
+            }
+        };
+        let named = thread::Builder::new().name("gdb listener".to_owned());
+        let thread = spawn(named, Threads::LISTENER, listen).map_err(GdbError::Thread)?;
+        let thread = Some(thread);
+        Ok(Self { arrived, shared, address, socket, thread })
     }
 
     /// Where it listens.
@@ -171,15 +194,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        // The thread waits for a connection: here is one.
-        match &self.address {
-            Address::Tcp(host, port) => drop(TcpStream::connect((host.as_str(), *port))),
-            Address::Unix(path) => {
-                drop(UnixStream::connect(path));
-                // It was made by us.
-                let _ = std::fs::remove_file(path);
-            }
+        self.socket.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic of it has been told.
+            let _ = thread.join();
         }
+    }
+}
+
+/// The path of a Unix socket.
+fn path_of(address: &Address) -> Option<PathBuf> {
+    match address {
+        Address::Tcp(..) => None,
+        Address::Unix(path) => Some(path.clone()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::shield::Shielded;
 use crate::shutdown::Shutdown;
 use crate::state::{
     self, BootRecord, Head, MachineRecord, MachineState, Manifest, Own, StateDigest, StateError,
+    StateFiles,
 };
 use crate::stop::{Stop, status};
 use crate::until::Until;
@@ -89,6 +90,8 @@ pub struct Machine {
     watch: Watch,
     monitor: Monitor,
     saves: Saves,
+    /// Makes the files of those, if there are any.
+    state_files: Option<StateFiles>,
     /// Where the boot before this one ended by a triple fault, if at once.
     last_fault: Option<(u16, u32)>,
     /// A state was taken over in part: nothing runs on it.
@@ -137,6 +140,7 @@ impl Machine {
             watch,
             monitor,
             saves: Saves::default(),
+            state_files: None,
             last_fault: None,
             mixed: false,
         };
@@ -357,12 +361,16 @@ impl Machine {
     /// instructions have retired since power-on, before an interrupt that waits is taken, and go on.
     ///
     /// # Errors
-    /// [`StateError::NotCounted`] without the virtual clock, and what [`Machine::save`] may say.
+    /// [`StateError::NotCounted`] without the virtual clock, [`StateError::Write`] without a thread to spare, and what
+    /// [`Machine::save`] may say.
     pub fn save_at(&mut self, retired: u64, path: &Path) -> Result<(), StateError> {
         if !self.cfg.is_virtual() {
             return Err(StateError::NotCounted);
         }
         self.boot_record()?;
+        if self.state_files.is_none() {
+            self.state_files = Some(StateFiles::start().map_err(StateError::Write)?);
+        }
         self.saves.add(Save { retired, path: path.to_owned() });
         Ok(())
     }
@@ -376,7 +384,8 @@ impl Machine {
     fn write(&mut self, save: &Save) -> Result<(), StateError> {
         let head = self.head()?;
         let memory = self.monitor.memory();
-        state::write_file(&save.path, &head, &mut |out| memory.save_contents(out))
+        let files = self.state_files.as_ref().ok_or(StateError::NotCounted)?;
+        state::write_file(files, &save.path, &head, &mut |out| memory.save_contents(out))
     }
 
     fn head(&mut self) -> Result<Head, StateError> {

@@ -7,6 +7,7 @@
 //! that both keep the same time. Until it is measured, and on a host whose kernel does not trust its own counter, machine
 //! time is the host's clock.
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// The scale is measured over so many nanoseconds at least: 200 ns of doubt make 2 in a million then.
@@ -136,10 +137,12 @@ fn at_once(start: Instant) -> Option<(u64, u64)> {
     })
 }
 
-/// Whether the host's kernel keeps its own time by the counter.
+/// Whether the host's kernel keeps its own time by the counter. Looked up once, before the first guest runs: later the
+/// file cannot be opened.
 fn trusted() -> bool {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    std::fs::read_to_string(SOURCE).is_ok_and(|name| name.trim() == "tsc")
+    static TRUSTED: OnceLock<bool> = OnceLock::new();
+    *TRUSTED.get_or_init(|| std::fs::read_to_string(SOURCE).is_ok_and(|name| name.trim() == "tsc"))
 }
 
 #[cfg(test)]

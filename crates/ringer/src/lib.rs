@@ -25,6 +25,9 @@
 //! the last run of the process returns, those are there again. `docs/embedding.md` in the repository says
 //! more.
 //!
+//! A machine confines nothing: what guest code could do to the process, should it ever break out, is the process's to
+//! limit, before the machine runs: [`sandbox`].
+//!
 //! # Stability
 //! What is named here is the whole interface; the other crates of the workspace are its insides, and their
 //! names change. Until 1.0 a minor version may break what is here, too.
@@ -36,6 +39,7 @@ mod error;
 pub mod gdb;
 mod machine;
 mod registers;
+pub mod sandbox;
 
 pub use builder::Builder;
 pub use capture::Capture;

@@ -287,6 +287,12 @@ impl Emitter {
         dynasm!(self.asm ; .arch x64 ; cmc);
     }
 
+    /// Host code as it is, for a planted fault.
+    #[cfg(feature = "planted-fault")]
+    pub(crate) fn host_code(&mut self, bytes: &[u8]) {
+        self.asm.ops.extend_from_slice(bytes);
+    }
+
     /// The counters that the options ask for. A fault or an interrupt inside belongs to the block's
     /// first instruction.
     pub(super) fn prologue(&mut self) {

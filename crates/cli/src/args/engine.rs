@@ -47,6 +47,11 @@ pub struct EngineArgs {
     /// Pass the host code of every block through the verifier before it runs
     #[arg(long)]
     pub verify: bool,
+    /// What the process may ask of the kernel while the guest runs: on (default; what the host does not permit is said
+    /// and left out), require (or else the guest does not run) or off (docs/security.md)
+    #[arg(long, default_value = "on", value_name = "S", value_parser = sandboxes())]
+    #[arg(hide_possible_values = true)]
+    pub sandbox: Sandboxed,
     /// End the run after so many guest instructions, at the same one on every machine (the clock
     /// is virtual then)
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -58,6 +63,17 @@ pub struct EngineArgs {
     /// End the run after so many seconds, with status 124
     #[arg(long, value_name = "S", value_parser = parse_timeout, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
+}
+
+/// What `--sandbox` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandboxed {
+    /// Nothing is given up.
+    Off,
+    /// What the kernel permits.
+    On,
+    /// All of it, or the guest does not run.
+    Require,
 }
 
 impl EngineArgs {
@@ -112,6 +128,14 @@ impl EngineArgs {
 fn clocks() -> impl TypedValueParser<Value = ClockKind> {
     let kind = |name: String| if name == "virtual" { ClockKind::Virtual } else { ClockKind::Real };
     PossibleValuesParser::new(CLOCKS).map(kind)
+}
+
+fn sandboxes() -> impl TypedValueParser<Value = Sandboxed> {
+    PossibleValuesParser::new(["on", "require", "off"]).map(|name| match name.as_str() {
+        "require" => Sandboxed::Require,
+        "off" => Sandboxed::Off,
+        _ => Sandboxed::On,
+    })
 }
 
 fn parse_cache(text: &str) -> Result<u64, String> {

@@ -26,11 +26,16 @@ impl GuestRun {
 }
 
 impl RunArgs {
+    /// Whether an option names an image to boot.
+    pub fn names_guest(&self) -> bool {
+        let images = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        images.iter().any(|option| option.is_some())
+    }
+
     /// This run with the guest at `path`, if there is one, as what its contents say it is.
     pub fn with_guest(&self, path: Option<&Path>) -> Result<Self, CliError> {
         let Some(path) = path else { return Ok(self.clone()) };
-        let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector, &self.load];
-        if named.iter().any(|option| option.is_some()) {
+        if self.names_guest() || self.load.is_some() {
             return Err(CliError::TwoGuests { path: path.to_owned() });
         }
         let mut run = self.clone();

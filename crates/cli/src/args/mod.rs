@@ -17,7 +17,7 @@ mod values;
 mod verify;
 
 pub use ends::EndArgs;
-pub use engine::EngineArgs;
+pub use engine::{EngineArgs, Sandboxed};
 pub use gdb::GdbArgs;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use guest::GuestRun;

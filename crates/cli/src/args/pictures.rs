@@ -26,6 +26,15 @@ pub struct PictureArgs {
     pub speedscope: Option<PathBuf>,
 }
 
+impl PictureArgs {
+    /// Those that were asked for.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let all =
+            [&self.json, &self.html, &self.flame, &self.folded, &self.pprof, &self.speedscope];
+        all.into_iter().flatten()
+    }
+}
+
 /// What to do with profiles that were written before.
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {

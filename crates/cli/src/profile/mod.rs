@@ -18,6 +18,7 @@ use crate::deadline::Deadline;
 use crate::error::CliError;
 use crate::pictures::{self, Pictures};
 use crate::run::{self, Ended, run_guest, tell};
+use crate::sandbox;
 use crate::signals;
 use crate::target::Target;
 use ringer_input::Lines;
@@ -35,6 +36,8 @@ pub fn command(mut args: ProfileArgs) -> Result<u8, CliError> {
         Some(ProfileCommand::Diff(args)) => pictures::diff(args),
         Some(ProfileCommand::Show(args)) => pictures::show(args),
         None => {
+            let outputs = args.pictures.files().chain(&args.recording.text);
+            sandbox::arm(sandbox::of_run(&args.run, outputs), args.run.engine.sandbox);
             let deadline = run::deadline(&args.run)?;
             args.run = args.run.with_guest(args.guest.as_deref())?;
             profile(&args, deadline)

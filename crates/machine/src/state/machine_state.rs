@@ -2,6 +2,7 @@
 
 use super::boot_record::BootRecord;
 use super::error::StateError;
+use super::file::{Draft, StateFiles};
 use super::format::{self, Head};
 use crate::boot::BootSource;
 use crate::config::PcConfig;
@@ -9,10 +10,9 @@ use ringer_devices::Section;
 use ringer_input::Input;
 use ringer_mmu::GuestMemory;
 use ringer_monitor::ClockKind;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use tempfile::NamedTempFile;
 
 /// Bytes of a file read or written at a time.
 const BUFFER: usize = 1 << 16;
@@ -75,7 +75,12 @@ impl MachineState {
     /// [`StateError::In`] with [`StateError::Write`].
     pub fn write(&self, path: &Path) -> Result<(), StateError> {
         let mut contents = |out: &mut dyn Write| io::copy(&mut *self.contents()?, out).map(drop);
-        write_file(path, &self.head, &mut contents)
+        let mut put = || {
+            let draft = Draft::begin(path)?;
+            write(draft.file(), &self.head, &mut contents)?;
+            draft.finish()
+        };
+        put().map_err(|e| StateError::Write(e).of(path))
     }
 
     /// The machine that it is of; what of it is no guest's business is as by default.
@@ -144,33 +149,22 @@ impl MachineState {
     }
 }
 
-/// Writes a state to the file at `path`: beside it first, then in its place.
+/// Writes a state to the file at `path`, which `files` makes: beside it first, then in its place.
 pub(crate) fn write_file(
+    files: &StateFiles,
     path: &Path,
     head: &Head,
     contents: &mut format::WriteContents<'_>,
 ) -> Result<(), StateError> {
-    put(path, head, contents).map_err(|e| StateError::Write(e).of(path))
+    let mut put = || {
+        write(&files.begin(path)?, head, contents)?;
+        files.finish()
+    };
+    put().map_err(|e| StateError::Write(e).of(path))
 }
 
-fn put(path: &Path, head: &Head, contents: &mut format::WriteContents<'_>) -> io::Result<()> {
-    // What is in the place of a device or a folder would end it; what a link names is what is meant.
-    let path = &match fs::metadata(path) {
-        Ok(there) if !there.is_file() => {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(_) => fs::canonicalize(path)?,
-        Err(_) => path.to_owned(),
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let file = NamedTempFile::new_in(folder)?;
+fn write(file: &File, head: &Head, contents: &mut format::WriteContents<'_>) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(BUFFER, file);
     format::write(head, contents, &mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    File::open(folder)?.sync_all()
+    out.into_inner().map(drop).map_err(io::IntoInnerError::into_error)
 }

@@ -2,12 +2,13 @@
 //! `docs/state.md` has the form of the file and what is promised of it.
 //!
 //! `format.rs` knows bytes, `manifest.rs` and `boot_record.rs` what they say of the machine, `capture.rs`
-//! the machine's parts, `machine_state.rs` the value that users hold.
+//! the machine's parts, `machine_state.rs` the value that users hold, `file.rs` its file while it is written.
 
 mod boot_record;
 mod capture;
 mod digest;
 mod error;
+mod file;
 mod format;
 mod machine_state;
 mod manifest;
@@ -16,6 +17,7 @@ pub(crate) use boot_record::BootRecord;
 pub(crate) use capture::{Own, restore, sections};
 pub use digest::StateDigest;
 pub use error::StateError;
+pub(crate) use file::StateFiles;
 pub(crate) use format::{Head, MAGIC};
 pub use machine_state::MachineState;
 pub(crate) use machine_state::write_file;

@@ -42,6 +42,15 @@ pub fn flat_machine_with(
     machine(engine, ClockKind::Real, sink, pieces, eip, profile)
 }
 
+/// The same under binary translation that is only as `options` say: no block is verified unless they ask for it. What is
+/// rarely run is translated, too.
+pub fn flat_machine_as(options: TranslatorOptions, pieces: &[(u32, Vec<u8>)], eip: u32) -> Monitor {
+    let (engine, clock) = (Engine::Bt, ClockKind::Real);
+    let mut monitor = machine_with(options, engine, clock, Box::new(Nowhere), pieces, eip, false);
+    monitor.testing().translate_at_visit(1);
+    monitor
+}
+
 /// The same in virtual time, under any engine.
 pub fn virtual_machine(engine: Engine, pieces: &[(u32, Vec<u8>)], eip: u32) -> Monitor {
     machine(engine, ClockKind::Virtual, Box::new(Nowhere), pieces, eip, false)
@@ -53,6 +62,19 @@ pub fn profiled_machine(clock: ClockKind, pieces: &[(u32, Vec<u8>)], eip: u32) -
 }
 
 fn machine(
+    engine: Engine,
+    clock: ClockKind,
+    sink: Box<dyn SerialSink>,
+    pieces: &[(u32, Vec<u8>)],
+    eip: u32,
+    profile: bool,
+) -> Monitor {
+    let options = TranslatorOptions::default() | TranslatorOptions::VERIFY;
+    machine_with(options, engine, clock, sink, pieces, eip, profile)
+}
+
+fn machine_with(
+    options: TranslatorOptions,
     engine: Engine,
     clock: ClockKind,
     sink: Box<dyn SerialSink>,
@@ -76,7 +98,7 @@ fn machine(
         max_instructions: None,
         timeout: Some(Duration::from_secs(60)),
         profile,
-        options: TranslatorOptions::default() | TranslatorOptions::VERIFY,
+        options,
     };
     let mut monitor = Monitor::new(cfg, memory, board).unwrap();
     let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED;
