@@ -35,7 +35,10 @@ fn threads(pid: u32) -> Vec<(String, BTreeMap<String, String>)> {
         let lines = status.lines().filter_map(|line| line.split_once(":\t"));
         let fields: BTreeMap<_, _> =
             lines.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect();
-        threads.push((fields["Name"].clone(), fields));
+        // One that has ended meanwhile has none.
+        if let Some(name) = fields.get("Name").cloned() {
+            threads.push((name, fields));
+        }
     }
     threads
 }
