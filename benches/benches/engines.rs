@@ -37,7 +37,7 @@ fn flat_state(interp: &Interp<FlatBus>) -> CpuState {
 }
 
 fn interpret(c: &mut Criterion) {
-    let mut interp = Interp::<FlatBus>::new(CpuModel::Pentium4);
+    let mut interp = Interp::<FlatBus>::new(CpuModel::Pentium4).expect("memory for code");
     let mut bus = FlatBus::new(0x10000);
     bus.mem[CODE as usize..][..PROGRAM.len()].copy_from_slice(PROGRAM);
     let mut state = flat_state(&interp);

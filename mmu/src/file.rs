@@ -8,9 +8,11 @@
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 use ringer_cpu::addr::PAGE_SIZE;
+use ringer_cpu::refusal::{Refusal, refused};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SeekFrom, fallocate, fstat, ftruncate, memfd_create, seek,
 };
+use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,12 +26,14 @@ pub(crate) struct MemoryFile {
 
 impl MemoryFile {
     /// A file of `len` zero bytes. Host memory is taken page by page, on first use.
-    pub fn new(len: u64) -> std::io::Result<Self> {
-        let fd = memfd_create("guest-ram", MemfdFlags::CLOEXEC)?;
-        ftruncate(&fd, len)?;
+    pub fn new(len: u64) -> Result<Self, Refusal> {
+        let fd = memfd_create("guest-ram", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;
+        ftruncate(&fd, len).map_err(refused("ftruncate"))?;
         let file = File::from(fd);
-        let map = MmapOptions::new().len(len as usize).no_reserve_swap().map_raw(&file)?;
-        map.advise(Advice::DontDump)?;
+        let map = MmapOptions::new().len(len as usize).no_reserve_swap().map_raw(&file);
+        let map = map.map_err(refused("mmap"))?;
+        // Where that is refused, the process's filter of core dumps keeps guest memory out of them.
+        let _ = map.advise(Advice::DontDump);
         Ok(Self { file, map })
     }
 
@@ -60,13 +64,24 @@ impl MemoryFile {
 
     /// The first offset from `from` on that may hold other bytes than zeros; none up to the end.
     pub fn next_data(&self, from: u64) -> Option<u64> {
-        seek(&self.file, SeekFrom::Data(from)).ok().filter(|at| *at < self.len())
+        let at = match seek(&self.file, SeekFrom::Data(from)) {
+            Ok(at) => at,
+            Err(Errno::NXIO) => return None,
+            // A host that does not say may have some everywhere.
+            Err(_) => from,
+        };
+        Some(at).filter(|at| *at < self.len())
     }
 
-    /// Makes `len` bytes at `offset` zero and gives their host memory back.
-    pub fn punch(&mut self, offset: u64, len: u64) -> std::io::Result<()> {
+    /// Makes `len` bytes at `offset` zero and gives their host memory back, if the host takes it.
+    pub fn punch(&mut self, offset: u64, len: u64) {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&self.file, flags, offset, len)?)
+        if fallocate(&self.file, flags, offset, len).is_err()
+            && self.in_bounds(offset, len as usize)
+        {
+            // SAFETY: as in `write_offset`.
+            unsafe { self.map.as_mut_ptr().add(offset as usize).write_bytes(0, len as usize) };
+        }
     }
 
     fn in_bounds(&self, offset: u64, len: usize) -> bool {

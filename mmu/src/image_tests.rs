@@ -133,3 +133,51 @@ fn the_last_chunk_of_a_file_may_be_shorter() {
     let _ = other.load_contents(&mut &contents[..]).unwrap();
     assert_eq!(other.digest(), m.digest());
 }
+
+/// From now on this thread gets an error for a system call.
+fn refuse(call: i64) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+    let error = SeccompAction::Errno(libc::ENOSYS as u32);
+    let rules = [(call, vec![])].into();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, error, TargetArch::x86_64);
+    apply_filter(&BpfProgram::try_from(filter.unwrap()).unwrap()).unwrap();
+}
+
+/// A host that does not say where a file has data may have some everywhere.
+#[test]
+fn without_the_hosts_word_on_holes_contents_are_saved_and_loaded_whole() {
+    let (known, alone) = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut m = memory();
+            assert!(m.dma_write(Pa(0x20_0000), &[5; 4096]) && m.dma_write(Pa(0x30_0000), &[6]));
+            let known = saved(&m);
+            refuse(libc::SYS_lseek);
+            let mut other = memory();
+            assert!(other.dma_write(Pa(0x10_0000), &[9; 4096]));
+            let _ = other.load_contents(&mut &saved(&m)[..]).unwrap();
+            assert_eq!((other.digest(), m.digest()), (m.digest(), other.digest()));
+            let mut byte = [1];
+            assert!(other.read(Pa(0x10_0000), &mut byte) && byte == [0]);
+            let mut third = memory();
+            let _ = third.load_contents(&mut &known[..]).unwrap();
+            (m.digest(), third.digest())
+        });
+        thread.join().unwrap()
+    });
+    assert_eq!(known, alone);
+}
+
+/// A host that takes no memory back gets zeros written.
+#[test]
+fn memory_that_the_host_does_not_take_back_is_zero_all_the_same() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            refuse(libc::SYS_fallocate);
+            let mut m = memory();
+            assert!(m.dma_write(Pa(0x20_0000), &[5; 8192]));
+            m.clear(Pa(0x20_0000), 8192);
+            let mut bytes = [1; 8192];
+            assert!(m.read(Pa(0x20_0000), &mut bytes) && bytes == [0; 8192]);
+        });
+    });
+}

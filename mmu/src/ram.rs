@@ -8,6 +8,7 @@
 use crate::file::MemoryFile;
 use crate::map::{Kind, MapError, MemoryMap, Shadow};
 use crate::pages::PageSet;
+use ringer_cpu::Refusal;
 use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -44,7 +45,7 @@ pub enum MemoryError {
     Map(#[from] MapError),
     /// The host refused.
     #[error("cannot allocate guest memory: {0}")]
-    Host(#[from] std::io::Error),
+    Host(#[from] Refusal),
 }
 
 /// What stands behind a physical page.
@@ -249,16 +250,13 @@ impl GuestMemory {
 
     /// Makes `len` bytes zero on behalf of a loader, as far as they lie in RAM or read-only memory.
     /// Whole pages of RAM are given back to the host: they take memory again when they are used.
-    ///
-    /// # Errors
-    /// [`MemoryError::Host`] when the host refuses.
-    pub fn clear(&mut self, pa: Pa, len: u64) -> Result<(), MemoryError> {
+    pub fn clear(&mut self, pa: Pa, len: u64) {
         let end = pa.get().saturating_add(len).min(self.map.end());
         let mut at = pa.get();
         while at < end {
             let whole = self.ram_pages(at, end);
             if let (Region::Ram { offset }, 1..) = (self.region(Pa(at)), whole) {
-                self.give_back(Pa(at), offset, whole)?;
+                self.give_back(Pa(at), offset, whole);
                 at += whole;
             } else {
                 let next = ((at | (PAGE_SIZE - 1)) + 1).min(end);
@@ -266,7 +264,6 @@ impl GuestMemory {
                 at = next;
             }
         }
-        Ok(())
     }
 
     /// Bytes of whole RAM pages from `at` on, up to `end`, that follow each other in the memory file.
@@ -282,14 +279,14 @@ impl GuestMemory {
     }
 
     /// Punches whole pages of RAM out of the memory file.
-    fn give_back(&mut self, pa: Pa, offset: u64, len: u64) -> Result<(), MemoryError> {
+    fn give_back(&mut self, pa: Pa, offset: u64, len: u64) {
         for within in (0..len).step_by(PAGE_SIZE as usize) {
             if self.is_code_offset(offset + within) {
                 self.code_writes.push((pa.plus(within), PAGE_SIZE as u32));
             }
             self.note_write(offset + within);
         }
-        Ok(self.file.punch(offset, len)?)
+        self.file.punch(offset, len);
     }
 
     fn store(&mut self, pa: Pa, data: &[u8]) {

@@ -26,11 +26,12 @@ use crate::walk::Paging;
 use crate::window::{Notes, View, Window};
 use hashbrown::HashMap;
 use ringer_cpu::addr::{Frame, Lin, Page};
+use ringer_cpu::refusal::{Refusal, refused};
 
 /// The host had no address space for a window.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("cannot reserve 4 GiB of address space for guest memory: {0}")]
-pub struct WindowError(rustix::io::Errno);
+pub struct WindowError(#[source] Refusal);
 
 /// What all windows together may take of the host, beside mappings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Windows {
     /// When not even one window can be had.
     pub fn new(max_windows: usize, vma_budget: usize) -> Result<Self, WindowError> {
         let key = Key::RESET;
-        let first = Window::new(WindowId(0), key).map_err(WindowError)?;
+        let first = Window::new(WindowId(0), key).map_err(refused("mmap")).map_err(WindowError)?;
         Ok(Self {
             slots: vec![first],
             by_key: HashMap::from_iter([(key, 0)]),

@@ -10,6 +10,7 @@ use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::model::CpuModel;
+use crate::refusal::Refusal;
 use crate::state::{Activity, CpuState};
 use iced_x86::Instruction;
 
@@ -23,14 +24,16 @@ pub struct Interp<B: Bus> {
 
 impl<B: Bus> Interp<B> {
     /// An interpreter for a processor of `model`.
-    #[must_use]
-    pub fn new(model: CpuModel) -> Self {
+    ///
+    /// # Errors
+    /// When the host refuses memory for the host code of x87, MMX and SSE instructions.
+    pub fn new(model: CpuModel) -> Result<Self, Refusal> {
         let features = model.features();
-        Self {
-            unit: Unit { model, features, host: fpu::HostUnit::new() },
+        Ok(Self {
+            unit: Unit { model, features, host: fpu::HostUnit::new()? },
             table: table::build(features),
             cache: DecodeCache::new(table::undefined),
-        }
+        })
     }
 
     /// The state of this processor after RESET.

@@ -43,7 +43,7 @@ impl Machine {
     }
 
     pub fn model(model: CpuModel, code: &[u8]) -> Self {
-        let interp = Interp::new(model);
+        let interp = Interp::new(model).unwrap();
         let mut s = interp.state();
         let mut bus = FlatBus::new(0x2_0000);
         bus.load(CODE, code);

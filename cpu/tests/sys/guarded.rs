@@ -328,7 +328,7 @@ fn sysenter_and_sysexit() {
 fn a_486_lacks_what_came_later() {
     for code in [&[0x0f, 0x31][..], &[0x0f, 0x32], &[0x0f, 0x34], &[0x0f, 0x20, 0xe0]] {
         let mut m = Machine::at(0, code);
-        m.interp = Interp::new(CpuModel::I486);
+        m.interp = Interp::new(CpuModel::I486).unwrap();
         assert_eq!(m.fault(), Exception::ud(), "{code:x?}");
     }
 }

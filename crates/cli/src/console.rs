@@ -1,9 +1,9 @@
 //! What is typed at a console on its way to the guest, and the Ctrl-A keys.
 
-use ringer::Handle;
-use ringer::sandbox::{Threads, spawn};
+use crate::pause::{pause, start};
+use ringer::sandbox::Threads;
+use ringer::{Handle, Refusal};
 use std::io::{self, ErrorKind, Read, Write};
-use std::thread;
 use std::time::Duration;
 
 /// The key that announces a command.
@@ -48,25 +48,24 @@ impl Keys {
 
 /// Starts a thread that sends what `reader` yields to the guest until its end; with `keys`, Ctrl-A
 /// announces commands.
-pub fn feed(handle: Handle, reader: impl Read + Send + 'static, keys: bool) -> io::Result<()> {
-    let builder = thread::Builder::new().name("console input".to_owned());
+pub fn feed(handle: Handle, reader: impl Read + Send + 'static, keys: bool) -> Result<(), Refusal> {
     let task = move || {
         if keys { with_keys(&handle, reader) } else { plain(&handle, reader) }
     };
-    spawn(builder, Threads::INPUT, task).map(drop)
+    start("console input", Threads::INPUT, task)
 }
 
 /// The next bytes; `None` at the end or after an error, which for input is the same.
 fn next<'a>(handle: &Handle, reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     while handle.backlog() > BACKLOG {
-        thread::sleep(PAUSE);
+        pause(PAUSE);
     }
     loop {
         match reader.read(buffer) {
             Ok(0) => return None,
             Ok(n) => return Some(&buffer[..n]),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => pause(PAUSE),
             Err(_) => return None,
         }
     }

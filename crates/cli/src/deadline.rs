@@ -1,13 +1,12 @@
 //! `--timeout`, from the start of the command: files are read within it too, however long a disk or a pipe takes.
 
+use crate::pause::start;
 use crate::say::say;
 use crate::signals;
 use crate::terminal;
-use ringer::sandbox::{Threads, spawn};
-use ringer::status;
-use std::io;
+use ringer::sandbox::Threads;
+use ringer::{Refusal, status};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The moment by which a run is over. As long as this is not [`Deadline::loaded`], the process ends then.
@@ -22,7 +21,7 @@ impl Deadline {
     ///
     /// # Errors
     /// When the system has no thread to spare.
-    pub fn start(limit: Option<Duration>) -> io::Result<Self> {
+    pub fn start(limit: Option<Duration>) -> Result<Self, Refusal> {
         let Some(limit) = limit else { return Ok(Self { at: None, _loading: None }) };
         let (loading, loaded) = channel::<()>();
         let watch = move || {
@@ -32,8 +31,7 @@ impl Deadline {
                 std::process::exit(i32::from(status::TIMEOUT));
             }
         };
-        let builder = thread::Builder::new().name("deadline".to_owned());
-        signals::shielded(|| spawn(builder, Threads::SIGNALS, watch))??;
+        signals::shielded(|| start("deadline", Threads::SIGNALS, watch))??;
         Ok(Self { at: Instant::now().checked_add(limit), _loading: Some(loading) })
     }
 

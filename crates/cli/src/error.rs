@@ -1,6 +1,6 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
-use ringer::{SymbolsError, status};
+use ringer::{Refusal, SymbolsError, status};
 use ringer_input::shown;
 use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
@@ -116,8 +116,8 @@ pub enum CliError {
     Host {
         /// Which facility.
         what: &'static str,
-        /// What the system said.
-        source: io::Error,
+        /// The call, and what the system said.
+        source: Refusal,
     },
     /// --sandbox require.
     #[error(

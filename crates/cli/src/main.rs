@@ -11,11 +11,14 @@ mod deadline;
 mod debugger;
 mod error;
 mod generate;
+mod memory;
 mod nano;
 mod output;
+mod pause;
 mod pictures;
 mod plan;
 mod postmortem;
+mod process;
 mod profile;
 mod pty;
 mod report;
@@ -36,11 +39,25 @@ mod version;
 use args::Command;
 use error::CliError;
 use ringer::status;
+use ringer_cpu::refusal::hint_for_file;
+use std::error::Error;
 use std::panic;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: memory::Allocator = memory::Allocator;
+
 fn main() -> ExitCode {
     terminal::install_panic_hook();
+    // Here the stack may be small still.
+    match process::prepare() {
+        Ok(()) => command(),
+        Err(status) => ExitCode::from(status),
+    }
+}
+
+#[inline(never)]
+fn command() -> ExitCode {
     let cli = match usage::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(status) => return ExitCode::from(status),
@@ -49,13 +66,26 @@ fn main() -> ExitCode {
     let code = match result {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
-            say::say(&e);
+            say::say(mended(&e));
             e.status()
         }
         // The hook has printed it.
         Err(_) => status::INTERNAL,
     };
     ExitCode::from(code)
+}
+
+/// The error, and how to mend it where it is one of the host's limits and does not say so.
+fn mended(error: &CliError) -> String {
+    let text = error.to_string();
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(now) = cause {
+        match now.downcast_ref().and_then(hint_for_file) {
+            Some(hint) if !text.contains(hint) => return format!("{text}; {hint}"),
+            _ => cause = now.source(),
+        }
+    }
+    text
 }
 
 fn dispatch(command: Command) -> Result<u8, CliError> {

@@ -5,11 +5,11 @@
 //! moment for more, and writes what is there. An error is kept and handed to the guest's side at its
 //! next byte, or to [`Output::finish`].
 
-use ringer::SerialSink;
-use ringer::sandbox::{Threads, spawn};
+use crate::pause::{pause, start};
+use ringer::sandbox::Threads;
+use ringer::{Refusal, SerialSink};
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the writer waits for more bytes after the first.
@@ -55,11 +55,10 @@ pub struct Output(Arc<Shared>);
 
 impl Output {
     /// Starts the thread that writes to `writer`.
-    pub fn new(writer: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn new(writer: impl Write + Send + 'static) -> Result<Self, Refusal> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let builder = thread::Builder::new().name("serial output".to_owned());
-        spawn(builder, Threads::OUTPUT, move || write_all(&theirs, writer))?;
+        start("serial output", Threads::OUTPUT, move || write_all(&theirs, writer))?;
         Ok(Self(shared))
     }
 
@@ -109,7 +108,7 @@ fn write_all(shared: &Shared, mut writer: impl Write) {
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        thread::sleep(GATHER);
+        pause(GATHER);
         let mut state = shared.lock();
         let bytes = std::mem::take(&mut state.waiting);
         state.writing = true;
@@ -141,7 +140,7 @@ fn write_some(shared: &Shared, writer: &mut impl Write, mut bytes: &[u8]) -> io:
                 shared.lock().written += n as u64;
                 shared.changed.notify_all();
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => pause(RETRY),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }

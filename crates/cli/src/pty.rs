@@ -1,5 +1,7 @@
 //! A pseudo-terminal as the end of a serial line: whoever opens its name talks to the guest.
 
+use ringer::Refusal;
+use ringer_cpu::refusal::refused;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -18,16 +20,19 @@ pub struct Pty {
 
 impl Pty {
     /// Makes one, in raw mode.
-    pub fn open() -> io::Result<Self> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-        grantpt(&master)?;
-        unlockpt(&master)?;
-        let name = ptsname(&master, Vec::new())?;
+    pub fn open() -> Result<Self, Refusal> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .map_err(refused("open of /dev/ptmx"))?;
+        let called = refused("ioctl of a pseudo-terminal");
+        grantpt(&master).map_err(&called)?;
+        unlockpt(&master).map_err(&called)?;
+        let name = ptsname(&master, Vec::new()).map_err(&called)?;
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let user_side = open(name.as_c_str(), flags, Mode::empty())?;
-        let mut termios = tcgetattr(&user_side)?;
+        let user_side = open(name.as_c_str(), flags, Mode::empty())
+            .map_err(refused("open of a pseudo-terminal"))?;
+        let mut termios = tcgetattr(&user_side).map_err(&called)?;
         termios.make_raw();
-        tcsetattr(&user_side, OptionalActions::Now, &termios)?;
+        tcsetattr(&user_side, OptionalActions::Now, &termios).map_err(&called)?;
         let name = name.to_string_lossy().into_owned();
         Ok(Self { master, _user_side: user_side, name })
     }
@@ -38,13 +43,13 @@ impl Pty {
     }
 
     /// For what others type.
-    pub fn reader(&self) -> io::Result<File> {
-        Ok(File::from(self.master.try_clone()?))
+    pub fn reader(&self) -> Result<File, Refusal> {
+        Ok(File::from(self.master.try_clone().map_err(refused("fcntl"))?))
     }
 
     /// For what the guest sends.
-    pub fn writer(&self) -> io::Result<impl Write + Send + use<>> {
-        Ok(PtyWriter(File::from(self.master.try_clone()?)))
+    pub fn writer(&self) -> Result<impl Write + Send + use<>, Refusal> {
+        Ok(PtyWriter(File::from(self.master.try_clone().map_err(refused("fcntl"))?)))
     }
 }
 

@@ -19,6 +19,7 @@ use ringer::{
     BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
     SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
+use ringer_cpu::refusal::refused;
 use ringer_input::shown;
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
@@ -204,7 +205,11 @@ pub fn drive(
     if stdio && terminal::is_raw_console() {
         say("Ctrl-A X ends the run, Ctrl-A H lists the other keys");
     }
-    let raw = if stdio { RawTerminal::enter().map_err(host("the terminal"))? } else { None };
+    let raw = if stdio {
+        RawTerminal::enter().map_err(refused("ioctl")).map_err(host("the terminal"))?
+    } else {
+        None
+    };
     if stdio {
         console::feed(handle.clone(), io::stdin(), true).map_err(host("console input"))?;
     }

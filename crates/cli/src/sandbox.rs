@@ -8,6 +8,7 @@ use crate::terminal;
 use ringer::gdb::Address;
 use ringer::sandbox::{Access, Confined, Sandbox, Threads, confine};
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,7 +94,7 @@ pub fn enter(threads: Threads) -> Result<Option<Confined>, CliError> {
     }
     say(format_args!("the sandbox lacks {lacking}: this host does not permit it"));
     if terminal::is_raw() {
-        eprint!("\r");
+        let _ = io::stderr().write_all(b"\r");
     }
     Ok(Some(confined))
 }

@@ -7,6 +7,7 @@ use crate::say::say;
 use crate::target::Stream;
 use crate::terminal::{self, WholeLines};
 use ringer::SerialSink;
+use ringer_cpu::refusal::refused;
 use ringer_input::shown;
 use std::fs::File;
 use std::io;
@@ -68,7 +69,8 @@ impl Line {
         let (name, output) = match spec {
             SerialSpec::Null => return Ok(Self::default()),
             SerialSpec::Stdio => {
-                let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(host)?;
+                let stdout = io::stdout().as_fd().try_clone_to_owned();
+                let stdout = stdout.map_err(refused("fcntl")).map_err(host)?;
                 let stdout = File::from(stdout);
                 let output = if terminal::is_raw_console() {
                     Output::new(WholeLines::new(stdout))
@@ -79,7 +81,7 @@ impl Line {
             }
             SerialSpec::File(path) => {
                 let stream = Stream::open(path)?;
-                let file = stream.file().map_err(host)?;
+                let file = stream.file().map_err(refused("fcntl")).map_err(host)?;
                 new = Some(stream);
                 (shown(path).to_string(), Output::new(file))
             }

@@ -1,18 +1,21 @@
-//! SIGINT, SIGTERM and SIGHUP end the run in an orderly way; SIGCONT puts a console's terminal back
+//! SIGINT, SIGTERM, SIGHUP, and SIGXCPU of a limit of processor time end the run in an orderly way; SIGCONT puts a console's terminal back
 //! into raw mode. The signals are blocked everywhere and taken by one thread, so that no handler
 //! runs in the middle of anything.
 
+use crate::pause::{pause, start, start_alike};
+use crate::say::say;
 use crate::terminal;
-use ringer::sandbox::{Threads, spawn};
-use ringer::{Handle, status};
+use ringer::sandbox::Threads;
+use ringer::{Handle, Refusal, status};
+use ringer_cpu::refusal::refused;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The signals that the thread takes.
-const TAKEN: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGCONT];
+const TAKEN: [libc::c_int; 5] =
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGXCPU, libc::SIGCONT];
 /// So long may a machine take to end after the signal.
 const GRACE: Duration = Duration::from_secs(3);
 /// So long may files take that are written then.
@@ -42,21 +45,25 @@ fn set() -> libc::sigset_t {
 }
 
 /// Blocks the signals in this thread and in those that it will start.
-pub fn block() -> io::Result<()> {
+pub fn block() -> Result<(), Refusal> {
     let set = set();
     // SAFETY: the set is initialised, and the old mask is not asked for.
     let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
-    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(refused("rt_sigprocmask")(io::Error::from_raw_os_error(error)))
+    }
 }
 
 /// Calls `start`, which starts a thread, with the signals blocked in that thread alone: before there is anybody to take
 /// them they do what they do by default, to the process.
-pub fn shielded<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+pub fn shielded<T>(start: impl FnOnce() -> T) -> Result<T, Refusal> {
     let (set, mut before) = (set(), MaybeUninit::<libc::sigset_t>::uninit());
     // SAFETY: the set is initialised, and the old mask is written to a place of the right type.
     let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, before.as_mut_ptr()) };
     if error != 0 {
-        return Err(io::Error::from_raw_os_error(error));
+        return Err(refused("rt_sigprocmask")(io::Error::from_raw_os_error(error)));
     }
     let started = start();
     // SAFETY: the first call has written the mask; nothing else is asked for. It cannot fail with a mask that was.
@@ -101,12 +108,23 @@ impl Drop for Hold {
     }
 }
 
+/// Signals cannot be waited for: from now on they do what they do by default, and what waits for the process's end
+/// restores the terminal. The calling thread takes them, so it must stay.
+fn give_up() -> ! {
+    let set = set();
+    // SAFETY: the set is initialised, and the old mask is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
+    loop {
+        pause(PATIENCE);
+    }
+}
+
 /// Starts the thread. A second signal, or a machine that does not end in time, ends the process.
-pub fn forward(handle: Handle) -> io::Result<()> {
-    let builder = thread::Builder::new().name("signals".to_owned());
+pub fn forward(handle: Handle) -> Result<(), Refusal> {
     let take = move || {
         let mut again = false;
         while let Some(signal) = wait() {
+            tell_limit(signal);
             if signal == libc::SIGCONT {
                 // A terminal that cannot be set any more is about to end the run by itself.
                 let _ = terminal::enter_raw();
@@ -114,25 +132,28 @@ pub fn forward(handle: Handle) -> io::Result<()> {
                 end();
             } else if handle.is_quitting() {
                 again = true;
-                thread::spawn(end_when_written);
+                // Without a thread for it, the run's own end or the next signal is the end.
+                let _ = start_alike("end", || end_when_written());
             } else {
                 handle.quit();
-                thread::spawn(|| {
-                    thread::sleep(GRACE);
+                let _ = start_alike("end", || {
+                    pause(GRACE);
                     end_when_written();
                 });
             }
         }
+        give_up()
     };
-    spawn(builder, Threads::SIGNALS, take).map(drop)
+    start("signals", Threads::SIGNALS, take)
 }
 
 /// Starts the thread for a suite: `on` is told of each signal that is to end it, and says whether that
 /// was the last warning. A suite that does not end in time after that, or gets one more, is ended.
-pub fn hand_on(mut on: impl FnMut(libc::c_int) -> bool + Send + 'static) -> io::Result<()> {
+pub fn hand_on(mut on: impl FnMut(libc::c_int) -> bool + Send + 'static) -> Result<(), Refusal> {
     let take = move || {
         let mut warned = false;
         while let Some(signal) = wait() {
+            tell_limit(signal);
             if signal == libc::SIGCONT {
                 continue;
             }
@@ -141,21 +162,29 @@ pub fn hand_on(mut on: impl FnMut(libc::c_int) -> bool + Send + 'static) -> io::
             }
             warned = on(signal);
             if warned {
-                thread::spawn(|| {
-                    thread::sleep(GRACE);
+                let _ = start_alike("end", || {
+                    pause(GRACE);
                     end();
                 });
             }
         }
+        give_up()
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(take).map(drop)
+    start_alike("signals", take)
+}
+
+/// Says what the signal means, where the user did not send it.
+fn tell_limit(signal: libc::c_int) {
+    if signal == libc::SIGXCPU {
+        say("the processor time that the process may use is used up; raise the limit (ulimit -t)");
+    }
 }
 
 fn end_when_written() -> ! {
     terminal::restore();
     let begin = Instant::now();
     while HELD.load(Ordering::Acquire) > 0 && begin.elapsed() < PATIENCE {
-        thread::sleep(STEP);
+        pause(STEP);
     }
     end()
 }

@@ -5,6 +5,7 @@ use crate::error::CliError;
 use crate::say::say;
 use crate::signals;
 use ringer::status;
+use ringer_cpu::refusal::refused;
 use ringer_testkit::{
     Case, Config, Defaults, Finish, Form, Format, Level, Options, Reason, Selection, Stop,
     durations_file, init, list, list_suite, run_suite, watch,
@@ -107,6 +108,7 @@ fn watch_suite(args: &TestArgs, first: &Options) -> Result<u8, CliError> {
 /// The options, and what the suite's configuration says where they do not.
 fn options(args: &TestArgs) -> Result<Options, CliError> {
     let runner = std::env::current_exe()
+        .map_err(refused("readlink of /proc/self/exe"))
         .map_err(|source| CliError::Host { what: "the test runner", source })?;
     let file = config_file(args);
     let config = match &file {

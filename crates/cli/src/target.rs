@@ -92,7 +92,7 @@ impl Keeper {
                 let _ = outbox.send(place.put(&contents));
             }
         };
-        signals::shielded(|| spawn(builder, Threads::FILES, task))??;
+        signals::shielded(|| spawn(builder, Threads::FILES, task)).map_err(io::Error::other)??;
         Ok(Self { contents, done })
     }
 

@@ -4,7 +4,9 @@
 //! [`restore`]), and, for deaths that no code in this process survives, a second small process that
 //! waits for this one's end ([`watch`]).
 
+use crate::pause::pause;
 use crate::say::say;
+use ringer::status;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -104,7 +106,7 @@ impl<W: Write> Write for WholeLines<W> {
     fn flush(&mut self) -> io::Result<()> {
         loop {
             match self.push_out() {
-                Err(e) if e.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => pause(RETRY),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
                 Ok(()) => return self.inner.flush(),
@@ -159,6 +161,11 @@ pub fn install_panic_hook() {
         let text = owned.or(payload.downcast_ref::<&str>().copied()).unwrap_or("panic");
         let place = place.unwrap_or_default();
         say(format_args!("internal error: {text}{place}; please report it"));
+        // The main thread unwinds, and its end is that of the process. Another thread's work would not be done any more, and
+        // somebody would wait for it.
+        if thread::current().name() != Some("main") {
+            std::process::exit(i32::from(status::INTERNAL));
+        }
     }));
 }
 
@@ -214,6 +221,35 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// What the next test runs in a process of its own: a thread panics while the main thread waits for ever.
+    #[test]
+    #[ignore = "ends the process"]
+    fn a_thread_panics_and_nobody_notices() {
+        install_panic_hook();
+        let quiet = thread::spawn(|| panic!("no such thing"));
+        while !quiet.is_finished() {
+            thread::yield_now();
+        }
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_ends_the_process_in_one_line() {
+        let own = std::env::current_exe().unwrap();
+        let name = "terminal::tests::a_thread_panics_and_nobody_notices";
+        let words = ["--exact", name, "--ignored", "--nocapture", "--test-threads=2"];
+        let output = Command::new(own).args(words).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(70), "{text}");
+        let line = text.lines().find(|line| line.starts_with("ringer: ")).unwrap_or_default();
+        assert!(
+            line.contains("internal error: no such thing at ") && text.lines().count() == 1,
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::args::{RunArgs, VerifyArgs};
 use crate::error::CliError;
+use crate::pause::{pause, start};
 use crate::plan::Plan;
 use crate::report::{JsonFile, run_report};
 use crate::run::{Lines, deadline, drive};
@@ -10,11 +11,12 @@ use crate::sandbox;
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ringer::sandbox::{Confined, Threads, confine, spawn};
+use ringer::sandbox::{Confined, Threads, confine};
 use ringer::{
     Checks, ClockKind, Engine, Handle, Machine, MachineConfig, RunConfig, Stop, TranslatorOptions,
     status, symbols_for,
 };
+use ringer_cpu::refusal::refused;
 use ringer_input::{Lines as Shown, shown};
 use serde::Serialize;
 use std::fmt;
@@ -187,7 +189,7 @@ fn apart<R: Send>(work: impl FnOnce() -> Result<R, CliError> + Send) -> Result<R
     let host = |source| CliError::Host { what: "a thread", source };
     let named = thread::Builder::new().name("guest".to_owned()).stack_size(STACK);
     thread::scope(|scope| {
-        let thread = named.spawn_scoped(scope, work).map_err(host)?;
+        let thread = named.spawn_scoped(scope, work).map_err(refused("clone")).map_err(host)?;
         // A panic is an internal error wherever it is.
         thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
@@ -406,11 +408,11 @@ impl Progress {
         }
         bar.set_prefix(name.to_owned());
         let shown = bar.clone();
-        // Without it there is no bar.
-        let _ = spawn(thread::Builder::new(), Threads::OUTPUT, move || {
+        // Without a thread the bar stands still.
+        let _ = start("progress", Threads::OUTPUT, move || {
             while !shown.is_finished() {
                 shown.set_position(handle.retired());
-                thread::sleep(TICK);
+                pause(TICK);
             }
         });
         Self { bar }

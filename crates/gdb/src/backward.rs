@@ -4,6 +4,7 @@
 use crate::debuggee::{Client, Debuggee, Halt};
 use crate::error::GdbError;
 use ringer_machine::{Machine, Moment, Stop, Until, WatchHit};
+use std::io::{self, Write};
 
 /// Instructions between a moment that somebody was interested in and the state that is kept for the next such
 /// moment before it.
@@ -92,7 +93,9 @@ impl Debuggee<'_> {
 
     /// The run did not repeat: there is nothing to go back to any more.
     fn lost(&mut self) -> Halt {
-        eprintln!(
+        // Where standard error is gone nobody can be told.
+        let _ = writeln!(
+            io::stderr(),
             "ringer: gdb: the run did not repeat exactly; what was before this moment is lost"
         );
         self.note_change();

@@ -13,6 +13,7 @@ use ringer_sandbox::{Threads, spawn};
 use rustix::net::{Shutdown, shutdown};
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,8 +226,11 @@ fn bind(address: &Address) -> io::Result<(Socket, Address)> {
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(e) if e.kind() == ErrorKind::AddrInUse => {
+            // (A file that is no socket refuses connections, too.)
+            let kind = std::fs::symlink_metadata(path)?.file_type();
             let left = UnixStream::connect(path);
-            if !left.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
+            let dead = left.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+            if !kind.is_socket() || !dead {
                 return Err(e);
             }
             std::fs::remove_file(path)?;
@@ -244,7 +248,7 @@ fn wait(socket: &Socket, arrived: &SyncSender<Stream>, shared: &Shared) {
             return;
         }
         let Ok(stream) = stream else {
-            thread::sleep(PAUSE);
+            thread::park_timeout(PAUSE);
             continue;
         };
         // Whoever comes second finds the door closed.

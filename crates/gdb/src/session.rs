@@ -12,6 +12,7 @@ use gdbstub::target::ext::base::reverse_exec::ReplayLogPosition;
 use gdbstub::target::ext::breakpoints::WatchKind;
 use ringer_input::OneLine;
 use ringer_machine::{Stop, WatchHit};
+use std::io::{self, Write};
 
 /// Bytes of a packet at most.
 const PACKET: usize = 1 << 14;
@@ -95,7 +96,8 @@ pub fn talk(
             Ok(next) => stub = next,
             Err(e) => {
                 let e = OneLine(e);
-                eprintln!("ringer: gdb: {e}; the connection is closed");
+                // Where standard error is gone nobody can be told.
+                let _ = writeln!(io::stderr(), "ringer: gdb: {e}; the connection is closed");
                 return Ok(Outcome::Detached);
             }
         }

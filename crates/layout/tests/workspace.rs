@@ -1,7 +1,7 @@
 //! The workspace's layout is as CONTRIBUTING.md promises: no circle of imports between files, no
 //! function or file too long to read.
 
-use ringer_layout::{circles, modules, sizes, source};
+use ringer_layout::{circles, modules, panics, sizes, source};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -61,4 +61,55 @@ fn a_function_has_80_lines_at_most() {
         }
     }
     assert!(long.is_empty(), "functions too long:\n{}", long.join("\n"));
+}
+
+/// Files whose calls are none of the standard library's that panic, or cannot: file, call, how many, why.
+const NO_PANICS: [(&str, &str, usize, &str); 9] = [
+    ("cpu/src/interp/fpu/live.rs", "expect", 1, "eight bytes are an array of eight"),
+    ("crates/monitor/src/faults.rs", "expect", 1, "a method of its own"),
+    ("crates/testkit/src/bin/hwtest.rs", "eprintln", 1, "a tool of the developers'"),
+    ("devices/src/board.rs", "expect", 1, "rows that overlap fail every test"),
+    ("devices/src/keyboard.rs", "expect", 3, "a method of its own"),
+    ("translator/src/runtime/cache.rs", "expect", 1, "four bytes are an array of four"),
+    ("translator/src/runtime/memory.rs", "expect", 1, "an offset in the cache, which is smaller"),
+    ("translator/src/runtime/stubs.rs", "expect", 1, "the stubs' labels are the same in every run"),
+    ("translator/src/tail.rs", "expect", 1, "code without labels"),
+];
+
+/// The crates that are in the command and in the library, as folders.
+const SHIPPED: [&str; 12] = [
+    "cpu/src/",
+    "mmu/src/",
+    "translator/src/",
+    "devices/src/",
+    "crates/monitor/src/",
+    "crates/machine/src/",
+    "crates/gdb/src/",
+    "crates/input/src/",
+    "crates/profile/src/",
+    "crates/testkit/src/",
+    "crates/ringer/src/",
+    "crates/cli/src/",
+];
+
+#[test]
+fn no_refusal_of_the_host_panics() {
+    let is_test = |name: &str| ["tests.rs", "testing.rs"].iter().any(|end| name.ends_with(end));
+    let mut wrong = Vec::new();
+    for path in source::rust_files() {
+        let name = source::name_of(&path);
+        let shipped = SHIPPED.iter().any(|folder| name.starts_with(folder));
+        if !shipped || is_test(&name) || name.contains("/tests/") {
+            continue;
+        }
+        let calls = panics::calls(&path);
+        for call in calls.iter().collect::<BTreeSet<_>>() {
+            let count = calls.iter().filter(|other| *other == call).count();
+            let known = NO_PANICS.iter().find(|row| row.0 == name && row.1 == call);
+            if known.is_none_or(|row| row.2 != count) {
+                wrong.push(format!("{name}: {call}, {count} times"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these may panic:\n{}", wrong.join("\n"));
 }

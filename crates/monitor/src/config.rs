@@ -1,7 +1,7 @@
 //! What a run is asked to be, and how it ended.
 
 use crate::signals::KickSignal;
-use ringer_cpu::CpuModel;
+use ringer_cpu::{CpuModel, Refusal};
 use ringer_translator::TranslatorOptions;
 use std::fmt;
 use std::str::FromStr;
@@ -87,18 +87,18 @@ pub enum MonitorError {
     #[error(transparent)]
     Cache(#[from] ringer_translator::runtime::memory::CacheMemoryError),
     /// No shadow windows.
-    #[error("cannot reserve shadow windows: {0}; is the address space limited (ulimit -v)?")]
-    Windows(String),
+    #[error(transparent)]
+    Windows(#[from] ringer_mmu::WindowError),
     /// No target table.
-    #[error("cannot reserve a target table: {0}; is the address space limited (ulimit -v)?")]
-    Targets(#[source] rustix::io::Errno),
+    #[error("cannot reserve 16 GiB of address space for a target table: {0}")]
+    Targets(#[source] Refusal),
     /// Signals or timers could not be set up.
     #[error("cannot set up {what}: {source}")]
     Host {
         /// Which facility.
         what: &'static str,
         /// What the host said.
-        source: std::io::Error,
+        source: Refusal,
     },
     /// The process is over its bound, and nothing is left to give up.
     #[error(
@@ -139,5 +139,5 @@ pub enum MonitorError {
     Attach(#[from] ringer_devices::AttachError),
     /// The serial back end failed.
     #[error("serial output failed: {0}")]
-    Serial(std::io::Error),
+    Serial(#[source] std::io::Error),
 }

@@ -18,6 +18,7 @@ pub use kick::{KickSignal, KickTarget, UnusableSignal};
 use actions::Installed;
 use handler::{VCPU, Vcpu, on_signal};
 use kick::TRAPS;
+use ringer_cpu::refusal::{Refusal, refused};
 use ringer_translator::context::SharedContext;
 use ringer_translator::runtime::transfer::TransferStubs;
 use ringer_translator::runtime::{gs_base, set_gs_base};
@@ -68,16 +69,17 @@ impl Registration {
         places: Places<'_>,
         kick: KickSignal,
         sampling: Option<Sampling>,
-    ) -> io::Result<Self> {
-        let gs_base = gs_base()?;
+    ) -> Result<Self, Refusal> {
+        let gs_base = gs_base().map_err(refused("arch_prctl"))?;
         let stack = AltStack::new()?;
         let sampling = sampling.map(|sampling| (signal_beside(kick), sampling));
         let of_samples = sampling.as_ref().map(|(signal, sampling)| (*signal, sampling.period));
         let signals = TRAPS.into_iter().chain([kick.number()]);
         let signals: Vec<_> = signals.chain(of_samples.map(|(signal, _)| signal)).collect();
         let installed = signals.iter().map(|signal| Installed::new(*signal, on_signal));
-        let installed = installed.collect::<io::Result<Vec<_>>>()?;
-        let unblocked = Unblocked::new(&signals)?;
+        let installed =
+            installed.collect::<io::Result<Vec<_>>>().map_err(refused("rt_sigaction"))?;
+        let unblocked = Unblocked::new(&signals).map_err(refused("rt_sigprocmask"))?;
         let timer = Some(Timer::new(kick)?);
         let vcpu = Box::into_raw(Box::new(Vcpu {
             kick,
@@ -110,7 +112,7 @@ impl Registration {
     ///
     /// # Errors
     /// When the host refuses to set the timer.
-    pub fn arm(&mut self, key: Option<u64>, ns: u64) -> io::Result<()> {
+    pub fn arm(&mut self, key: Option<u64>, ns: u64) -> Result<(), Refusal> {
         self.timer.as_mut().map_or(Ok(()), |timer| timer.arm(key, ns))
     }
 

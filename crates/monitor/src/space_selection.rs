@@ -8,6 +8,7 @@ use crate::budget::MemoryBudget;
 use crate::config::MonitorError;
 use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
+use ringer_cpu::refusal::refused;
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
 use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowLimits, WindowStats, Windows};
 use ringer_translator::Mode;
@@ -148,8 +149,7 @@ impl Spaces {
     /// # Errors
     /// When the host refuses address space.
     pub fn new() -> Result<Self, MonitorError> {
-        let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)
-            .map_err(|e| MonitorError::Windows(e.to_string()))?;
+        let windows = Windows::new(MAX_WINDOWS, VMA_BUDGET)?;
         Ok(Self {
             windows,
             targets: Targets::default(),
@@ -315,7 +315,11 @@ impl Spaces {
         let active = self.windows.activate(bus.mmu.paging(), &bus.memory, user, &mut sink);
         let selection = Selection { window: active.id, mode, cs_base };
         let given_up = self.targets.given_up();
-        let table = self.targets.select(selection).map_err(MonitorError::Targets)?;
+        let table = self
+            .targets
+            .select(selection)
+            .map_err(refused("mmap"))
+            .map_err(MonitorError::Targets)?;
         if self.targets.given_up() != given_up {
             self.selections.forget_known();
         }
@@ -344,7 +348,9 @@ impl Spaces {
     pub fn load_gs_base(&mut self, base: u64) -> Result<(), MonitorError> {
         if self.gs_base != base {
             self.gs_base = base;
-            set_gs_base(base).map_err(|source| MonitorError::Host { what: "GS base", source })?;
+            set_gs_base(base)
+                .map_err(refused("arch_prctl"))
+                .map_err(|source| MonitorError::Host { what: "GS base", source })?;
         }
         Ok(())
     }

@@ -73,7 +73,8 @@ impl Vcpu {
     /// # Errors
     /// When the host refuses windows.
     pub fn new(cfg: &MonitorConfig, code: &Code) -> Result<Self, MonitorError> {
-        let interp = Interp::new(cfg.model);
+        let interp = Interp::new(cfg.model)
+            .map_err(|source| MonitorError::Host { what: "the x87 unit", source })?;
         let context = ExecContext::new(interp.state(), code.cache.base());
         let context = SharedContext::new(context, cfg.profile);
         Ok(Self {

@@ -9,7 +9,7 @@ use crate::wire::{COMPLETED, Input, Output};
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Bus, CpuModel, CpuState, Eflags, Exception, FpuImage, Interp, Outcome};
-use ringer_cpu::{PagingChange, PagingRegs, Privilege, SegAttr, Segment, Vector};
+use ringer_cpu::{PagingChange, PagingRegs, Privilege, Refusal, SegAttr, Segment, Vector};
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_mmu::{GuestMemory, MemoryError, Mmu, PhysIo};
 use ringer_monitor::testing::Once;
@@ -37,6 +37,9 @@ pub enum GuestError {
     /// No monitor, or it failed.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+    /// No interpreter.
+    #[error("cannot set up the interpreter: {0}")]
+    Interp(#[from] Refusal),
 }
 
 /// Nothing behind physical addresses that are not RAM.
@@ -134,7 +137,7 @@ impl Guests {
     /// # Errors
     /// When the host has no memory for them.
     pub fn new(model: CpuModel, low: bool) -> Result<Self, GuestError> {
-        let interp = Interp::new(model);
+        let interp = Interp::new(model)?;
         let mut ram =
             Ram { mmu: Mmu::new(), memory: tables(GuestMemory::new(RAM)?, low)?, io: NoIo };
         let mut monitor = monitor(model, low)?;

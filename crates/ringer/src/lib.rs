@@ -46,7 +46,7 @@ pub use capture::Capture;
 pub use error::Error;
 pub use machine::Machine;
 pub use registers::{Registers, SegmentRegister};
-pub use ringer_cpu::{Exception, Gpr, PagingRegs, SegReg, Vector};
+pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 #[doc(inline)]
 pub use ringer_machine::{
     At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, FileKind, Flat, FlatMode,

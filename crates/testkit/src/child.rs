@@ -149,7 +149,7 @@ impl Tied {
 
     /// Until it has ended, or a moment has passed.
     fn sleep(&self) {
-        let Some(pidfd) = &self.pidfd else { return thread::sleep(POLL) };
+        let Some(pidfd) = &self.pidfd else { return thread::park_timeout(POLL) };
         let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
         // An interruption is as good as the moment.
         let _ = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&wait));

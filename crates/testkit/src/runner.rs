@@ -67,9 +67,15 @@ impl Runner<'_> {
         let mut desk = Desk::new(suite, reporters);
         thread::scope(|scope| {
             let (sender, messages) = mpsc::channel();
+            let mut workers = 0;
             for _ in 0..suite.jobs.min(suite.cases.len()) {
                 let (sender, next) = (sender.clone(), &next);
-                scope.spawn(move || self.work(suite, next, &sender));
+                let work = move || self.work(suite, next, &sender);
+                workers += usize::from(thread::Builder::new().spawn_scoped(scope, work).is_ok());
+            }
+            if workers == 0 {
+                // The host gives no thread: this one does it, and what it says waits for it.
+                self.work(suite, &next, &sender);
             }
             drop(sender);
             loop {

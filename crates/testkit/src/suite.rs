@@ -14,6 +14,7 @@ use crate::runner::Runner;
 use crate::stop::Stop;
 use crate::workdir::WorkDir;
 use ringer_input::shown;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -32,7 +33,11 @@ pub fn plan(options: &Options, work: &Path) -> Result<Vec<Case>, TestkitError> {
     let found = cases.len();
     let mut cases = options.selection.of(cases)?;
     if let (true, Some((k, n))) = (cases.is_empty(), options.selection.shard) {
-        eprintln!("ringer: part {k} of {n} of {found} tests is empty, which is no failure");
+        // Where standard error is gone nobody can be told.
+        let _ = writeln!(
+            io::stderr(),
+            "ringer: part {k} of {n} of {found} tests is empty, which is no failure"
+        );
     }
     for case in &mut cases {
         if let (Some(seconds), Program::Image(_) | Program::Made(_)) =

@@ -29,12 +29,12 @@ pub fn watch(paths: &[PathBuf], ended: &dyn Fn() -> bool, run: &mut dyn FnMut() 
             if ended() {
                 return;
             }
-            thread::sleep(LOOK);
+            thread::park_timeout(LOOK);
         }
         // An editor may write in several steps: until nothing moves.
         let mut last = snapshot(paths);
         loop {
-            thread::sleep(LOOK);
+            thread::park_timeout(LOOK);
             let now = snapshot(paths);
             if now == last || ended() {
                 break;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Test386, file};
+use common::{Capture, file};
 use flate2::{Compression, write::GzEncoder};
 use ringer_cpu::CpuModel;
 use ringer_testkit::hw::setting::RunMode;
@@ -56,24 +56,24 @@ fn real(more: &[(u32, u32)]) -> Vec<(u32, u32)> {
 }
 
 /// ADD of 32 bits, a load through FS, and a divide error that goes through the IVT.
-fn tests_386() -> Vec<Test386> {
-    let add = Test386 {
+fn tests_386() -> Vec<Capture> {
+    let add = Capture {
         name: "add eax,ebx",
         code: vec![0x66, 0x01, 0xd8],
         before: real(&[(EAX, 0xffff_ffff), (EBX, 1)]),
         after: vec![(EAX, 0), (EIP, 0x54), (EFLAGS, 0xfffc_0057)],
-        ..Test386::default()
+        ..Capture::default()
     };
-    let load = Test386 {
+    let load = Capture {
         name: "mov eax,[fs:1234h]",
         code: vec![0x64, 0x66, 0xa1, 0x34, 0x12],
         before: real(&[(FS, 0x4000)]),
         ram_before: vec![(0x4_1234, 1), (0x4_1235, 2), (0x4_1236, 3), (0x4_1237, 4)],
         after: vec![(EAX, 0x0403_0201), (EIP, 0x56)],
-        ..Test386::default()
+        ..Capture::default()
     };
     let frame = [0x50, 0, 0, 0x10, 2, 0];
-    let divide = Test386 {
+    let divide = Capture {
         name: "div cx",
         code: vec![0xf7, 0xf1],
         before: real(&[(CX, 0)]),
@@ -82,13 +82,13 @@ fn tests_386() -> Vec<Test386> {
         ram_after: (0x3_00fa..).zip(frame).collect(),
         exception: Some((0, 0x3_00fe)),
     };
-    let push = Test386 {
+    let push = Capture {
         name: "push eax",
         code: vec![0x66, 0x50],
         before: real(&[(EAX, 0x0403_0201)]),
         after: vec![(ESP, 0xfc), (EIP, 0x53)],
         ram_after: (0x3_00fc..).zip([1, 2, 3, 4]).collect(),
-        ..Test386::default()
+        ..Capture::default()
     };
     vec![add, load, divide, push]
 }

@@ -73,7 +73,15 @@ pub fn can_set_gs_base() -> bool {
 /// # Errors
 /// When the host refuses to say.
 pub fn gs_base() -> io::Result<u64> {
-    let mut base = 0_u64;
+    let mut base: u64;
+    if has_fsgsbase() {
+        // SAFETY: the kernel announced FSGSBASE; the instruction reads the register and nothing else.
+        unsafe {
+            std::arch::asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags))
+        }
+        return Ok(base);
+    }
+    base = 0;
     // SAFETY: ARCH_GET_GS writes the eight bytes of `base`.
     let done = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_GS, &raw mut base) };
     if done == 0 { Ok(base) } else { Err(io::Error::last_os_error()) }

@@ -5,6 +5,7 @@
 //! [`CacheMemory::write`], whose range is checked; nothing hands out a reference into either view.
 
 use memmap2::{Mmap, MmapMut, MmapOptions, UncheckedAdvice};
+use ringer_cpu::refusal::{Refusal, refused};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::ops::Range;
 use thiserror::Error;
@@ -16,7 +17,7 @@ const PAGE: usize = 4096;
 #[error("cannot reserve {len} bytes for the translation cache: {source}; try a smaller --tc-size")]
 pub struct CacheMemoryError {
     len: usize,
-    source: std::io::Error,
+    source: Refusal,
 }
 
 /// Has the C library give the host what was freed: it keeps that for what may come, and what comes may be of other sizes.
@@ -44,14 +45,16 @@ impl CacheMemory {
         Self::map(len).map_err(|source| CacheMemoryError { len, source })
     }
 
-    fn map(len: usize) -> std::io::Result<Self> {
-        let fd = memfd_create("ringer-tc", MemfdFlags::CLOEXEC)?;
-        ftruncate(&fd, len as u64)?;
+    fn map(len: usize) -> Result<Self, Refusal> {
+        let fd = memfd_create("ringer-tc", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;
+        ftruncate(&fd, len as u64).map_err(refused("ftruncate"))?;
         // SAFETY: the file is anonymous and ours alone: nobody can change or truncate it behind the
         // maps' backs, and the two views are never looked at through references at the same time.
-        let writable = unsafe { MmapOptions::new().len(len).map_mut(&fd)? };
+        let writable = unsafe { MmapOptions::new().len(len).map_mut(&fd) };
+        let writable = writable.map_err(refused("mmap"))?;
         // SAFETY: as above.
-        let executable = unsafe { MmapOptions::new().len(len).map_exec(&fd)? };
+        let executable = unsafe { MmapOptions::new().len(len).map_exec(&fd) };
+        let executable = executable.map_err(refused("mmap"))?;
         Ok(Self { writable, executable })
     }
 

@@ -6,6 +6,7 @@
 
 use hashbrown::HashSet;
 use ringer_mmu::host_tables::HostTables;
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::ffi::c_void;
 
@@ -172,7 +173,16 @@ impl TargetTable {
             self.host_tables.clear();
         } else {
             // SAFETY: the range is this table's own mapping; DONTNEED makes it read as zeros again.
-            let _ = unsafe { madvise(at, TABLE_BYTES, Advice::LinuxDontNeed) };
+            let taken = unsafe { madvise(at, TABLE_BYTES, Advice::LinuxDontNeed) };
+            if taken.is_err_and(|error| error != Errno::NOMEM) {
+                // A host that keeps the memory keeps the entries, which name blocks that are no more. (NOMEM is what it says
+                // where there is no memory.)
+                for leaf in &self.live {
+                    let first = (leaf * LEAF_SLOTS) as usize;
+                    // SAFETY: the range is a leaf of this table's own mapping.
+                    unsafe { self.base.add(first).write_bytes(0, LEAF_SLOTS as usize) };
+                }
+            }
         }
         self.live = HashSet::new();
         self.stale = HashSet::new();
@@ -224,6 +234,34 @@ mod tests {
         assert_eq!((table.get(0x1ff8), table.get(0x1f00), table.get(0x2004)), (0, 8, 0));
         table.clear_page(0);
         assert_eq!(table.get(0xffff_fffe), 0, "the last page reaches into page 0");
+    }
+
+    /// From now on this thread gets an error for a system call.
+    fn refuse(call: i64) {
+        use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+        let error = SeccompAction::Errno(libc::ENOSYS as u32);
+        let rules = [(call, vec![])].into();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, error, TargetArch::x86_64);
+        apply_filter(&BpfProgram::try_from(filter.unwrap()).unwrap()).unwrap();
+    }
+
+    /// An entry that stayed would lead into a block that is no more.
+    #[test]
+    fn a_host_that_keeps_the_memory_keeps_no_entry() {
+        let left = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let mut table = TargetTable::new(0).unwrap();
+                for eip in [0, 0x1234, 0xffff_ffff] {
+                    table.set(eip, 7);
+                }
+                refuse(libc::SYS_madvise);
+                refuse(libc::SYS_mmap);
+                table.clear_all();
+                [0, 0x1234, 0xffff_ffff].map(|eip| table.get(eip))
+            });
+            thread.join().unwrap()
+        });
+        assert_eq!(left, [0; 3]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Invariant: what lies below `used` is complete functions of the form that `host_op` assembles;
 //! nothing above it is ever called.
 
+use crate::refusal::{Refusal, refused};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::io::Result;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::ffi::c_void;
 use std::ptr::{NonNull, null_mut};
@@ -24,10 +24,11 @@ pub(super) struct Arena {
 unsafe impl Send for Arena {}
 
 /// One view.
-fn view(fd: &rustix::fd::OwnedFd, prot: ProtFlags) -> Result<NonNull<u8>> {
+fn view(fd: &rustix::fd::OwnedFd, prot: ProtFlags) -> Result<NonNull<u8>, Refusal> {
     // SAFETY: a new mapping at an address of the kernel's choice aliases nothing that Rust knows.
-    let at = unsafe { mmap(null_mut(), SIZE, prot, MapFlags::SHARED, fd, 0)? };
-    NonNull::new(at.cast()).ok_or(rustix::io::Errno::NOMEM)
+    let at = unsafe { mmap(null_mut(), SIZE, prot, MapFlags::SHARED, fd, 0) };
+    let at = at.map_err(refused("mmap"))?;
+    NonNull::new(at.cast()).ok_or_else(|| refused("mmap")(rustix::io::Errno::NOMEM))
 }
 
 fn unmap(view: NonNull<u8>) {
@@ -41,9 +42,10 @@ impl Arena {
     ///
     /// # Errors
     /// What the kernel says when it has no memory or no descriptors left.
-    pub fn new() -> Result<Self> {
-        let fd = memfd_create("fpu-host-ops", MemfdFlags::CLOEXEC)?;
-        ftruncate(&fd, SIZE as u64)?;
+    pub fn new() -> Result<Self, Refusal> {
+        let fd = memfd_create("fpu-host-ops", MemfdFlags::CLOEXEC);
+        let fd = fd.map_err(refused("memfd_create"))?;
+        ftruncate(&fd, SIZE as u64).map_err(refused("ftruncate"))?;
         let writable = view(&fd, ProtFlags::READ | ProtFlags::WRITE)?;
         let executable = match view(&fd, ProtFlags::READ | ProtFlags::EXEC) {
             Ok(executable) => executable,

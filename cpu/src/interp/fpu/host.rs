@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::frame::HostFrame;
 use super::host_op::{self, Plan};
 use crate::flags::Eflags;
+use crate::refusal::Refusal;
 use crate::state::FpuImage;
 use iced_x86::Instruction;
 use std::collections::HashMap;
@@ -33,23 +34,16 @@ pub struct HostUnit {
 // SAFETY: the entries point into `arena`, which may move between threads with them.
 unsafe impl Send for HostUnit {}
 
-impl Default for HostUnit {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl HostUnit {
     /// A unit that holds no state yet.
     ///
-    /// # Panics
-    /// When the host has no memory left for code.
-    #[must_use]
-    pub fn new() -> Self {
+    /// # Errors
+    /// When the host refuses memory for code.
+    pub fn new() -> Result<Self, Refusal> {
         let frame =
             HostFrame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
-        let arena = Arena::new().expect("the host gives 1 MiB of executable memory");
-        Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) }
+        let arena = Arena::new()?;
+        Ok(Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) })
     }
 
     /// Makes `i` the instruction that `run` executes; none if the host has no such instruction.

@@ -1,6 +1,7 @@
 //! Where the nanobenchmarks run, and what they say.
 
 use crate::error::CliError;
+use crate::pause::start_alike;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -125,16 +126,18 @@ fn output(command: &mut Command) -> io::Result<String> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let stdout = child.stdout.take();
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
+    let started = start_alike("reader", move || {
         let mut bytes = Vec::new();
         let read = stdout.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
         let _ = send.send(read.map(|_| String::from_utf8_lossy(&bytes).into_owned()));
     });
+    // Without a reader there is nothing to wait for.
     let text = receive.recv_timeout(LIMIT);
     if text.is_err() {
         child.kill()?;
     }
     child.wait()?;
+    started.map_err(io::Error::other)?;
     text.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 

@@ -198,7 +198,7 @@ impl MultibootImage {
             memory.load(Pa::from(piece.address), &self.file[piece.bytes.clone()])?;
             let loaded = piece.bytes.len() as u64;
             let rest = Pa(u64::from(piece.address) + loaded);
-            memory.clear(rest, u64::from(piece.size) - loaded)?;
+            memory.clear(rest, u64::from(piece.size) - loaded);
         }
         for (address, payload) in &self.modules {
             payload.install(memory, u64::from(*address))?;

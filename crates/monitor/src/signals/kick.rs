@@ -3,6 +3,7 @@
 //! A kick says by its value that it is one: the same signal sent by anybody else is not the vCPU's.
 
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 /// The signals by which the host reports what guest code did.
@@ -77,11 +78,20 @@ impl KickTarget {
         let info = Queued { signo, errno: 0, code, gap: 0, pid, uid, value: mark(), rest: [0; 12] };
         // SAFETY: a signal with a handler, to a thread of this process; the kernel reads the 128 bytes of
         // `info`. The inbox forgets the target before its thread ends.
-        unsafe {
-            libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, self.tid, self.signal, &raw const info);
+        let queued = unsafe {
+            libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, self.tid, self.signal, &raw const info)
+        };
+        if queued != 0 {
+            // A host that does not let it carry a value: from now on one without counts, too.
+            PLAIN.store(true, Ordering::Relaxed);
+            // SAFETY: as above.
+            unsafe { libc::syscall(libc::SYS_tgkill, pid, self.tid, self.signal) };
         }
     }
 }
+
+/// A kick could not carry its value.
+static PLAIN: AtomicBool = AtomicBool::new(false);
 
 /// The kernel's `siginfo_t` of a signal with a value.
 #[repr(C)]
@@ -115,6 +125,7 @@ pub(super) unsafe fn is_kick(info: *const libc::siginfo_t) -> bool {
             libc::SI_QUEUE | libc::SI_TIMER => (*info).si_value().sival_ptr as usize == mark(),
             // The kernel had no room to keep who sent it.
             libc::SI_USER => (*info).si_pid() == 0,
+            libc::SI_TKILL => PLAIN.load(Ordering::Relaxed) && (*info).si_pid() == libc::getpid(),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::kick::{KickSignal, mark, own_tid};
 use super::samples;
+use ringer_cpu::refusal::{Refusal, refused};
 use std::io;
 use std::ptr;
 
@@ -15,19 +16,19 @@ pub(super) struct Timer {
 
 impl Timer {
     /// A timer that is not set, for kicks by `signal`.
-    pub fn new(signal: KickSignal) -> io::Result<Self> {
+    pub fn new(signal: KickSignal) -> Result<Self, Refusal> {
         Self::with(signal.number(), mark())
     }
 
     /// A timer that has samples taken by `signal` every `period` nanoseconds, of running and waiting alike.
-    pub fn sampling(signal: libc::c_int, period: u64) -> io::Result<Self> {
+    pub fn sampling(signal: libc::c_int, period: u64) -> Result<Self, Refusal> {
         let timer = Self::with(signal, samples::mark())?;
         let period = period.max(1);
         timer.set(period, period)?;
         Ok(timer)
     }
 
-    fn with(signal: libc::c_int, value: usize) -> io::Result<Self> {
+    fn with(signal: libc::c_int, value: usize) -> Result<Self, Refusal> {
         // SAFETY: sigevent is plain data for which zeros are valid.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -37,7 +38,7 @@ impl Timer {
         let mut id: libc::timer_t = ptr::null_mut();
         // SAFETY: both pointers are to live locals.
         if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut id) } != 0 {
-            return Err(io::Error::last_os_error());
+            return Err(refused("timer_create")(io::Error::last_os_error()));
         }
         Ok(Self { id, armed: None })
     }
@@ -47,7 +48,7 @@ impl Timer {
     ///
     /// # Errors
     /// What the host says.
-    pub fn arm(&mut self, key: Option<u64>, ns: u64) -> io::Result<()> {
+    pub fn arm(&mut self, key: Option<u64>, ns: u64) -> Result<(), Refusal> {
         if self.armed == key {
             return Ok(());
         }
@@ -57,7 +58,7 @@ impl Timer {
     }
 
     /// First after `ns` nanoseconds (0: never), then every `period` (0: once).
-    fn set(&self, ns: u64, period: u64) -> io::Result<()> {
+    fn set(&self, ns: u64, period: u64) -> Result<(), Refusal> {
         let time = |ns: u64| libc::timespec {
             // C libraries name the type each in their way.
             tv_sec: (ns / 1_000_000_000) as _,
@@ -66,7 +67,7 @@ impl Timer {
         let spec = libc::itimerspec { it_interval: time(period), it_value: time(ns) };
         // SAFETY: the timer is this value's own; the kernel reads `spec`.
         if unsafe { libc::timer_settime(self.id, 0, &spec, ptr::null_mut()) } != 0 {
-            return Err(io::Error::last_os_error());
+            return Err(refused("timer_settime")(io::Error::last_os_error()));
         }
         Ok(())
     }

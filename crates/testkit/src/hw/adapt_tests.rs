@@ -1,5 +1,7 @@
 //! Derivation, on cases written by hand.
 
+use super::super::derive::TOO_LONG;
+use super::super::reasons::REASONS;
 use super::*;
 
 fn case(bytes: &[u8], exception: Option<u8>) -> Case {
@@ -28,7 +30,7 @@ fn an_ordinary_case_is_never_adapted() {
     assert_eq!(kind(&[0xf0, 0x01, 0x07, HLT], None), None);
     assert_eq!(kind(&[0x89, 0xd8, HLT], None), None);
     assert_eq!(kind(&[0xf7, 0xf3, HLT], Some(0)), None);
-    assert_eq!(kind(&[0xa1, 0xff, 0xff, HLT], Some(GP)), None);
+    assert_eq!(kind(&[0xa1, 0xff, 0xff, HLT], Some(vector::GP)), None);
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn lock_is_refused_with_a_frame_and_dropped() {
 #[test]
 fn a_long_instruction_becomes_one_that_is_too_long_for_all() {
     let bytes = [&[0x26; 9][..], &[0x89, 0xd8, HLT]].concat();
-    let (kind, derived) = adapt(&case(&bytes, Some(GP))).unwrap();
+    let (kind, derived) = adapt(&case(&bytes, Some(vector::GP))).unwrap();
     assert_eq!((kind, derived[0].case.bytes.len()), (Kind::Length, TOO_LONG + 1));
     assert_eq!(derived[0].case.before.byte(0x1_0050 + TOO_LONG as u32), Some(HLT));
 }
@@ -56,17 +58,17 @@ fn a_long_instruction_becomes_one_that_is_too_long_for_all() {
 #[test]
 fn an_overrun_of_the_stack_goes_where_interrupt_13_leads() {
     // MOV AX,[BP+0] with BP = FFFFh.
-    let mut c = case(&[0x8b, 0x46, 0, HLT], Some(GP));
-    c.before.set_byte(entry(GP), 0x77);
+    let mut c = case(&[0x8b, 0x46, 0, HLT], Some(vector::GP));
+    c.before.set_byte(entry(vector::GP), 0x77);
     let (kind, derived) = adapt(&c).unwrap();
     assert_eq!(kind, Kind::StackVector);
-    assert_eq!(derived[0].case.before.byte(entry(SS_FAULT)), Some(0x77));
+    assert_eq!(derived[0].case.before.byte(entry(vector::SS)), Some(0x77));
 }
 
 #[test]
 fn string_pointers_stop_before_the_element_that_does_not_fit() {
     // REP MOVSW, SI = FFF9h: FFF9, FFFB, FFFD are moved, FFFFh is not.
-    let mut c = case(&[0xf3, 0xa5, HLT], Some(GP));
+    let mut c = case(&[0xf3, 0xa5, HLT], Some(vector::GP));
     c.before.regs[reg::ESI] = Some(0xfff9);
     c.before.regs[reg::EDI] = Some(0x10);
     c.before.regs[reg::ECX] = Some(9);
@@ -78,15 +80,26 @@ fn string_pointers_stop_before_the_element_that_does_not_fit() {
 
 #[test]
 fn new_segment_registers_become_one_that_nobody_has() {
-    let (kind, derived) = adapt(&case(&[0x8e, 0xe0, HLT], Some(UD))).unwrap();
+    let (kind, derived) = adapt(&case(&[0x8e, 0xe0, HLT], Some(vector::UD))).unwrap();
     assert_eq!((kind, derived[0].case.bytes[1]), (Kind::NewSegments, 0xf0));
-    assert_eq!(adapt(&case(&[0x8e, 0xd8, HLT], Some(UD))).map(|a| a.0), None);
+    assert_eq!(adapt(&case(&[0x8e, 0xd8, HLT], Some(vector::UD))).map(|a| a.0), None);
 }
 
 #[test]
 fn every_kind_has_one_reason() {
-    let all =
-        [Kind::Length, Kind::Lock, Kind::StackVector, Kind::StringPointers, Kind::NewSegments];
+    let all = [
+        Kind::Length,
+        Kind::Lock,
+        Kind::StackVector,
+        Kind::StringPointers,
+        Kind::NewSegments,
+        Kind::LengthInvalid,
+        Kind::PopToMemory,
+        Kind::WrappedPointer,
+        Kind::AamByZero,
+        Kind::CompareFlags,
+        Kind::Quotient80h,
+    ];
     assert_eq!(REASONS.map(|r| r.kind), all);
     assert!(REASONS.iter().all(|r| r.why.contains("Checked: ")));
 }

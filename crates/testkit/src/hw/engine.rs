@@ -157,11 +157,13 @@ pub struct Reference {
 
 impl Reference {
     /// A machine of `model`.
-    #[must_use]
-    pub fn new(model: CpuModel) -> Self {
+    ///
+    /// # Errors
+    /// When the host refuses memory.
+    pub fn new(model: CpuModel) -> Result<Self, HwError> {
         let mut bus = FlatBus::new(RAM as usize);
         bus.log_writes = true;
-        Self { interp: Interp::new(model), bus }
+        Ok(Self { interp: Interp::new(model)?, bus })
     }
 
     /// What the last case wrote: address and length; empties the log.

@@ -1,6 +1,7 @@
 //! Why captured tests cannot be run.
 
 use super::moo::MooError;
+use ringer_cpu::Refusal;
 use ringer_input::{InputError, shown};
 use ringer_mmu::MemoryError;
 use ringer_monitor::MonitorError;
@@ -43,6 +44,9 @@ pub enum HwError {
     /// No memory for a machine.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// No memory for a machine's code.
+    #[error("cannot set up the interpreter: {0}")]
+    Interp(#[from] Refusal),
     /// No machine.
     #[error(transparent)]
     Monitor(#[from] MonitorError),

@@ -2,23 +2,26 @@
 //! code: `cargo run --release -p ringer-testkit --bin hwtest -- --dir DIR`.
 //!
 //! [`moo`] reads the files, [`engine`] runs a case, [`compare`] holds it against the hardware's
-//! result, [`adapt`] has the one table of where a later processor differs, [`setting`] the modes to run in,
-//! [`report`] counts and tells.
+//! result, [`reasons`] is the one table of where a later processor differs, [`adapt`] says what is run then, [`setting`] has
+//! the modes to run in, [`report`] counts and tells.
 
 pub mod adapt;
 pub mod compare;
+mod derive;
 pub mod engine;
 mod error;
 pub mod moo;
+mod quirks;
+pub mod reasons;
 pub mod report;
 pub mod setting;
 
 pub use error::HwError;
 
 use crate::bounds::{CAPTURES, CAPTURES_ABOUT};
-use adapt::Kind;
 use engine::{Machine, Reference, Translating};
 use moo::{Case, File, Regs, reg};
+use reasons::Kind;
 use report::{Suite, Tally, Verdict};
 use ringer_cpu::CpuModel;
 use ringer_input::{InputError, read};
@@ -95,9 +98,9 @@ pub fn run(options: &Options) -> Result<Suite, HwError> {
     let failure = Mutex::new(None);
     let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into));
     let work = || {
-        let mut bench =
-            Bench { options, folder: &folder, reference: Reference::new(options.model) };
         let result = engine::with_translating(options.model, |machine| {
+            let reference = Reference::new(options.model)?;
+            let mut bench = Bench { options, folder: &folder, reference };
             while let Some((opcode, path)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let tally = bench.file(machine, opcode, path)?;
                 lock(&done).add(opcode, tally);
@@ -110,9 +113,11 @@ pub fn run(options: &Options) -> Result<Suite, HwError> {
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..jobs.unwrap_or(1).clamp(1, files.len()) {
-            scope.spawn(work);
+        // Where the host gives no thread, fewer do it.
+        for _ in 1..jobs.unwrap_or(1).clamp(1, files.len()) {
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
+        work();
     });
     match lock(&failure).take() {
         Some(e) => Err(e),

@@ -19,6 +19,7 @@ pub const REGISTERS: [&str; 20] = [
 pub mod reg {
     pub const CR0: usize = 0;
     pub const CR3: usize = 1;
+    pub const EAX: usize = 2;
     pub const ECX: usize = 4;
     pub const ESI: usize = 6;
     pub const EDI: usize = 7;
@@ -98,6 +99,12 @@ impl Case {
     #[must_use]
     pub fn end(&self, n: usize) -> u32 {
         self.after.regs[n].unwrap_or_else(|| self.start(n))
+    }
+
+    /// Whether it ends by the exception of this vector.
+    #[must_use]
+    pub fn raises(&self, vector: u8) -> bool {
+        self.exception.is_some_and(|(raised, _)| raised == vector)
     }
 
     /// The byte at `at` after the test, 0 where nothing is listed.

@@ -1,6 +1,6 @@
 //! Counting verdicts, and telling about them: a table by opcode, totals, JSON.
 
-use super::adapt::{Kind, REASONS};
+use super::reasons::{Kind, REASONS};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::io::Write;
 pub enum Verdict {
     /// As captured.
     Passed,
-    /// As a later processor must, see [`super::adapt`].
+    /// As a later processor must, see [`super::reasons`].
     Adapted(Kind),
     /// The differences.
     Failed(String),

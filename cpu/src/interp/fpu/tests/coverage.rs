@@ -82,7 +82,7 @@ fn every_code_that_runs_on_the_host_can_be_assembled() {
 
 #[test]
 fn a_full_arena_starts_over() {
-    let mut host = HostUnit::new();
+    let mut host = HostUnit::new().unwrap();
     // All immediates of two shuffles between all registers: some 8 MiB of host operations.
     for code in [Code::Pshufd_xmm_xmmm128_imm8, Code::Shufps_xmm_xmmm128_imm8] {
         for k in 0..16384u32 {

@@ -39,7 +39,7 @@ impl Machine {
     }
 
     pub fn with_model(model: CpuModel) -> Self {
-        let interp = Interp::new(model);
+        let interp = Interp::new(model).unwrap();
         let mut s = interp.state();
         let attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::DB;
         let flat = Segment { selector: DS, attr, base: Lin(0), limit: u32::MAX };
