@@ -77,6 +77,18 @@ fn an_unwritable_serial_file_is_refused() {
     assert_line(&output, 2, "Is a directory");
 }
 
+/// What a dead run left of its socket is replaced; a file of somebody's is not.
+#[test]
+fn a_file_in_the_place_of_gdbs_socket_stays() {
+    let files = Files::new();
+    let image = files.write("guest.bin", &flat(RESET));
+    let precious = files.write("precious", b"kept");
+    let gdb = format!("--gdb={}", precious.display());
+    let output = ringer(&["run", "--multiboot", text(&image), &gdb]);
+    assert_line(&output, 2, "precious");
+    assert_eq!(files.read("precious"), "kept");
+}
+
 #[test]
 fn roms_and_disks_of_odd_sizes_are_refused() {
     let files = Files::new();

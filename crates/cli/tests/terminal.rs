@@ -128,12 +128,14 @@ fn signals_end_the_run_and_restore_the_terminal() {
 }
 
 #[test]
-fn even_a_kill_leaves_the_terminal_restored() {
-    let mut session = session("stdio");
-    session.wait_until_raw();
-    session.signal(Signal::KILL);
-    assert_eq!(session.status(), None);
-    session.assert_restored();
+fn even_a_death_leaves_the_terminal_restored() {
+    for signal in [Signal::KILL, Signal::QUIT, Signal::ABORT, Signal::ALARM] {
+        let mut session = session("stdio");
+        session.wait_until_raw();
+        session.signal(signal);
+        assert_eq!(session.status(), None, "{signal:?}");
+        session.assert_restored();
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["mem-path", "object"], "the guest's memory is a file of Ringer's own; leave it out"),
     (&["monitor", "mon", "qmp", "qmp-pretty"], NO_MONITOR),
     (&["daemonize", "pidfile", "runas", "run-with"], "the shell or a service manager does that"),
-    (&["sandbox", "chroot", "semihosting", "semihosting-config"], NEEDLESS),
+    (&["chroot", "semihosting", "semihosting-config"], NEEDLESS),
     (&["action", "watchdog", "watchdog-action"], "--no-reboot ends the run at a reset"),
     (&["d"], "--trace KIND,KIND writes what happens (exceptions, interrupts, ports and more)"),
     (&["D"], "messages go to standard error"),

@@ -37,6 +37,8 @@ pub enum Run {
 pub enum End {
     /// As if nothing had been refused.
     Works,
+    /// The same, and one line says what is lacking.
+    Lacks(&'static str),
     /// With status 70 and one line that has these words.
     Says(&'static str),
     /// With this status and one line that has these words.
@@ -88,7 +90,13 @@ impl Place {
     pub fn fault(&self, run: Run, end: End, output: &Output) -> Option<String> {
         let text = errors(output);
         let (wanted, part) = match end {
-            End::Works => return self.broken(run, output),
+            End::Works => return self.broken(run, output, &text),
+            End::Lacks(part) => {
+                let well = text.starts_with("ringer: ") && text.contains(part);
+                let rest = text.lines().skip(1).collect::<Vec<_>>().join("\n");
+                let missing = (!well).then(|| format!("nothing is said to lack: {text}"));
+                return missing.or_else(|| self.broken(run, output, &rest));
+            }
             End::Says(part) => (70, part),
             End::Ends(status, part) => (status, part),
         };
@@ -98,8 +106,7 @@ impl Place {
         (!well).then(|| format!("{}, {text}", output.status))
     }
 
-    fn broken(&self, run: Run, output: &Output) -> Option<String> {
-        let text = errors(output);
+    fn broken(&self, run: Run, output: &Output, text: &str) -> Option<String> {
         let written = String::from_utf8_lossy(&output.stdout).into_owned();
         let (wanted, fine) = match run {
             Run::Guest => (1, written == "ok" && text.is_empty()),
