@@ -199,6 +199,23 @@ fn a_second_signal_does_not_wait() {
 }
 
 #[test]
+fn signals_in_a_row_and_others_leave_nothing_either() {
+    use rustix::process::Signal;
+    for row in [
+        &[Signal::INT, Signal::INT, Signal::INT][..],
+        &[Signal::QUIT],
+        &[Signal::HUP, Signal::TERM],
+    ] {
+        let suite = Suite::new();
+        let child = suite.start(&[]);
+        suite.wait_for_b();
+        row.iter().for_each(|signal| send(&child, *signal));
+        end(child);
+        suite.assert_nothing_is_left();
+    }
+}
+
+#[test]
 fn a_signal_that_is_ignored_stays_so() {
     let suite = Suite::new();
     suite.files.write("suite/b.toml", b"engines = ['bt']\ntimeout = 2\nend = 'timeout'");

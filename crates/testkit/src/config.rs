@@ -100,7 +100,11 @@ impl Config {
         Some(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    fn parse(text: &str) -> Result<Self, Mistake> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong in it, with its place.
+    pub(crate) fn parse(text: &str) -> Result<Self, Mistake> {
         let of_toml = |e: toml::de::Error| Mistake::of_toml(text, &e, allowed);
         let config = toml::from_str::<File>(text).map_err(of_toml)?.test;
         let wrong =

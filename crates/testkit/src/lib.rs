@@ -34,6 +34,8 @@ mod select;
 pub mod spec;
 mod stop;
 mod suite;
+#[doc(hidden)]
+pub mod texts;
 mod unittests;
 pub mod watch;
 mod workdir;
