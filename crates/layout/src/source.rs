@@ -17,10 +17,15 @@ pub fn name_of(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
-/// The workspace's packages: every folder that has a `Cargo.toml` with a package.
+/// The workspace's packages: every folder that has a `Cargo.toml` with a package, but those that are workspaces of their own.
 pub fn packages() -> Vec<PathBuf> {
     let manifests = files(|path| path.file_name().is_some_and(|name| name == "Cargo.toml"));
-    let packages = manifests.into_iter().filter(|path| read(path).contains("[package]"));
+    let packages = manifests.into_iter().filter(|path| {
+        let text = read(path);
+        let other =
+            path.parent() != Some(&root()) && text.lines().any(|line| line == "[workspace]");
+        text.contains("[package]") && !other
+    });
     packages.filter_map(|path| path.parent().map(Path::to_path_buf)).collect()
 }
 
