@@ -7,7 +7,9 @@
 
 mod mutate;
 mod sample;
+mod target;
 mod targets;
 
 pub use mutate::{Random, mutate};
-pub use targets::{TARGETS, Target, target};
+pub use target::Target;
+pub use targets::{TARGETS, target};

@@ -1,6 +1,6 @@
 //! Files of captured tests, as they are and in gzip.
 
-use super::Target;
+use crate::target::Target;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ringer_testkit::hw::moo;

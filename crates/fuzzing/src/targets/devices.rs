@@ -1,7 +1,7 @@
 //! Every device, through its row: accesses to ports and memory, time that goes on, and a copy by way of a saved state that
 //! must answer alike.
 
-use super::Target;
+use crate::target::Target;
 use ringer_devices::row::Space;
 use ringer_devices::{Board, BoardConfig, SerialSink, rows};
 use std::io;

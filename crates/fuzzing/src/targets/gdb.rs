@@ -1,7 +1,7 @@
 //! What comes from a debugger: a machine waits for one, and hears anything.
 
-use super::Target;
 use super::states::machine;
+use crate::target::Target;
 use ringer_gdb::{Address, Gate, Server};
 use ringer_machine::{Handle, Until};
 use std::cell::RefCell;

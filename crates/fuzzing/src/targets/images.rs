@@ -1,7 +1,7 @@
 //! What is booted: kernels, and files that are recognised.
 
-use super::Target;
 use crate::sample;
+use crate::target::Target;
 use ringer_cpu::CpuState;
 use ringer_machine::boot::Image;
 use ringer_machine::{BootSource, FileKind, recognise, symbols_for};

@@ -1,6 +1,6 @@
 //! Profiles: read, drawn in every way, and compared.
 
-use super::Target;
+use crate::target::Target;
 use ringer_profile::{
     Diff, DiffOptions, ProfileFile, diff_html, flame, folded, html, pprof, speedscope,
 };

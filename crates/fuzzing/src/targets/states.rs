@@ -1,6 +1,6 @@
 //! Saved machines.
 
-use super::Target;
+use crate::target::Target;
 use ringer_machine::{
     BootSource, ClockKind, Engine, Flat, Machine, MachineConfig, MachineState, PcConfig, RunConfig,
     SerialSink, Sinks, Until,

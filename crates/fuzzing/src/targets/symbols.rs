@@ -1,7 +1,7 @@
 //! Names of addresses: ELF files and System.map.
 
-use super::Target;
 use crate::sample;
+use crate::target::Target;
 use ringer_machine::read_symbols;
 
 /// A file of symbols.

@@ -1,6 +1,6 @@
 //! Descriptions of tests: heads of sources, TOML, and the files of kvm-unit-tests.
 
-use super::Target;
+use crate::target::Target;
 use ringer_testkit::texts;
 
 /// A head, a description or a suite's configuration.
