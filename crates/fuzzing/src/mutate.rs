@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -21,7 +21,7 @@ impl Random {
 
     /// One below `n`, or 0.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.number() % n.max(1) as u64) as usize
     }
 }
 
@@ -68,7 +68,7 @@ fn change(bytes: &mut Vec<u8>, words: &[&[u8]], random: &mut Random) {
             let times = [1, 1, 2, 200][random.below(4)];
             bytes.splice(at..at, part.repeat(times));
         }
-        7 => bytes.insert(at, random.next() as u8),
+        7 => bytes.insert(at, random.number() as u8),
         _ => {
             let near = (at + random.below(16)).min(bytes.len().saturating_sub(1));
             flip(bytes, near, random);
