@@ -5,7 +5,7 @@ use crate::board::{Board, Mount};
 use crate::bus::Bus;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
-use crate::host::BoardEvent;
+use crate::host::{BoardEvent, Output, Room};
 use crate::memory::{Dma, NoMemory};
 use crate::pic::Mask;
 use crate::row::Space;
@@ -264,15 +264,30 @@ impl Board {
         self.deadlines.first()
     }
 
+    /// The earliest deadline of a device that can assert INTR while the processor does nothing: one that drives a line
+    /// which the interrupt controllers let through, or has no line. There is nothing to wake up for at others: who looks
+    /// at such a device later finds it as if it had been woken.
+    pub fn next_interrupt(&self) -> Option<u64> {
+        let reaches = |&(_, slot): &(u64, usize)| {
+            let mount = &self.mounts[slot];
+            mount.row.lines.is_empty() || self.is_let_through(mount)
+        };
+        self.deadlines.iter().find(reaches).map(|(due, _)| due)
+    }
+
     /// Whether INTR can still be asserted while the processor does nothing: it is, or a device with a deadline, or
     /// with `input` one that listens to the outside, drives a line that the interrupt controllers let through.
     pub fn can_interrupt(&self, input: bool) -> bool {
-        let wakes = |(slot, mount): (usize, &Mount)| {
-            let outside = [self.serial, self.keyboard].contains(&Some(slot));
-            let active = self.deadlines.has(slot) || (input && outside && mount.device.listens());
-            active && mount.row.lines.iter().any(|line| self.plane.irqs.can_interrupt(line.irq))
+        let outside = || [self.serial, self.keyboard].into_iter().flatten();
+        let hears = |slot: usize| {
+            let mount = &self.mounts[slot];
+            mount.device.listens() && self.is_let_through(mount)
         };
-        self.intr() || self.mounts.iter().enumerate().any(wakes)
+        self.intr() || self.next_interrupt().is_some() || (input && outside().any(hears))
+    }
+
+    fn is_let_through(&self, mount: &Mount) -> bool {
+        mount.row.lines.iter().any(|line| self.plane.irqs.can_interrupt(line.irq))
     }
 
     /// The INTR line to the processor.
@@ -322,7 +337,33 @@ impl Board {
             Some(count) => *count += 1,
             None => stats.spurious += 1,
         }
+        if let Some(irq) = irq {
+            self.acknowledged(irq);
+        }
         vector
+    }
+
+    /// Tells the devices with clocks that the processor has taken an interrupt of line `irq`.
+    fn acknowledged(&mut self, irq: u8) {
+        for slot in 0..self.mounts.len() {
+            let row = &self.mounts[slot].row;
+            let line = row.lines.iter().position(|line| line.irq == irq);
+            if let Some(line) = line.filter(|_| row.clocked) {
+                self.call(slot, &mut NoMemory, |device, ctx| device.acknowledged(line, ctx));
+            }
+        }
+    }
+
+    /// Time goes on whether the guest runs or not, and so much of it went to the guest as `executed` says, in
+    /// nanoseconds, and as [`Board::slept`] adds up: ticks that it got no time for are made up. Without this, time is
+    /// what the guest executes.
+    pub fn keep_ticks(&mut self, executed: fn() -> u64) {
+        self.plane.given.executed = Some(executed);
+    }
+
+    /// The guest has slept for `ns` nanoseconds more, as long as it wanted to.
+    pub fn slept(&mut self, ns: u64) {
+        self.plane.given.slept = self.plane.given.slept.saturating_add(ns);
     }
 
     /// The FERR# pin of the processor's floating-point unit, which a PC turns into IRQ 13.
@@ -337,6 +378,35 @@ impl Board {
     /// instructions with the error still standing until FERR# falls.
     pub fn ignne(&self) -> bool {
         self.plane.ignne
+    }
+
+    /// Whether an output had no room when it was last asked.
+    #[inline]
+    pub fn has_full_outputs(&self) -> bool {
+        self.plane.full != 0
+    }
+
+    /// Asks the outputs that had no room. Whether one of them will have some soon, so that the machine had better wait.
+    pub fn look_at_outputs(&mut self, now: u64) -> bool {
+        self.advance(now);
+        let visible = self.plane.given.executed.is_some();
+        let (mut soon, mut left) = (false, self.plane.full);
+        while left != 0 {
+            let slot = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let output = self.plane.outputs.get_mut(slot).and_then(Option::as_mut);
+            let room = output.map_or(Room::Free, Output::room);
+            soon |= room == Room::Soon;
+            if room == Room::Free {
+                self.plane.full &= !(1 << slot);
+            }
+            // With the virtual clock no guest sees how fast its output is read.
+            if visible && room != Room::Soon {
+                let full = room == Room::None;
+                self.call(slot, &mut NoMemory, |device, ctx| device.backed_up(full, ctx));
+            }
+        }
+        soon
     }
 
     /// True when there is an event to take.
@@ -358,6 +428,11 @@ impl Board {
     /// The latest 4096 codes written to port 80h, oldest first; empty unless the board logs them.
     pub fn post_codes(&self) -> &[u8] {
         self.plane.post.codes()
+    }
+
+    /// How many codes came before [`Board::post_codes`].
+    pub fn post_codes_left_out(&self) -> u64 {
+        self.plane.post.left_out()
     }
 
     /// What has happened so far.

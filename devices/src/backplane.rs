@@ -4,6 +4,7 @@
 //! configuration mechanism, the A20 gate, events and host backends. Two rows are ports of it: the interrupt
 //! controllers and the PCI host bridge.
 
+use crate::given::Given;
 use crate::host::{BoardEvent, Events, Output, PostLog};
 use crate::irq::Irqs;
 use crate::pci::Pci;
@@ -27,6 +28,8 @@ pub struct Stats {
     pub timer_edges: u64,
     /// Of those, edges merged with a later one because the board was told the time too late.
     pub timer_edges_merged: u64,
+    /// Of those, edges that were made up for.
+    pub timer_edges_made_up: u64,
     /// Bytes accepted for COM1.
     pub serial_in: u64,
     /// Bytes that COM1 sent.
@@ -37,6 +40,8 @@ pub struct Stats {
 #[derive(Debug)]
 pub(crate) struct Backplane {
     pub(crate) now: u64,
+    /// What of it the guest had for itself.
+    pub(crate) given: Given,
     pub(crate) irqs: Irqs,
     pub(crate) pci: Pci,
     pub(crate) a20: bool,
@@ -47,6 +52,8 @@ pub(crate) struct Backplane {
     pub(crate) post: PostLog,
     /// Host backends by slot.
     pub(crate) outputs: Vec<Option<Output>>,
+    /// Those that had no room when they were last asked, a bit for each slot.
+    pub(crate) full: u64,
     /// Regions to move when the call into the device is over: slot, region, new base.
     pub(crate) remaps: Vec<(usize, usize, Option<u64>)>,
 }
@@ -56,6 +63,7 @@ impl Backplane {
     pub(crate) fn new(log_post: bool) -> Self {
         Backplane {
             now: 0,
+            given: Given::default(),
             irqs: Irqs::new(),
             pci: Pci::default(),
             a20: true,
@@ -64,6 +72,7 @@ impl Backplane {
             events: Events::default(),
             post: PostLog::new(log_post),
             outputs: Vec::new(),
+            full: 0,
             remaps: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! The context of a call into a device: the one way out of it.
 
 use crate::backplane::Backplane;
-use crate::host::BoardEvent;
+use crate::host::{BoardEvent, Room};
 use crate::memory::{Dma, DmaError};
 use crate::row::{DmaKind, Row};
 use std::fmt;
@@ -31,12 +31,34 @@ impl Ctx<'_> {
         self.plane.now
     }
 
-    /// Drives line `n` of the device's row. A line that others drive too is high while any of them does.
+    /// Drives line `n` of the device's row. A line that others drive too is high while any of them does. One that falls
+    /// takes back the request that its rise was, if nobody has taken it yet.
     #[inline]
     pub fn line(&mut self, n: usize, level: bool) {
         if let Some(line) = self.row.lines.get(n) {
             self.plane.irqs.drive(self.slot, line.irq, level);
         }
+    }
+
+    /// Makes an edge on line `n` of the device's row, which is then at `level`: the request stands whatever that is.
+    pub(crate) fn pulse(&mut self, n: usize, level: bool) {
+        self.line(n, false);
+        self.line(n, true);
+        if !level {
+            self.lower(n);
+        }
+    }
+
+    /// Lowers line `n` of the device's row; what it has asked for it still does.
+    pub(crate) fn lower(&mut self, n: usize) {
+        if let Some(line) = self.row.lines.get(n) {
+            self.plane.irqs.lower(self.slot, line.irq);
+        }
+    }
+
+    /// Whether a request of line `n` of the device's row waits for the processor to take it.
+    pub(crate) fn is_requested(&self, n: usize) -> bool {
+        self.row.lines.get(n).is_some_and(|line| self.plane.irqs.is_requested(line.irq))
     }
 
     /// Queues an event for the machine; of one kind it keeps one.
@@ -53,9 +75,18 @@ impl Ctx<'_> {
     /// Sends bytes to the device's host backend; without one they are lost. A failure becomes an event.
     pub fn send(&mut self, bytes: &[u8]) {
         let output = self.plane.outputs.get_mut(self.slot).and_then(Option::as_mut);
-        if let Some(error) = output.and_then(|output| output.send(bytes)) {
+        let Some(output) = output else { return };
+        if let Some(error) = output.send(bytes) {
             self.plane.events.post(BoardEvent::SerialError(error));
         }
+        if output.room() != Room::Free {
+            self.plane.full |= 1 << self.slot;
+        }
+    }
+
+    /// Has the machine find out soon whether the host backend takes what the device sends, and tell the device.
+    pub(crate) fn ask_output(&mut self) {
+        self.plane.full |= 1 << self.slot;
     }
 
     /// Reads guest memory.

@@ -17,15 +17,15 @@ impl Deadlines {
         }
     }
 
-    /// Whether `slot` has one.
-    pub(crate) fn has(&self, slot: usize) -> bool {
-        self.0.iter().any(|&(_, other)| other == slot)
-    }
-
     /// The earliest deadline.
     #[inline]
     pub(crate) fn first(&self) -> Option<u64> {
         self.0.first().map(|&(due, _)| due)
+    }
+
+    /// All of them, the earliest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.0.iter().copied()
     }
 
     /// The slots that are due at `now`, a bit each.

@@ -67,6 +67,9 @@ pub trait Device: fmt::Debug + Send {
         None
     }
 
+    /// The processor has taken the interrupt that line `line` of the row asked for. Called of clocked devices only.
+    fn acknowledged(&mut self, _line: usize, _ctx: &mut Ctx<'_>) {}
+
     /// An input pin of the device that the board does not drive by itself (FERR# of the coprocessor).
     fn pin(&mut self, _level: bool, _ctx: &mut Ctx<'_>) {}
 
@@ -74,6 +77,10 @@ pub trait Device: fmt::Debug + Send {
     fn receive(&mut self, _bytes: &[u8], _ctx: &mut Ctx<'_>) -> usize {
         0
     }
+
+    /// The host backend takes nothing more of what the device sends, or does so again. Without it the backend always
+    /// does.
+    fn backed_up(&mut self, _full: bool, _ctx: &mut Ctx<'_>) {}
 
     /// Whether bytes from the host backend can raise a line of the device as it is programmed now. A device
     /// that does not know says yes.

@@ -7,13 +7,32 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
+/// Whether a sink wants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It does.
+    Free,
+    /// It will soon: the machine had better wait.
+    Soon,
+    /// It does not, and nobody knows when it will. What is sent all the same may be lost.
+    None,
+}
+
 /// Where the bytes of a serial line go.
 pub trait SerialSink: Send {
-    /// Takes all of `bytes`.
+    /// Takes all of `bytes`. It is called on the thread that runs the machine and must not wait for whoever reads the
+    /// bytes: time limits hold between calls only. A sink that has too much says so by [`SerialSink::room`].
     ///
     /// # Errors
     /// Whatever the host says; the board reports it once and then discards the line's output.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether it wants more. It is asked after each [`SerialSink::write`], and from then on until the answer is
+    /// [`Room::Free`]: the machine stands still at [`Room::Soon`], and at [`Room::None`] the guest finds the
+    /// transmitter busy (not with the virtual clock, under which no guest sees how fast its output is read).
+    fn room(&mut self) -> Room {
+        Room::Free
+    }
 }
 
 /// What the board wants of the machine around it.
@@ -104,6 +123,12 @@ impl Output {
         self.failed = error.is_some();
         error
     }
+
+    /// Whether it wants more.
+    #[inline]
+    pub(crate) fn room(&mut self) -> Room {
+        if self.failed { Room::Free } else { self.sink.room() }
+    }
 }
 
 impl fmt::Debug for Output {
@@ -120,12 +145,14 @@ const POST_LOG: usize = 4096;
 pub(crate) struct PostLog {
     on: bool,
     codes: Vec<u8>,
+    /// Codes so far.
+    noted: u64,
 }
 
 impl PostLog {
     /// An empty log; one that is not `on` stays empty.
     pub(crate) fn new(on: bool) -> Self {
-        PostLog { on, codes: Vec::new() }
+        PostLog { on, codes: Vec::new(), noted: 0 }
     }
 
     /// Notes a code.
@@ -135,11 +162,17 @@ impl PostLog {
                 self.codes.drain(..POST_LOG);
             }
             self.codes.push(code);
+            self.noted += 1;
         }
     }
 
     /// The latest 4096, oldest first.
     pub(crate) fn codes(&self) -> &[u8] {
         &self.codes[self.codes.len().saturating_sub(POST_LOG)..]
+    }
+
+    /// How many came before those.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.noted - self.codes().len() as u64
     }
 }

@@ -102,17 +102,44 @@ impl Irqs {
         self.drivers[usize::from(irq & 15)] != 0
     }
 
+    /// Whether a request of line `irq` waits to be taken by the processor.
+    pub(crate) fn is_requested(&self, irq: u8) -> bool {
+        let chip = if irq < 8 { &self.chips.master } else { &self.chips.slave };
+        chip.is_requested(irq & 7)
+    }
+
     /// Device `slot` has been driving line `irq` high, or not: nothing changes for the chips.
     pub(crate) fn restore(&mut self, slot: usize, irq: u8, level: bool) {
         let drivers = &mut self.drivers[usize::from(irq & 15)];
         *drivers = if level { *drivers | 1 << slot } else { *drivers & !(1 << slot) };
     }
 
-    /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15).
+    /// Line `irq` has fallen because its device was served.
+    fn withdraw(&mut self, irq: u8) {
+        if irq < 8 {
+            self.chips.master.withdraw(irq);
+            return;
+        }
+        self.chips.slave.withdraw(irq & 7);
+        self.cascade();
+        self.chips.master.withdraw(CASCADE);
+    }
+
+    /// Device `slot` lowers line `irq`; a request that it made by raising it stands.
+    pub(crate) fn lower(&mut self, slot: usize, irq: u8) {
+        if self.drives(slot, irq) {
+            self.change(slot, irq & 15, false);
+        }
+    }
+
+    /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15). When it falls, the request is taken back.
     #[inline]
     pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
         if self.drives(slot, irq) != level {
             self.change(slot, irq & 15, level);
+            if !level && !self.level(irq) {
+                self.withdraw(irq & 15);
+            }
         }
     }
 
@@ -316,6 +343,20 @@ mod tests {
         assert_eq!(irqs.ack(), (0x2f, None), "the master had latched IR2: spurious IRQ 15");
         irqs.write(Chip::Master, false, 0x0b);
         assert_eq!(irqs.read(Chip::Master, false), 4, "which needs an EOI at the master");
+    }
+
+    #[test]
+    fn a_device_that_was_served_takes_its_request_back() {
+        for irq in [1, 12] {
+            let mut irqs = ready();
+            irqs.drive(1, irq, true);
+            assert!(irqs.intr() && irqs.is_requested(irq));
+            irqs.drive(1, irq, false);
+            assert!(!irqs.intr() && !irqs.is_requested(irq), "IRQ {irq}");
+            irqs.drive(1, irq, true);
+            irqs.lower(1, irq);
+            assert_eq!(irqs.ack().1, Some(irq), "a pulse is not lost");
+        }
     }
 
     #[test]

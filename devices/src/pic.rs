@@ -4,9 +4,10 @@
 //! it from the request register (IRR) to the in-service register (ISR), where it holds back its equals
 //! and lessers until an end-of-interrupt command. Names (ICW, OCW, ...) are the data sheet's.
 //!
-//! An edge is latched in IRR and stays until an INTA takes it or ICW1 clears it, also if the line falls
-//! before: with time in jumps, a short pulse must not get lost. A level-triggered request follows its
-//! line. Two chips are joined in [`crate::irq`].
+//! An edge is latched in IRR. The data sheet wants the line high until INTA: a device that was served before takes its
+//! request back ([`Pic::withdraw`]), and no interrupt comes (QEMU delivers it nevertheless). What falls for another
+//! reason leaves the request: with time in jumps, the short pulse of a timer must not get lost. A level-triggered request
+//! follows its line. Two chips are joined in [`crate::irq`].
 
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,12 @@ impl Pic {
         }
     }
 
+    /// Line `ir` (0..=7) has fallen because its device has nothing to ask for any more.
+    pub(crate) fn withdraw(&mut self, ir: u8) {
+        let bit = 1 << (ir & 7);
+        self.irr &= !bit | self.lines;
+    }
+
     /// Priority (0 is highest) of the most urgent level in `levels`; 8 if there is none.
     fn priority(&self, levels: u8) -> u32 {
         levels.rotate_right(u32::from(self.lowest + 1) & 7).trailing_zeros()
@@ -119,6 +126,11 @@ impl Pic {
     fn level_of(&self, priority: u32) -> u8 {
         let [priority, ..] = priority.to_le_bytes();
         (priority + self.lowest + 1) & 7
+    }
+
+    /// Whether level `ir` asks to be served.
+    pub(crate) fn is_requested(&self, ir: u8) -> bool {
+        self.irr & 1 << (ir & 7) != 0
     }
 
     /// The level that drives INT, if any does.

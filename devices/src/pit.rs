@@ -492,6 +492,12 @@ impl Pit {
         std::mem::take(&mut self.counter(index, t).rises)
     }
 
+    /// Ticks between two rising edges of counter `index`'s OUT, if it makes them for ever.
+    pub(crate) fn period(&self, index: u8) -> Option<u64> {
+        let counter = &self.counters[usize::from(index.min(2))];
+        counter.mode.periodic().then(|| counter.count.unsigned_abs())
+    }
+
     /// The tick of the next rising edge of counter `index`'s OUT that comes by itself.
     pub(crate) fn next_rise(&self, index: u8) -> Option<u64> {
         let rise = self.counters[usize::from(index.min(2))].next_rise()?;

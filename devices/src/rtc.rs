@@ -173,6 +173,28 @@ impl Rtc {
         }
     }
 
+    /// Periodic ticks so far, or since their rate was set.
+    pub(crate) fn periods(&self) -> u64 {
+        self.periodic_seen
+    }
+
+    /// The periodic event has come and nobody has read register C since.
+    pub(crate) fn is_periodic(&self) -> bool {
+        self.ram[REG_C] & PERIODIC != 0
+    }
+
+    /// Nanoseconds between two interrupts of the periodic event, if it makes some.
+    pub(crate) fn interrupt_period(&self) -> Option<u64> {
+        let shift = self.periodic_shift().filter(|_| self.ram[REG_B] & PERIODIC != 0)?;
+        Some(clock::RTC.ns_at(1 << shift))
+    }
+
+    /// The periodic event comes once more.
+    pub(crate) fn tick(&mut self) {
+        self.ram[REG_C] |= PERIODIC;
+        self.update_irqf();
+    }
+
     /// When the interrupt pin will rise by itself.
     pub(crate) fn deadline(&self) -> Option<u64> {
         if self.irq() {

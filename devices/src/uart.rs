@@ -61,6 +61,10 @@ pub(crate) struct Uart {
     msr_delta: u8,
     /// The transmitter became empty and nobody has acknowledged that.
     thre: bool,
+    /// The other end takes nothing: what was written last is still in the transmitter. It is the host's affair, and a
+    /// machine that goes on from a saved state has another end.
+    #[serde(skip)]
+    held_back: bool,
     /// The interrupt pin was low at some time since [`Uart::take_dip`].
     dipped: bool,
 }
@@ -81,6 +85,7 @@ impl Uart {
             msr_lines: MSR_CABLE,
             msr_delta: 0,
             thre: true,
+            held_back: false,
             dipped: false,
         }
     }
@@ -88,7 +93,7 @@ impl Uart {
     /// The chip's reset pin; what is still on the wire stays there.
     pub(crate) fn reset(&mut self) {
         let queue = std::mem::take(&mut self.queue);
-        *self = Uart { queue, dipped: true, ..Uart::new() };
+        *self = Uart { queue, held_back: self.held_back, dipped: true, ..Uart::new() };
     }
 
     /// Refuses a state that no sequence of accesses leads to.
@@ -106,6 +111,17 @@ impl Uart {
         self.queue.extend(&bytes[..taken]);
         self.refill();
         taken
+    }
+
+    /// The other end takes nothing more for now, or does so again: the transmitter is full until then. It loses what
+    /// is written to it nevertheless, if anybody does.
+    pub(crate) fn hold_back(&mut self, full: bool) {
+        if self.held_back && !full {
+            // It is empty at last, which is an event of its own.
+            self.thre = true;
+            self.dipped = true;
+        }
+        self.held_back = full;
     }
 
     /// Whether a byte from the other end of the line would raise the interrupt pin, and a PC would see that.
@@ -143,7 +159,7 @@ impl Uart {
             IIR_RX
         } else if self.ier & IER_RX != 0 && !self.fifo.is_empty() {
             IIR_TIMEOUT
-        } else if self.ier & IER_THRE != 0 && self.thre {
+        } else if self.ier & IER_THRE != 0 && self.thre && !self.held_back {
             IIR_THRE
         } else if self.ier & IER_MODEM != 0 && self.msr_delta != 0 {
             IIR_MODEM
@@ -181,7 +197,8 @@ impl Uart {
             5 => {
                 let overrun = std::mem::take(&mut self.overrun);
                 let data = if self.fifo.is_empty() { 0 } else { LSR_DATA };
-                LSR_IDLE | data | if overrun { LSR_OVERRUN } else { 0 }
+                let idle = if self.held_back { 0 } else { LSR_IDLE };
+                idle | data | if overrun { LSR_OVERRUN } else { 0 }
             }
             6 => self.msr_lines | std::mem::take(&mut self.msr_delta),
             _ => self.scratch,
@@ -351,6 +368,22 @@ mod tests {
         uart.take_dip();
         uart.write(0, 2);
         assert!(uart.irq() && uart.take_dip(), "each byte is an edge of its own");
+    }
+
+    #[test]
+    fn a_transmitter_that_is_held_back_is_full_and_interrupts_when_it_is_not() {
+        let mut uart = uart(IER_THRE, 0x01);
+        uart.hold_back(true);
+        assert!(!uart.irq());
+        assert_eq!((uart.read(5), uart.read(2) & 0xf), (0, IIR_NONE));
+        uart.write(0, b'x');
+        assert!(!uart.irq());
+        uart.take_dip();
+        uart.hold_back(false);
+        assert!(uart.irq() && uart.take_dip());
+        assert_eq!((uart.read(5), uart.read(2) & 0xf), (0x60, IIR_THRE));
+        uart.hold_back(false);
+        assert!(!uart.irq(), "that it still is empty is no event");
     }
 
     #[test]

@@ -1,23 +1,19 @@
-//! What is typed at a console on its way to the guest, and the Ctrl-A keys.
+//! What is typed at a console on its way to the guest, and the keys behind the escape key ([`crate::escape`]).
 
+use crate::escape::EscapeKey;
 use crate::pause::{pause, start};
 use ringer::sandbox::Threads;
 use ringer::{Handle, Refusal};
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
 
-/// The key that announces a command.
-const PREFIX: u8 = 0x01;
-/// So many bytes may wait for the guest before reading goes on.
+/// So many bytes may wait for the guest before reading goes on, where there is no escape key.
 const BACKLOG: usize = 1 << 16;
+/// Where there is one reading goes on, for it must be found; of what comes when so many bytes wait nothing is kept.
+const KEPT: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
-const HELP: &str = "\r\n\
-    Ctrl-A X  end the run\r\n\
-    Ctrl-A A  send Ctrl-A to the guest\r\n\
-    Ctrl-A H  this help\r\n";
-
-/// What a Ctrl-A key asks for.
+/// What a key behind the escape key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     Quit,
@@ -25,41 +21,49 @@ enum Wish {
 }
 
 /// Finds commands in a stream of bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Keys {
+    escape: EscapeKey,
     prefixed: bool,
 }
 
 impl Keys {
+    fn new(escape: EscapeKey) -> Self {
+        Self { escape, prefixed: false }
+    }
+
     /// Takes one byte: what goes to the guest, what the user wishes.
     fn take(&mut self, byte: u8) -> (Option<u8>, Option<Wish>) {
+        let escape = self.escape.byte();
         if !std::mem::take(&mut self.prefixed) {
-            self.prefixed = byte == PREFIX;
-            return ((byte != PREFIX).then_some(byte), None);
+            self.prefixed = byte == escape;
+            return ((byte != escape).then_some(byte), None);
         }
         match byte.to_ascii_lowercase() {
             b'x' => (None, Some(Wish::Quit)),
             b'h' | b'?' => (None, Some(Wish::Help)),
-            b'a' | PREFIX => (Some(PREFIX), None),
+            b'a' => (Some(escape), None),
+            _ if byte == escape => (Some(escape), None),
             _ => (None, None),
         }
     }
 }
 
-/// Starts a thread that sends what `reader` yields to the guest until its end; with `keys`, Ctrl-A
-/// announces commands.
-pub fn feed(handle: Handle, reader: impl Read + Send + 'static, keys: bool) -> Result<(), Refusal> {
-    let task = move || {
-        if keys { with_keys(&handle, reader) } else { plain(&handle, reader) }
+/// Starts a thread that sends what `reader` yields to the guest until its end; `escape` announces commands.
+pub fn feed(
+    handle: Handle,
+    reader: impl Read + Send + 'static,
+    escape: Option<EscapeKey>,
+) -> Result<(), Refusal> {
+    let task = move || match escape {
+        Some(escape) => with_keys(&handle, reader, escape),
+        None => plain(&handle, reader),
     };
     start("console input", Threads::INPUT, task)
 }
 
 /// The next bytes; `None` at the end or after an error, which for input is the same.
-fn next<'a>(handle: &Handle, reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    while handle.backlog() > BACKLOG {
-        pause(PAUSE);
-    }
+fn next<'a>(reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     loop {
         match reader.read(buffer) {
             Ok(0) => return None,
@@ -74,16 +78,19 @@ fn next<'a>(handle: &Handle, reader: &mut impl Read, buffer: &'a mut [u8]) -> Op
 /// Sends what is typed until its end, and says that this was it.
 fn plain(handle: &Handle, mut reader: impl Read) {
     let mut buffer = [0; 1024];
-    while let Some(bytes) = next(handle, &mut reader, &mut buffer) {
+    while let Some(bytes) = next(&mut reader, &mut buffer) {
         handle.serial_input(bytes);
+        while handle.backlog() > BACKLOG {
+            pause(PAUSE);
+        }
     }
     handle.end_input();
 }
 
-fn with_keys(handle: &Handle, mut reader: impl Read) {
+fn with_keys(handle: &Handle, mut reader: impl Read, escape: EscapeKey) {
     let mut buffer = [0; 1024];
-    let mut keys = Keys::default();
-    while let Some(bytes) = next(handle, &mut reader, &mut buffer) {
+    let mut keys = Keys::new(escape);
+    while let Some(bytes) = next(&mut reader, &mut buffer) {
         let mut typed = Vec::with_capacity(bytes.len());
         for byte in bytes {
             let (send, wish) = keys.take(*byte);
@@ -94,22 +101,45 @@ fn with_keys(handle: &Handle, mut reader: impl Read) {
                     handle.quit();
                     return;
                 }
-                // A reader that went away needs no help.
-                Some(Wish::Help) => drop(write!(io::stderr(), "{HELP}")),
+                Some(Wish::Help) => help(escape),
                 None => {}
             }
         }
-        handle.serial_input(&typed);
+        let room = KEPT.saturating_sub(handle.backlog());
+        handle.serial_input(&typed[..typed.len().min(room)]);
     }
     handle.end_input();
+}
+
+fn help(key: EscapeKey) {
+    // A reader that went away needs no help.
+    let _ = write!(
+        io::stderr(),
+        "\r\n\
+         {key} X  end the run\r\n\
+         {key} A  send {key} to the guest\r\n\
+         {key} H  this help\r\n"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::escape::Escape;
+
+    fn key(text: &str) -> EscapeKey {
+        match text.parse() {
+            Ok(Escape::Key(key)) => key,
+            other => panic!("{other:?}"),
+        }
+    }
 
     fn type_in(bytes: &[u8]) -> (Vec<u8>, Vec<Wish>) {
-        let mut keys = Keys::default();
+        type_behind("ctrl-a", bytes)
+    }
+
+    fn type_behind(escape: &str, bytes: &[u8]) -> (Vec<u8>, Vec<Wish>) {
+        let mut keys = Keys::new(key(escape));
         let (mut sent, mut wishes) = (Vec::new(), Vec::new());
         for byte in bytes {
             let (send, wish) = keys.take(*byte);
@@ -126,5 +156,13 @@ mod tests {
         assert_eq!(type_in(b"\x01X"), (vec![], vec![Wish::Quit]));
         assert_eq!(type_in(b"\x01a\x01\x01x"), (b"\x01\x01x".to_vec(), vec![]));
         assert_eq!(type_in(b"\x01h\x01zx"), (b"x".to_vec(), vec![Wish::Help]));
+    }
+
+    #[test]
+    fn another_key_can_announce_them() {
+        assert_eq!(
+            type_behind("^]", b"\x01x\x1da\x1dX"),
+            (b"\x01x\x1d".to_vec(), vec![Wish::Quit])
+        );
     }
 }

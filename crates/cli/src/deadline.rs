@@ -1,5 +1,6 @@
 //! `--timeout`, from the start of the command: files are read within it too, however long a disk or a pipe takes.
 
+use crate::patience;
 use crate::pause::start;
 use crate::say::say;
 use crate::signals;
@@ -22,7 +23,9 @@ impl Deadline {
     /// # Errors
     /// When the system has no thread to spare.
     pub fn start(limit: Option<Duration>) -> Result<Self, Refusal> {
-        let Some(limit) = limit else { return Ok(Self { at: None, _loading: None }) };
+        let at = limit.and_then(|limit| Instant::now().checked_add(limit));
+        patience::ends_at(at)?;
+        let Some(limit) = limit else { return Ok(Self { at, _loading: None }) };
         let (loading, loaded) = channel::<()>();
         let watch = move || {
             if loaded.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
@@ -32,7 +35,7 @@ impl Deadline {
             }
         };
         signals::shielded(|| start("deadline", Threads::SIGNALS, watch))??;
-        Ok(Self { at: Instant::now().checked_add(limit), _loading: Some(loading) })
+        Ok(Self { at, _loading: Some(loading) })
     }
 
     /// All files are read: from now on the run itself ends in time. When that is.

@@ -111,6 +111,14 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// The reader of an output did not take everything.
+    #[error("{lost} bytes for {what} were lost: nobody reads it")]
+    Unread {
+        /// Which output.
+        what: String,
+        /// How many.
+        lost: u64,
+    },
     /// A facility of the host failed.
     #[error("cannot set up {what}: {source}")]
     Host {
@@ -184,7 +192,7 @@ impl CliError {
             | Self::UnknownPlace { .. }
             | Self::Sandbox { .. }
             | Self::Create { .. } => status::USAGE,
-            Self::Output { .. } | Self::NeverSaved { .. } => status::OUTPUT,
+            Self::Output { .. } | Self::Unread { .. } | Self::NeverSaved { .. } => status::OUTPUT,
             Self::Host { .. } | Self::Nano(_) => status::INTERNAL,
             Self::Machine(e) => e.status(),
             Self::Testkit(e) => e.status(),

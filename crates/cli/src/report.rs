@@ -84,6 +84,7 @@ pub fn run_report(stop: &Stop, machine: &Machine, ends: &EndArgs, symbols: &Symb
         text: text.map(|(_, text, _)| text),
         detail,
         post: machine.post_codes().to_vec(),
+        post_left_out: machine.post_codes_left_out(),
         instructions: machine.counted_instructions(),
         place: Some(here),
         registers: mortem.registers.iter().map(hex).collect(),

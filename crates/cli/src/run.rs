@@ -4,6 +4,8 @@ use crate::args::{DemoArgs, EndArgs, GuestRun, RunArgs};
 use crate::console;
 use crate::deadline::Deadline;
 use crate::error::CliError;
+use crate::escape::{self, Escape, EscapeKey};
+use crate::patience;
 use crate::plan::Plan;
 use crate::postmortem::PostMortem;
 use crate::profile::watch::Watch;
@@ -14,10 +16,11 @@ use crate::serial::{Line, SerialSpec};
 use crate::signals;
 use crate::terminal::{self, RawTerminal};
 use crate::tracing_output::TraceOutput;
+use crate::writing;
 use ringer::sandbox::{Confined, Sandbox, Threads};
 use ringer::{
-    BootSource, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile, RunConfig,
-    SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
+    BootSource, Handle, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile,
+    RunConfig, SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
 use ringer_cpu::refusal::refused;
 use ringer_input::shown;
@@ -51,7 +54,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
-    let exit = drive(&mut machine, &lines, false, &Plan::default())?.stop;
+    let exit = drive(&mut machine, &lines, Console::NONE, &Plan::default())?.stop;
     print(&machine.counters());
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Stop::DebugExit(0) {
@@ -86,6 +89,59 @@ impl Lines {
 
     pub fn sinks(&self) -> Sinks {
         Sinks { serial: self.serial.sink(), debugcon: self.debugcon.sink() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Line> {
+        let other = Some(&self.debugcon).filter(|line| !Arc::ptr_eq(line, &self.serial));
+        [&self.serial].into_iter().chain(other).map(|line| &**line)
+    }
+
+    fn belong_to(&self, machine: &Handle) {
+        self.all().for_each(|line| line.belongs_to(machine.clone(), patience::of_run()));
+    }
+
+    /// Waits for what is still to be written.
+    fn finish(&self) -> Result<Lost, CliError> {
+        let until = patience::of_outputs();
+        let lost = self.all().map(|line| Ok((line.name().to_owned(), line.finish(until)?)));
+        lost.collect::<Result<_, _>>().map(Lost)
+    }
+}
+
+/// How many bytes of each output no reader took.
+struct Lost(Vec<(String, u64)>);
+
+impl Lost {
+    /// Says so. After a run that all was well with it is an error.
+    fn tell(self, stop: &Stop) -> Result<(), CliError> {
+        for (what, lost) in self.0.into_iter().filter(|(_, lost)| *lost > 0) {
+            let error = CliError::Unread { what, lost };
+            if stop.status() == status::POWER_OFF {
+                return Err(error);
+            }
+            say(&error);
+        }
+        Ok(())
+    }
+}
+
+/// Whether standard input and output are the guest's console, and which key of it is ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    stdio: bool,
+    escape: Option<EscapeKey>,
+}
+
+impl Console {
+    /// They are not.
+    pub const NONE: Self = Self { stdio: false, escape: None };
+
+    /// The console of a first serial port there, with what `--escape` says.
+    pub fn of(serial: &SerialSpec, escape: Option<Escape>) -> Self {
+        match serial {
+            SerialSpec::Stdio => Self { stdio: true, escape: escape::of_console(escape) },
+            _ => Self::NONE,
+        }
     }
 }
 
@@ -146,14 +202,14 @@ pub fn run_guest(
         watch.begin(args, &config, &mut machine);
     }
     if let Some(trace) = &mut trace {
-        trace.begin()?;
+        trace.begin(machine.handle())?;
     }
     plan.end_at(deadline.loaded());
-    let driven = drive(&mut machine, &lines, args.serial == SerialSpec::Stdio, &plan);
-    if let Some(trace) = trace {
-        trace.finish()?;
-    }
+    let console = Console::of(&args.serial, args.escape);
+    let driven = drive(&mut machine, &lines, console, &plan);
+    let traced = trace.map(|trace| trace.finish());
     let stop = driven?.stop;
+    Lost(traced.into_iter().collect::<Result<_, _>>()?).tell(&stop)?;
     if let Some(dump) = dump {
         finish_jitdump(&dump)?;
     }
@@ -195,15 +251,17 @@ pub struct Driven {
 pub fn drive(
     machine: &mut Machine,
     lines: &Lines,
-    stdio: bool,
+    console: Console,
     plan: &Plan,
 ) -> Result<Driven, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
     lines.begin()?;
     let handle = machine.handle();
+    lines.belong_to(&handle);
     signals::forward(handle.clone()).map_err(host("signals"))?;
-    if stdio && terminal::is_raw_console() {
-        say("Ctrl-A X ends the run, Ctrl-A H lists the other keys");
+    let Console { stdio, escape } = console;
+    if let Some(key) = escape.filter(|_| terminal::is_raw_console()) {
+        say(format_args!("{key} X ends the run, {key} H lists the other keys"));
     }
     let raw = if stdio {
         RawTerminal::enter().map_err(refused("ioctl")).map_err(host("the terminal"))?
@@ -211,22 +269,21 @@ pub fn drive(
         None
     };
     if stdio {
-        console::feed(handle.clone(), io::stdin(), true).map_err(host("console input"))?;
+        console::feed(handle.clone(), io::stdin(), escape).map_err(host("console input"))?;
     }
     if let Some(pty) = lines.serial.pty() {
         let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
-        console::feed(handle, reader, false).map_err(host("console input"))?;
+        console::feed(handle, reader, None).map_err(host("console input"))?;
     } else if !stdio {
         handle.end_input();
     }
     let debugged = if plan.is_debugged() { Threads::GDB } else { Threads::empty() };
     let confined = sandbox::enter(Threads::VCPU | debugged)?;
     let result = plan.run(machine);
-    let (serial, debugcon) = (lines.serial.finish(), lines.debugcon.finish());
+    let lost = lines.finish();
     drop(raw);
     let stop = result?;
-    serial?;
-    debugcon?;
+    lost?.tell(&stop)?;
     Ok(Driven { stop, confined })
 }
 
@@ -238,6 +295,7 @@ pub fn tell(stop: &Stop, report: &RunReport) -> u8 {
         _ => say_lines(&report.detail),
     }
     if is_unexpected(stop) {
+        let _writing = writing::begin();
         let _ = write!(io::stderr(), "{}", PostMortem(report));
     }
     report.status

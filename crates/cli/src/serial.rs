@@ -1,12 +1,12 @@
 //! Where a serial line leads, as the user says it: stdio, a file, nothing, a pseudo-terminal.
 
 use crate::error::CliError;
-use crate::output::{Nowhere, Output};
+use crate::output::{Finished, Nowhere, Output};
 use crate::pty::Pty;
 use crate::say::say;
 use crate::target::Stream;
 use crate::terminal::{self, WholeLines};
-use ringer::SerialSink;
+use ringer::{Handle, SerialSink};
 use ringer_cpu::refusal::refused;
 use ringer_input::shown;
 use std::fs::File;
@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use thiserror::Error;
 
 /// A serial line's other end.
@@ -118,10 +119,24 @@ impl Line {
         self.pty.as_ref()
     }
 
-    /// Waits until everything is written.
-    pub fn finish(&self) -> Result<(), CliError> {
-        let result = self.output.as_ref().map_or(Ok(()), Output::finish);
-        result.map_err(|source| CliError::Output { what: self.name.clone(), source })
+    /// The machine whose line this is, and when its run is to be over.
+    pub fn belongs_to(&self, machine: Handle, until: Option<Instant>) {
+        if let Some(output) = &self.output {
+            output.belongs_to(machine, until);
+        }
+    }
+
+    /// Where it leads, in words.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until everything is written, `until` at the latest. How many bytes no reader took.
+    pub fn finish(&self, until: Option<Instant>) -> Result<u64, CliError> {
+        let Some(output) = &self.output else { return Ok(0) };
+        let Finished { error, lost } = output.finish(until);
+        let what = || self.name.clone();
+        error.map_or(Ok(lost), |source| Err(CliError::Output { what: what(), source }))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::error::CliError;
 use crate::signals;
+use crate::writing;
 use ringer::sandbox::{Threads, spawn};
 use ringer_input::shown;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -71,10 +72,7 @@ impl Target {
         let mut contents = Vec::new();
         let written = write(&mut contents).and_then(|()| match &self.keeper {
             Some(keeper) => keeper.put(contents),
-            None => {
-                let mut out = io::stdout().lock();
-                out.write_all(&contents).and_then(|()| out.flush())
-            }
+            None => writing::write_all(io::stdout().lock(), &contents),
         });
         let what = shown(&self.path).to_string();
         written.map_err(|source| CliError::Output { what, source })
@@ -135,7 +133,7 @@ impl Place {
 
     fn put(&mut self, contents: &[u8]) -> io::Result<()> {
         match self {
-            Self::Into(file) => file.write_all(contents),
+            Self::Into(file) => writing::write_all(file, contents),
             Self::Over(file) => {
                 file.set_len(0)?;
                 file.write_all(contents)

@@ -188,6 +188,9 @@ fn start_watcher() -> io::Result<Child> {
 /// process that started it does. Call it with SIGTTOU ignored: it may be in the background when it is
 /// its turn.
 pub fn watch() {
+    // What ends the process group, or the session, of the one that is watched does not end this one. A process that
+    // leads a group has none to leave.
+    let _ = rustix::process::setsid();
     let terminal = io::stdout();
     let Ok(before) = tcgetattr(&terminal) else { return };
     let told = io::stderr().write_all(&[DONE]).is_ok();

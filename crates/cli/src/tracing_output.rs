@@ -4,10 +4,17 @@
 
 use crate::args::{TraceArgs, TraceFormat};
 use crate::error::CliError;
+use crate::output::{Finished, Output};
+use crate::patience;
+use crate::signals;
 use crate::target::Stream;
+use ringer::Handle;
+use ringer_cpu::refusal::refused;
 use ringer_input::{OneLine, shown};
 use std::fmt;
-use std::io::{self, BufWriter, IsTerminal, LineWriter, Write};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
@@ -16,20 +23,6 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
-
-/// Bytes that are gathered before they are written.
-const BUFFER: usize = 1 << 16;
-
-type Out = Box<dyn Write + Send>;
-
-/// People see each line at once.
-fn by_lines(out: impl Write + IsTerminal + Send + 'static) -> Out {
-    if out.is_terminal() {
-        Box::new(LineWriter::new(out))
-    } else {
-        Box::new(BufWriter::with_capacity(BUFFER, out))
-    }
-}
 
 /// A trace that is being written.
 pub struct TraceOutput {
@@ -44,7 +37,7 @@ pub struct TraceOutput {
 struct Writing(Arc<Mutex<Shared>>);
 
 struct Shared {
-    out: Out,
+    out: Output,
     failed: Option<io::Error>,
 }
 
@@ -55,19 +48,25 @@ impl TraceOutput {
             return Ok(None);
         }
         let mut new = None;
-        let (name, out): (String, Out) = match args.trace_file.as_deref() {
-            None => ("standard error".to_owned(), by_lines(io::stderr())),
+        let host = |source| CliError::Host { what: "a trace", source };
+        // Not the process's own handles: who writes there by the way must not wait for the trace.
+        let copy = |fd: BorrowedFd<'_>| {
+            fd.try_clone_to_owned().map(File::from).map_err(refused("fcntl")).map_err(host)
+        };
+        let (name, file) = match args.trace_file.as_deref() {
+            None => ("standard error".to_owned(), copy(io::stderr().as_fd())?),
             Some(path) if path == Path::new("-") => {
-                ("standard output".to_owned(), by_lines(io::stdout()))
+                ("standard output".to_owned(), copy(io::stdout().as_fd())?)
             }
             Some(path) => {
                 let stream = Stream::open(path)?;
                 let create = |source| CliError::Create { path: path.to_owned(), source };
-                let file = BufWriter::with_capacity(BUFFER, stream.file().map_err(create)?);
+                let file = stream.file().map_err(create)?;
                 new = Some(stream);
-                (shown(path).to_string(), Box::new(file))
+                (shown(path).to_string(), file)
             }
         };
+        let out = signals::shielded(|| Output::new(file)).flatten().map_err(host)?;
         let shared = Shared { out, failed: None };
         let trace = Self { name, new, shared: Writing(Arc::new(Mutex::new(shared))) };
         let writer = tracing_subscriber::fmt()
@@ -89,21 +88,25 @@ impl TraceOutput {
         Ok(Some(trace))
     }
 
-    /// The run begins.
-    pub fn begin(&mut self) -> Result<(), CliError> {
+    /// The run of `machine`, which is traced, begins.
+    pub fn begin(&mut self, machine: Handle) -> Result<(), CliError> {
+        self.shared.lock().out.belongs_to(machine, patience::of_run());
         let begun = self.new.take().map_or(Ok(()), Stream::begin);
         begun.map_err(|source| CliError::Output { what: self.name.clone(), source })
     }
 
-    /// Writes out what is buffered.
+    /// Writes out what is waiting. Where it goes, and how many bytes of it no reader took.
     ///
     /// # Errors
     /// The first error there was.
-    pub fn finish(&self) -> Result<(), CliError> {
+    pub fn finish(&self) -> Result<(String, u64), CliError> {
         let mut shared = self.shared.lock();
-        let flushed = shared.out.flush();
-        let failed = shared.failed.take().map_or(flushed, Err);
-        failed.map_err(|source| CliError::Output { what: self.name.clone(), source })
+        let Finished { error, lost } = shared.out.finish(patience::of_outputs());
+        let what = self.name.clone();
+        match shared.failed.take().or(error) {
+            Some(source) => Err(CliError::Output { what, source }),
+            None => Ok((what, lost)),
+        }
     }
 }
 
@@ -117,7 +120,7 @@ impl Write for Writing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut shared = self.lock();
         if shared.failed.is_none() {
-            shared.failed = shared.out.write_all(bytes).err();
+            shared.failed = shared.out.push(bytes).err();
         }
         Ok(bytes.len())
     }

@@ -1,7 +1,7 @@
 //! `--from TEXT` of `ringer verify`: watches what the guest sends on its first serial port, and asks
 //! for lockstep at the instruction that completes the text.
 
-use ringer::{Handle, SerialSink, Sinks};
+use ringer::{Handle, Room, SerialSink, Sinks};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,5 +62,9 @@ impl SerialSink for Watched {
             }
         }
         self.sink.write(bytes)
+    }
+
+    fn room(&mut self) -> Room {
+        self.sink.room()
     }
 }

@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::pause::{pause, start};
 use crate::plan::Plan;
 use crate::report::{JsonFile, run_report};
-use crate::run::{Lines, deadline, drive};
+use crate::run::{Console, Lines, deadline, drive};
 use crate::sandbox;
 use crate::serial::SerialSpec;
 use crate::trigger::Trigger;
@@ -231,7 +231,7 @@ fn one(
     let started = Instant::now();
     let mut plan = Plan::new(args, &symbols)?;
     plan.end_at(deadline.loaded());
-    let driven = drive(&mut machine, &lines, stdio, &plan);
+    let driven = drive(&mut machine, &lines, Console::of(serial, args.escape), &plan);
     drop(progress);
     let driven = driven?;
     let exit = driven.stop;

@@ -1,6 +1,6 @@
 //! A gate in front of a machine's output: what a run that is gone through again writes was written already.
 
-use ringer_machine::{SerialSink, Sinks};
+use ringer_machine::{Room, SerialSink, Sinks};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,10 @@ struct Guarded {
 impl SerialSink for Guarded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.gate.is_shut() { Ok(()) } else { self.sink.write(bytes) }
+    }
+
+    fn room(&mut self) -> Room {
+        if self.gate.is_shut() { Room::Free } else { self.sink.room() }
     }
 }
 

@@ -55,6 +55,11 @@ impl Handle {
         self.kicker.compare();
     }
 
+    /// Has the machine ask its sinks at once, those that had no room ([`crate::Room`]), instead of a moment later.
+    pub fn look(&self) {
+        self.kicker.look();
+    }
+
     /// Ends the run that goes on, or else the next one, with [`crate::Stop::Kicked`]; the machine may run
     /// on afterwards. To kick twice before a run ends is to kick once.
     pub fn kick(&self) {

@@ -32,7 +32,7 @@ pub use handle::Handle;
 pub use machine::{Checkpoint, Machine, MachineError, Sinks};
 pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
-pub use ringer_devices::SerialSink;
+pub use ringer_devices::{Room, SerialSink};
 pub use ringer_input::InputError;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::recording;

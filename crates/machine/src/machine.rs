@@ -442,6 +442,12 @@ impl Machine {
         self.monitor.board().post_codes()
     }
 
+    /// How many bytes it wrote there before those.
+    #[must_use]
+    pub fn post_codes_left_out(&self) -> u64 {
+        self.monitor.board().post_codes_left_out()
+    }
+
     /// Guest instructions retired, over all boots, as far as they were counted (see
     /// [`Monitor::retired`]).
     #[must_use]

@@ -6,22 +6,36 @@
 
 use ringer_cpu::interp::fpu;
 use ringer_devices::state::StateError;
-use ringer_devices::{Ctx, Device, Reset, SerialSink};
+use ringer_devices::{Ctx, Device, Reset, Room, SerialSink};
 use std::io;
 
 /// A sink that finds the host's x87 unit as its own.
-pub struct Shielded(Box<dyn SerialSink>);
+pub struct Shielded {
+    sink: Box<dyn SerialSink>,
+    /// What it said after the last write.
+    room: Room,
+}
 
 impl Shielded {
     /// Shields `sink`.
     pub fn sink(sink: Box<dyn SerialSink>) -> Box<dyn SerialSink> {
-        Box::new(Self(sink))
+        Box::new(Self { sink, room: Room::Free })
     }
 }
 
 impl SerialSink for Shielded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        fpu::with_host_x87(|| self.0.write(bytes))
+        // One way there and back: a guest sends byte by byte.
+        fpu::with_host_x87(|| {
+            let written = self.sink.write(bytes);
+            self.room = self.sink.room();
+            written
+        })
+    }
+
+    fn room(&mut self) -> Room {
+        let said = std::mem::replace(&mut self.room, Room::None);
+        if said == Room::Free { said } else { fpu::with_host_x87(|| self.sink.room()) }
     }
 }
 
@@ -76,12 +90,20 @@ impl Device for ShieldedDevice {
         fpu::with_host_x87(|| self.0.deadline())
     }
 
+    fn acknowledged(&mut self, line: usize, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.acknowledged(line, ctx));
+    }
+
     fn pin(&mut self, level: bool, ctx: &mut Ctx<'_>) {
         fpu::with_host_x87(|| self.0.pin(level, ctx));
     }
 
     fn receive(&mut self, bytes: &[u8], ctx: &mut Ctx<'_>) -> usize {
         fpu::with_host_x87(|| self.0.receive(bytes, ctx))
+    }
+
+    fn backed_up(&mut self, full: bool, ctx: &mut Ctx<'_>) {
+        fpu::with_host_x87(|| self.0.backed_up(full, ctx));
     }
 
     fn listens(&self) -> bool {

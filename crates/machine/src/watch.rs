@@ -3,7 +3,7 @@
 //! The sinks are called on the machine's thread while the guest's OUT is executed, and a pause that is asked for then
 //! is taken before the next instruction: a run ends right behind the one that completed the text, every time.
 
-use ringer_devices::SerialSink;
+use ringer_devices::{Room, SerialSink};
 use ringer_monitor::Kicker;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -125,6 +125,10 @@ impl SerialSink for Watched {
             kicker.pause();
         }
         written
+    }
+
+    fn room(&mut self) -> Room {
+        self.sink.room()
     }
 }
 

@@ -11,6 +11,12 @@ const PORT_NS: u64 = 1000;
 /// The latest time that a saved machine can have: a hundred years and more, far from where sums overflow.
 const LATEST: u64 = 1 << 62;
 
+/// Nanoseconds that the calling thread has executed. What it waits for the host's processors is not in it.
+pub(crate) fn executed() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
 /// Time for devices and the time-stamp counter (which ticks at 1 GHz: one tick a nanosecond).
 #[derive(Debug)]
 pub struct Clock {

@@ -80,6 +80,11 @@ impl Kicker {
     /// a device calls this while it is accessed. Only a run with a virtual clock follows.
     pub fn compare(&self) {
         self.0.compare.store(true, Ordering::Relaxed);
+        self.look();
+    }
+
+    /// Asks the run loop to look at everything, outputs that have room again among it.
+    pub fn look(&self) {
         self.post(|_| {});
     }
 

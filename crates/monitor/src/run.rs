@@ -3,15 +3,17 @@
 mod debug;
 mod mail;
 mod record;
+mod wait;
 
 use crate::bios::BiosHook;
 use crate::budget::MemoryBudget;
+use crate::clock;
 use crate::code::Code;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::events::{Event, Happening, TraceKinds};
 use crate::footprint::Footprint;
 use crate::huge_pages::HugePageGathering;
-use crate::inbox::{Inbox, Kicker, Thinks};
+use crate::inbox::{Inbox, Kicker};
 use crate::inputs::Inputs;
 use crate::jitdump::SharedJitDump;
 use crate::moment::Moment;
@@ -101,7 +103,10 @@ impl Monitor {
         let code = Code::new(&cfg)?;
         let vcpu = Vcpu::new(&cfg, &code)?;
         let budget = MemoryBudget::new(memory.ram_size(), cfg.tc_size, None);
-        let bus = SystemBus::new(memory, board, cfg.clock, cfg.profile);
+        let mut bus = SystemBus::new(memory, board, cfg.clock, cfg.profile);
+        if cfg.clock == ClockKind::Real {
+            bus.io.board.keep_ticks(clock::executed);
+        }
         let mut monitor = Self {
             cfg,
             vcpu,
@@ -425,6 +430,9 @@ impl Monitor {
             if let Some(end) = self.service()? {
                 return Ok(end);
             }
+            if self.waited_for_output() {
+                continue;
+            }
             if self.vcpu.context.cpu.activity != Activity::Running {
                 if let Some(end) = self.idle()? {
                     return Ok(end);
@@ -544,35 +552,6 @@ impl Monitor {
         } else {
             None
         }
-    }
-
-    /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
-    /// can come: only an interrupt ends a halt, for no device here pulls NMI, and what resets does so by an access.
-    fn idle(&mut self) -> Result<Option<RunEnd>, MonitorError> {
-        if self.vcpu.context.cpu.activity == Activity::Shutdown {
-            return Ok(None);
-        }
-        let ended = self.inbox.is_ended();
-        let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
-        let io = &mut self.chassis.bus.io;
-        if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
-            return Ok(Some(RunEnd::DeadHalt));
-        }
-        self.mind_memory(true)?;
-        let io = &mut self.chassis.bus.io;
-        let row = io.ledger.switch(Row::Idle);
-        let deadline = [io.board.next_deadline(), self.inputs.next_time()];
-        match deadline.into_iter().flatten().min() {
-            Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
-            deadline => {
-                let wake = deadline.map(|ns| io.clock.instant_at(ns));
-                let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
-                let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
-                self.inbox.wait(until, &Thinks { takes_serial, takes_keys, ended });
-            }
-        }
-        io.ledger.switch(row);
-        Ok(None)
     }
 
     /// Minds what the process holds, when it is time.

@@ -9,6 +9,10 @@ use std::time::Instant;
 /// at the clock, and the timer is not to be set anew at each exit.
 const ROUNDING: u64 = 0x3f_ffff;
 
+/// Nanoseconds that the guest gets at least before the timer fires: a device that is due more often than the run loop can
+/// look at it would leave none.
+const LEAST: u64 = 20_000;
+
 /// The next deadline and the limits of the run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
@@ -63,7 +67,7 @@ impl Schedule {
         if key.is_some_and(|k| k <= now) {
             signals.disarmed();
         }
-        let armed = signals.arm(key, key.map_or(0, |k| k.saturating_sub(now)));
+        let armed = signals.arm(key, key.map_or(0, |k| k.saturating_sub(now).max(LEAST)));
         armed.map_err(|source| MonitorError::Host { what: "the timer", source })
     }
 }

@@ -133,7 +133,10 @@ impl Io {
         self.clock.charge_port();
         self.accesses = self.accesses.wrapping_add(1);
         let seen = &self.seen;
-        self.touched |= seen.input_waits || self.look(false) != *seen || self.board.has_events();
+        self.touched |= seen.input_waits
+            || self.look(false) != *seen
+            || self.board.has_events()
+            || self.board.has_full_outputs();
         if let Some(recorder) = &mut self.recorder {
             recorder.take_marks(self.clock.retired);
         }

@@ -52,8 +52,8 @@ pub use ringer_machine::{
     At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, FileKind, Flat, FlatMode,
     Handle, Happening, HotCallout, InputError, JitDump, KickSignal, LedgerRow, LoadError,
     MachineConfig, MachineError, MachineState, Marker, MemoryBudget, PcConfig, Place, PostMortem,
-    Profile, Row, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError,
-    Stop, Symbol, SymbolKind, Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until,
-    UnusableSignal, WatchHit, WatchKind, Watchpoint, When, parse_size, read_symbols, recognise,
-    recording, status, symbols_for,
+    Profile, Room, Row, RunConfig, SerialSink, SharedJitDump, Sinks, SizeError, StateDigest,
+    StateError, Stop, Symbol, SymbolKind, Symbols, SymbolsError, TraceKinds, TranslatorOptions,
+    Until, UnusableSignal, WatchHit, WatchKind, Watchpoint, When, parse_size, read_symbols,
+    recognise, recording, status, symbols_for,
 };

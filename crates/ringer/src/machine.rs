@@ -235,4 +235,10 @@ impl Machine {
     pub fn post_codes(&self) -> &[u8] {
         self.0.post_codes()
     }
+
+    /// How many bytes the guest wrote there before those.
+    #[must_use]
+    pub fn post_codes_left_out(&self) -> u64 {
+        self.0.post_codes_left_out()
+    }
 }

@@ -68,8 +68,14 @@ const FILES: Threads = Threads::FILES;
 /// Those that make threads, which begin with the same filter.
 const MAKERS: Threads = VCPU.union(GDB).union(Threads::SIGNALS);
 const READERS: Threads = VCPU.union(Threads::INPUT);
-const KICKS: Threads =
-    VCPU.union(GDB).union(Threads::LISTENER).union(Threads::INPUT).union(Threads::SIGNALS);
+const KICKS: Threads = VCPU
+    .union(GDB)
+    .union(Threads::LISTENER)
+    .union(Threads::OUTPUT)
+    .union(Threads::INPUT)
+    .union(Threads::SIGNALS);
+/// Those that ask whether a terminal is ready.
+const TERMINALS: Threads = VCPU.union(Threads::OUTPUT).union(Threads::INPUT);
 
 /// `ioctl` on a terminal: its settings (both forms) and its size; for gdb's line, whether it waits.
 const TERMINAL: &[u64] = &[
@@ -132,10 +138,10 @@ pub(crate) const CALLS: &[Call] = &[
         OneOf(1, TERMINAL),
         "a terminal is restored, its size asked for",
     ),
-    row(libc::SYS_poll, VCPU.union(Threads::OUTPUT), Any, "whether a terminal takes more"),
-    row(libc::SYS_ppoll, VCPU.union(Threads::OUTPUT), Any, "the same"),
+    row(libc::SYS_poll, TERMINALS, Any, "whether a terminal takes more, or has a user"),
+    row(libc::SYS_ppoll, TERMINALS, Any, "the same"),
     // Time.
-    row(libc::SYS_clock_gettime, ALL, Any, "where the vDSO does not serve it"),
+    row(libc::SYS_clock_gettime, ALL, Any, "processor time; time where the vDSO does not serve it"),
     row(libc::SYS_clock_getres, VCPU, Any, "the same"),
     row(libc::SYS_gettimeofday, VCPU, Any, "the same"),
     row(libc::SYS_clock_nanosleep, ALL, Any, "short waits for slow readers"),

@@ -18,8 +18,11 @@ pub struct RunReport {
     pub text: Option<String>,
     /// The end in words.
     pub detail: String,
-    /// What the guest wrote to port 80h: the latest 4096 bytes of each boot.
+    /// What the guest wrote to port 80h: the latest 4096 bytes, over all boots.
     pub post: Vec<u8>,
+    /// How many it wrote there before those; absent if none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub post_left_out: u64,
     /// Guest instructions retired, over all boots; absent where they are not counted (a real clock).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<u64>,
@@ -44,6 +47,10 @@ pub struct RunReport {
     /// The last thousand events, the oldest first, if the end was not meant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventLine>,
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A place in the guest's code.

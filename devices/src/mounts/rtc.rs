@@ -6,59 +6,89 @@ use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::rtc::Rtc;
 use crate::state::{StateError, decode, encode};
+use crate::ticks::Ticks;
 
 /// The clock on its battery.
 #[derive(Debug)]
-pub(crate) struct RtcPorts(Rtc);
+pub(crate) struct RtcPorts {
+    rtc: Rtc,
+    /// Periodic ticks that the host was too busy for.
+    ticks: Ticks,
+}
 
 impl RtcPorts {
     /// A clock that shows the configured date at time 0, and the CMOS as firmware leaves it.
     pub(crate) fn new(config: &BoardConfig) -> Self {
         let mut rtc = Rtc::new(config.rtc_epoch_s);
         fill_cmos(&mut rtc, config.ram_size);
-        RtcPorts(rtc)
+        RtcPorts { rtc, ticks: Ticks::default() }
     }
 
     fn lines(&self, ctx: &mut Ctx<'_>) {
-        ctx.line(0, self.0.irq());
+        ctx.line(0, self.rtc.irq());
+    }
+
+    /// Brings the chip and IRQ 8 to the board's time.
+    fn settle(&mut self, ctx: &mut Ctx<'_>) {
+        let (taken, before) = (!self.rtc.is_periodic(), self.rtc.periods());
+        self.rtc.sync(ctx.now());
+        match self.rtc.interrupt_period() {
+            Some(period) => {
+                let ticks = self.rtc.periods() - before;
+                self.ticks.came(ticks, taken, period, ctx.plane.given.so_far());
+            }
+            None => self.ticks.clear(),
+        }
+        self.lines(ctx);
     }
 }
 
 impl Device for RtcPorts {
     fn read(&mut self, _region: usize, offset: u64, _size: u8, ctx: &mut Ctx<'_>) -> u64 {
-        let value = self.0.read(register(offset), ctx.now());
-        self.wake(ctx);
+        self.settle(ctx);
+        let periodic = self.rtc.is_periodic();
+        let value = self.rtc.read(register(offset), ctx.now());
+        self.lines(ctx);
+        // The read of register C takes the tick.
+        if periodic && !self.rtc.is_periodic() && self.ticks.take() {
+            self.rtc.tick();
+            self.lines(ctx);
+        }
         u64::from(value)
     }
 
     fn write(&mut self, _region: usize, offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
-        self.0.write(register(offset), ctx.now(), data(value));
-        self.wake(ctx);
-    }
-
-    fn wake(&mut self, ctx: &mut Ctx<'_>) {
-        self.0.sync(ctx.now());
+        self.settle(ctx);
+        let period = self.rtc.interrupt_period();
+        self.rtc.write(register(offset), ctx.now(), data(value));
+        if self.rtc.interrupt_period() != period {
+            self.ticks.clear();
+        }
         self.lines(ctx);
     }
 
+    fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        self.settle(ctx);
+    }
+
     fn deadline(&self) -> Option<u64> {
-        self.0.deadline()
+        self.rtc.deadline()
     }
 
     /// The battery keeps time and memory over either kind.
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
-        self.0.reset();
-        self.wake(ctx);
+        self.rtc.reset();
+        self.settle(ctx);
     }
 
     fn save(&self, _ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
-        encode(&self.0)
+        encode(&self.rtc)
     }
 
     fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
         let state: Rtc = decode(bytes)?;
         state.check(ctx.now())?;
-        self.0 = state;
+        *self = RtcPorts { rtc: state, ticks: Ticks::default() };
         Ok(())
     }
 }

@@ -45,6 +45,11 @@ impl Device for Serial {
         taken
     }
 
+    fn backed_up(&mut self, full: bool, ctx: &mut Ctx<'_>) {
+        self.0.hold_back(full);
+        self.lines(ctx);
+    }
+
     fn listens(&self) -> bool {
         self.0.listens()
     }
@@ -59,10 +64,12 @@ impl Device for Serial {
         encode(&self.0)
     }
 
-    fn load(&mut self, _version: u32, bytes: &[u8], _ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+    fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
         let state: Uart = decode(bytes)?;
         state.check()?;
         self.0 = state;
+        // The saved machine's other end may have been one that took nothing.
+        ctx.ask_output();
         Ok(())
     }
 }

@@ -8,9 +8,12 @@ use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::pit::Pit;
 use crate::state::{StateError, check, decode, encode};
+use crate::ticks::Ticks;
 use serde::{Deserialize, Serialize};
 
 const COUNTERS: usize = 0;
+/// The register of control words.
+const CONTROL: u8 = 3;
 /// GATE of channels 0 and 1 is tied high; port 61h drives that of channel 2.
 const GATES: [bool; 3] = [true, true, false];
 /// Ticks between two changes of the refresh bit.
@@ -25,12 +28,15 @@ pub(crate) struct Timer {
     /// The nanosecond of channel 0's next rise. It changes by writes and by passing, not by reads.
     #[serde(skip)]
     due: Option<u64>,
+    /// What the host was too busy for.
+    #[serde(skip)]
+    ticks: Ticks,
 }
 
 impl Timer {
     /// As at power-on.
     pub(crate) fn new() -> Self {
-        Timer { pit: Pit::new(GATES), control: 0, due: None }
+        Timer { pit: Pit::new(GATES), control: 0, due: None, ticks: Ticks::default() }
     }
 
     /// Brings channel 0 and IRQ 0 to the board's time.
@@ -38,12 +44,19 @@ impl Timer {
         let tick = clock::PIT.ticks(ctx.now());
         let rises = self.pit.take_rises(0, tick);
         if rises > 0 {
-            ctx.line(0, false);
-            ctx.line(0, true);
+            let period = self.pit.period(0).map(|ticks| clock::PIT.ns_at(ticks));
+            if let Some(period) = period.filter(|period| Ticks::are_kept(*period)) {
+                self.ticks.came(rises, !ctx.is_requested(0), period, ctx.plane.given.so_far());
+            }
+            ctx.pulse(0, self.pit.out(0, tick));
             ctx.plane.stats.timer_edges += rises;
             ctx.plane.stats.timer_edges_merged += rises - 1;
         }
-        ctx.line(0, self.pit.out(0, tick));
+        match self.pit.out(0, tick) {
+            true => ctx.line(0, true),
+            // Nobody sees each fall in its time: none of them takes a request back.
+            false => ctx.lower(0),
+        }
         self.find_due();
     }
 
@@ -71,6 +84,10 @@ impl Device for Timer {
         let tick = clock::PIT.ticks(ctx.now());
         if region == COUNTERS {
             self.pit.write(register(offset), tick, data(value));
+            if register(offset) == CONTROL && value & 0xc0 == 0 && value & 0x30 != 0 {
+                // Channel 0 is programmed anew.
+                self.ticks.clear();
+            }
             self.settle(ctx);
         } else {
             self.control = data(value) & 0x0f;
@@ -84,6 +101,13 @@ impl Device for Timer {
 
     fn deadline(&self) -> Option<u64> {
         self.due
+    }
+
+    fn acknowledged(&mut self, _line: usize, ctx: &mut Ctx<'_>) {
+        if self.ticks.take() {
+            ctx.pulse(0, self.pit.out(0, clock::PIT.ticks(ctx.now())));
+            ctx.plane.stats.timer_edges_made_up += 1;
+        }
     }
 
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {

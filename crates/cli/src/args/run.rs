@@ -2,6 +2,7 @@
 
 use super::{EndArgs, EngineArgs, GdbArgs, TraceArgs};
 use crate::error::CliError;
+use crate::escape::Escape;
 use crate::serial::SerialSpec;
 use clap::Args;
 use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
@@ -46,6 +47,10 @@ pub struct RunArgs {
     /// The first serial port: stdio, file:F, null or pty
     #[arg(long, default_value = "stdio", value_name = "WHERE")]
     pub serial: SerialSpec,
+    /// The key that announces a command of Ringer's on a stdio console (KEY X ends the run), as ctrl-a or ^], or none
+    /// (default: ctrl-a on a terminal, none where standard input is a pipe or a file)
+    #[arg(long, value_name = "KEY")]
+    pub escape: Option<Escape>,
     /// Where the text goes that the guest writes to port E9h: stdio, file:F or null
     #[arg(long, default_value = "null", value_name = "WHERE")]
     pub debugcon: SerialSpec,

@@ -1,6 +1,6 @@
 //! `--mark-text TEXT`: watches what the guest sends on its first serial port.
 
-use ringer::{Marker, SerialSink, Sinks};
+use ringer::{Marker, Room, SerialSink, Sinks};
 use std::collections::VecDeque;
 use std::io;
 
@@ -41,6 +41,10 @@ impl SerialSink for Watched {
             }
         }
         self.sink.write(bytes)
+    }
+
+    fn room(&mut self) -> Room {
+        self.sink.room()
     }
 }
 

@@ -21,9 +21,10 @@ use crate::run::{self, Ended, run_guest, tell};
 use crate::sandbox;
 use crate::signals;
 use crate::target::Target;
+use crate::writing;
 use ringer_input::Lines;
 use ringer_profile::ProfileFile;
-use std::io::{self, Write};
+use std::io;
 use text::Text;
 use watch::Watch;
 
@@ -60,7 +61,7 @@ fn profile(args: &ProfileArgs, deadline: Deadline) -> Result<u8, CliError> {
         Some(text) => text.write(|out| write!(out, "{}", Lines(told))),
         None => {
             let what = "the profile".to_owned();
-            write!(io::stderr(), "{}", Lines(told))
+            writing::write_all(io::stderr(), Lines(told).to_string().as_bytes())
                 .map_err(|source| CliError::Output { what, source })
         }
     };

@@ -106,6 +106,44 @@ fn teletype_and_strings_reach_the_console() {
 }
 
 #[test]
+fn the_cursor_is_behind_what_was_written() {
+    let mut bench = Bench::new(1);
+    let mut after = |row: u8, column: u8, text: &[u8]| {
+        bench.set(Gpr::Eax, 0x0200);
+        bench.set(Gpr::Edx, u32::from(row) << 8 | u32::from(column));
+        bench.int(0x10);
+        for byte in text {
+            bench.set(Gpr::Eax, 0x0e00 | u32::from(*byte));
+            bench.int(0x10);
+        }
+        bench.set(Gpr::Eax, 0x0300);
+        bench.int(0x10);
+        (bench.get(Gpr::Edx) as u16 >> 8, bench.get(Gpr::Edx) as u8)
+    };
+    assert_eq!(after(5, 10, b"a"), (5, 11));
+    assert_eq!(after(5, 10, b"a\x07\x08\x08\n"), (6, 9));
+    assert_eq!(after(5, 79, b"a"), (6, 0));
+    assert_eq!(after(24, 78, b"ab"), (24, 0));
+    assert_eq!(after(24, 3, b"\n\r\x08"), (24, 0));
+    assert_eq!(after(255, 255, b"a"), (24, 0));
+    // A string moves it if it is to.
+    assert!(bench.memory.dma_write(Pa(0x6000), b"bc"));
+    for (function, place) in [(0x1300, 0x0102), (0x1301, 0x0305)] {
+        bench.set(Gpr::Eax, 0x0200);
+        bench.set(Gpr::Edx, 0x0102);
+        bench.int(0x10);
+        bench.set(Gpr::Eax, function);
+        bench.set(Gpr::Ebp, 0x6000);
+        bench.set(Gpr::Ecx, 2);
+        bench.set(Gpr::Edx, 0x0303);
+        bench.int(0x10);
+        bench.set(Gpr::Eax, 0x0300);
+        bench.int(0x10);
+        assert_eq!(bench.get(Gpr::Edx), place);
+    }
+}
+
+#[test]
 fn sectors_are_read_by_geometry_and_by_packet() {
     let mut bench = Bench::new(2000);
     // Cylinder 1, head 2, sector 3.

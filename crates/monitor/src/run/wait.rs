@@ -1,0 +1,63 @@
+//! What the thread that runs the guest waits for. Each wait ends at the run's time limit, and by mail that ends the run.
+
+use super::Monitor;
+use crate::config::MonitorError;
+use crate::inbox::Thinks;
+use crate::profile::Row;
+use crate::stop::RunEnd;
+use ringer_cpu::Activity;
+use std::time::{Duration, Instant};
+
+/// How often an output that has no room is looked at; it also tells when it has.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl Monitor {
+    /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
+    /// can come: only an interrupt ends a halt, for no device here pulls NMI, and what resets does so by an access.
+    pub(super) fn idle(&mut self) -> Result<Option<RunEnd>, MonitorError> {
+        if self.vcpu.context.cpu.activity == Activity::Shutdown {
+            return Ok(None);
+        }
+        let ended = self.inbox.is_ended();
+        let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
+        let io = &mut self.chassis.bus.io;
+        if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
+            return Ok(Some(RunEnd::DeadHalt));
+        }
+        self.mind_memory(true)?;
+        let io = &mut self.chassis.bus.io;
+        let row = io.ledger.switch(Row::Idle);
+        // No timer for a deadline that can interrupt nobody.
+        let deadline = [io.board.next_interrupt(), self.inputs.next_time()];
+        let deadline = deadline.into_iter().flatten().min();
+        match deadline {
+            Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
+            deadline => {
+                let began = io.clock.now();
+                let wake = deadline.map(|ns| io.clock.instant_at(ns));
+                let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
+                let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
+                self.inbox.wait(until, &Thinks { takes_serial, takes_keys, ended });
+                let ended = io.clock.now().min(deadline.unwrap_or(u64::MAX));
+                io.board.slept(ended.saturating_sub(began));
+            }
+        }
+        io.ledger.switch(row);
+        Ok(None)
+    }
+
+    /// Waits a while for an output that has no room, if its reader is at it. Whether it did.
+    pub(super) fn waited_for_output(&mut self) -> bool {
+        let io = &mut self.chassis.bus.io;
+        if !io.board.has_full_outputs() || !io.board.look_at_outputs(io.clock.now()) {
+            return false;
+        }
+        let row = io.ledger.switch(Row::Idle);
+        let look = Instant::now() + LOOK;
+        let until = self.vcpu.schedule.ends.map_or(look, |end| end.min(look));
+        let ended = self.inbox.is_ended();
+        self.inbox.wait(Some(until), &Thinks { takes_serial: false, takes_keys: false, ended });
+        io.ledger.switch(row);
+        true
+    }
+}
