@@ -102,6 +102,28 @@ fn no_value_of_a_limit_ends_without_a_line() {
     assert!(worked > 20 && worked < rows.len(), "{worked} of {} worked", rows.len());
 }
 
+/// The limit of processes counts threads, and does not hold for root: a user who has no other process stands in.
+#[test]
+fn a_thread_that_may_not_be_made_is_named_in_one_line() {
+    let nobody = 60_000 + std::process::id() % 5_000;
+    let mut ringer = command();
+    limited(ringer.arg("demo"), libc::RLIMIT_NPROC, (1, 1));
+    before(&mut ringer, move || {
+        // SAFETY: neither call has preconditions.
+        let refused =
+            unsafe { libc::geteuid() == 0 && libc::setresuid(nobody, nobody, nobody) != 0 };
+        if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
+    });
+    match ringer.output() {
+        Ok(output) => assert_line(&output, 70, "ulimit -u"),
+        // A folder above the program that is not for everybody.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!("skipped: {error}")
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// A file in which there is room for so many bytes only.
 fn nearly_full(place: &Place, name: &str, limit: u64, room: u64) -> File {
     let path = place.files.path(name);
