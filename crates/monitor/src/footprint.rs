@@ -130,7 +130,7 @@ impl Footprint {
     ) -> Result<bool, MonitorError> {
         let hurry = vcpu.spaces.wants_look();
         self.services += 1;
-        if self.services < SERVICES && !idle && !hurry {
+        if self.services < SERVICES && !idle && !hurry && self.held_at.is_some() {
             return Ok(false);
         }
         self.services = 0;
@@ -161,7 +161,7 @@ impl Footprint {
     /// When translated code is to be interrupted for a look, in nanoseconds from now; `None`: not for that.
     pub fn next_look(&self, vcpu: &Vcpu) -> Option<u64> {
         let runs = vcpu.context.cpu.activity == Activity::Running;
-        (runs && vcpu.spaces.could_grow()).then_some(KICK)
+        (runs && (vcpu.spaces.could_grow() || self.over_since.is_some())).then_some(KICK)
     }
 
     /// Keeps the process under the bound.

@@ -101,6 +101,11 @@ fn unblock_signals() -> io::Result<()> {
 }
 
 impl Tied {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end; ends it after `limit`, or when the suite does.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! of a suite ([`suite`]): [`discover`] finds programs and descriptions, [`select`] takes those that
 //! were asked for, [`recipe`] makes images, [`runner`] runs tests in parallel, [`judge`] compares,
 //! [`reporters`] tell.
+//!
+//! [`held`] measures what a process takes of its host, and [`resources`] looks for guests that make Ringer take too much.
 
 mod attempt;
 mod bounds;
@@ -17,6 +19,7 @@ mod error;
 mod events;
 mod format;
 mod found;
+pub mod held;
 mod history;
 pub mod hw;
 pub mod init;
@@ -29,6 +32,7 @@ mod qemu_words;
 mod recipe;
 mod report;
 mod reporters;
+pub mod resources;
 mod runner;
 mod select;
 pub mod spec;
