@@ -131,11 +131,7 @@ fn wrong(guests: &[Guest]) -> Vec<String> {
 fn too_much(guest: &Guest, way: &[&str]) -> Option<String> {
     let cache = 16 * MIB;
     let limit = MemoryBudget::least(guest.ram, cache).next_multiple_of(MIB);
-    let option = match guest.load {
-        Load::Rom => "--rom",
-        Load::BootSector => "--bootsector",
-        Load::Multiboot | Load::Flat => "--multiboot",
-    };
+    let option = if guest.load == Load::Rom { "--rom" } else { "--multiboot" };
     let mut command = command();
     command.args(way).arg(option).arg(&guest.image);
     command.args(["--tc-size", "16M", "--mem-limit", &format!("{}M", limit / MIB)]);

@@ -85,7 +85,7 @@ impl MemoryBudget {
 
     /// Kept free for what grows between two looks.
     pub(crate) fn margin(&self) -> u64 {
-        self.work() / 8
+        self.work() / 4
     }
 }
 

@@ -64,7 +64,7 @@ impl Vcpu {
         if self.spaces.is_over() {
             self.spaces.make_room();
         }
-        self.spaces.wants_look() && self.spaces.waits_long()
+        self.spaces.wants_look() && self.spaces.is_late()
     }
 
     /// Interprets up to `most` instructions, until the end of the guest's basic block.

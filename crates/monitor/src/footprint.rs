@@ -12,6 +12,7 @@
 
 use crate::budget::{MAPPING, MemoryBudget};
 use crate::config::MonitorError;
+use crate::space_selection::HURRY;
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::Activity;
 use std::fs::File;
@@ -31,11 +32,12 @@ const SERVICES: u32 = 16;
 /// Time between looks, and after something was given back (what a busy guest will only fetch again).
 const OFTEN: Duration = Duration::from_millis(100);
 const SELDOM: Duration = Duration::from_millis(500);
-/// Time between looks at the bound, and when much may have come in unseen.
+/// Time between looks at the bound, unless much may have come in unseen.
 const BOUND: Duration = Duration::from_millis(5);
-const HURRY: Duration = Duration::from_millis(1);
-/// Translated code that could let much in is interrupted after so many nanoseconds.
-const KICK: u64 = 16_000_000;
+/// Translated code that could let much in is interrupted after so many nanoseconds, the sooner the less room there is.
+const KICK: std::ops::RangeInclusive<u64> = 2_000_000..=16_000_000;
+/// Bytes that it may let in meanwhile, for each nanosecond.
+const RATE: u64 = 16;
 /// The process may be over the bound for so long, after everything was given up, before the run ends.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ pub(crate) struct Footprint {
     gave_back: bool,
     /// The last look at the bound.
     held_at: Option<Instant>,
+    /// How many there were.
+    looks: u64,
     /// The process was over the bound since then.
     over_since: Option<Instant>,
     /// The host's page tables, and those of windows and target tables, when they were counted.
@@ -106,6 +110,7 @@ impl Footprint {
             looked: None,
             gave_back: false,
             held_at: None,
+            looks: 0,
             over_since: None,
             page_tables: (0, 0),
             statm: File::open("/proc/self/statm").ok(),
@@ -130,15 +135,23 @@ impl Footprint {
     ) -> Result<bool, MonitorError> {
         let hurry = vcpu.spaces.wants_look();
         self.services += 1;
-        if self.services < SERVICES && !idle && !hurry && self.held_at.is_some() {
+        // What could let much in is interrupted for a look: that may be the only service for long.
+        let tight = self.kick_time(vcpu);
+        let look = hurry || tight.is_some() || self.held_at.is_none();
+        if self.services < SERVICES && !idle && !look {
             return Ok(false);
         }
         self.services = 0;
         let now = Instant::now();
         if self.budget.whole_process()
-            && passed(self.held_at, now, if hurry { HURRY } else { BOUND })
+            && passed(
+                self.held_at,
+                now,
+                if hurry { HURRY } else { tight.unwrap_or(BOUND).min(BOUND) },
+            )
         {
             self.held_at = Some(now);
+            self.looks += 1;
             self.hold(now, vcpu, chassis)?;
         }
         let wait = if self.gave_back && !idle { SELDOM } else { OFTEN };
@@ -158,10 +171,19 @@ impl Footprint {
         Ok(true)
     }
 
-    /// When translated code is to be interrupted for a look, in nanoseconds from now; `None`: not for that.
-    pub fn next_look(&self, vcpu: &Vcpu) -> Option<u64> {
-        let runs = vcpu.context.cpu.activity == Activity::Running;
-        (runs && (vcpu.spaces.could_grow() || self.over_since.is_some())).then_some(KICK)
+    /// When translated code is to be interrupted for a look, in nanoseconds from now, and which look that will be; `None`:
+    /// not for that.
+    pub fn next_look(&self, vcpu: &Vcpu) -> Option<(u64, u64)> {
+        if vcpu.context.cpu.activity != Activity::Running {
+            return None;
+        }
+        Some((self.kick_time(vcpu)?.as_nanos() as u64, self.looks))
+    }
+
+    /// How long translated code may run that could let much in.
+    fn kick_time(&self, vcpu: &Vcpu) -> Option<Duration> {
+        let room = vcpu.spaces.could_outgrow().or(self.over_since.map(|_| 0))?;
+        Some(Duration::from_nanos((room / RATE).clamp(*KICK.start(), *KICK.end())))
     }
 
     /// Keeps the process under the bound.

@@ -8,6 +8,10 @@ use std::time::Instant;
 /// The granularity of a host-time limit, in nanoseconds, less one: such a limit moves with every look
 /// at the clock, and the timer is not to be set anew at each exit.
 const ROUNDING: u64 = 0x3f_ffff;
+/// The same for a look.
+const LOOK_ROUNDING: u64 = 0xf_ffff;
+/// Names of looks under a virtual clock: no time.
+const LOOKS: u64 = 1 << 63;
 
 /// Nanoseconds that the guest gets at least before the timer fires: a device that is due more often than the run loop can
 /// look at it would leave none.
@@ -22,8 +26,8 @@ pub(crate) struct Schedule {
     pub retired: Option<u64>,
     /// Host time at which the run ends.
     pub ends: Option<Instant>,
-    /// Nanoseconds after which somebody is to look at what the process holds.
-    pub look: Option<u64>,
+    /// Nanoseconds after which somebody is to look at what the process holds, and the number of that look.
+    pub look: Option<(u64, u64)>,
 }
 
 impl Schedule {
@@ -52,22 +56,25 @@ impl Schedule {
     ) -> Result<(), MonitorError> {
         let Some(signals) = signals else { return Ok(()) };
         let now = clock.now();
-        let left = self.ends.map(|end| {
+        let limit = self.ends.map(|end| {
             let left = end.saturating_duration_since(Instant::now()).as_nanos() as u64;
-            left.max(1)
+            now.saturating_add(left.max(1)) | ROUNDING
         });
-        let limit = [left, self.look].into_iter().flatten().min().map(|ns| now.saturating_add(ns));
         let deadline = if clock.is_virtual() { None } else { self.deadline };
-        let key = match (deadline, limit) {
-            (Some(d), Some(l)) if d > l => Some(l | ROUNDING),
-            (Some(d), _) => Some(d),
-            (None, Some(l)) => Some(l | ROUNDING),
-            (None, None) => None,
+        let first = [deadline, limit].into_iter().flatten().min();
+        let left = first.map(|key| key.saturating_sub(now));
+        let (key, ns) = match self.look {
+            // A virtual clock may stand still meanwhile, so the look itself has to be another.
+            Some((ns, n)) if left.is_none_or(|left| ns < left) => match clock.is_virtual() {
+                true => (Some(LOOKS | n), ns),
+                false => (Some(now.saturating_add(ns) | LOOK_ROUNDING), ns),
+            },
+            _ => (first, left.unwrap_or(0)),
         };
         if key.is_some_and(|k| k <= now) {
             signals.disarmed();
         }
-        let armed = signals.arm(key, key.map_or(0, |k| k.saturating_sub(now).max(LEAST)));
+        let armed = signals.arm(key, ns.max(LEAST));
         armed.map_err(|source| MonitorError::Host { what: "the timer", source })
     }
 }

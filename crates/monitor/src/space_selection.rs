@@ -16,6 +16,7 @@ use ringer_translator::context::ExecContext;
 use ringer_translator::runtime::blocks::BlockKey;
 use ringer_translator::runtime::set_gs_base;
 use ringer_translator::runtime::targets::{Selection, TableId, Targets};
+use std::time::{Duration, Instant};
 
 /// Shadow windows kept at once.
 const MAX_WINDOWS: usize = 48;
@@ -25,8 +26,8 @@ const VMA_BUDGET: usize = 32_000;
 const OTHER_MAPPINGS: usize = 400;
 /// Pages that a window may map beside as many as the guest has.
 const ALIASED: u32 = 4096;
-/// Dispatches for each of which a look is wanted, and one of which is made to look.
-const PATIENT: u32 = 64;
+/// Time between looks at the resident set at least, however much could have come in.
+pub(crate) const HURRY: Duration = Duration::from_millis(1);
 /// Answers kept; a power of two.
 const KEPT: usize = 8;
 /// The flags that the mode depends on.
@@ -137,8 +138,8 @@ pub(crate) struct Spaces {
     most_tables: usize,
     /// Pages that may become resident unseen before somebody looks.
     headroom: u64,
-    /// Dispatches since a look is wanted.
-    waited: u32,
+    /// When somebody looked last.
+    looked_at: Instant,
     /// GS base as last set on this thread.
     gs_base: u64,
 }
@@ -156,7 +157,7 @@ impl Spaces {
             selections: Selections::default(),
             most_tables: usize::MAX,
             headroom: u64::MAX,
-            waited: 0,
+            looked_at: Instant::now(),
             gs_base: 0,
         })
     }
@@ -198,21 +199,22 @@ impl Spaces {
         self.windows.unseen() > self.headroom
     }
 
-    /// The same for the dispatcher, which is not to look at the clock each time.
+    /// The same for the dispatcher: not so soon after the last look.
     #[cold]
-    pub fn waits_long(&mut self) -> bool {
-        self.waited += 1;
-        self.waited.is_multiple_of(PATIENT)
+    pub fn is_late(&self) -> bool {
+        self.looked_at.elapsed() >= HURRY
     }
 
-    /// Whether the running window alone may let more in than there is room for.
-    pub fn could_grow(&self) -> bool {
-        u64::from(self.windows.mapped_here()) > self.headroom
+    /// Bytes that there is room for, if the running windows, the user's and the supervisor's, may let more in.
+    pub fn could_outgrow(&self) -> Option<u64> {
+        let could = 2 * u64::from(self.windows.mapped_here()) > self.headroom;
+        could.then(|| self.headroom.saturating_mul(PAGE_SIZE))
     }
 
     /// Somebody looked: there is room for `room` bytes.
     pub fn looked(&mut self, room: u64) {
         self.headroom = room / PAGE_SIZE;
+        self.looked_at = Instant::now();
         self.windows.looked();
     }
 

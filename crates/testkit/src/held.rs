@@ -29,7 +29,8 @@ impl Held {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let maps = std::fs::read(format!("/proc/{pid}/maps")).ok()?;
+        // Of a process that cannot be traced only root may read them.
+        let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
         let bytes = |key| kib(&status, key).map(|kib| kib << 10);
         Some(Self {
             resident: bytes("VmRSS:")?,
