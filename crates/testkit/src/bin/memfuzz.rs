@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use ringer_testkit::resources::{Trial, trial};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +50,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
         Ok(found) => {
-            println!(
+            let _ = writeln!(
+                io::stdout(),
                 "{} guests, the most held was {:.1} % of the bound, {} wrong",
                 found.guests,
                 100.0 * found.highest,
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
             ExitCode::from(u8::from(found.wrong > 0))
         }
         Err(e) => {
-            eprintln!("memfuzz: {e}");
+            let _ = writeln!(io::stderr(), "memfuzz: {e}");
             ExitCode::from(2)
         }
     }
@@ -99,7 +101,8 @@ impl Found {
         self.guests += 1;
         let wrong = trial.wrong();
         if all || wrong.is_some() || trial.score() > self.highest {
-            println!(
+            let _ = writeln!(
+                io::stdout(),
                 "{trial}{}",
                 wrong.as_ref().map_or(String::new(), |what| format!(": WRONG, {what}"))
             );
