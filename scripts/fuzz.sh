@@ -3,7 +3,7 @@
 #
 #   scripts/fuzz.sh [--minutes N] [--rss MIB] [TARGET...]
 #
-# Without a target: all of them. It takes no more than the stable toolchain and a C++ compiler: the instrumentation is asked
+# Without a target: all of them; with no minutes: they are built. It takes no more than the stable toolchain and a C++ compiler: the instrumentation is asked
 # of the compiler directly. What is found lies in fuzz/artifacts/TARGET; what is learnt, in fuzz/corpus/TARGET.
 set -eu
 cd "$(dirname "$0")/../fuzz"
@@ -29,12 +29,14 @@ export RUSTFLAGS
 host=$(rustc -vV | sed -n 's/^host: //p')
 # With a target of its own, build scripts and macros are not instrumented.
 cargo build --release --target "$host"
+(unset RUSTFLAGS; cd ..; cargo run -q --release -p ringer-fuzzing --example seeds -- fuzz)
+[ "$minutes" != 0 ] || exit 0
 
 failed=
 for name in "$@"; do
     mkdir -p "corpus/$name" "artifacts/$name"
     echo "== $name: $minutes min, $rss MiB"
-    "target/$host/release/$name" "corpus/$name" -artifact_prefix="artifacts/$name/" -max_total_time=$((minutes * 60)) \
+    "target/$host/release/$name" "corpus/$name" -dict="dictionaries/$name" -artifact_prefix="artifacts/$name/" -max_total_time=$((minutes * 60)) \
         -rss_limit_mb="$rss" -malloc_limit_mb="$rss" -timeout=20 -max_len=65536 -print_final_stats=1 -verbosity=0 2>"artifacts/$name/log" \
         || failed="$failed $name"
     grep -E '^stat::(number_of_executed_units|peak_rss_mb|new_units_added)|^(SUMMARY|MS|panicked)|ERROR' "artifacts/$name/log" || true

@@ -4,7 +4,7 @@ use crate::sample;
 use crate::target::Target;
 use ringer_cpu::CpuState;
 use ringer_machine::boot::Image;
-use ringer_machine::{BootSource, FileKind, recognise, symbols_for};
+use ringer_machine::{BootSource, FileKind, LoadError, recognise, symbols_for};
 use ringer_mmu::GuestMemory;
 use std::cell::RefCell;
 use std::path::Path;
@@ -113,7 +113,9 @@ fn boot(source: &BootSource) {
         for _ in 0..2 {
             let mut cpu = CpuState::reset(0);
             let booted = image.boot(memory, &mut cpu);
-            assert!(booted.is_ok(), "what was checked fits: {booted:?}");
+            // What lies within memory may lie in one of its holes.
+            let fits = matches!(booted, Ok(()) | Err(LoadError::Memory(_)));
+            assert!(fits, "what was checked fits: {booted:?}");
         }
     });
 }
