@@ -2,7 +2,7 @@
 
 use crate::ram::GuestMemory;
 use crate::watch::WatchHit;
-use ringer_cpu::addr::Pa;
+use ringer_cpu::addr::{Lin, Pa};
 
 /// What lies behind physical addresses that are not plain memory, and who wants to know of writes.
 pub trait PhysIo {
@@ -17,9 +17,10 @@ pub trait PhysIo {
     /// written.
     fn code_write(&mut self, pa: Pa, len: u32);
 
-    /// Called when a walk has set accessed or dirty flags in the entry at memfd offset `offset`.
-    fn flags_set(&mut self, offset: u64) {
-        let _ = offset;
+    /// Called before a walk for `lin` sets accessed or dirty flags in the entry at memfd offset `offset`, of which
+    /// `old` is the low half.
+    fn flags_set(&mut self, lin: Lin, offset: u64, old: u32) {
+        let _ = (lin, offset, old);
     }
 
     /// Called after an access to watched bytes ([`crate::Mmu::watch`]).

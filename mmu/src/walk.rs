@@ -208,7 +208,7 @@ impl Paging {
         if !permitted || (who == Privilege::User && !path.user) {
             return Err(self.page_fault(lin, access, who, pf::PRESENT));
         }
-        let dirty = self.set_flags(memory, io, &path, access == Access::Write);
+        let dirty = set_flags(memory, io, lin, &path, access == Access::Write);
         let leaf = path.leaf();
         Ok(PageTranslation {
             pa: path.pa,
@@ -344,24 +344,6 @@ impl Paging {
         }
     }
 
-    /// Sets the accessed flags of `path`, and the dirty flag for a write. Returns the dirty flag.
-    fn set_flags(
-        &self,
-        memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
-        path: &Path,
-        write: bool,
-    ) -> bool {
-        let leaf_bits = if write { bit::A | bit::D } else { bit::A };
-        if let Some((pte_pa, pte)) = path.pte {
-            set_entry_bits(memory, io, path.pde_pa, path.pde, bit::A);
-            set_entry_bits(memory, io, pte_pa, pte, leaf_bits);
-        } else {
-            set_entry_bits(memory, io, path.pde_pa, path.pde, leaf_bits);
-        }
-        write || path.dirty()
-    }
-
     fn page_fault(&self, lin: Lin, access: Access, who: Privilege, cause: u32) -> Exception {
         let mut code = cause;
         if access == Access::Write {
@@ -406,18 +388,36 @@ impl Paging {
     }
 }
 
-fn set_entry_bits(memory: &mut GuestMemory, io: &mut dyn PhysIo, pa: Pa, entry: u64, bits: u64) {
-    if entry & bits == bits {
-        return;
-    }
-    if let Region::Ram { offset } = memory.region(pa) {
-        if memory.is_code_offset(offset) {
-            io.code_write(pa, 4);
+/// Sets the accessed flags of `path`, which translates `lin`, and the dirty flag for a write. Returns the dirty flag.
+fn set_flags(
+    memory: &mut GuestMemory,
+    io: &mut dyn PhysIo,
+    lin: Lin,
+    path: &Path,
+    write: bool,
+) -> bool {
+    let leaf_bits = if write { bit::A | bit::D } else { bit::A };
+    let mut set = |pa: Pa, entry: u64, bits: u64| {
+        if entry & bits == bits {
+            return;
         }
-        memory.note_write(offset);
-        memory.file.set_bits(offset, bits as u32);
-        io.flags_set(offset);
+        if let Region::Ram { offset } = memory.region(pa) {
+            if memory.is_code_offset(offset) {
+                io.code_write(pa, 4);
+            }
+            memory.note_write(offset);
+            io.flags_set(lin, offset, memory.file.entry32(offset));
+            memory.file.set_bits(offset, bits as u32);
+        }
+    };
+    match path.pte {
+        Some((pte_pa, pte)) => {
+            set(path.pde_pa, path.pde, bit::A);
+            set(pte_pa, pte, leaf_bits);
+        }
+        None => set(path.pde_pa, path.pde, leaf_bits),
     }
+    write || path.dirty()
 }
 
 fn path(pde_pa: Pa, pde: u64, pte: Option<(Pa, u64)>, pa: Pa) -> Path {

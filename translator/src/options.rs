@@ -51,6 +51,8 @@ bitflags! {
         /// Every block passes the verifier before it runs, in the form that the engine runs and in
         /// the form that the default options give. Always on in debug builds.
         const VERIFY = 1 << 19;
+        /// A string instruction that repeats is a block of its own, for an engine that runs it piece by piece.
+        const LONE_STRINGS = 1 << 21;
 
         /// Every rewriting optimisation, and IDENTITY.
         const REWRITES = Self::IDENTITY.bits() | Self::INLINE_STACK.bits()

@@ -155,6 +155,10 @@ impl Translator {
                 return self.boundary(draft, eip, shadow);
             }
             decoder.decode_out(&mut instruction);
+            let alone = self.emitter.leaves_strings_alone() && repeats(&instruction);
+            if alone && at > 0 {
+                return self.boundary(draft, eip, shadow);
+            }
             let cut = decoder.last_error() == DecoderError::NoMoreBytes;
             let end = decoder.position() as u32;
             if cut || end > page_left {
@@ -176,7 +180,7 @@ impl Translator {
             self.emitter.shadow = false;
             draft.side_exits += u32::from(self.emitter.goes_on);
             match (step, shadow.take()) {
-                (Ok(Step::Next), None) if draft.crosses_page => {
+                (Ok(Step::Next), None) if draft.crosses_page || alone => {
                     return self.boundary(draft, instruction.next_ip32(), None);
                 }
                 (Ok(Step::Next), None) => {}
@@ -344,6 +348,11 @@ impl Translator {
         self.emitter.jump(next);
         Terminator::FallThrough { next }
     }
+}
+
+/// Whether `i` is a string instruction with a repeat prefix.
+fn repeats(i: &Instruction) -> bool {
+    i.is_string_instruction() && (i.has_rep_prefix() || i.has_repne_prefix())
 }
 
 /// Whether the sequence of `i` can run while r12 is not yet guest ESP: it moves ESP by a constant, or

@@ -10,6 +10,7 @@ mod compare;
 mod composer;
 mod generate;
 mod layout;
+pub mod machines;
 mod peer;
 mod peer_faults;
 #[cfg(feature = "planted-fault")]

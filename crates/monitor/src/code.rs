@@ -563,6 +563,7 @@ fn options_of(cfg: &MonitorConfig) -> TranslatorOptions {
     if lockstep {
         // Every block must come back, to be compared.
         options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+        options |= TranslatorOptions::LONE_STRINGS;
     }
     options
 }

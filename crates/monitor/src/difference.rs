@@ -1,6 +1,6 @@
 //! What lockstep compares after a block, and the report of a difference.
 
-use crate::journal::{Bytes, Journal};
+use crate::journal::{Bytes, FlagsSet, Journal};
 use ringer_cpu::{CpuState, Eflags};
 use ringer_mmu::GuestMemory;
 use ringer_translator::runtime::CodeCache;
@@ -26,7 +26,13 @@ pub(crate) struct DryRun {
 
 impl DryRun {
     /// The first thing in which the translated code's end, `cpu` and `memory`, differs.
-    pub fn difference(&self, cpu: &CpuState, memory: &GuestMemory) -> Option<String> {
+    /// Walks of that side set the flags `others`.
+    pub fn difference(
+        &self,
+        cpu: &CpuState,
+        memory: &GuestMemory,
+        others: &[(FlagsSet, u32)],
+    ) -> Option<String> {
         let (a, b) = (&self.state, cpu);
         for (k, name) in NAMES.iter().enumerate() {
             if a.gpr[k] != b.gpr[k] {
@@ -50,19 +56,23 @@ impl DryRun {
             let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
             return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
         }
-        self.memory_difference(memory)
+        self.memory_difference(memory, others)
     }
 
     /// Memory that the dry run wrote must be as it left it, but for accessed and dirty flags: a
     /// window may hold a translation for longer than the software TLB.
-    fn memory_difference(&self, memory: &GuestMemory) -> Option<String> {
+    fn memory_difference(
+        &self,
+        memory: &GuestMemory,
+        others: &[(FlagsSet, u32)],
+    ) -> Option<String> {
         self.journal.writes.iter().zip(&self.written).find_map(|(w, expected)| {
             let now = Bytes::of(memory, w.offset, expected.as_slice().len());
             if now.as_slice() == expected.as_slice() {
                 return None;
             }
             let bytes = expected.as_slice().iter().zip(now.as_slice()).zip(w.offset..);
-            let mut data = bytes.map(|((a, b), at)| (a ^ b) & self.journal.data_bits(at));
+            let mut data = bytes.map(|((a, b), at)| (a ^ b) & self.journal.data_bits(at, others));
             data.any(|d| d != 0).then(|| {
                 let (a, b) = (expected.as_slice(), now.as_slice());
                 format!("memory at {:#x}: interp {a:02x?}, bt {b:02x?}", w.offset)

@@ -1,5 +1,6 @@
 //! What lockstep's dry run wrote, so that it can be undone and then compared.
 
+use ringer_cpu::Lin;
 use ringer_mmu::GuestMemory;
 
 /// Bytes of one write; the usual ones, up to 16, without an allocation.
@@ -48,25 +49,36 @@ pub struct Entry {
     pub old: Bytes,
 }
 
+/// Accessed or dirty flags that a walk set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlagsSet {
+    /// Of the paging-structure entry, in guest memory.
+    pub offset: u64,
+    /// The linear address that the walk was for.
+    pub lin: Lin,
+}
+
 /// Bits 5 and 6 of a paging-structure entry.
 const ACCESSED_AND_DIRTY: u8 = 0x60;
 
 /// The journal of one dry run.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
-    /// In order of time.
+    /// In order of time; those of flags that walks set are among them.
     pub writes: Vec<Entry>,
-    /// Entries of page tables in which walks set accessed or dirty flags.
-    pub flags_set: Vec<u64>,
+    /// Accessed and dirty flags that walks set.
+    pub flags_set: Vec<FlagsSet>,
     /// The run touched a device: it cannot be repeated, so it must not be kept.
     pub device: bool,
 }
 
 impl Journal {
-    /// The bits of the byte at `offset` that are data: not the flags that a walk set there.
+    /// The bits of the byte at `offset` that are data: not the flags that a walk set there, this run's or one of
+    /// `others`.
     #[must_use]
-    pub fn data_bits(&self, offset: u64) -> u8 {
-        if self.flags_set.contains(&offset) { !ACCESSED_AND_DIRTY } else { !0 }
+    pub fn data_bits(&self, offset: u64, others: &[(FlagsSet, u32)]) -> u8 {
+        let mut all = self.flags_set.iter().chain(others.iter().map(|(flags, _)| flags));
+        if all.any(|flags| flags.offset == offset) { !ACCESSED_AND_DIRTY } else { !0 }
     }
 
     /// Notes that the bytes at `offset` were `old` before a write.

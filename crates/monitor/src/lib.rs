@@ -21,7 +21,7 @@
 //! - `step.rs` runs one instruction in the interpreter, `entry.rs` goes into translated code and
 //!   comes out of it, `faults.rs` takes the exits that host traps and kicks cause;
 //! - `dispatch.rs` finds or makes blocks and runs them; `lockstep.rs` runs both engines and compares
-//!   (`difference.rs`);
+//!   (`difference.rs`), a long string instruction slice by slice (`slices.rs`);
 //! - `run.rs` services devices, mail, limits and interrupts between two slices of either, and
 //!   `run/debug.rs` has what a debugger needs of it: single steps, watchpoints, going through a run again.
 //!
@@ -66,6 +66,7 @@ mod schedule;
 mod segment_memo;
 mod shortcuts;
 pub mod signals;
+mod slices;
 mod space_selection;
 mod state;
 mod step;

@@ -6,18 +6,21 @@
 //! flags, segment and system registers, the FPU image, where both stopped, and the bytes that the
 //! dry run wrote. Instructions that touch a device cannot be run twice; they, and the callouts
 //! between blocks, run once, by the interpreter, which is both engines' last word on them anyway.
-//! Accessed and dirty bits that the dry run set stay set: they are no data.
+//! Accessed and dirty flags that the dry run set are put back with the rest, and no translation is kept that was
+//! made with them, so that the host code's walks set them too. Where each sets them is compared no further: a window
+//! may hold a translation for longer than the software TLB.
 
 use crate::config::MonitorError;
 use crate::difference::DryRun;
 use crate::dispatch::Found;
 use crate::events::Happening;
-use crate::journal::{Bytes, Entry, Journal};
+use crate::journal::{Bytes, Entry, FlagsSet, Journal};
+use crate::slices::Slice;
 use crate::stop::{Next, RunEnd};
+use crate::system_bus::PagingEvent;
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::interp::fpu;
-use ringer_cpu::{CpuState, Eflags, Gpr, Outcome, Pc};
-use ringer_mmu::GuestMemory;
+use ringer_cpu::{CpuState, Eflags, Gpr, Lin, Outcome, Pc};
 use ringer_translator::context::{ExitReason, TRAP_KICK};
 use ringer_translator::runtime::blocks::BlockId;
 use std::sync::atomic::Ordering;
@@ -38,6 +41,14 @@ pub(crate) enum WetRun {
     NotEntered,
     /// Outside its window; the report.
     BrokeOut(String),
+}
+
+/// What the host code's run left to be told, beside its state.
+struct Wet {
+    /// A trap stopped it where the dry run stopped too.
+    trapped: bool,
+    /// Flags that its walks set.
+    flags: Vec<(FlagsSet, u32)>,
 }
 
 /// What one comparison came to.
@@ -103,26 +114,63 @@ impl Vcpu {
         id: BlockId,
         pc: u64,
     ) -> Result<Next, MonitorError> {
-        let mut limit = chassis.code.cache.block(id).instrs;
-        // ECX where the host code stopped, for a string instruction that had got some way.
-        let mut stopped_ecx = None;
+        let limit = chassis.code.cache.block(id).instrs;
         if limit == 0 {
             chassis.bus.io.counters.callout_exits += 1;
             return Ok(self.callout(chassis));
         }
-        while limit > 0 {
-            match self.compare_once(chassis, id, pc, limit, stopped_ecx)? {
-                Compared::Whole => break,
-                Compared::Through => return Ok(self.progress(chassis)),
-                Compared::Again(at, ecx) => (limit, stopped_ecx) = (at, ecx),
-                Compared::Over(next) => return Ok(next),
-            }
+        let slice = self.begin_slice(chassis, id);
+        let compared = self.compare_up_to(chassis, id, pc, limit)?;
+        if let Some(slice) = slice
+            && slice.end(&mut self.context.cpu)
+        {
+            // It will retire at the end of its last slice.
+            self.translated = self.translated.wrapping_sub(1);
+            let clock = &mut chassis.bus.io.clock;
+            clock.retired = clock.retired.wrapping_sub(1);
+        }
+        match compared {
+            Compared::Through => return Ok(self.progress(chassis)),
+            Compared::Over(next) => return Ok(next),
+            Compared::Whole | Compared::Again(..) => {}
         }
         if let Some(end) = self.stops_here(chassis) {
             return Ok(Next::stop(end));
         }
         self.step_left(chassis);
         Ok(self.progress(chassis))
+    }
+
+    /// Compares as many of the first `limit` instructions of block `id` as both engines run.
+    ///
+    /// # Errors
+    /// When the host fails us.
+    fn compare_up_to(
+        &mut self,
+        chassis: &mut Chassis,
+        id: BlockId,
+        pc: u64,
+        mut limit: u32,
+    ) -> Result<Compared, MonitorError> {
+        // ECX where the host code stopped, for a string instruction that had got some way.
+        let mut stopped_ecx = None;
+        while limit > 0 {
+            match self.compare_once(chassis, id, pc, limit, stopped_ecx)? {
+                Compared::Again(at, ecx) => (limit, stopped_ecx) = (at, ecx),
+                other => return Ok(other),
+            }
+        }
+        Ok(Compared::Whole)
+    }
+
+    /// Cuts the string instruction that block `id` is, if it is one that repeats long.
+    fn begin_slice(&mut self, chassis: &Chassis, id: BlockId) -> Option<Slice> {
+        let block = chassis.code.cache.block(id);
+        if !Slice::may_be(block.instrs, &self.context.cpu) {
+            return None;
+        }
+        let bytes = chassis.code.guest_bytes(&chassis.bus.memory, id, block.key.eip);
+        Slice::begin(&bytes, block.key.mode.bitness(), &mut self.context.cpu)
     }
 
     /// Lets other threads know how far the guest is, now and then.
@@ -145,7 +193,10 @@ impl Vcpu {
         if dry.journal.device {
             return Ok(Compared::Whole);
         }
-        let wet = self.wet_run(chassis, id, pc)?;
+        chassis.bus.io.flags_set = Some(Vec::new());
+        let wet = self.wet_run(chassis, id, pc);
+        let flags = chassis.bus.io.flags_set.take().unwrap_or_default();
+        let wet = wet?;
         let trapped = matches!(wet, WetRun::Trap(at) if at == dry.ran && at < limit);
         let again = match wet {
             WetRun::BrokeOut(report) => return Ok(Compared::Over(Next::refused(report))),
@@ -162,12 +213,15 @@ impl Vcpu {
             WetRun::Trap(_) | WetRun::Left(_) | WetRun::End => None,
         };
         if let Some((at, ecx)) = again {
-            put_back(&mut chassis.bus.memory, &dry.journal);
+            let memory = &mut chassis.bus.memory;
+            flags.iter().rev().for_each(|(f, old)| memory.write_offset(f.offset, &old.to_le_bytes()));
+            self.put_back(chassis, &dry.journal);
+            self.forget_walks(chassis, flags.iter().map(|(f, _)| f.lin));
             self.context.cpu = before;
             (self.translated, chassis.bus.io.clock.retired) = counted;
             return Ok(Compared::Again(at, ecx));
         }
-        Ok(self.judge(chassis, id, &before, &dry, trapped))
+        Ok(self.judge(chassis, id, &before, &dry, Wet { trapped, flags }))
     }
 
     /// Compares what the two engines made of `before`.
@@ -177,15 +231,18 @@ impl Vcpu {
         id: BlockId,
         before: &CpuState,
         dry: &DryRun,
-        trapped: bool,
+        wet: Wet,
     ) -> Compared {
         let checks = &mut chassis.code.verification.checks;
         checks.compared += u64::from(dry.ran);
         checks.blocks_compared += 1;
-        let mut what = dry.difference(&self.context.cpu, &chassis.bus.memory);
+        let Wet { trapped, mut flags } = wet;
+        let mut what = dry.difference(&self.context.cpu, &chassis.bus.memory, &flags);
         if what.is_some() && trapped {
+            chassis.bus.io.flags_set = Some(flags);
             self.finish_trapped(chassis);
-            what = dry.difference(&self.context.cpu, &chassis.bus.memory);
+            flags = chassis.bus.io.flags_set.take().unwrap_or_default();
+            what = dry.difference(&self.context.cpu, &chassis.bus.memory, &flags);
         }
         if let Some(what) = what {
             let (cache, memory) = (&chassis.code.cache, &chassis.bus.memory);
@@ -250,7 +307,7 @@ impl Vcpu {
         let memory = &mut chassis.bus.memory;
         let now = |w: &Entry| Bytes::of(memory, w.offset, w.old.as_slice().len());
         let written = journal.writes.iter().map(now).collect();
-        put_back(memory, &journal);
+        self.put_back(chassis, &journal);
         self.context.cpu.clone_from(before);
         DryRun { state, journal, written, ran, left }
     }
@@ -267,6 +324,8 @@ impl Vcpu {
 
     /// Runs the string instruction at CS:EIP iteration by iteration until ECX is as given.
     fn iterate_to(&mut self, chassis: &mut Chassis, ecx: u32) {
+        // Between two iterations the flags are those of before (SDM volume 2, REP).
+        let eflags = self.context.cpu.eflags & !(Eflags::TF | Eflags::RF).bits();
         while self.context.cpu.reg32(Gpr::Ecx) != ecx {
             // With TF set an instruction stops after each iteration.
             self.context.cpu.eflags |= Eflags::TF.bits();
@@ -276,6 +335,25 @@ impl Vcpu {
             if !matches!(outcome, Ok(Outcome::Partial)) {
                 return;
             }
+            self.context.cpu.eflags = eflags;
+        }
+    }
+
+    /// Takes back what the dry run wrote, and what was remembered of translations in which it set flags.
+    fn put_back(&mut self, chassis: &mut Chassis, journal: &Journal) {
+        for w in journal.writes.iter().rev() {
+            chassis.bus.memory.write_offset(w.offset, w.old.as_slice());
+        }
+        self.forget_walks(chassis, journal.flags_set.iter().map(|flags| flags.lin));
+    }
+
+    /// Nothing remembers the translations of `addresses`: flags that their walks set are no longer set.
+    fn forget_walks(&mut self, chassis: &mut Chassis, addresses: impl Iterator<Item = Lin>) {
+        let bus = &mut chassis.bus;
+        bus.paging.extend(addresses.map(|lin| PagingEvent::Page(lin.low())));
+        if !bus.paging.is_empty() {
+            bus.mmu.flush_tlb();
+            self.spaces.sync(bus);
         }
     }
 
@@ -363,12 +441,5 @@ impl Vcpu {
         let left = reason == ExitReason::Callout as u32
             || (reason == ExitReason::Check as u32 && index > 0);
         left.then_some(index as u32)
-    }
-}
-
-/// Takes back what the dry run wrote.
-fn put_back(memory: &mut GuestMemory, journal: &Journal) {
-    for w in journal.writes.iter().rev() {
-        memory.write_offset(w.offset, w.old.as_slice());
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::ClockKind;
 use crate::dma::Door;
 use crate::events::{At, Events, Happening, When};
-use crate::journal::Journal;
+use crate::journal::{FlagsSet, Journal};
 use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
@@ -54,6 +54,8 @@ pub struct Io {
     pub code_writes: Vec<(u64, u32)>,
     /// Old bytes of RAM writes, while lockstep's dry run is on.
     pub journal: Option<Journal>,
+    /// Accessed and dirty flags that walks set, and what was there, while lockstep's host code runs.
+    pub flags_set: Option<Vec<(FlagsSet, u32)>>,
     /// The machine wants to be serviced: a line, the deadline or an event of the board is other than the run loop saw.
     pub touched: bool,
     /// What the run loop saw.
@@ -173,9 +175,13 @@ impl PhysIo for Io {
         }
     }
 
-    fn flags_set(&mut self, offset: u64) {
+    fn flags_set(&mut self, lin: Lin, offset: u64, old: u32) {
+        let flags = FlagsSet { offset, lin };
         if let Some(journal) = &mut self.journal {
-            journal.flags_set.push(offset);
+            journal.record(offset, &old.to_le_bytes());
+            journal.flags_set.push(flags);
+        } else if let Some(others) = &mut self.flags_set {
+            others.push((flags, old));
         }
     }
 
@@ -222,6 +228,7 @@ impl SystemBus {
             clock: Clock::new(clock),
             code_writes: Vec::new(),
             journal: None,
+            flags_set: None,
             touched: true,
             seen: Seen::default(),
             watch_hit: None,

@@ -247,6 +247,10 @@ impl Emitter {
         self.opts.contains(TranslatorOptions::SUPERBLOCK)
     }
 
+    pub fn leaves_strings_alone(&self) -> bool {
+        self.opts.contains(TranslatorOptions::LONE_STRINGS)
+    }
+
     pub fn inlines_thunks(&self) -> bool {
         self.opts.contains(TranslatorOptions::INLINE_THUNKS)
     }

@@ -28,10 +28,12 @@ impl<'a> Harness<'a> {
         self.chassis.code.heat.set_threshold(visit);
     }
 
-    /// Sets CR0, CR3, CR4 and EFER as the guest's own MOVs would, without their checks.
+    /// Sets CR0, CR3, CR4 and EFER as the guest's own MOVs would, without their checks; PDPTEs that no MOV would
+    /// load stay as they are.
     pub fn set_paging(&mut self, regs: PagingRegs) {
         let cpu = &mut self.vcpu.context.cpu;
         (cpu.cr0, cpu.cr3, cpu.cr4, cpu.msr.efer) = (regs.cr0, regs.cr3, regs.cr4, regs.efer);
+        let _ = self.chassis.bus.load_pdptes(&regs);
         self.chassis.bus.paging_changed(&regs, PagingChange::Mode);
     }
 
