@@ -8,7 +8,7 @@
 use crate::addr::{Lin, Pc};
 use crate::flags::Eflags;
 use crate::segment::{SegAttr, Segment};
-use crate::state::{Activity, CpuState, FpuImage, Msrs, TableReg, cr0, efer};
+use crate::state::{Activity, CpuState, FpuImage, Msrs, StringInProgress, TableReg, cr0, efer};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,6 +39,8 @@ pub struct SavedCpu {
     pub shadow_debug: bool,
     pub nmi_blocked: bool,
     pub pending_debug: u32,
+    /// The bytes of the string instruction that is in progress; none: none is.
+    pub string: Vec<u8>,
 }
 
 /// A segment register, LDTR or TR. Fields mean what those of [`Segment`] do.
@@ -113,7 +115,7 @@ const MXCSR_BITS: u32 = 0xffff;
 
 impl SavedCpu {
     /// Goes up with every change of what is stored.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// `state` as it is to be stored.
     ///
@@ -143,6 +145,7 @@ impl SavedCpu {
             fpu_in_host,
             nmi_blocked,
             pending_debug,
+            string,
         } = *state;
         if fpu_in_host {
             return Err(SavedCpuError::FpuInHost);
@@ -169,6 +172,7 @@ impl SavedCpu {
             shadow_debug,
             nmi_blocked,
             pending_debug,
+            string: string.bytes().map_or_else(Vec::new, <[u8]>::to_vec),
         })
     }
 
@@ -203,6 +207,7 @@ impl SavedCpu {
             shadow_debug,
             nmi_blocked,
             pending_debug,
+            ref string,
         } = *self;
         let mut restored = [Segment::default(); 6];
         for (to, from) in restored.iter_mut().zip(seg) {
@@ -231,6 +236,7 @@ impl SavedCpu {
             fpu_in_host: false,
             nmi_blocked,
             pending_debug,
+            string: restore_string(string)?,
         })
     }
 
@@ -292,6 +298,15 @@ fn restore_fpu(bytes: &[u8]) -> Result<FpuImage, SavedCpuError> {
     let mxcsr = image.mxcsr();
     possible("MXCSR", u64::from(mxcsr), mxcsr & !MXCSR_BITS == 0)?;
     Ok(image)
+}
+
+fn restore_string(bytes: &[u8]) -> Result<StringInProgress, SavedCpuError> {
+    let mut string = StringInProgress::NONE;
+    let len = bytes.len();
+    possible("string instruction's length", len as u64, len <= string.bytes.len())?;
+    string.bytes[..len].copy_from_slice(bytes);
+    string.len = len as u8;
+    Ok(string)
 }
 
 fn restore_activity(number: u8) -> Result<Activity, SavedCpuError> {

@@ -201,6 +201,31 @@ pub struct CpuState {
     pub nmi_blocked: bool,
     /// DR6 bits of debug traps (data breakpoints, task-switch T) gathered while an instruction ran.
     pub pending_debug: u32,
+    /// The string instruction at CS:EIP that is between two of its iterations.
+    pub string: StringInProgress,
+}
+
+/// The bytes of a repeated string instruction that has stopped between two iterations, with no exception or interrupt
+/// taken there. It goes on as it was decoded, whatever it has written over its own bytes or over the tables that they
+/// are reached by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(16))]
+pub struct StringInProgress {
+    /// The bytes; zero beyond `len`.
+    pub bytes: [u8; 15],
+    /// How many there are; 0: none is in progress.
+    pub len: u8,
+}
+
+impl StringInProgress {
+    /// None.
+    pub const NONE: Self = Self { bytes: [0; 15], len: 0 };
+
+    /// Its bytes; `None` when none is in progress.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        self.bytes.get(..usize::from(self.len)).filter(|bytes| !bytes.is_empty())
+    }
 }
 
 /// CR0 bits (SDM volume 3A, 2.5).
@@ -284,6 +309,7 @@ impl CpuState {
             fpu_in_host: false,
             nmi_blocked: false,
             pending_debug: 0,
+            string: StringInProgress::NONE,
         }
     }
 

@@ -77,6 +77,12 @@ pub struct ExecContext {
     /// 1 when an FLDCW came after that instruction. It is written together with `x87_eip`, which
     /// leaves 0 or all ones here.
     pub x87_fldcw: u32,
+    /// Where translated code puts the x87 status word to look at it.
+    pub x87_status: u32,
+    /// As `x87_eip`, of an instruction before CS became another; [`NO_X87`]: there was none.
+    pub x87_before: u32,
+    /// The selector of CS at that instruction.
+    pub x87_before_cs: u32,
     /// r13 while translated code runs.
     pub target_table: u64,
     /// r14 while translated code runs.
@@ -258,6 +264,9 @@ impl ExecContext {
             window_base: 0,
             x87_eip: NO_X87,
             x87_fldcw: 0,
+            x87_status: 0,
+            x87_before: NO_X87,
+            x87_before_cs: 0,
             target_table: 0,
             cache_base,
             retired: 0,

@@ -148,7 +148,7 @@ fn is_loop(i: &Instruction) -> bool {
 const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
 
 /// The fields that blocks use, by name.
-const FIELDS: [(i32, &str); 20] = [
+const FIELDS: [(i32, &str); 21] = [
     (at::EIP, "cpu.eip"),
     (at::IF_FLAG, "if_flag"),
     (at::SHADOW_IRQ, "cpu.shadow_irq"),
@@ -168,6 +168,7 @@ const FIELDS: [(i32, &str); 20] = [
     (at::reload(1, 3), "ds.minus_hi"),
     (at::RETIRED, "retired"),
     (at::BUDGET, "budget"),
+    (at::X87_STATUS, "x87_status"),
     (at::LOOKUP_SITE, "lookup_site"),
 ];
 

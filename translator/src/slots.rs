@@ -30,6 +30,7 @@ pub(crate) const IRQ_PENDING: i32 = offset_of!(ContextBlock, doorbell.irq_pendin
 pub(crate) const SHADOW_IRQ: i32 = cpu(offset_of!(CpuState, shadow_irq));
 pub(crate) const X87_EIP: i32 = offset_of!(ExecContext, x87_eip) as i32;
 pub(crate) const X87_FLDCW: i32 = offset_of!(ExecContext, x87_fldcw) as i32;
+pub(crate) const X87_STATUS: i32 = offset_of!(ExecContext, x87_status) as i32;
 pub(crate) const WINDOW_BASE: i32 = offset_of!(ExecContext, window_base) as i32;
 pub(crate) const RETIRED: i32 = offset_of!(ExecContext, retired) as i32;
 pub(crate) const BUDGET: i32 = offset_of!(ExecContext, budget) as i32;

@@ -6,6 +6,8 @@
 //! aliases and other address spaces all show in the bytes. Fetching anew also makes every fetch
 //! fault happen where it should.
 //!
+//! A string instruction that is between two iterations is not fetched again ([`CpuState::string`]): it has been decoded.
+//!
 //! # Order of faults
 //! Bytes are taken one page at a time and only as far as the instruction reaches, within CS's limit.
 //! Running out at the limit is #GP(0); running out at 15 bytes is #GP(0) too, whatever follows;
@@ -15,7 +17,7 @@ use super::Handler;
 use crate::addr::{Lin, Pc};
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
-use crate::state::CpuState;
+use crate::state::{CpuState, StringInProgress};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction (SDM volume 2, 2.3.11).
@@ -43,6 +45,15 @@ pub(super) struct Entry<B: Bus> {
     pub instruction: Instruction,
     /// What executes it.
     pub handler: Handler<B>,
+}
+
+impl<B: Bus> Entry<B> {
+    /// The instruction, for when it has stopped between two iterations.
+    pub fn in_progress(&self) -> StringInProgress {
+        let mut string = StringInProgress { len: self.len as u8, ..StringInProgress::NONE };
+        string.bytes.copy_from_slice(&self.bytes.to_le_bytes()[..MAX_LENGTH]);
+        string
+    }
 }
 
 /// The direct-mapped cache.
@@ -107,7 +118,13 @@ impl<B: Bus> DecodeCache<B> {
     ) -> Result<&Entry<B>, Exception> {
         let site = FetchPoint::of(s)?;
         let mut buf = [0; 16];
-        let count = bus.fetch(site.lin, &mut buf, site.who)?.min(site.room);
+        let count = match s.string.bytes() {
+            None => bus.fetch(site.lin, &mut buf, site.who)?.min(site.room),
+            Some(bytes) => {
+                buf[..bytes.len()].copy_from_slice(bytes);
+                bytes.len()
+            }
+        };
         let slot = slot_of(site.lin);
         let e = &self.slots[slot];
         let known = e.lin == site.lin

@@ -11,7 +11,7 @@ use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::model::CpuModel;
 use crate::refusal::Refusal;
-use crate::state::{Activity, CpuState};
+use crate::state::{Activity, CpuState, StringInProgress};
 use iced_x86::Instruction;
 
 /// The interpreter of one processor: tables and caches, no architectural state.
@@ -77,9 +77,14 @@ impl<B: Bus> Interp<B> {
         let mut ctx = Ctx::new(s, bus, &mut self.unit);
         ctx.next_rip = next_rip;
         match (entry.handler)(&mut ctx, &entry.instruction) {
-            Ok(()) => Ok(before.retire(&mut ctx)),
+            Ok(()) => {
+                ctx.s.string =
+                    if ctx.partial { entry.in_progress() } else { StringInProgress::NONE };
+                Ok(before.retire(&mut ctx))
+            }
             Err(exception) => {
                 before.restore(s);
+                s.string = StringInProgress::NONE;
                 Err(exception)
             }
         }
@@ -106,6 +111,7 @@ impl<B: Bus> Interp<B> {
     pub fn deliver(&mut self, s: &mut CpuState, bus: &mut B, exception: Exception) -> Outcome {
         s.shadow_irq = false;
         s.shadow_debug = false;
+        s.string = StringInProgress::NONE;
         sys::interrupt::deliver(&mut Ctx::new(s, bus, &mut self.unit), exception)
     }
 
@@ -113,6 +119,7 @@ impl<B: Bus> Interp<B> {
     pub fn interrupt(&mut self, s: &mut CpuState, bus: &mut B, vector: u8) -> Outcome {
         s.shadow_irq = false;
         s.shadow_debug = false;
+        s.string = StringInProgress::NONE;
         sys::interrupt::external(&mut Ctx::new(s, bus, &mut self.unit), vector)
     }
 }

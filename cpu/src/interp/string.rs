@@ -6,7 +6,10 @@
 //! instruction's, and executing it again continues. At a fault in CMPS or SCAS the flags are those
 //! from before the instruction (SDM volume 2, REP). A pass stops early, as [`Ctx::partial`], after
 //! [`MOST`] iterations, and after every one under single step, when a data breakpoint was met or when the
-//! bus asks for it.
+//! bus asks for it. The next pass is of the instruction as it was decoded ([`CpuState::string`]), unless an exception or
+//! interrupt was taken in between: a processor has it already, whatever it writes over its own bytes.
+//!
+//! [`CpuState::string`]: crate::CpuState
 
 use super::alu::{Binary, Sub};
 use super::operand::seg_of;

@@ -110,6 +110,9 @@ impl Vcpu {
             },
         };
         let off = self.spaces.targets.get(selected.table, self.context.cpu.rip);
+        if !self.goes_on_as_decoded(chassis, off) {
+            return Ok(Found::Interpret(1));
+        }
         if off == 0 {
             self.spaces.targets.missed(selected.table, self.context.cpu.rip);
             return Ok(self.find_by_address(chassis, selected));
@@ -123,6 +126,17 @@ impl Vcpu {
             return Ok(Found::Refused(report));
         }
         Ok(Found::Block(pc))
+    }
+
+    /// Whether the block at `off` (0: none) may go on with the string instruction that is in progress, if one is: it was
+    /// made of the same bytes.
+    #[inline]
+    fn goes_on_as_decoded(&self, chassis: &Chassis, off: u32) -> bool {
+        let Some(decoded) = self.context.cpu.string.bytes() else { return true };
+        let code = &chassis.code;
+        let Some(id) = code.cache.at_offset(off).filter(|_| off != 0) else { return false };
+        let bytes = code.guest_bytes(&chassis.bus.memory, id, code.cache.block(id).key.eip);
+        bytes.starts_with(decoded)
     }
 
     /// The same where the target table has nothing yet: by the physical address of the code.

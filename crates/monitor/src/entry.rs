@@ -7,6 +7,7 @@ use crate::shortcuts;
 use crate::vcpu::{Chassis, Vcpu};
 use crate::x87;
 use ringer_cpu::interp::fpu;
+use ringer_cpu::state::StringInProgress;
 use ringer_translator::context::NO_LOOKUP;
 
 impl Vcpu {
@@ -15,6 +16,7 @@ impl Vcpu {
     fn prepare(&mut self, chassis: &mut Chassis, fpu: bool) -> Result<(), MonitorError> {
         let (context, bus) = (&mut *self.context, &mut chassis.bus);
         context.load_flags();
+        context.cpu.string = StringInProgress::NONE;
         self.segments.refresh(context, bus);
         self.transfers.refresh(context, &self.spaces);
         shortcuts::refresh_tsc(context, &bus.io.clock);

@@ -214,7 +214,10 @@ impl Vcpu {
         };
         if let Some((at, ecx)) = again {
             let memory = &mut chassis.bus.memory;
-            flags.iter().rev().for_each(|(f, old)| memory.write_offset(f.offset, &old.to_le_bytes()));
+            flags
+                .iter()
+                .rev()
+                .for_each(|(f, old)| memory.write_offset(f.offset, &old.to_le_bytes()));
             self.put_back(chassis, &dry.journal);
             self.forget_walks(chassis, flags.iter().map(|(f, _)| f.lin));
             self.context.cpu = before;

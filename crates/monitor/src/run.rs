@@ -31,6 +31,7 @@ use crate::testing::Harness;
 use crate::vcpu::{Chassis, Vcpu};
 use crate::verification::Checks;
 use ringer_cpu::interp::fpu;
+use ringer_cpu::state::StringInProgress;
 use ringer_cpu::{Activity, Bus, CpuState, Lin, PagingChange, PagingRegs};
 use ringer_devices::{Board, BoardEvent};
 use ringer_mmu::GuestMemory;
@@ -297,7 +298,11 @@ impl Monitor {
 
     /// Gives the processor another state, between two runs. Translated code stays; nothing that was
     /// remembered for it does.
-    pub fn set_state(&mut self, cpu: CpuState) {
+    pub fn set_state(&mut self, mut cpu: CpuState) {
+        let place = |cpu: &CpuState| (cpu.rip, cpu.cs().base);
+        if place(&cpu) != place(self.state()) {
+            cpu.string = StringInProgress::NONE;
+        }
         let paging = paging_of(&cpu);
         let changed = paging_of(&self.vcpu.context.cpu) != paging;
         self.vcpu.context.cpu = cpu;
@@ -433,10 +438,12 @@ impl Monitor {
             if self.waited_for_output() {
                 continue;
             }
-            if self.vcpu.context.cpu.activity != Activity::Running {
+            if self.vcpu.waits() {
                 if let Some(end) = self.idle()? {
                     return Ok(end);
                 }
+                // Whatever came, the instruction is tried again.
+                self.vcpu.frozen = false;
                 continue;
             }
             let (vcpu, chassis) = (&mut self.vcpu, &mut self.chassis);
@@ -543,7 +550,9 @@ impl Monitor {
         if activity == Activity::Shutdown {
             let (cs, eip) = self.vcpu.last;
             Some(RunEnd::TripleFault { cs, eip })
-        } else if schedule.retired.is_some_and(|n| self.retired() >= n) {
+        } else if schedule.retired.is_some_and(|n| {
+            self.retired() >= n || self.vcpu.retires_nothing(&self.chassis.bus.io.clock)
+        }) {
             Some(RunEnd::InstructionLimit)
         } else if schedule.ends.is_some_and(|end| Instant::now() >= end) {
             Some(RunEnd::Timeout)

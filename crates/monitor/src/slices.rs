@@ -65,9 +65,8 @@ impl Slice {
 
 /// SI, DI and CX, of 16 bits.
 fn is_short(i: &Instruction) -> bool {
-    let short = |k| {
-        matches!(i.op_kind(k), OpKind::MemorySegSI | OpKind::MemorySegDI | OpKind::MemoryESDI)
-    };
+    let short =
+        |k| matches!(i.op_kind(k), OpKind::MemorySegSI | OpKind::MemorySegDI | OpKind::MemoryESDI);
     (0..i.op_count()).any(short)
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of [`MonitorState`] that is written and read; it goes up with every change of what is
 /// stored, that of [`SavedCpu`] included.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The processor, the clock, and what other threads sent. What is derived is not in it: the interrupt
 /// line, the next deadline, windows, tables and translations are found anew.

@@ -1,14 +1,22 @@
 //! One step of the interpreter within the machine, and what follows from it; interrupts.
 
+use crate::clock::Clock;
 use crate::events::{At, Happening};
 use crate::profile::Row;
 use crate::stop::{Next, RunEnd};
+use crate::system_bus::Io;
 use crate::transfer_memo::Before;
 use crate::vcpu::{Chassis, Vcpu};
-use ringer_cpu::{CpuState, Outcome};
+use ringer_cpu::{CpuState, Gpr, Outcome};
 
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
+
+/// Deliveries in a row, with no instruction between them, after which the run loop gets the floor.
+const DELIVERIES: u32 = 1 << 16;
+/// Deliveries in a row after which a run that is to end after so many instructions ends: there will be none. (A fifth
+/// of a second or so.)
+const HOPELESS: u32 = 1 << 20;
 
 /// Where the processor is.
 pub(crate) fn at(cpu: &CpuState) -> At {
@@ -53,8 +61,12 @@ impl Vcpu {
         let at = at(cpu);
         self.last = (at.cs, cpu.eip());
         chassis.bus.io.events.at = at;
+        let count = cpu.reg32(Gpr::Ecx);
         let outcome = self.interp.step(&mut self.context.cpu, &mut chassis.bus);
+        self.frozen = false;
         if outcome == Outcome::Partial {
+            // A string instruction would have counted.
+            self.frozen = self.context.cpu.reg32(Gpr::Ecx) == count;
             chassis.code.breakpoints.pass(&self.context.cpu);
         }
         self.follow_up(chassis, outcome);
@@ -71,7 +83,7 @@ impl Vcpu {
                 bus.io.clock.retired += 1;
                 bus.io.counters.interpreted += 1;
             }
-            Outcome::Delivered(_) => self.note_delivery(bus.io.clock.retired),
+            Outcome::Delivered(_) => self.note_delivery(&mut bus.io),
             Outcome::Partial | Outcome::Shutdown => {}
         }
         if bus.io.touched {
@@ -84,11 +96,24 @@ impl Vcpu {
         }
     }
 
-    /// The guest's handler comes next, and `retired` instructions have retired: so many, and no others, did
-    /// before.
-    fn note_delivery(&mut self, retired: u64) {
+    /// The guest's handler comes next. Handlers that fault at their first instruction, one after the other, take their
+    /// time too: the run loop gets the floor now and then, and virtual time goes on.
+    fn note_delivery(&mut self, io: &mut Io) {
+        let retired = io.clock.retired;
         let before = if self.delivered.0 == retired { self.delivered.1 } else { 0 };
-        self.delivered = (retired, before.saturating_add(1));
+        let now = before.saturating_add(1);
+        self.delivered = (retired, now);
+        if now.is_multiple_of(DELIVERIES) {
+            io.touched = true;
+            if io.clock.is_virtual() {
+                io.clock.skip_to(io.clock.now().saturating_add(u64::from(DELIVERIES)));
+            }
+        }
+    }
+
+    /// Whether deliveries have come in a row for so long that no instruction is going to retire.
+    pub fn retires_nothing(&self, clock: &Clock) -> bool {
+        self.delivered.0 == clock.retired && self.delivered.1 >= HOPELESS
     }
 
     /// How the run ends before the instruction at CS:EIP, which the interpreter is to run.
@@ -110,7 +135,8 @@ impl Vcpu {
         io.events.at = at(&self.context.cpu);
         io.note(Happening::Interrupt { vector });
         chassis.code.breakpoints.left();
-        self.note_delivery(io.clock.retired);
+        self.frozen = false;
+        self.note_delivery(io);
         let outcome = self.interp.interrupt(&mut self.context.cpu, &mut chassis.bus, vector);
         // The interrupt came between two instructions: none retired.
         let none = if outcome == Outcome::Retired { Outcome::Partial } else { outcome };

@@ -57,6 +57,8 @@ pub(crate) struct Vcpu {
     pub intr: bool,
     /// CS and EIP of the instruction that the interpreter ran last.
     pub last: (u16, u32),
+    /// The instruction at CS:EIP waits for an interrupt: an x87 error was reported to the board (CR0.NE is 0).
+    pub frozen: bool,
     /// Exceptions and interrupts delivered since `.0` instructions have retired.
     pub delivered: (u64, u32),
     /// Instructions retired by translated code.
@@ -90,6 +92,7 @@ impl Vcpu {
             signals: None,
             intr: false,
             last: (0, 0),
+            frozen: false,
             delivered: (0, 0),
             translated: 0,
             dispatched: 0,
@@ -113,6 +116,7 @@ impl Vcpu {
 
     /// What was remembered for translated code holds no more: the processor is another.
     pub fn forget(&mut self) {
+        self.frozen = false;
         self.spaces.forget();
         self.segments = SegmentMemo::default();
         self.transfers = TransferMemo::default();
@@ -132,13 +136,19 @@ impl Vcpu {
         cpu.eflags & Eflags::IF.bits() != 0 && !cpu.shadow_irq
     }
 
+    /// Whether nothing but an interrupt makes it go on.
+    #[inline]
+    pub fn waits(&self) -> bool {
+        self.context.cpu.activity != Activity::Running || self.frozen
+    }
+
     /// True when the run loop wants the floor back before more guest code runs.
     #[inline]
     pub fn must_service(&self, chassis: &Chassis) -> bool {
         chassis.bus.io.touched
             || self.context.doorbell().kick.load(Ordering::Relaxed) != 0
             || (self.intr && self.interruptible())
-            || self.context.cpu.activity != Activity::Running
+            || self.waits()
             || self.schedule.out_of_time(&chassis.bus.io.clock)
     }
 }

@@ -1,7 +1,7 @@
 //! The x87 instruction and data pointers after translated code.
 //!
-//! A block leaves the EIP of its last non-control x87 instruction in the context: that is FIP. The
-//! other pointers change only with an unmasked exception (see `ringer_cpu::interp::fpu`); one that
+//! A block leaves the EIP of its last non-control x87 instruction in the context: that is FIP, and CS as it is now is
+//! FCS. (What makes another CS in translated code puts both aside: `translator/src/runtime/transfer.rs`.) The other pointers change only with an unmasked exception (see `ringer_cpu::interp::fpu`); one that
 //! waits in the host's unit names the host instruction, and with it the guest's, and its operand.
 
 use crate::code::Code;
@@ -13,12 +13,17 @@ use ringer_translator::context::{ExecContext, NO_X87};
 
 /// Brings the pointers in the image up to date, on leaving translated code.
 pub(crate) fn settle(context: &mut ExecContext, code: &Code, memory: &GuestMemory) {
+    let before = std::mem::replace(&mut context.x87_before, NO_X87);
+    if before != NO_X87 {
+        fpu::point_at(&mut context.cpu, before, context.x87_before_cs as u16);
+    }
     let eip = std::mem::replace(&mut context.x87_eip, NO_X87);
     let unmasked_later = std::mem::replace(&mut context.x87_fldcw, 0) == 1;
     if eip == NO_X87 {
         return;
     }
-    fpu::point_at(&mut context.cpu, eip);
+    let cs = context.cpu.cs().selector;
+    fpu::point_at(&mut context.cpu, eip, cs);
     if unmasked_later {
         // Had an exception waited already, FLDCW would have trapped.
         return;

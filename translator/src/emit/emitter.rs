@@ -192,6 +192,11 @@ impl Emitter {
         self.fixups.push(Fixup { at, kind });
     }
 
+    /// Whether the block has noted a non-control x87 instruction.
+    pub(super) fn has_x87(&self) -> bool {
+        !self.x87.is_empty()
+    }
+
     /// What a copy of the block changes; `None`: there can be none.
     pub fn fixups(&mut self) -> Option<Vec<Fixup>> {
         let fixups = std::mem::take(&mut self.fixups);

@@ -23,9 +23,16 @@ impl Emitter {
         if simple && loads { Ok(()) } else { Err(Refused) }
     }
 
-    /// As [`Emitter::far_mode`]; and two words on the stack are one piece, or the limit is in the way.
-    fn far_stack(&self) -> Result<(), Refused> {
+    /// As [`Emitter::far_mode`]; and the x87 unit's last instruction, whose CS would be another, is settled: else
+    /// this one is the interpreter's.
+    fn far_and_settled(&mut self) -> Result<(), Refused> {
         self.far_mode()?;
+        self.leave_unless_x87_settled()
+    }
+
+    /// As [`Emitter::far_and_settled`]; and two words on the stack are one piece, or the limit is in the way.
+    fn far_stack(&mut self) -> Result<(), Refused> {
+        self.far_and_settled()?;
         let ends = self.mode.class(Register::SS) == SegmentClass::Limited64K;
         if ends && self.mode.contains(Mode::STACK16) { Ok(()) } else { Err(Refused) }
     }
@@ -59,7 +66,7 @@ impl Emitter {
     }
 
     pub(super) fn far_jump(&mut self, i: &Instruction) -> Result<Step, Refused> {
-        self.far_mode()?;
+        self.far_and_settled()?;
         self.load_far_target(i)?;
         Ok(self.go_far())
     }

@@ -27,5 +27,6 @@ mod segstring;
 mod stack;
 mod string;
 mod transfer;
+mod x87;
 
 pub(crate) use emitter::{Emitter, Refused, Step};

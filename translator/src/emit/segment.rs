@@ -83,6 +83,9 @@ impl Emitter {
     pub(super) fn load_segment(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let reg = i.op0_register();
         let kind = self.kind_of_load(reg)?;
+        if matches!(kind, Load::Committed(_)) {
+            self.leave_if_x87_waits();
+        }
         self.selector_to_r8d(i, 1)?;
         match kind {
             Load::Committed(k) => self.commit_selector(k),
@@ -177,6 +180,9 @@ impl Emitter {
     pub(super) fn pop_segment(&mut self, i: &Instruction) -> Result<Step, Refused> {
         let kind = self.kind_of_load(i.op0_register())?;
         let size = stack_size(i);
+        if matches!(kind, Load::Committed(_)) {
+            self.leave_if_x87_waits();
+        }
         self.load_top(size)?;
         match kind {
             Load::Committed(k) => {
@@ -212,6 +218,7 @@ impl Emitter {
         if self.mode.class(i.memory_segment()) == SegmentClass::Flat {
             return Err(Refused); // No segment is, in these modes.
         }
+        self.leave_if_x87_waits();
         let at = self.address(i, Registers::ESP)?;
         let (load, held) = match size {
             2 => (Code::Mov_r16_rm16, Register::R9W),

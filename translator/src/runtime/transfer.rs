@@ -13,7 +13,7 @@
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
-use crate::context::{FastCall, FsLoad, TransferKind};
+use crate::context::{FastCall, FsLoad, NO_X87, TransferKind};
 use crate::pic_masks;
 use crate::slots::{self, slot};
 use dynasm::dynasm;
@@ -24,6 +24,10 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 type Asm = VecAssembler<X64Relocation>;
+
+/// ES in the x87 status word, as a byte: an unmasked exception waits. Whose operand that was is found out when translated
+/// code is left, by the segment registers as they are then.
+const ERROR_SUMMARY: i8 = 0x80_u8 as i8;
 
 /// Makes ADD set OF when AL is 1, as SETO left it.
 const TO_OVERFLOW: i8 = 0x7f;
@@ -174,7 +178,20 @@ fn transfer(a: &mut Asm, t: i32, kind: TransferKind) {
         TransferKind::Sysenter => dynasm!(a ; .arch x64 ; jmp ->decline_enter),
         _ => dynasm!(a ; .arch x64 ; jmp ->decline_exit),
     }
-    dynasm!(a ; .arch x64 ; yes:);
+    dynasm!(a ; .arch x64
+        ; yes:
+        ; mov r8d, [r15 + slot!(x87_eip)]
+        ; cmp r8d, NO_X87 as i32
+        ; je >settled
+        ; fnstsw WORD [r15 + slot!(x87_status)]
+        ; test BYTE [r15 + slot!(x87_status)], ERROR_SUMMARY
+        ; jne <no
+        ; mov [r15 + slot!(x87_before)], r8d
+        ; movzx r8d, WORD [r15 + slots::selector(SegReg::Cs as usize)]
+        ; mov [r15 + slot!(x87_before_cs)], r8d
+        ; mov DWORD [r15 + slot!(x87_eip)], NO_X87 as i32
+        ; settled:
+    );
     copy_segment(a, R15, part!(t, cs), segment(SegReg::Cs));
     copy_segment(a, R15, part!(t, ss), segment(SegReg::Ss));
     dynasm!(a ; .arch x64
@@ -219,7 +236,16 @@ fn sysexit(a: &mut Asm, on: bool) {
 /// A load of FS with the selector in r8d; ESP grows by r9d; the next instruction is at r10d.
 fn load_fs(a: &mut Asm, on: bool) {
     begin(a);
-    dynasm!(a ; .arch x64 ; mov [r15 + slot!(held_next)], r10d);
+    dynasm!(a ; .arch x64
+        ; mov [r15 + slot!(held_next)], r10d
+        ; cmp DWORD [r15 + slot!(x87_eip)], NO_X87 as i32
+        ; je >settled
+        ; fnstsw WORD [r15 + slot!(x87_status)]
+        ; test BYTE [r15 + slot!(x87_status)], ERROR_SUMMARY
+        ; je >settled
+        ; jmp ->decline_load
+        ; settled:
+    );
     for slot in 0..2 {
         let base = slot!(fs_loads) + slot * size_of::<FsLoad>() as i32;
         dynasm!(a ; .arch x64

@@ -112,6 +112,7 @@ const CONTEXT: &[Field] = &[
     field(offset_of!(ContextBlock, doorbell.irq_pending), 4, false),
     field(offset_of!(ExecContext, exit_arg), 4, true),
     field(offset_of!(ExecContext, x87_eip), 8, true),
+    field(offset_of!(ExecContext, x87_status), 4, true),
     field(WINDOW_BASE, 8, false),
     field(offset_of!(ExecContext, reloads), size_of::<[Reload; 3]>(), false),
     field(offset_of!(ExecContext, retired), 8, true),

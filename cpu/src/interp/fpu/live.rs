@@ -130,10 +130,10 @@ impl Drop for Aside {
     }
 }
 
-/// FIP becomes `eip`, an x87 instruction in the running CS.
-pub fn point_at(s: &mut CpuState, eip: u32) {
+/// FIP and FCS become `eip` and `cs`, where an x87 instruction is.
+pub fn point_at(s: &mut CpuState, eip: u32, cs: u16) {
     let mut pointers = s.fpu.pointers();
-    (pointers.fip, pointers.fcs) = (eip, s.cs().selector);
+    (pointers.fip, pointers.fcs) = (eip, cs);
     s.fpu.set_pointers(&pointers);
 }
 

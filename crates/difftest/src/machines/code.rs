@@ -1,10 +1,9 @@
 //! Code pages: routines of random instructions that lead to each other.
 
+use super::coder::Coder;
 use super::snippets;
-use super::world::{DATA, DATA_LEN};
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 use ringer_casegen::encode::{Case, Shape, generate};
-use ringer_casegen::rng::Rng;
 use ringer_casegen::rows::{Class, Row, rows};
 use ringer_casegen::{aim, values};
 use ringer_cpu::CpuModel;
@@ -13,50 +12,7 @@ use std::sync::LazyLock;
 static NARROW: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::Pentium4.features(), 16));
 static WIDE: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::Pentium4.features(), 32));
 
-/// Page tables that the code can reach.
-#[derive(Clone, Copy, Debug)]
-pub struct Tables {
-    /// Linear address of the table's first entry.
-    pub at: u32,
-    /// Bytes of an entry.
-    pub entry: u32,
-    /// Linear address of the page of the first entry that may be changed, and how many there are.
-    pub pages: (u32, u32),
-}
-
-/// What the code runs in.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// 16 or 32.
-    pub bits: u32,
-    /// Offset of the first byte in CS.
-    pub eip: u32,
-    /// Its linear address.
-    pub linear: u32,
-    /// Privilege level.
-    pub cpl: u8,
-    /// Real or virtual-8086 mode: selectors are bases.
-    pub real: bool,
-    /// Page tables that may be changed.
-    pub tables: Option<Tables>,
-}
-
-/// Code in the making.
-#[derive(Debug)]
-pub struct Coder<'a> {
-    pub rng: &'a mut Rng,
-    pub s: Setting,
-    /// Offsets in CS of the routines.
-    pub entries: Vec<u32>,
-    out: Vec<u8>,
-}
-
-impl<'a> Coder<'a> {
-    /// Nothing yet.
-    pub fn new(rng: &'a mut Rng, s: Setting) -> Self {
-        Self { rng, s, entries: Vec::new(), out: Vec::new() }
-    }
-
+impl Coder<'_> {
     /// `len` bytes of code, and the offsets in CS at which its routines begin.
     pub fn fill(mut self, len: u32) -> (Vec<u8>, Vec<u32>) {
         let mut bytes = vec![0; len as usize];
@@ -77,11 +33,6 @@ impl<'a> Coder<'a> {
             bytes[at..at + n].copy_from_slice(&self.out[..n]);
         }
         (bytes, self.entries)
-    }
-
-    /// The offset in CS of what comes next.
-    pub fn here(&self, entry: u32) -> u32 {
-        entry + self.out.len() as u32
     }
 
     fn routine(&mut self, entry: u32, size: u32) {
@@ -139,55 +90,6 @@ impl<'a> Coder<'a> {
                 self.branch(&[0xe9], entry, to);
             }
             _ => self.branch(&[0xe9], entry, to),
-        }
-    }
-
-    /// A branch of opcode `op` with a distance of the operand's size.
-    fn branch(&mut self, op: &[u8], entry: u32, to: u32) {
-        self.put(op);
-        let size = if self.s.bits == 32 { 4 } else { 2 };
-        let next = self.here(entry) + size;
-        let distance = to.wrapping_sub(next).to_le_bytes();
-        self.put(&distance[..size as usize]);
-    }
-
-    pub fn put(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    /// MOV of `value` to general register `r`; in 16-bit code of its low half, as often as not.
-    pub fn load(&mut self, r: u8, value: u32) {
-        let bytes = value.to_le_bytes();
-        if self.s.bits == 32 {
-            self.put(&[0xb8 | r]);
-            self.put(&bytes);
-        } else if value > 0xffff && self.rng.one_in(2) {
-            self.put(&[0x66, 0xb8 | r]);
-            self.put(&bytes);
-        } else {
-            self.put(&[0xb8 | r, bytes[0], bytes[1]]);
-        }
-    }
-
-    /// An offset in a data segment that is worth reaching: data, the ends of its pages, code, anything.
-    pub fn target(&mut self) -> u32 {
-        let within = match self.rng.below(8) {
-            0 | 1 => (self.rng.below(4) * 0x1000).wrapping_add(self.rng.below(24)).wrapping_sub(12),
-            _ => self.rng.below(DATA_LEN),
-        };
-        if self.s.bits == 16 {
-            return match self.rng.below(16) {
-                0 => self.rng.pick(&[0xfffe, 0xffff, 0xfff0, 0xfffc]),
-                _ => within & 0xffff,
-            };
-        }
-        match self.rng.below(16) {
-            0 => self.s.linear.wrapping_add(self.rng.below(0x3000)),
-            1 => 0xffff_c000u32.wrapping_add(within),
-            2 => 0xffff_fff0u32.wrapping_add(self.rng.below(32)),
-            3 | 4 => 0x4000_0000 + DATA + within,
-            5 => values::integer(self.rng),
-            _ => DATA.wrapping_add(within),
         }
     }
 

@@ -1,8 +1,6 @@
 //! Many machines, on several threads.
 
-use super::twin;
-use super::world::World;
-use super::{Mode, Plan, Summary};
+use super::{Mode, Plan, Summary, make, twin};
 use ringer_machine::Engine;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -62,13 +60,17 @@ fn chunks(plan: &Plan, board: &Mutex<Board>, tell: Option<Instant>) {
         {
             let sum = &board.sum;
             let rate = sum.machines as f64 / started.elapsed().as_secs_f64();
-            eprintln!("{} machines, {rate:.0} a second, {} failures", sum.machines, sum.failures.len());
+            eprintln!(
+                "{} machines, {rate:.0} a second, {} failures",
+                sum.machines,
+                sum.failures.len()
+            );
         }
     }
 }
 
 fn one(plan: &Plan, mode: Mode, number: u64, sum: &mut Summary) {
-    let world = World::new(plan.seed, mode, number);
+    let world = make::world(plan.seed, mode, number);
     let lockstep = plan.lockstep_every != 0 && number.is_multiple_of(plan.lockstep_every);
     let engines = [Some(Engine::Bt), lockstep.then_some(Engine::Lockstep)];
     sum.machines += 1;

@@ -1,9 +1,9 @@
 //! Whole machines of random code, under Ringer's engines: each begins with random memory, registers, tables and
 //! devices, runs for a random number of instructions, and everything that is left must be equal.
 //!
-//! - [`world`] is what a machine begins with; `real` and `protected` make it;
+//! - [`world`] is what a machine begins with; [`make`], `real` and `protected` make it;
 //! - `code` fills its code pages: routines of random instructions that lead to each other, with what random
-//!   instructions seldom come to (`snippets`) in between;
+//!   instructions seldom come to (`snippets`) in between, put together by `coder`;
 //! - [`twin`] runs one machine under two engines, and finds the instruction behind which they first differ;
 //! - `jobs` runs many, on several threads.
 //!
@@ -13,7 +13,10 @@
 //! with an entry that was changed without one is its own.
 
 mod code;
+mod coder;
 pub mod jobs;
+pub mod make;
+mod places;
 mod protected;
 mod real;
 mod snippets;

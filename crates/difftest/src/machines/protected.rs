@@ -1,7 +1,10 @@
 //! Machines in protected mode with paging: flat 32-bit code at CPL 0 and 3, 16-bit code, virtual-8086 mode.
 
-use super::code::{Coder, Setting, Tables};
-use super::world::{CODE, CODE_LEN, DATA, World};
+use super::coder::{Coder, Setting, Tables};
+use super::places::{
+    CALL_GATE, CODE, CODE_LEN, CODE0, CODE3, CODE16, CONFORMING, DATA, DATA0, DATA3, DATA16, TASK,
+};
+use super::world::World;
 use crate::tables::{descriptor, gate};
 use ringer_casegen::rng::Rng;
 use ringer_cpu::state::{TableReg, cr0, cr4};
@@ -27,20 +30,7 @@ const TABLE_VIEW: u32 = 0x4007_0000;
 const CHANGED: u32 = 0x4008_0000;
 const CHANGED_PAGES: u32 = 8;
 
-pub const CODE0: u16 = 0x08;
-pub const DATA0: u16 = 0x10;
-pub const CODE3: u16 = 0x18 | 3;
-pub const DATA3: u16 = 0x20 | 3;
-const TASK: u16 = 0x28;
-const CODE16: u16 = 0x30;
-const DATA16: u16 = 0x38;
 const TASK2: u16 = 0x60;
-/// Selectors that mean something, without their RPL.
-pub const SELECTORS: &[u16] = &[
-    DATA0, 0x20, DATA0, 0x20, 0x18, CODE0, DATA16, 0x40, 0x48, 0x58, 0x68, 0x70, 0x78, 0, 0x80, TASK, 0x1f8,
-];
-/// A call gate, DPL 3.
-pub const CALL_GATE: u16 = 0x50;
 
 /// What a machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,14 +159,21 @@ impl PageTables {
         let chunks = COVERED.map(|at| at >> self.shift());
         // Table number 1 (4 with PAE, where a chunk is half as large) is that of 40000000h.
         let number = |chunk: u32| match chunk << self.shift() >> 28 {
-            4 => if self.pae { 4 } else { 1 },
+            4 => {
+                if self.pae {
+                    4
+                } else {
+                    1
+                }
+            }
             0 => 0,
             _ => 2,
         };
         let mut directory = vec![0u8; if self.pae { 0x4000 } else { 0x1000 }];
         for chunk in chunks {
             let mut table = vec![0u8; 4096];
-            for &(linear, entry) in self.entries.iter().filter(|(l, _)| l >> self.shift() == chunk) {
+            for &(linear, entry) in self.entries.iter().filter(|(l, _)| l >> self.shift() == chunk)
+            {
                 let at = ((linear >> 12) % per_table * size) as usize;
                 table[at..at + 4].copy_from_slice(&entry.to_le_bytes());
             }
@@ -192,7 +189,8 @@ impl PageTables {
         }
         world.memory.push((DIRECTORY, directory));
         if self.pae {
-            let pdpt = (0..4u32).flat_map(|k| u64::from((DIRECTORY + k * 0x1000) | P).to_le_bytes());
+            let pdpt =
+                (0..4u32).flat_map(|k| u64::from((DIRECTORY + k * 0x1000) | P).to_le_bytes());
             world.memory.push((PDPT, pdpt.collect()));
         }
     }
@@ -212,7 +210,7 @@ fn descriptors(rng: &mut Rng, world: &mut World, cpl: u8) {
     set(0x40, descriptor(DATA, rng.pick(&[0xfff, 0x1fff, 0x3fff]), 0xf3, 4));
     set(0x48, descriptor(DATA, rng.pick(&[0, 0xfff]), 0xf7, rng.pick(&[0, 4])));
     set(CALL_GATE, gate(CODE0, HANDLERS + 0xff * STEP + 16, 0xec, rng.byte() & 3));
-    set(0x58, descriptor(0, 0xf_ffff, 0x9f, 0xc));
+    set(CONFORMING, descriptor(0, 0xf_ffff, 0x9f, 0xc));
     set(TASK2, descriptor(TSS2, 0x67, 0xe9, 0));
     set(0x68, descriptor(DATA, 0xfff, 0xf0, 4)); // not accessed yet, read-only
     set(0x70, descriptor(0x4000_0000, 0xf_ffff, 0xf2, 0xc)); // not accessed yet
@@ -342,7 +340,8 @@ fn registers(rng: &mut Rng, world: &mut World, kind: Kind, pae: bool) {
     cpu.set_reg32(Gpr::Esp, esp - rng.below(32) * 4);
     cpu.eflags = Eflags::FIXED_ONE | rng.word() & Eflags::ARITH.bits();
     let rare = [(3, Eflags::IOPL.bits()), (16, Eflags::AC.bits()), (32, Eflags::NT.bits())];
-    for (one_in, bits) in rare.into_iter().chain([(16, Eflags::DF.bits()), (48, Eflags::TF.bits())]) {
+    for (one_in, bits) in rare.into_iter().chain([(16, Eflags::DF.bits()), (48, Eflags::TF.bits())])
+    {
         cpu.eflags |= if rng.one_in(one_in) { bits } else { 0 };
     }
     cpu.eflags |= if rng.one_in(4) { 0 } else { Eflags::IF.bits() };

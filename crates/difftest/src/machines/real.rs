@@ -1,7 +1,8 @@
 //! Machines in real-address mode.
 
-use super::code::{Coder, Setting};
-use super::world::{CODE, CODE_LEN, World};
+use super::coder::{Coder, Setting};
+use super::places::{CODE, CODE_LEN, REAL};
+use super::world::World;
 use ringer_casegen::rng::Rng;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{Eflags, Gpr, SegReg, Segment};
@@ -10,10 +11,6 @@ use ringer_cpu::{Eflags, Gpr, SegReg, Segment};
 const HANDLERS: u32 = 0x5000;
 /// Bytes between two of them.
 const STEP: u32 = 32;
-/// Selectors that mean something: code, other bases for it, data, the stack, the vectors, the end of memory.
-pub const SELECTORS: &[u16] =
-    &[0x1000, 0x1000, 0x0ff0, 0x0f80, 0x2000, 0x2000, 0x2010, 0x4000, 0, 0xffff, 0x9fc0, 0xf000];
-
 /// Vectors, handlers, code and registers.
 pub fn fill(rng: &mut Rng, world: &mut World) {
     let cpu = &mut world.cpu;
@@ -27,7 +24,7 @@ pub fn fill(rng: &mut Rng, world: &mut World) {
         let selector = match reg {
             SegReg::Cs => 0x1000,
             SegReg::Ss if !rng.one_in(16) => 0x4000,
-            _ => rng.pick(SELECTORS),
+            _ => rng.pick(REAL),
         };
         cpu.seg[reg as usize] = Segment::real(selector, 0);
     }
@@ -69,7 +66,8 @@ fn handler(rng: &mut Rng, vector: u32, entries: &[u32]) -> Vec<u8> {
     match vector {
         // push ax; mov al, 20h; out a0h, al; out 20h, al; mov al, 0ch; out 70h, al; in al, 71h; pop ax; iret
         8..=15 | 0x70..=0x77 if !rng.one_in(4) => vec![
-            0x50, 0xb0, 0x20, 0xe6, 0xa0, 0xe6, 0x20, 0xb0, 0x0c, 0xe6, 0x70, 0xe4, 0x71, 0x58, 0xcf,
+            0x50, 0xb0, 0x20, 0xe6, 0xa0, 0xe6, 0x20, 0xb0, 0x0c, 0xe6, 0x70, 0xe4, 0x71, 0x58,
+            0xcf,
         ],
         1 | 3 | 4 | 0x20.. => vec![0xcf],
         _ if rng.one_in(3) => {

@@ -1,9 +1,8 @@
 //! What random instructions seldom come to: devices, stores into code, strings over their own bytes, far
 //! transfers, loads of segments, x87 environments, page-table entries.
 
-use super::code::Coder;
-use super::world::{CODE, DATA};
-use super::{protected, real};
+use super::coder::Coder;
+use super::places::{self, CODE, DATA};
 
 /// Appends one of them to the routine at `entry`.
 pub fn emit(c: &mut Coder<'_>, entry: u32) {
@@ -51,7 +50,10 @@ fn device(c: &mut Coder<'_>) {
             out(c, port, random & more);
         }
         3 => {
-            let (port, command) = (c.rng.pick(&[0x20, 0xa0]), c.rng.pick(&[0x20, 0x60, 0x0a, 0x0b, 0x0c, 0x68, 0xc1]));
+            let (port, command) = (
+                c.rng.pick(&[0x20, 0xa0]),
+                c.rng.pick(&[0x20, 0x60, 0x0a, 0x0b, 0x0c, 0x68, 0xc1]),
+            );
             out(c, port, command);
             c.put(&[0xe4, port as u8]);
         }
@@ -77,7 +79,8 @@ fn device(c: &mut Coder<'_>) {
             out(c, 0x3f8, random);
         }
         8 => {
-            let command = c.rng.pick(&[0x20, 0x60, 0xaa, 0xab, 0xad, 0xae, 0xd0, 0xd1, 0xd2, 0xdd, 0xdf]);
+            let command =
+                c.rng.pick(&[0x20, 0x60, 0xaa, 0xab, 0xad, 0xae, 0xd0, 0xd1, 0xd2, 0xdd, 0xdf]);
             out(c, 0x64, command);
             out(c, 0x60, random);
             c.put(&[0xe4, 0x64, 0xe4, 0x60]);
@@ -179,21 +182,26 @@ fn overwrite_itself(c: &mut Coder<'_>, entry: u32) {
 /// JMP or CALL to another routine by a far pointer; by a gate; to another name of the same code.
 fn far(c: &mut Coder<'_>, entry: u32) {
     let opcode = c.rng.pick(&[0xea, 0x9a, 0xea]);
-    let to = if c.rng.one_in(2) { c.rng.pick(&c.entries) } else { c.here(entry) + if c.s.bits == 32 { 7 } else { 5 } };
+    let to = if c.rng.one_in(2) {
+        c.rng.pick(&c.entries)
+    } else {
+        c.here(entry) + if c.s.bits == 32 { 7 } else { 5 }
+    };
     if c.s.real {
         let back = c.rng.pick(&[0, 0, 1, 0x10, 0x80]);
-        let (offset, segment) = (to.wrapping_add(back << 4).to_le_bytes(), (0x1000 - back as u16).to_le_bytes());
+        let (offset, segment) =
+            (to.wrapping_add(back << 4).to_le_bytes(), (0x1000 - back as u16).to_le_bytes());
         c.put(&[opcode, offset[0], offset[1], segment[0], segment[1]]);
         return;
     }
     let rpl = u16::from(c.s.cpl);
     let selector = match c.rng.below(6) {
-        0 => protected::CALL_GATE | rpl,
-        1 => c.rng.pick(protected::SELECTORS) | rpl,
-        2 if c.s.bits == 32 => 0x58 | rpl, // conforming
+        0 => places::CALL_GATE | rpl,
+        1 => c.rng.pick(places::PROTECTED) | rpl,
+        2 if c.s.bits == 32 => places::CONFORMING | rpl,
         _ if c.s.bits == 16 => 0x30 | rpl,
-        _ if c.s.cpl == 0 => protected::CODE0,
-        _ => protected::CODE3,
+        _ if c.s.cpl == 0 => places::CODE0,
+        _ => places::CODE3,
     };
     let (offset, selector) = (to.to_le_bytes(), selector.to_le_bytes());
     c.put(&[opcode]);
@@ -204,9 +212,9 @@ fn far(c: &mut Coder<'_>, entry: u32) {
 /// A selector into a data segment register, SS among them.
 fn segment(c: &mut Coder<'_>) {
     let value = if c.s.real {
-        c.rng.pick(real::SELECTORS)
+        c.rng.pick(places::REAL)
     } else {
-        c.rng.pick(protected::SELECTORS) | u16::from(c.s.cpl)
+        c.rng.pick(places::PROTECTED) | u16::from(c.s.cpl)
     };
     c.load(0, u32::from(value));
     let reg = if c.rng.one_in(12) { 2 } else { c.rng.pick(&[0u8, 3, 4, 5]) };
@@ -243,7 +251,11 @@ fn x87(c: &mut Coder<'_>) {
             6 => c.put(&[0xdb, 0xe2]),
             n => {
                 // A memory operand: D8 to DF, any form; FNSTENV is among them, and FLDCW.
-                let (op, reg) = if n == 7 { (0xd9, c.rng.pick(&[5u8, 6, 7])) } else { (0xd8 | c.rng.byte() & 7, c.rng.byte() & 7) };
+                let (op, reg) = if n == 7 {
+                    (0xd9, c.rng.pick(&[5u8, 6, 7]))
+                } else {
+                    (0xd8 | c.rng.byte() & 7, c.rng.byte() & 7)
+                };
                 let rm = if c.s.bits == 32 { 5 } else { 6 };
                 c.put(&[op, reg << 3 | rm]);
                 c.put(&bytes[..if c.s.bits == 32 { 4 } else { 2 }]);
@@ -345,13 +357,23 @@ fn string(c: &mut Coder<'_>) {
     c.load(6, from);
     c.load(7, to);
     let direction = c.rng.pick(&[0xfc, 0xfc, 0xfd]);
-    let (repeat, op) = (c.rng.pick(&[0xf3, 0xf2]), c.rng.pick(&[0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf]));
+    let (repeat, op) = (
+        c.rng.pick(&[0xf3, 0xf2]),
+        c.rng.pick(&[0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf]),
+    );
     c.put(&[direction, repeat, op, 0xfc]);
 }
 
 /// What tells of the processor and of time.
 fn identity(c: &mut Coder<'_>) {
-    let list: &[&[u8]] = &[&[0x0f, 0xa2], &[0x0f, 0x31], &[0x0f, 0xc7, 0xf0], &[0x0f, 0x32], &[0x0f, 0x01, 0xe0], &[0x0f, 0x35]];
+    let list: &[&[u8]] = &[
+        &[0x0f, 0xa2],
+        &[0x0f, 0x31],
+        &[0x0f, 0xc7, 0xf0],
+        &[0x0f, 0x32],
+        &[0x0f, 0x01, 0xe0],
+        &[0x0f, 0x35],
+    ];
     let bytes = list[c.rng.below(list.len() as u32) as usize];
     if c.rng.one_in(2) {
         let leaf = c.rng.below(6);

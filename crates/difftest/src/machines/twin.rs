@@ -1,12 +1,14 @@
 //! One machine under two engines: what is left must be equal.
 
-use super::world::{RAM, World};
+use super::places::RAM;
+use super::world::World;
 use iced_x86::{Decoder, DecoderOptions};
 use ringer_cpu::addr::Pa;
 use ringer_cpu::{CpuState, Lin, PagingRegs};
 use ringer_devices::{Section, SerialSink};
 use ringer_machine::{
-    BootSource, ClockKind, Engine, Machine, MachineConfig, PcConfig, RunConfig, Sinks, Stop, Until,
+    BootSource, ClockKind, Engine, Machine, MachineConfig, PcConfig, RunConfig, Sinks, StateDigest,
+    Stop, Until,
 };
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +28,7 @@ impl SerialSink for Nowhere {
 }
 
 /// What a run left.
+#[derive(Debug)]
 pub struct End {
     /// How it ended.
     pub stop: Stop,
@@ -56,18 +59,47 @@ pub fn run(world: &World, engine: Engine, limit: u64) -> Result<End, String> {
     }
 }
 
+/// Where a run stood at a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How it ended there.
+    pub stop: Stop,
+    /// Instructions retired.
+    pub retired: u64,
+    /// What the whole state was.
+    pub digest: StateDigest,
+}
+
+/// A run of `world` under `engine` that ends after each of the numbers `limits` of instructions and goes on.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in_steps(world: &World, engine: Engine, limits: &[u64]) -> Result<Vec<Step>, String> {
+    let mut machine = build(world, engine).map_err(|e| format!("{engine} fails: {e}"))?;
+    let mut step = |&limit: &u64| {
+        let stop = run_on(&mut machine, engine, limit)?;
+        let digest = machine.digest().map_err(|e| format!("{engine} fails: {e}"))?;
+        Ok(Step { stop, retired: machine.retired(), digest })
+    };
+    limits.iter().map(&mut step).collect()
+}
+
+fn run_on(machine: &mut Machine, engine: Engine, limit: u64) -> Result<Stop, String> {
+    let until = Until::new().instructions(limit).timeout(TIMEOUT).reset();
+    let stop = machine.run_until(&until).map_err(|e| format!("{engine} fails: {e}"))?;
+    match &stop {
+        Stop::Timeout => Err(format!("{engine} hangs")),
+        Stop::Difference(report) | Stop::Refused(report) => {
+            Err(format!("{engine}: {}: {report}", stop.name()))
+        }
+        _ => Ok(stop),
+    }
+}
+
 fn run_to(world: &World, engine: Engine, limit: u64) -> Result<End, String> {
     let failed = |e: &dyn std::error::Error| format!("{engine} fails: {e}");
     let mut machine = build(world, engine).map_err(|e| failed(&*e))?;
-    let until = Until::new().instructions(limit).timeout(TIMEOUT).reset();
-    let stop = machine.run_until(&until).map_err(|e| failed(&e))?;
-    match &stop {
-        Stop::Timeout => return Err(format!("{engine} hangs")),
-        Stop::Difference(report) | Stop::Refused(report) => {
-            return Err(format!("{engine}: {}: {report}", stop.name()));
-        }
-        _ => {}
-    }
+    let stop = run_on(&mut machine, engine, limit)?;
     let monitor = machine.monitor_mut();
     let cpu = *monitor.state();
     let saved = monitor.save_state().map_err(|e| failed(&e))?;
@@ -125,7 +157,8 @@ impl End {
         note("retired", self.retired.to_string(), other.retired.to_string());
         registers(&self.cpu, &other.cpu, &mut note);
         for (a, b) in self.parts.iter().zip(&other.parts) {
-            let crc = |s: &Section| s.bytes.iter().fold(0u32, |h, b| h.rotate_left(5) ^ u32::from(*b));
+            let crc =
+                |s: &Section| s.bytes.iter().fold(0u32, |h, b| h.rotate_left(5) ^ u32::from(*b));
             if a.bytes != b.bytes {
                 note(&a.id, format!("{:08x}", crc(a)), format!("{:08x} (its state)", crc(b)));
             }
@@ -145,7 +178,12 @@ impl End {
             let first = (0..x.len()).find(|k| x[*k] != y[*k]);
             if let Some(k) = first {
                 let end = (k + 8).min(x.len());
-                list.push(format!("memory at {:#x}: {:02x?} / {:02x?}", at + k as u64, &x[k..end], &y[k..end]));
+                list.push(format!(
+                    "memory at {:#x}: {:02x?} / {:02x?}",
+                    at + k as u64,
+                    &x[k..end],
+                    &y[k..end]
+                ));
             }
         }
     }
@@ -168,10 +206,18 @@ impl End {
 
     fn registers_text(&self) -> String {
         let c = &self.cpu;
-        let seg: Vec<String> = c.seg.iter().map(|s| format!("{:04x}:{:x}", s.selector, s.base.get())).collect();
+        let seg: Vec<String> =
+            c.seg.iter().map(|s| format!("{:04x}:{:x}", s.selector, s.base.get())).collect();
         format!(
             "eax..edi {:08x?} eflags {:08x} seg {seg:?} cr0 {:x} cr2 {:x} cr3 {:x} cr4 {:x} fcw {:04x} fsw {:04x}",
-            c.gpr32(), c.eflags, c.cr0, c.cr2, c.cr3, c.cr4, c.fpu.fcw(), c.fpu.fsw()
+            c.gpr32(),
+            c.eflags,
+            c.cr0,
+            c.cr2,
+            c.cr3,
+            c.cr4,
+            c.fpu.fcw(),
+            c.fpu.fsw()
         )
     }
 }
@@ -190,7 +236,11 @@ fn registers(a: &CpuState, b: &CpuState, note: &mut dyn FnMut(&str, String, Stri
     note("cr4", format!("{:x}", a.cr4), format!("{:x}", b.cr4));
     note("dr", format!("{:x?}", a.dr), format!("{:x?}", b.dr));
     note("activity", format!("{:?}", a.activity), format!("{:?}", b.activity));
-    note("shadows", format!("{} {}", a.shadow_irq, a.shadow_debug), format!("{} {}", b.shadow_irq, b.shadow_debug));
+    note(
+        "shadows",
+        format!("{} {}", a.shadow_irq, a.shadow_debug),
+        format!("{} {}", b.shadow_irq, b.shadow_debug),
+    );
     for (k, (x, y)) in a.fpu.0.chunks(4).zip(b.fpu.0.chunks(4)).enumerate() {
         note(&format!("fxsave+{:#x}", 4 * k), format!("{x:02x?}"), format!("{y:02x?}"));
     }
@@ -225,7 +275,8 @@ fn explain(world: &World, engine: Engine, at_end: &[String]) -> String {
     }
     let mut out = String::new();
     if let Ok(before) = run(world, Engine::Interp, alike) {
-        let _ = writeln!(out, "  they are alike after {alike} instructions; then {}", before.next());
+        let _ =
+            writeln!(out, "  they are alike after {alike} instructions; then {}", before.next());
         let _ = writeln!(out, "  {}", before.registers_text());
     }
     let list = match differ(other) {

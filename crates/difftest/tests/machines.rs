@@ -1,0 +1,67 @@
+//! A sample of the machines of random code, and limits of instructions on them. `RINGER_MACHINES_SEED` repeats a run,
+//! `RINGER_MACHINES` sets how many machines of each mode there are.
+
+use ringer_casegen::rng::Rng;
+use ringer_difftest::machines::{Mode, Plan, jobs, make, twin};
+use ringer_machine::{Engine, Stop};
+
+/// A few seconds on a host's core that is not busy.
+const MACHINES: u64 = 400;
+/// Machines that are stopped again and again, and how often each is.
+const STOPPED: u64 = 12;
+const STOPS: u64 = 90;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|v| v.parse().ok())
+}
+
+fn seed() -> u64 {
+    number("RINGER_MACHINES_SEED").unwrap_or(0x5eed_2026)
+}
+
+#[test]
+fn the_engines_agree_on_random_machines() {
+    let plan = Plan {
+        modes: vec![Mode::Real, Mode::Protected],
+        seed: seed(),
+        first: 0,
+        count: number("RINGER_MACHINES").unwrap_or(MACHINES),
+        lockstep_every: 4,
+        reports: 3,
+    };
+    let summary = jobs::run(&plan, 1, false);
+    assert!(summary.failures.is_empty(), "seed {}: {}", plan.seed, summary.failures.join("\n"));
+    assert_eq!(summary.machines, 2 * plan.count);
+    // They come to something: most run on to their limit, half of what they run is translated.
+    assert!(summary.ends["instruction-limit"] * 10 > summary.machines * 8, "{:?}", summary.ends);
+    assert!(summary.translated * 3 > summary.instructions, "{summary:?}");
+}
+
+/// Each engine stops at each of the numbers, no instruction later and none earlier, goes on from there, and is then what
+/// the interpreter was there.
+#[test]
+fn limits_of_instructions_are_exact_wherever_they_fall() {
+    let mut rng = Rng::new(seed());
+    let mut exact = 0;
+    for number in 0..STOPPED {
+        let mode = if number % 2 == 0 { Mode::Real } else { Mode::Protected };
+        let mut world = make::world(seed(), mode, 1000 + number);
+        let mut limits: Vec<u64> = (0..STOPS).map(|_| 1 + u64::from(rng.below(4000))).collect();
+        limits.sort_unstable();
+        world.limit = limits[limits.len() - 1];
+        let run = |engine| twin::run_in_steps(&world, engine, &limits);
+        let expected = run(Engine::Interp).unwrap();
+        for (limit, step) in limits.iter().zip(&expected) {
+            assert!(step.stop != Stop::InstructionLimit || step.retired == *limit, "{step:?}");
+            exact += u32::from(step.stop == Stop::InstructionLimit);
+        }
+        for engine in [Engine::Bt, Engine::Lockstep] {
+            let steps = run(engine).unwrap();
+            for ((limit, step), expected) in limits.iter().zip(&steps).zip(&expected) {
+                let place = format!("seed {}, {mode:?} machine {}", seed(), 1000 + number);
+                assert_eq!(step, expected, "{place} at {limit} under {engine}");
+            }
+        }
+    }
+    assert!(exact > 600, "{exact} of {}", STOPPED * STOPS);
+}
