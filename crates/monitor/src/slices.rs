@@ -41,7 +41,7 @@ impl Slice {
         let mask = if is_short(&i) { 0xffff } else { u32::MAX };
         let ecx = cpu.reg32(Gpr::Ecx);
         let rest = (ecx & mask).checked_sub(SLICE).filter(|rest| *rest > 0)?;
-        cpu.set_reg32(Gpr::Ecx, ecx & !mask | SLICE);
+        cpu.set_reg32(Gpr::Ecx, (ecx & !mask) | SLICE);
         let compares = i.rflags_modified() != 0;
         let until = compares.then(|| i.has_repne_prefix());
         Some(Self { rest, mask, eip: cpu.eip(), eflags: cpu.eflags, until })
@@ -51,7 +51,7 @@ impl Slice {
     /// interrupted between two iterations.
     pub fn end(&self, cpu: &mut CpuState) -> bool {
         let ecx = cpu.reg32(Gpr::Ecx);
-        cpu.set_reg32(Gpr::Ecx, ecx & !self.mask | (ecx & self.mask) + self.rest);
+        cpu.set_reg32(Gpr::Ecx, (ecx & !self.mask) | ((ecx & self.mask) + self.rest));
         let zero = cpu.eflags & Eflags::ZF.bits() != 0;
         if cpu.eip() == self.eip || self.until == Some(zero) {
             return false;

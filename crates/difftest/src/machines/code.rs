@@ -102,7 +102,7 @@ impl Coder<'_> {
                 continue;
             }
             let target = self.target();
-            let targets = vec![target..target.saturating_add(64)];
+            let targets = std::iter::once(target..target.saturating_add(64)).collect();
             let mut shape = Shape::new(self.s.bits, self.here(entry), targets);
             if !self.rng.one_in(24) {
                 shape.avoid |= 1 << 4;
