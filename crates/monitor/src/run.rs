@@ -1,6 +1,7 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
 mod debug;
+mod idle;
 mod mail;
 mod record;
 mod wait;
@@ -82,6 +83,8 @@ pub struct Monitor {
     previous: Option<Moment>,
     /// Input waits for the next instruction: where it comes must be found again.
     put_off: bool,
+    /// Where the processor has been idle, and how many deadlines passed there.
+    idled: idle::Idled,
     /// Breakpoints and watchpoints end the run.
     heeds: bool,
     /// HLT ends the run, unless the run began with it.
@@ -123,6 +126,7 @@ impl Monitor {
             keys_full: false,
             previous: None,
             put_off: false,
+            idled: idle::Idled::default(),
             heeds: true,
             stops_at_halt: false,
         };

@@ -52,6 +52,9 @@ fn chunks(plan: &Plan, board: &Mutex<Board>, tell: Option<Instant>) {
                 one(plan, mode, plan.first + n, &mut part);
             }
         }
+        if tell.is_some() {
+            part.failures.iter().for_each(|failure| eprintln!("seed {}, {failure}", plan.seed));
+        }
         let mut board = lock();
         board.sum.add(part);
         board.chunks += 1;
