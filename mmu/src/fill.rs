@@ -52,6 +52,9 @@ impl Window {
         notes: &mut Notes<'_>,
     ) -> Fill {
         let access = if write { Access::Write } else { Access::Read };
+        if paging.asks_device(memory, lin) {
+            return Fill::Interpret(Reason::NoHostMapping);
+        }
         let Ok(t) = paging.walk(memory, io, lin, access, self.key.privilege()) else {
             return Fill::Interpret(Reason::TrueFault);
         };

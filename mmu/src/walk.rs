@@ -231,6 +231,14 @@ impl Paging {
         self.trace(memory, lin, &mut |_, _| None).ok()
     }
 
+    /// Whether an entry on the way of `lin` lies in no memory: a walk asks a device for it, which the guest can notice, so
+    /// that only the access itself may walk.
+    #[must_use]
+    pub fn asks_device(&self, memory: &GuestMemory, lin: Lin) -> bool {
+        let traced = || self.trace(memory, lin, &mut |_, _| None);
+        self.format != Format::Off && matches!(traced(), Err(Miss::Unreadable))
+    }
+
     /// The physical address that `lin` translates to now, or `None`; judges no right, sets nothing and asks no device.
     #[must_use]
     pub fn peek_pa(&self, memory: &GuestMemory, lin: Lin) -> Option<Pa> {

@@ -146,6 +146,9 @@ impl Vcpu {
         let linear = selected.selection.cs_base.plus(eip.get()).masked(mode.address_mask());
         let who = self.privilege();
         let bus = &mut chassis.bus;
+        if bus.mmu.paging().asks_device(&bus.memory, linear) {
+            return Found::Interpret(COLD_RUN);
+        }
         let fetched = bus.mmu.paging().fetch_pa(&mut bus.memory, &mut bus.io, linear, who);
         let Ok(pa) = fetched else { return Found::Interpret(COLD_RUN) };
         let second = self.second_frame(chassis, linear.low(), who).map(Frame);

@@ -90,5 +90,6 @@ impl Bios {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+mod random_tests;
+#[cfg(test)]
 mod tests;

@@ -10,17 +10,17 @@ use std::rc::Rc;
 const RAM: u64 = 32 << 20;
 
 /// A machine that stands in a stub, with a console of queues.
-struct Bench {
+pub(super) struct Bench {
     memory: GuestMemory,
-    cpu: CpuState,
+    pub cpu: CpuState,
     hook: BiosHook,
     printed: Rc<RefCell<Vec<u8>>>,
-    typed: Vec<u8>,
+    pub typed: Vec<u8>,
 }
 
 impl Bench {
     /// A disk of `sectors` sectors, each filled with its number, the first bootable.
-    fn new(sectors: usize) -> Self {
+    pub fn new(sectors: usize) -> Self {
         let mut image: Vec<u8> = (0..sectors * SECTOR).map(|i| (i / SECTOR) as u8).collect();
         image[510..512].copy_from_slice(&[0x55, 0xaa]);
         Self::with(&image)
@@ -46,22 +46,36 @@ impl Bench {
     fn int(&mut self, vector: u8) -> u16 {
         let mut far = [0; 4];
         assert!(self.memory.read(Pa(u64::from(vector) * 4), &mut far));
-        let (offset, segment) = (u16::from_le_bytes([far[0], far[1]]), [far[2], far[3]]);
+        assert_eq!(u32::from_le_bytes(far), 0xf000_e000 + 4 * u32::from(vector), "the stub");
         self.cpu.gpr[Gpr::Esp as usize] = 0x7000;
         assert!(self.memory.dma_write(Pa(0x7004), &0x0202u16.to_le_bytes()));
-        self.cpu.seg[SegReg::Cs as usize] = Segment::real(u16::from_le_bytes(segment), 0);
-        self.cpu.set_eip(u32::from(offset) + 2);
-        let printed = Rc::clone(&self.printed);
-        let typed = &mut self.typed;
-        let mut put = move |b| printed.borrow_mut().push(b);
-        let mut get = || (!typed.is_empty()).then(|| typed.remove(0));
-        (self.hook.handler)(&mut self.cpu, &mut self.memory, &mut put, &mut get);
+        self.call(vector);
         let mut flags = [0; 2];
         assert!(self.memory.read(Pa(0x7004), &mut flags));
         u16::from_le_bytes(flags)
     }
 
-    fn set(&mut self, r: Gpr, value: u32) {
+    /// The host call that the stub of INT `vector` makes, with registers and stack as they are.
+    pub fn call(&mut self, vector: u8) {
+        self.cpu.seg[SegReg::Cs as usize] = Segment::real(0xf000, 0);
+        self.cpu.set_eip(0xe002 + 4 * u32::from(vector));
+        let printed = Rc::clone(&self.printed);
+        let typed = &mut self.typed;
+        let mut put = move |b| printed.borrow_mut().push(b);
+        let mut get = || (!typed.is_empty()).then(|| typed.remove(0));
+        (self.hook.handler)(&mut self.cpu, &mut self.memory, &mut put, &mut get);
+    }
+
+    /// Bytes that were printed.
+    pub fn printed(&self) -> usize {
+        self.printed.borrow().len()
+    }
+
+    pub fn forget_printed(&mut self) {
+        self.printed.borrow_mut().clear();
+    }
+
+    pub fn set(&mut self, r: Gpr, value: u32) {
         self.cpu.set_reg32(r, value);
     }
 
