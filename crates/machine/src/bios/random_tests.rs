@@ -35,7 +35,7 @@ impl Random {
     }
 
     fn below(&mut self, n: u64) -> u64 {
-        (self.bits() >> 32) * n >> 32
+        ((self.bits() >> 32) * n) >> 32
     }
 
     fn pick<T: Copy>(&mut self, list: &[T]) -> T {
@@ -67,14 +67,14 @@ fn call_at_random(calls: u64) {
             bench.set(reg, value);
         }
         if random.below(8) > 0 {
-            let ax = random.word() & 0xff | random.pick(&FUNCTIONS) << 8;
+            let ax = (random.word() & 0xff) | (random.pick(&FUNCTIONS) << 8);
             bench.set(Gpr::Eax, ax);
         }
         if random.below(2) == 0 {
             // The drive that is there, and a place on it.
             let (head, cylinder) = (random.below(18) as u32, random.below(4) as u32);
-            bench.set(Gpr::Edx, head << 8 | 0x80);
-            bench.set(Gpr::Ecx, cylinder << 8 | random.below(70) as u32);
+            bench.set(Gpr::Edx, (head << 8) | 0x80);
+            bench.set(Gpr::Ecx, (cylinder << 8) | random.below(70) as u32);
         }
         for reg in [SegReg::Es, SegReg::Ss, SegReg::Ds] {
             let any = random.bits() as u16;
