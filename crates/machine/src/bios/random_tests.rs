@@ -1,5 +1,5 @@
 //! Services with random registers, segments, stacks and memory: none panics, none goes on for long, and none gives the
-//! console more than a call can ask for. `RINGER_BIOS_SEED` repeats a run, `RINGER_BIOS_CALLS` sets its length.
+//! console more than a call can ask for.
 
 use super::rom;
 use super::tests::Bench;
@@ -51,15 +51,10 @@ impl Random {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|value| value.parse().ok())
-}
-
-fn call_at_random(calls: u64) {
-    let seed = number("RINGER_BIOS_SEED").unwrap_or(0x5eed_2026);
+fn call_at_random(seed: u64, calls: u64) {
     let mut random = Random(seed);
     let mut bench = Bench::new(3000);
-    for n in 0..number("RINGER_BIOS_CALLS").unwrap_or(calls) {
+    for n in 0..calls {
         let vector = random.pick(&VECTORS);
         for reg in [Gpr::Eax, Gpr::Ebx, Gpr::Ecx, Gpr::Edx, Gpr::Ebp, Gpr::Esi, Gpr::Edi, Gpr::Esp]
         {
@@ -99,11 +94,11 @@ fn call_at_random(calls: u64) {
 
 #[test]
 fn services_with_random_registers_come_back() {
-    call_at_random(CALLS);
+    call_at_random(0x5eed_2026, CALLS);
 }
 
 #[test]
 #[ignore = "minutes"]
 fn services_with_random_registers_come_back_for_long() {
-    call_at_random(MANY);
+    call_at_random(1, MANY);
 }
