@@ -45,6 +45,7 @@ mod gs;
 mod heat;
 mod hosttsc;
 mod huge_pages;
+mod idled;
 mod inbox;
 mod inputs;
 pub mod jitdump;

@@ -14,6 +14,7 @@ use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::events::{Event, Happening, TraceKinds};
 use crate::footprint::Footprint;
 use crate::huge_pages::HugePageGathering;
+use crate::idled::Idled;
 use crate::inbox::{Inbox, Kicker};
 use crate::inputs::Inputs;
 use crate::jitdump::SharedJitDump;
@@ -84,7 +85,7 @@ pub struct Monitor {
     /// Input waits for the next instruction: where it comes must be found again.
     put_off: bool,
     /// Where the processor has been idle, and how many deadlines passed there.
-    idled: idle::Idled,
+    idled: Idled,
     /// Breakpoints and watchpoints end the run.
     heeds: bool,
     /// HLT ends the run, unless the run began with it.
@@ -126,7 +127,7 @@ impl Monitor {
             keys_full: false,
             previous: None,
             put_off: false,
-            idled: idle::Idled::default(),
+            idled: Idled::default(),
             heeds: true,
             stops_at_halt: false,
         };

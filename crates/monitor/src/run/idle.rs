@@ -5,29 +5,7 @@ use crate::config::MonitorError;
 use crate::inbox::Thinks;
 use crate::profile::Row;
 use crate::stop::RunEnd;
-use crate::vcpu::Vcpu;
 use ringer_cpu::Activity;
-
-/// Deadlines in a row that virtual time leaps over at most, with no interrupt coming of any: a device whose line is high
-/// already, say. (A second or so of the host's.)
-const MOST: u32 = 1 << 20;
-
-/// Where the processor has been idle: instructions retired, deliveries since; and deadlines that passed there.
-#[derive(Debug, Default)]
-pub(super) struct Idled {
-    place: (u64, (u64, u32)),
-    passed: u32,
-}
-
-impl Idled {
-    /// Another deadline passes at `vcpu`, which has retired so many instructions. Whether it is one too many.
-    fn too_long(&mut self, vcpu: &Vcpu, retired: u64) -> bool {
-        let place = (retired, vcpu.delivered);
-        self.passed = if self.place == place { self.passed + 1 } else { 0 };
-        self.place = place;
-        self.passed > MOST
-    }
-}
 
 impl Monitor {
     /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
