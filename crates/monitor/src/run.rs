@@ -1,7 +1,6 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
 mod debug;
-mod idle;
 mod mail;
 mod record;
 mod wait;

@@ -24,6 +24,10 @@ impl Monitor {
         if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
             return Ok(Some(RunEnd::DeadHalt));
         }
+        if self.chassis.bus.io.clock.is_virtual() && self.idled.too_long(&self.vcpu, self.retired())
+        {
+            return Ok(Some(RunEnd::DeadHalt));
+        }
         self.mind_memory(true)?;
         let io = &mut self.chassis.bus.io;
         let row = io.ledger.switch(Row::Idle);
