@@ -129,7 +129,7 @@ pub enum CliError {
     },
     /// --sandbox require.
     #[error(
-        "--sandbox require: this host does not permit {lacking}; use --sandbox on to run without"
+        "this host does not permit {lacking}, which --sandbox require and --untrusted ask for; --sandbox on (with --verify) runs without"
     )]
     Sandbox {
         /// What is lacking.

@@ -34,7 +34,7 @@ const DEMO_MEMORY: u64 = 32 << 20;
 
 /// `ringer run`.
 pub fn run(args: &GuestRun) -> Result<u8, CliError> {
-    sandbox::arm(sandbox::of_run(&args.run, None), args.run.engine.sandbox);
+    sandbox::arm(sandbox::of_run(&args.run, None), args.run.engine.sandboxed());
     let deadline = deadline(&args.run)?;
     let ended = run_guest(&args.resolved()?, deadline, None)?;
     Ok(tell(&ended.stop, &ended.report))
@@ -50,7 +50,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
         pc: PcConfig { debug_exit: true, ..machine.pc },
         run: RunConfig { no_reboot: true, ..machine.run },
     };
-    sandbox::arm(Sandbox::new(), args.engine.sandbox);
+    sandbox::arm(Sandbox::new(), args.engine.sandboxed());
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;

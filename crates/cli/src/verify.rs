@@ -119,7 +119,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
     } else {
         sandbox::of_run(&args.run, &args.json)
     };
-    sandbox::arm(sandbox, args.run.engine.sandbox);
+    sandbox::arm(sandbox, args.run.engine.sandboxed());
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     for (option, given) in [
         ("--load", args.run.load.is_some()),

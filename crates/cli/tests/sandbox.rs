@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Files, SPIN, assert_line, command, errors, flat, ringer, status};
+use common::{Files, SPIN, assert_line, command, debug_exit, errors, flat, ringer, status};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch};
 use std::collections::BTreeMap;
 use std::fs;
@@ -201,6 +201,26 @@ fn nobody_of_the_same_user_reads_a_runs_environment_or_memory() {
         let read = head.output().expect("head starts");
         assert!(!read.status.success() && read.stdout.is_empty(), "{what} could be read");
     }
+}
+
+/// What is asked for by one word: the verifier and the whole sandbox.
+#[test]
+fn an_untrusted_guest_is_verified_and_confined_or_does_not_run() {
+    let files = Files::new();
+    let running = start(command(), &files, &["--untrusted"]);
+    assert!(threads(running.0.id()).iter().all(|(_, is)| is["Seccomp"] == "2"));
+    let guest = files.write("end.bin", &flat(&debug_exit(3)));
+    let profile = files.path("profile.json");
+    let mut command = command();
+    command.arg("profile").arg(&guest).args(["--untrusted", "--debug-exit", "-m", "16M", "--json"]);
+    let output = command.arg(&profile).output().expect("ringer starts");
+    assert_eq!(status(&output), 7, "{}", errors(&output));
+    let mut command = common::command();
+    command.arg("run").arg(&guest).args(["--untrusted", "--debug-exit", "-m", "16M"]);
+    without(&mut command, &[libc::SYS_seccomp]);
+    assert_line(&command.output().expect("ringer starts"), 2, "seccomp filters");
+    let both = ringer(&["demo", "--untrusted", "--sandbox", "off"]);
+    assert_line(&both, 2, "--untrusted");
 }
 
 #[test]

@@ -52,6 +52,10 @@ pub struct EngineArgs {
     #[arg(long, default_value = "on", value_name = "S", value_parser = sandboxes())]
     #[arg(hide_possible_values = true)]
     pub sandbox: Sandboxed,
+    /// For a guest that may be hostile: the same as --verify --sandbox require. (Its memory is bounded in any case; its
+    /// time is by --timeout.)
+    #[arg(long, conflicts_with = "sandbox")]
+    pub untrusted: bool,
     /// End the run after so many guest instructions, at the same one on every machine (the clock
     /// is virtual then)
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -83,7 +87,7 @@ impl EngineArgs {
         for option in &self.disable {
             options.remove(*option);
         }
-        options.set(TranslatorOptions::VERIFY, self.verify);
+        options.set(TranslatorOptions::VERIFY, self.verify || self.untrusted);
         let model = self.cpu.unwrap_or(PcConfig::default().model);
         MachineConfig {
             pc: PcConfig { ram_size, model, ..PcConfig::default() },
@@ -116,6 +120,11 @@ impl EngineArgs {
             Some(limit) if limit < least => Err(CliError::MemLimit { limit, least }),
             _ => Ok(()),
         }
+    }
+
+    /// What the process gives up before the guest runs.
+    pub fn sandboxed(&self) -> Sandboxed {
+        if self.untrusted { Sandboxed::Require } else { self.sandbox }
     }
 
     /// The optimisations that are switched off, by name.

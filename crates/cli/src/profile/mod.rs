@@ -38,7 +38,7 @@ pub fn command(mut args: ProfileArgs) -> Result<u8, CliError> {
         Some(ProfileCommand::Show(args)) => pictures::show(args),
         None => {
             let outputs = args.pictures.files().chain(&args.recording.text);
-            sandbox::arm(sandbox::of_run(&args.run, outputs), args.run.engine.sandbox);
+            sandbox::arm(sandbox::of_run(&args.run, outputs), args.run.engine.sandboxed());
             let deadline = run::deadline(&args.run)?;
             args.run = args.run.with_guest(args.guest.as_deref())?;
             profile(&args, deadline)
