@@ -78,8 +78,9 @@ impl<B: Bus> Interp<B> {
         ctx.next_rip = next_rip;
         match (entry.handler)(&mut ctx, &entry.instruction) {
             Ok(()) => {
-                ctx.s.string =
-                    if ctx.partial { entry.in_progress() } else { StringInProgress::NONE };
+                // (An x87 instruction that waits for its interrupt is tried anew.)
+                let string = ctx.partial && entry.instruction.is_string_instruction();
+                ctx.s.string = if string { entry.in_progress() } else { StringInProgress::NONE };
                 Ok(before.retire(&mut ctx))
             }
             Err(exception) => {
