@@ -59,9 +59,11 @@ impl Kicker {
     }
 
     /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that
-    /// could wake is dead.
+    /// could wake is dead. A guest that runs is not interrupted for that, so the end of an input, which comes whenever it
+    /// comes, splits no block.
     pub fn end_input(&self) {
-        self.post(|mail| mail.ended = true);
+        self.0.lock().ended = true;
+        self.0.arrived.notify_all();
     }
 
     /// Serial bytes that the guest has not taken yet.
