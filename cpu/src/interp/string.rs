@@ -4,8 +4,8 @@
 //! An iteration commits SI, DI and the count together, after its last access that can fault. So at
 //! a fault or an interrupt the registers tell exactly what is done, EIP is still the
 //! instruction's, and executing it again continues. At a fault in CMPS or SCAS the flags are those
-//! from before the instruction (SDM volume 2, REP). A pass stops early, as [`Ctx::partial`], after
-//! [`MOST`] iterations, and after every one under single step, when a data breakpoint was met or when the
+//! from before the instruction (SDM volume 2, REP). A pass stops early, as [`Ctx::partial`], before
+//! each [`MOST`]th iteration from the end, and after every one under single step, when a data breakpoint was met or when the
 //! bus asks for it. The next pass is of the instruction as it was decoded ([`CpuState::string`]), unless an exception or
 //! interrupt was taken in between: a processor has it already, whatever it writes over its own bytes.
 //!
@@ -20,7 +20,8 @@ use crate::flags::Eflags;
 use crate::state::{Gpr, SegReg};
 use iced_x86::{Code, Instruction, Mnemonic as M, OpKind};
 
-/// Iterations of one pass: the longest that an interrupt waits.
+/// A pass ends where so many divide the count of iterations that are left: the longest that an interrupt waits. Counted from
+/// the end, passes stop at the same places wherever the interpreter takes over from translated code.
 const MOST: u32 = 1024;
 
 /// The handler of `code`, if it belongs here.
@@ -127,8 +128,7 @@ fn string<B: Bus, O: Operation, const N: u32>(
     // ZF that ends the repetition: clear for REPE, set for REPNE.
     let until = if i.has_repne_prefix() { Eflags::ZF.bits() } else { 0 };
     let single_step = ctx.s.eflags & Eflags::TF.bits() != 0;
-    let most = if single_step { 1 } else { MOST };
-    for _ in 0..most {
+    loop {
         let count = walk.pointer(ctx, Gpr::Ecx);
         if count == 0 {
             break;
@@ -137,7 +137,8 @@ fn string<B: Bus, O: Operation, const N: u32>(
         ctx.set_gpr_low(Gpr::Ecx, walk.address, count - 1);
         let ended = O::COMPARES && flags & Eflags::ZF.bits() == until;
         ctx.partial = count > 1 && !ended;
-        if !ctx.partial || ctx.s.pending_debug != 0 || ctx.bus.pauses_strings() {
+        let pauses = single_step || (count - 1).is_multiple_of(u64::from(MOST));
+        if !ctx.partial || pauses || ctx.s.pending_debug != 0 || ctx.bus.pauses_strings() {
             break;
         }
     }

@@ -117,7 +117,7 @@ fn wrong_options_are_refused_in_one_line() {
         ("run --rom a --mem-limit much", "no size"),
         (
             "demo --mem-limit 64M",
-            "--mem-limit 64M is too little: with this -m and --tc-size it takes 121M",
+            "--mem-limit 64M is too little: with this -m and --tc-size it takes 161M",
         ),
         ("run --rom a --max-instructions 0", "max-instructions"),
         ("run --rom a --bogus", "--bogus"),

@@ -65,3 +65,21 @@ fn limits_of_instructions_are_exact_wherever_they_fall() {
     }
     assert!(exact > 600, "{exact} of {}", STOPPED * STOPS);
 }
+
+/// Machines that longer runs found, by seed, mode and number.
+const FOUND: &[(u64, Mode, u64)] = &[
+    // A REP that reaches a device, taken over by the interpreter in its middle.
+    (2, Mode::Real, 15862),
+    // Deadlines that passed for ever.
+    (1, Mode::Real, 8234),
+    (2, Mode::Real, 14430),
+];
+
+#[test]
+fn machines_that_were_found_agree() {
+    for &(seed, mode, first) in FOUND {
+        let plan = Plan { modes: vec![mode], seed, first, count: 1, lockstep_every: 1, reports: 1 };
+        let summary = jobs::run(&plan, 1, false);
+        assert!(summary.failures.is_empty(), "seed {seed}: {}", summary.failures.join("\n"));
+    }
+}

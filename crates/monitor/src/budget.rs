@@ -11,7 +11,7 @@
 const WORK: u64 = 160 << 20;
 const WORK_SHARE: u64 = 16;
 /// The least that is workable, and what is added for each byte of memory.
-const LEAST_WORK: u64 = 56 << 20;
+const LEAST_WORK: u64 = 96 << 20;
 const LEAST_SHARE: u64 = 64;
 /// What a mapping costs the host's kernel, in bytes.
 pub(crate) const MAPPING: u64 = 256;
@@ -41,7 +41,7 @@ impl MemoryBudget {
         cache + WORK + ram / WORK_SHARE
     }
 
-    /// The least that a machine works with: the cache, 56 MiB, and a 64th of the memory.
+    /// The least that a machine works with: the cache, 96 MiB, and a 64th of the memory.
     #[must_use]
     pub fn least(ram: u64, cache: u64) -> u64 {
         cache + LEAST_WORK + ram / LEAST_SHARE
@@ -99,7 +99,7 @@ mod tests {
     fn the_default_is_what_the_readme_says_and_less_than_workable_is_not_had() {
         assert_eq!(MemoryBudget::new(512 * MIB, 64 * MIB, None).beside(), (64 + 160 + 32) * MIB);
         let least = MemoryBudget::least(512 * MIB, 64 * MIB);
-        assert_eq!(least, (64 + 56 + 8) * MIB);
+        assert_eq!(least, (64 + 96 + 8) * MIB);
         assert_eq!(MemoryBudget::new(512 * MIB, 64 * MIB, Some(1)).beside(), least);
         assert_eq!(MemoryBudget::new(512 * MIB, 64 * MIB, Some(1 << 30)).whole(), 1536 * MIB);
     }

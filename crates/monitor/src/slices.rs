@@ -9,7 +9,7 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
 use ringer_cpu::{CpuState, Eflags, Gpr};
 
-/// Iterations of a slice: some megabytes put aside at most.
+/// Iterations of a slice at most, some megabytes put aside; slices end where it divides the count, as the interpreter's passes do.
 const SLICE: u32 = 1 << 14;
 
 /// A slice of a string instruction that repeats longer.
@@ -40,8 +40,11 @@ impl Slice {
         }
         let mask = if is_short(&i) { 0xffff } else { u32::MAX };
         let ecx = cpu.reg32(Gpr::Ecx);
-        let rest = (ecx & mask).checked_sub(SLICE).filter(|rest| *rest > 0)?;
-        cpu.set_reg32(Gpr::Ecx, (ecx & !mask) | SLICE);
+        let rest = (ecx & mask).saturating_sub(1) / SLICE * SLICE;
+        if rest == 0 {
+            return None;
+        }
+        cpu.set_reg32(Gpr::Ecx, ecx - rest);
         let compares = i.rflags_modified() != 0;
         let until = compares.then(|| i.has_repne_prefix());
         Some(Self { rest, mask, eip: cpu.eip(), eflags: cpu.eflags, until })
@@ -88,19 +91,19 @@ mod tests {
         assert!(Slice::begin(&stosd, 32, &mut cpu).is_none());
         let mut cpu = state(SLICE + 5);
         let slice = Slice::begin(&stosd, 32, &mut cpu).unwrap();
-        assert_eq!(cpu.reg32(Gpr::Ecx), SLICE);
+        assert_eq!(cpu.reg32(Gpr::Ecx), 5);
         cpu.set_reg32(Gpr::Ecx, 0);
         cpu.set_eip(0x1002);
         assert!(slice.end(&mut cpu));
-        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (5, 0x1000));
+        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (SLICE, 0x1000));
     }
 
     #[test]
     fn a_fault_in_a_slice_finds_the_whole_count() {
         let mut cpu = state(0x7654_9000);
         let slice = Slice::begin(&[0xf3, 0xaa], 16, &mut cpu).unwrap();
-        assert_eq!(cpu.reg32(Gpr::Ecx), 0x7654_4000);
-        cpu.set_reg32(Gpr::Ecx, 0x7654_3ffe);
+        assert_eq!(cpu.reg32(Gpr::Ecx), 0x7654_1000);
+        cpu.set_reg32(Gpr::Ecx, 0x7654_0ffe);
         assert!(!slice.end(&mut cpu));
         assert_eq!(cpu.reg32(Gpr::Ecx), 0x7654_8ffe);
     }
@@ -114,7 +117,7 @@ mod tests {
         cpu.set_eip(0x1002);
         cpu.eflags &= !Eflags::ZF.bits();
         assert!(!slice.end(&mut cpu));
-        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (9, 0x1002));
+        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (SLICE, 0x1002));
         // They are equal there: it goes on.
         cpu.set_eip(0x1000);
         cpu.set_reg32(Gpr::Ecx, SLICE + 9);
@@ -123,7 +126,7 @@ mod tests {
         cpu.set_eip(0x1002);
         cpu.eflags |= Eflags::ZF.bits();
         assert!(slice.end(&mut cpu));
-        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (9, 0x1000));
+        assert_eq!((cpu.reg32(Gpr::Ecx), cpu.eip()), (SLICE, 0x1000));
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn a_process_over_its_limit_ends_the_run_if_it_was_limited() {
     let MonitorError::MemoryLimit { held, limit } = &error else { panic!("{error}") };
     assert!(*held > 150 * MIB && *limit == MemoryBudget::least(4 * MIB, 16 * MIB));
     let text = error.to_string();
-    assert!(text.contains("--mem-limit is 72 MiB") && !text.contains('\n'), "{text}");
+    assert!(text.contains("--mem-limit is 112 MiB") && !text.contains('\n'), "{text}");
     // A program that embeds the machine has memory of its own.
     assert!(matches!(spin(150 << 20, None), Ok(RunEnd::Timeout)));
     assert!(matches!(spin(0, Some(0)), Ok(RunEnd::Timeout)), "the least is enough");
