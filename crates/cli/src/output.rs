@@ -163,13 +163,18 @@ impl Output {
 
     /// Takes `bytes`; where there is no room it waits for a reader that is at it, but not when the run is to end.
     pub fn push(&self, bytes: &[u8]) -> io::Result<()> {
+        // No piece is more than what fits behind the last room.
+        bytes.chunks(SLACK).try_for_each(|piece| self.push_piece(piece))
+    }
+
+    fn push_piece(&self, piece: &[u8]) -> io::Result<()> {
         let mut state = self.0.lock();
         let ending = || self.0.machine.get().is_some_and(Owner::is_ending);
         while state.room() == Room::Soon && !ending() {
             state = self.0.wait(state, RETRY);
         }
         drop(state);
-        self.take(bytes)
+        self.take(piece)
     }
 
     fn take(&self, bytes: &[u8]) -> io::Result<()> {

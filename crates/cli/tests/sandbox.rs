@@ -78,9 +78,7 @@ fn the_kernel_says_so_of_every_thread() {
         }
         seen.push(name);
     }
-    for name in
-        ["ringer", "serial output", "console input", "signals", "gdb listener", "state files"]
-    {
+    for name in ["ringer", "output", "console input", "signals", "gdb listener", "state files"] {
         assert!(seen.iter().any(|known| known == name), "{name} is not among {seen:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Files, command, debug_exit, errors, flat, have, print};
+use common::{Files, debug_exit, errors, flat, have, in_foreground, print};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Suite {
     }
 
     fn start(&self, options: &[&str]) -> Child {
-        let mut test = command();
+        let mut test = in_foreground();
         test.arg("test").arg(self.files.path("suite")).args(["--jobs", "1"]).args(options);
         for (form, name) in [("junit", "out.xml"), ("tap", "out.tap"), ("json", "out.jsonl")] {
             test.arg("--format").arg(format!("{form}={}", self.files.path(name).display()));

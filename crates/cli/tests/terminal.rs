@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Files, SPIN, command, flat, print};
+use common::{Files, SPIN, command, flat, in_foreground, print};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -44,7 +44,7 @@ fn session_with(options: &[&str], code: &[u8]) -> Session {
     let terminal = OpenOptions::new().read(true).write(true).open(name).expect("its other side");
     let before = tcgetattr(&terminal).expect("settings");
     let end = || Stdio::from(terminal.try_clone().expect("a copy"));
-    let mut run = command();
+    let mut run = in_foreground();
     run.args(["run", "--timeout", "60"]).args(options).arg("--multiboot").arg(image);
     // A group of its own, as a shell makes one of each command.
     let run = run.process_group(0);

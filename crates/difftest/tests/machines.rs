@@ -73,6 +73,11 @@ const FOUND: &[(u64, Mode, u64)] = &[
     // Deadlines that passed for ever.
     (1, Mode::Real, 8234),
     (2, Mode::Real, 14430),
+    // A second interrupt before the first instruction of a handler that lets it in.
+    (3, Mode::Protected, 4525),
+    (3, Mode::Protected, 28378),
+    // An interrupt whose delivery shuts the processor down.
+    (3, Mode::Real, 36014),
 ];
 
 #[test]

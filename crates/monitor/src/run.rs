@@ -439,6 +439,10 @@ impl Monitor {
             if let Some(end) = self.service()? {
                 return Ok(end);
             }
+            // The next interrupt is taken before the first instruction of a handler that lets it in, under each engine.
+            if self.vcpu.intr && self.vcpu.interruptible() {
+                continue;
+            }
             if self.waited_for_output() {
                 continue;
             }

@@ -133,6 +133,8 @@ impl Vcpu {
         let vector = io.board.ack(now);
         io.counters.interrupts += 1;
         io.events.at = at(&self.context.cpu);
+        // Should the processor shut down, it is here.
+        self.last = (io.events.at.cs, self.context.cpu.eip());
         io.note(Happening::Interrupt { vector });
         chassis.code.breakpoints.left();
         self.frozen = false;

@@ -67,11 +67,21 @@ impl Files {
 }
 
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringer"));
+    with_surroundings(Command::new(env!("CARGO_BIN_EXE_ringer")))
+}
+
+fn with_surroundings(mut command: Command) -> Command {
     command.stdin(Stdio::null());
     // The user's durations are not the tests' to write.
     command.env("RINGER_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/ringer-cache"));
     command
+}
+
+/// `ringer` as in a terminal's foreground: whoever runs the tests in a shell's background has INT and QUIT ignored.
+pub fn in_foreground() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(env!("CARGO_BIN_EXE_ringer"));
+    with_surroundings(command)
 }
 
 /// `ringer` with these words.
