@@ -97,7 +97,7 @@ impl<'a> Coder<'a> {
             0 => self.s.linear.wrapping_add(self.rng.below(0x3000)),
             1 => 0xffff_c000u32.wrapping_add(within),
             2 => 0xffff_fff0u32.wrapping_add(self.rng.below(32)),
-            3 | 4 => 0x4000_0000 + DATA + within,
+            3 | 4 => (0x4000_0000 + DATA).wrapping_add(within),
             5 => values::integer(self.rng),
             _ => DATA.wrapping_add(within),
         }
