@@ -84,8 +84,8 @@ impl<B: Bus> Interp<B> {
                 Ok(before.retire(&mut ctx))
             }
             Err(exception) => {
+                // A string instruction stays in progress until the exception is delivered: who tries again runs what was decoded.
                 before.restore(s);
-                s.string = StringInProgress::NONE;
                 Err(exception)
             }
         }

@@ -76,6 +76,8 @@ const FOUND: &[(u64, Mode, u64)] = &[
     // A second interrupt before the first instruction of a handler that lets it in.
     (3, Mode::Protected, 4525),
     (3, Mode::Protected, 28378),
+    // A REP that overwrites itself and faults, in lockstep.
+    (5, Mode::Protected, 29912),
     // An interrupt whose delivery shuts the processor down.
     (3, Mode::Real, 36014),
 ];
