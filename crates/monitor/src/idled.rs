@@ -17,7 +17,7 @@ impl Idled {
     /// Another deadline passes at `vcpu`, which has retired so many instructions. Whether it is one too many.
     pub fn too_long(&mut self, vcpu: &Vcpu, retired: u64) -> bool {
         let place = (retired, vcpu.delivered);
-        self.passed = if self.place == place { self.passed + 1 } else { 0 };
+        self.passed = if self.place == place { self.passed.saturating_add(1) } else { 0 };
         self.place = place;
         self.passed > MOST
     }

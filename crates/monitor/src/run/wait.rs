@@ -24,15 +24,17 @@ impl Monitor {
         if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
             return Ok(Some(RunEnd::DeadHalt));
         }
-        if self.chassis.bus.io.clock.is_virtual() && self.idled.too_long(&self.vcpu, self.retired())
-        {
+        let virtual_time = self.chassis.bus.io.clock.is_virtual();
+        let vain = virtual_time && self.idled.too_long(&self.vcpu, self.retired());
+        if vain && !input {
             return Ok(Some(RunEnd::DeadHalt));
         }
         self.mind_memory(true)?;
         let io = &mut self.chassis.bus.io;
         let row = io.ledger.switch(Row::Idle);
-        // No timer for a deadline that can interrupt nobody.
-        let deadline = [io.board.next_interrupt(), self.inputs.next_time()];
+        // No timer for a deadline that can interrupt nobody; where all have passed in vain, only input is waited for.
+        let device = io.board.next_interrupt().filter(|_| !vain);
+        let deadline = [device, self.inputs.next_time()];
         let deadline = deadline.into_iter().flatten().min();
         match deadline {
             Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
