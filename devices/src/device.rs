@@ -5,6 +5,7 @@
 //! (time, interrupt lines, memory, events, the host) it reaches through the [`Ctx`] of the call.
 
 use crate::ctx::Ctx;
+use crate::screen::{Image, Screen};
 use crate::state::StateError;
 use std::fmt;
 
@@ -86,6 +87,26 @@ pub trait Device: fmt::Debug + Send {
     /// that does not know says yes.
     fn listens(&self) -> bool {
         true
+    }
+
+    /// Whether it is a display adapter, which has a screen.
+    fn is_display(&self) -> bool {
+        false
+    }
+
+    /// What is on the device's screen.
+    fn screen(&mut self, _ctx: &mut Ctx<'_>) -> Screen {
+        Screen::Blank
+    }
+
+    /// The same as pixels.
+    fn picture(&mut self, _ctx: &mut Ctx<'_>) -> Image {
+        Image::black(0, 0)
+    }
+
+    /// Whether the screen can show something else than when this was last asked.
+    fn take_screen_changed(&mut self, _ctx: &mut Ctx<'_>) -> bool {
+        false
     }
 
     /// The reset pin. The lines of the device are low already.
