@@ -1,14 +1,14 @@
 //! Accesses, time and pins: what the machine does with a board while a guest runs.
 
 use crate::backplane::Stats;
-use crate::board::{Board, Mount};
+use crate::board::Board;
 use crate::bus::Bus;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::host::{BoardEvent, Output, Room};
 use crate::memory::{Dma, NoMemory};
 use crate::pic::Mask;
-use crate::row::Space;
+use crate::row::{Line, Space};
 use crate::rows;
 use std::fmt;
 
@@ -270,7 +270,7 @@ impl Board {
     pub fn next_interrupt(&self) -> Option<u64> {
         let reaches = |&(_, slot): &(u64, usize)| {
             let mount = &self.mounts[slot];
-            mount.row.lines.is_empty() || self.is_let_through(mount)
+            mount.row.lines.is_empty() || self.is_let_through(slot)
         };
         self.deadlines.iter().find(reaches).map(|(due, _)| due)
     }
@@ -281,13 +281,15 @@ impl Board {
         let outside = || [self.serial, self.keyboard].into_iter().flatten();
         let hears = |slot: usize| {
             let mount = &self.mounts[slot];
-            mount.device.listens() && self.is_let_through(mount)
+            mount.device.listens() && self.is_let_through(slot)
         };
         self.intr() || self.next_interrupt().is_some() || (input && outside().any(hears))
     }
 
-    fn is_let_through(&self, mount: &Mount) -> bool {
-        mount.row.lines.iter().any(|line| self.plane.irqs.can_interrupt(line.irq))
+    fn is_let_through(&self, slot: usize) -> bool {
+        let mut irqs =
+            self.mounts[slot].row.lines.iter().filter_map(|line| self.plane.irq(slot, line.wire));
+        irqs.any(|irq| self.plane.irqs.can_interrupt(irq))
     }
 
     /// The INTR line to the processor.
@@ -347,7 +349,8 @@ impl Board {
     fn acknowledged(&mut self, irq: u8) {
         for slot in 0..self.mounts.len() {
             let row = &self.mounts[slot].row;
-            let line = row.lines.iter().position(|line| line.irq == irq);
+            let leads = |line: &Line| self.plane.irq(slot, line.wire) == Some(irq);
+            let line = row.lines.iter().position(leads);
             if let Some(line) = line.filter(|_| row.clocked) {
                 self.call(slot, &mut NoMemory, |device, ctx| device.acknowledged(line, ctx));
             }

@@ -6,8 +6,9 @@
 
 use crate::given::Given;
 use crate::host::{BoardEvent, Events, Output, PostLog};
-use crate::irq::Irqs;
-use crate::pci::Pci;
+use crate::irq::{Irqs, PIRQ_DRIVER};
+use crate::pci::{Pci, WIRES};
+use crate::row::Wire;
 
 /// Counts of what happened on a board. They are the host's: no guest sees them and no saved state has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +83,63 @@ impl Backplane {
         if self.a20 != open {
             self.a20 = open;
             self.events.post(BoardEvent::A20(open));
+        }
+    }
+
+    /// The IRQ that a line of the device in `slot` leads to, if it leads anywhere.
+    pub(crate) fn irq(&self, slot: usize, wire: Wire) -> Option<u8> {
+        match wire {
+            Wire::Isa(irq) => Some(irq),
+            Wire::Intx => self.pci.route(self.pci.wire(slot)?),
+        }
+    }
+
+    /// Whether the device in `slot` drives a line of its row high.
+    pub(crate) fn drives(&self, slot: usize, wire: Wire) -> bool {
+        match wire {
+            Wire::Isa(irq) => self.irqs.drives(slot, irq),
+            Wire::Intx => self.pci.asserts(slot),
+        }
+    }
+
+    /// The device in `slot` drives a line of its row.
+    #[inline]
+    pub(crate) fn drive(&mut self, slot: usize, wire: Wire, level: bool) {
+        match wire {
+            Wire::Isa(irq) => self.irqs.drive(slot, irq, level),
+            Wire::Intx => {
+                if let Some(wire) = self.pci.drive(slot, level) {
+                    self.settle(wire);
+                }
+            }
+        }
+    }
+
+    /// The IRQ that PIRQ wire `wire` is routed to follows its level.
+    pub(crate) fn settle(&mut self, wire: usize) {
+        if let Some(irq) = self.pci.route(wire) {
+            self.irqs.drive(PIRQ_DRIVER + wire % WIRES, irq, self.pci.level(wire));
+        }
+    }
+
+    /// Routes PIRQ wire `wire` (0..=3) to `irq` (0..=15), or nowhere.
+    pub(crate) fn route(&mut self, wire: usize, irq: Option<u8>) {
+        let before = self.pci.route(wire);
+        if before != irq {
+            if let Some(before) = before {
+                self.irqs.drive(PIRQ_DRIVER + wire % WIRES, before, false);
+            }
+            self.pci.set_route(wire, irq);
+            self.settle(wire);
+        }
+    }
+
+    /// A state has been taken over: the IRQs have been seeing what the wires carry.
+    pub(crate) fn restore_wires(&mut self) {
+        for wire in 0..WIRES {
+            if let Some(irq) = self.pci.route(wire) {
+                self.irqs.restore(PIRQ_DRIVER + wire, irq, self.pci.level(wire));
+            }
         }
     }
 

@@ -15,8 +15,9 @@ use crate::deadlines::Deadlines;
 use crate::device::{Device, Reset};
 use crate::host::{Output, SerialSink};
 use crate::irq::MAX_DRIVERS;
+use crate::medium::Medium;
 use crate::memory::{Dma, NoMemory};
-use crate::row::{Row, Space};
+use crate::row::{Row, Space, Wire};
 use crate::rows;
 use thiserror::Error;
 
@@ -166,6 +167,13 @@ impl Board {
         place.map(|place| *place = Some(Output::new(sink))).is_some()
     }
 
+    /// Puts `medium` into drive `unit` of device `id`, in place of what is there; `None` takes that out. False if there is
+    /// no such device or drive, or it takes no such medium.
+    pub fn insert(&mut self, id: &str, unit: usize, medium: Option<Box<dyn Medium>>) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        self.call(slot, &mut NoMemory, |device, ctx| device.insert(unit, medium, ctx))
+    }
+
     /// Puts the device of the table's row `id` on the board, one that the configuration left out.
     ///
     /// # Errors
@@ -191,16 +199,23 @@ impl Board {
             return Err(AttachError::Full { id });
         }
         // The master's IR2 is the slave's output.
-        if let Some(line) = row.lines.iter().find(|line| line.irq > 15 || line.irq == 2) {
-            return Err(AttachError::Line { id, irq: line.irq });
+        let wrong = row.lines.iter().find_map(|line| match line.wire {
+            Wire::Isa(irq) => (irq > 15 || irq == 2).then_some(irq),
+            Wire::Intx => row.pci.is_none_or(|function| function.pin == 0).then_some(u8::MAX),
+        });
+        if let Some(irq) = wrong {
+            return Err(AttachError::Line { id, irq });
         }
         let bases: Vec<_> = row.regions.iter().map(|region| region.base).collect();
+        let slot = self.mounts.len();
         self.mounts.push(Mount { row, device, homes: bases.clone(), bases, due: None });
         if let Err(source) = self.rebuild() {
             self.mounts.pop();
             return Err(AttachError::Region { id, source });
         }
-        if let Some(function) = row.pci.filter(|&function| !self.plane.pci.add(function)) {
+        if let Some(function) =
+            row.pci.filter(|&function| !self.plane.pci.add(slot, function, row.regions))
+        {
             self.mounts.pop();
             self.replug();
             let (device, function) = (function.device, function.function);
@@ -291,7 +306,7 @@ impl Board {
         act: impl FnOnce(&mut dyn Device, &mut Ctx<'_>) -> R,
     ) -> R {
         let mount = &mut self.mounts[slot];
-        let mut ctx = Ctx { slot, row: &mount.row, plane: &mut self.plane, memory };
+        let mut ctx = Ctx { slot, row: &mount.row, plane: &mut self.plane, memory: &mut *memory };
         let answer = act(&mut *mount.device, &mut ctx);
         if mount.row.clocked {
             let due = mount.device.deadline();
@@ -303,7 +318,27 @@ impl Board {
         if !self.plane.remaps.is_empty() {
             self.remap();
         }
+        if self.plane.pci.is_written() {
+            self.configure(memory);
+        }
         answer
+    }
+
+    /// Does what writes to configuration spaces ask for: regions move, pins are connected or not, devices are told.
+    #[cold]
+    fn configure(&mut self, memory: &mut dyn Dma) {
+        for (slot, register) in self.plane.pci.take_written() {
+            for (region, base) in self.plane.pci.places(slot) {
+                if self.mounts[slot].bases.get(region).is_some_and(|&now| now != base) {
+                    self.plane.remaps.push((slot, region, base));
+                }
+            }
+            self.remap();
+            if let Some(wire) = self.plane.pci.wire(slot) {
+                self.plane.settle(wire);
+            }
+            self.call(slot, &mut *memory, |device, ctx| device.configured(register, ctx));
+        }
     }
 
     #[cold]

@@ -6,12 +6,13 @@
 
 use crate::board::Board;
 use crate::memory::NoMemory;
+use crate::row::Wire;
 use crate::state::{BoardLoadError, Section, StateError, check, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// The section of the wires.
 const WIRES: &str = "board";
-const WIRES_VERSION: u32 = 1;
+const WIRES_VERSION: u32 = 2;
 
 /// What the wires carry.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ struct Wires {
     now: u64,
     a20: bool,
     ignne: bool,
-    /// Devices that drive a line high: name, IRQ.
+    /// Devices that drive a line high: name, index of the line in the row.
     high: Vec<(String, u8)>,
     /// Where each device's regions are: name, bases.
     bases: Vec<(String, Vec<Option<u64>>)>,
@@ -48,9 +49,9 @@ impl Board {
         let mut bases = Vec::new();
         for (slot, mount) in self.mounts.iter().enumerate() {
             let id = mount.row.id;
-            let driven =
-                mount.row.lines.iter().filter(|line| self.plane.irqs.drives(slot, line.irq));
-            high.extend(driven.map(|line| (id.to_owned(), line.irq)));
+            let driven = (0u8..).zip(mount.row.lines);
+            let driven = driven.filter(|(_, line)| self.plane.drives(slot, line.wire));
+            high.extend(driven.map(|(n, _)| (id.to_owned(), n)));
             bases.push((id.to_owned(), mount.bases.clone()));
         }
         let plane = &self.plane;
@@ -81,6 +82,7 @@ impl Board {
             .map_err(|source| BoardLoadError::State { id: row.id, source })?;
             self.woken(slot);
         }
+        self.plane.restore_wires();
         while self.take_event().is_some() {}
         Ok(())
     }
@@ -95,11 +97,14 @@ impl Board {
         }
         self.rebuild().map_err(|_| StateError::Impossible("place of a region"))?;
         self.plane.irqs.release();
-        for (id, irq) in &wires.high {
+        self.plane.pci.reset();
+        for (id, n) in &wires.high {
             let slot = self.slot(id).ok_or(StateError::Impossible("device"))?;
-            let lines = self.mounts[slot].row.lines;
-            check(lines.iter().any(|line| line.irq == *irq), "interrupt line")?;
-            self.plane.irqs.restore(slot, *irq, true);
+            let line = self.mounts[slot].row.lines.get(usize::from(*n));
+            match line.ok_or(StateError::Impossible("interrupt line"))?.wire {
+                Wire::Isa(irq) => self.plane.irqs.restore(slot, irq, true),
+                Wire::Intx => drop(self.plane.pci.drive(slot, true)),
+            }
         }
         self.plane.now = wires.now;
         self.plane.a20 = wires.a20;

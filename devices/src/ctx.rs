@@ -3,7 +3,7 @@
 use crate::backplane::Backplane;
 use crate::host::{BoardEvent, Room};
 use crate::memory::{Dma, DmaError};
-use crate::row::{DmaKind, Row};
+use crate::row::{DmaKind, Row, Wire};
 use std::fmt;
 
 /// What a device reaches while it is called: time, its lines, memory, events, its place on the buses and
@@ -36,7 +36,7 @@ impl Ctx<'_> {
     #[inline]
     pub fn line(&mut self, n: usize, level: bool) {
         if let Some(line) = self.row.lines.get(n) {
-            self.plane.irqs.drive(self.slot, line.irq, level);
+            self.plane.drive(self.slot, line.wire, level);
         }
     }
 
@@ -51,14 +51,33 @@ impl Ctx<'_> {
 
     /// Lowers line `n` of the device's row; what it has asked for it still does.
     pub(crate) fn lower(&mut self, n: usize) {
-        if let Some(line) = self.row.lines.get(n) {
-            self.plane.irqs.lower(self.slot, line.irq);
+        match self.row.lines.get(n).map(|line| line.wire) {
+            Some(Wire::Isa(irq)) => self.plane.irqs.lower(self.slot, irq),
+            Some(Wire::Intx) => self.line(n, false),
+            None => {}
         }
     }
 
     /// Whether a request of line `n` of the device's row waits for the processor to take it.
     pub(crate) fn is_requested(&self, n: usize) -> bool {
-        self.row.lines.get(n).is_some_and(|line| self.plane.irqs.is_requested(line.irq))
+        let irq = self.row.lines.get(n).and_then(|line| self.plane.irq(self.slot, line.wire));
+        irq.is_some_and(|irq| self.plane.irqs.is_requested(irq))
+    }
+
+    /// The register at `offset` of the configuration space of the device's function; all ones without one.
+    #[must_use]
+    pub fn config(&self, offset: u8) -> u8 {
+        self.plane.pci.config(self.slot, offset)
+    }
+
+    /// Sets that register, whether or not a guest could.
+    pub fn set_config(&mut self, offset: u8, value: u8) {
+        self.plane.pci.set_config(self.slot, offset, value);
+    }
+
+    /// Leads PIRQ wire `wire` (0..=3) to `irq` (0..=15), or nowhere: the bridge's registers have been written.
+    pub(crate) fn route(&mut self, wire: usize, irq: Option<u8>) {
+        self.plane.route(wire, irq);
     }
 
     /// Queues an event for the machine; of one kind it keeps one.
@@ -111,7 +130,7 @@ impl Ctx<'_> {
         let on = match (self.row.dma, self.row.pci) {
             (DmaKind::None, _) => false,
             (DmaKind::Master, None) => true,
-            (DmaKind::Master, Some(function)) => self.plane.pci.masters(function.number()),
+            (DmaKind::Master, Some(_)) => self.plane.pci.masters(self.slot),
         };
         if on { Ok(()) } else { Err(DmaError::NotMaster) }
     }

@@ -5,6 +5,7 @@
 //! (time, interrupt lines, memory, events, the host) it reaches through the [`Ctx`] of the call.
 
 use crate::ctx::Ctx;
+use crate::medium::Medium;
 use crate::screen::{Image, Screen};
 use crate::state::StateError;
 use std::fmt;
@@ -106,6 +107,21 @@ pub trait Device: fmt::Debug + Send {
 
     /// Whether the screen can show something else than when this was last asked.
     fn take_screen_changed(&mut self, _ctx: &mut Ctx<'_>) -> bool {
+        false
+    }
+
+    /// The guest wrote the doubleword at `register` of the configuration space of the device's function
+    /// ([`Ctx::config`]). Regions that base address registers place have moved already.
+    fn configured(&mut self, _register: u8, _ctx: &mut Ctx<'_>) {}
+
+    /// `medium` is put into drive `unit` of the device, in place of what is there, or that is taken out. False when the
+    /// device has no such drive, or no medium can go in.
+    fn insert(
+        &mut self,
+        _unit: usize,
+        _medium: Option<Box<dyn Medium>>,
+        _ctx: &mut Ctx<'_>,
+    ) -> bool {
         false
     }
 

@@ -8,7 +8,9 @@ use crate::state::StateError;
 use serde::{Deserialize, Serialize};
 
 /// Devices that can drive one line.
-pub(crate) const MAX_DRIVERS: usize = 64;
+pub(crate) const MAX_DRIVERS: usize = 60;
+/// The driver that stands for the first PIRQ wire; the others follow.
+pub(crate) const PIRQ_DRIVER: usize = MAX_DRIVERS;
 /// Interrupt lines.
 const LINES: usize = 16;
 
@@ -132,7 +134,7 @@ impl Irqs {
         }
     }
 
-    /// Device `slot` (below [`MAX_DRIVERS`]) drives line `irq` (0..=15). When it falls, the request is taken back.
+    /// Driver `slot` (0..=63) drives line `irq` (0..=15). When it falls, the request is taken back.
     #[inline]
     pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
         if self.drives(slot, irq) != level {

@@ -1,50 +1,45 @@
-//! PCI configuration space by mechanism 1.
+//! PCI configuration space by mechanism 1, and the four interrupt wires of bus 0.
 //!
 //! An address goes to CF8h, then CFCh..CFFh is a window on the four bytes there. The functions on bus 0 are
-//! those of the board's rows; everywhere else nobody answers and reads give all ones.
+//! those of the board's rows; everywhere else nobody answers and reads give all ones. A function's INTx pin leads to
+//! one of the bridge's wires PIRQA..D, by its device number; each wire leads to the IRQ that the guest routes it to.
 
-use crate::row::Function;
+mod space;
+
+use crate::row::{Function, Region};
 use crate::state::{StateError, check};
+use space::Space;
 
 const FUNCTION_SIZE: usize = 256;
 /// Bits of the address register that exist.
 const ADDRESS: u32 = 0x80ff_fffc;
 
-/// Offset from which on registers are the function's own: kept as written.
-const OWN_REGISTERS: usize = 0x40;
-const COMMAND: usize = 4;
-const COMMAND_MASTER: u8 = 0x04;
+/// PIRQ wires.
+pub(crate) const WIRES: usize = 4;
 
-/// A function and its registers.
+/// A function in its place.
 #[derive(Clone, Debug)]
 struct Config {
+    /// The device's slot.
+    slot: usize,
     function: Function,
-    space: [u8; FUNCTION_SIZE],
+    regions: &'static [Region],
+    space: Space,
+    /// The device drives its INTx pin.
+    asserts: bool,
 }
 
 impl Config {
-    /// The registers after reset.
-    fn new(function: Function) -> Self {
-        let mut space = [0; FUNCTION_SIZE];
-        space[0..2].copy_from_slice(&function.vendor_id.to_le_bytes());
-        space[2..4].copy_from_slice(&function.device_id.to_le_bytes());
-        space[COMMAND] = function.command;
-        // Status: medium device select timing.
-        space[7] = 0x02;
-        space[0x0a..0x0c].copy_from_slice(&function.class.to_le_bytes());
-        for &(offset, value) in function.own {
-            space[usize::from(offset)] = value;
-        }
-        Config { function, space }
+    /// The wire that its pin leads to.
+    fn wire(&self) -> Option<usize> {
+        let pin = self.function.pin.checked_sub(1)?;
+        // As on boards with a PIIX3: INTA# of device 1 is PIRQA.
+        Some(usize::from(self.function.device.wrapping_sub(1).wrapping_add(pin)) % WIRES)
     }
 
-    fn write(&mut self, offset: usize, value: u8) {
-        if offset >= OWN_REGISTERS {
-            self.space[offset] = value;
-        } else if offset == COMMAND {
-            let function = &self.function;
-            self.space[offset] = function.command | (value & function.command_mask);
-        }
+    fn drives(&self, wire: usize) -> bool {
+        let off = self.space.command() & Function::INTX_OFF != 0;
+        self.asserts && !off && self.wire() == Some(wire)
     }
 }
 
@@ -53,57 +48,155 @@ impl Config {
 pub(crate) struct Pci {
     address: u32,
     functions: Vec<Config>,
+    /// IRQ of each PIRQ wire.
+    routes: [Option<u8>; WIRES],
+    /// What was written since [`Pci::take_written`]: slots and doublewords.
+    written: Vec<(usize, u8)>,
 }
 
-/// What a guest can have changed: the address register, and the spaces by function number.
-pub(crate) type PciState = (u32, Vec<(u8, Vec<u8>)>);
+/// What a guest can have changed: the address register, the routes, and the spaces by function number.
+pub(crate) type PciState = (u32, [Option<u8>; WIRES], Vec<(u8, Vec<u8>)>);
 
 impl Pci {
-    /// Puts a function on bus 0; false if its number is taken.
-    pub(crate) fn add(&mut self, function: Function) -> bool {
-        let free = self.at(function.number()).is_none();
+    /// Puts the function of the device in `slot` on bus 0; false if its number is taken.
+    pub(crate) fn add(
+        &mut self,
+        slot: usize,
+        function: Function,
+        regions: &'static [Region],
+    ) -> bool {
+        let free = self.functions.iter().all(|c| c.function.number() != function.number());
         if free {
-            self.functions.push(Config::new(function));
+            let space = Space::new(&function, regions);
+            self.functions.push(Config { slot, function, regions, space, asserts: false });
+            self.mark_multifunction();
         }
         free
     }
 
-    fn at(&self, number: u8) -> Option<&Config> {
-        self.functions.iter().find(|config| config.function.number() == number)
-    }
-
-    /// The reset line.
-    pub(crate) fn reset(&mut self) {
-        self.address = 0;
-        for config in &mut self.functions {
-            *config = Config::new(config.function);
+    fn mark_multifunction(&mut self) {
+        let has_more = |device: u8| {
+            self.functions.iter().filter(|config| config.function.device == device).count() > 1
+        };
+        let marks: Vec<bool> =
+            self.functions.iter().map(|config| has_more(config.function.device)).collect();
+        for (config, _) in self.functions.iter_mut().zip(marks).filter(|(_, mark)| *mark) {
+            config.space.mark_multifunction();
         }
     }
 
-    /// Whether function `number` has its bus-master bit set.
-    pub(crate) fn masters(&self, number: u8) -> bool {
-        self.at(number).is_some_and(|config| config.space[COMMAND] & COMMAND_MASTER != 0)
+    fn of(&self, slot: usize) -> Option<&Config> {
+        self.functions.iter().find(|config| config.slot == slot)
+    }
+
+    fn of_mut(&mut self, slot: usize) -> Option<&mut Config> {
+        self.functions.iter_mut().find(|config| config.slot == slot)
+    }
+
+    /// The reset line. No pin is driven any more.
+    pub(crate) fn reset(&mut self) {
+        self.address = 0;
+        self.routes = [None; WIRES];
+        self.written.clear();
+        for config in &mut self.functions {
+            config.space = Space::new(&config.function, config.regions);
+            config.asserts = false;
+        }
+        self.mark_multifunction();
+    }
+
+    /// Whether the function of the device in `slot` has its bus-master bit set.
+    pub(crate) fn masters(&self, slot: usize) -> bool {
+        self.of(slot).is_some_and(|config| config.space.command() & Function::MASTER != 0)
+    }
+
+    /// Where the base address registers of the device in `slot` place its regions.
+    pub(crate) fn places(&self, slot: usize) -> Vec<(usize, Option<u64>)> {
+        let of = self.of(slot);
+        of.map_or_else(Vec::new, |c| c.space.places(&c.function, c.regions).collect())
+    }
+
+    /// The register at `offset` of the device in `slot`; all ones if it has no function.
+    pub(crate) fn config(&self, slot: usize, offset: u8) -> u8 {
+        self.of(slot).map_or(0xff, |config| config.space.read(offset))
+    }
+
+    /// The device in `slot` sets a register of its function.
+    pub(crate) fn set_config(&mut self, slot: usize, offset: u8, value: u8) {
+        if let Some(config) = self.of_mut(slot) {
+            config.space.put(offset, value);
+        }
+    }
+
+    /// The device in `slot` drives the INTx pin of its function, or not. The wire that it leads to.
+    pub(crate) fn drive(&mut self, slot: usize, level: bool) -> Option<usize> {
+        let config = self.of_mut(slot)?;
+        config.asserts = level;
+        config.space.set_asking(level);
+        config.wire()
+    }
+
+    /// Whether the device in `slot` drives its pin.
+    pub(crate) fn asserts(&self, slot: usize) -> bool {
+        self.of(slot).is_some_and(|config| config.asserts)
+    }
+
+    /// The wire that the pin of the device in `slot` leads to.
+    pub(crate) fn wire(&self, slot: usize) -> Option<usize> {
+        self.of(slot)?.wire()
+    }
+
+    /// The level of a wire.
+    pub(crate) fn level(&self, wire: usize) -> bool {
+        self.functions.iter().any(|config| config.drives(wire))
+    }
+
+    /// The IRQ that a wire leads to.
+    pub(crate) fn route(&self, wire: usize) -> Option<u8> {
+        self.routes.get(wire).copied().flatten()
+    }
+
+    /// Routes a wire (0..=3) to `irq`, or nowhere.
+    pub(crate) fn set_route(&mut self, wire: usize, irq: Option<u8>) {
+        if let Some(route) = self.routes.get_mut(wire) {
+            *route = irq;
+        }
+    }
+
+    /// Whether something was written since [`Pci::take_written`].
+    pub(crate) fn is_written(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// The doublewords that were written, by the slots of their devices.
+    pub(crate) fn take_written(&mut self) -> Vec<(usize, u8)> {
+        std::mem::take(&mut self.written)
     }
 
     /// The state.
     pub(crate) fn state(&self) -> PciState {
         let spaces = self.functions.iter();
-        (self.address, spaces.map(|c| (c.function.number(), c.space.to_vec())).collect())
+        let spaces = spaces.map(|c| (c.function.number(), c.space.bytes().to_vec()));
+        (self.address, self.routes, spaces.collect())
     }
 
     /// Takes over `state`, as far as a guest could have written it.
     ///
     /// # Errors
     /// When the functions are not the same.
-    pub(crate) fn set_state(&mut self, (address, spaces): PciState) -> Result<(), StateError> {
+    pub(crate) fn set_state(&mut self, state: PciState) -> Result<(), StateError> {
+        let (address, routes, spaces) = state;
         check(address & !ADDRESS == 0, "PCI address")?;
+        check(routes.iter().flatten().all(|irq| *irq < 16), "PCI interrupt route")?;
         check(spaces.len() == self.functions.len(), "number of PCI functions")?;
-        self.reset();
         self.address = address;
-        for (config, (number, space)) in self.functions.iter_mut().zip(spaces) {
+        self.routes = routes;
+        for (config, (number, bytes)) in self.functions.iter_mut().zip(spaces) {
             check(config.function.number() == number, "PCI function")?;
-            check(space.len() == FUNCTION_SIZE, "PCI configuration space")?;
-            space.iter().enumerate().for_each(|(offset, &value)| config.write(offset, value));
+            check(bytes.len() == FUNCTION_SIZE, "PCI configuration space")?;
+            for (offset, value) in (0..=0xff).zip(bytes) {
+                config.space.write(offset, value);
+            }
         }
         Ok(())
     }
@@ -119,24 +212,29 @@ impl Pci {
     }
 
     /// Index into `functions` and the register's offset, for the byte `window` (0..=3) at the address.
-    fn locate(&self, window: u8) -> Option<(usize, usize)> {
+    fn locate(&self, window: u8) -> Option<(usize, u8)> {
         let [register, number, bus, enable] = self.address.to_le_bytes();
         if enable & 0x80 == 0 || bus != 0 {
             return None;
         }
         let at = self.functions.iter().position(|config| config.function.number() == number)?;
-        Some((at, usize::from(register & 0xfc | window & 3)))
+        Some((at, register & 0xfc | window & 3))
     }
 
     /// Reads the byte `window` (0..=3) of the data register.
     pub(crate) fn read(&self, window: u8) -> u8 {
-        self.locate(window).map_or(0xff, |(at, offset)| self.functions[at].space[offset])
+        self.locate(window).map_or(0xff, |(at, offset)| self.functions[at].space.read(offset))
     }
 
     /// Writes the byte `window` (0..=3) of the data register.
     pub(crate) fn write(&mut self, window: u8, value: u8) {
         if let Some((at, offset)) = self.locate(window) {
-            self.functions[at].write(offset, value);
+            let config = &mut self.functions[at];
+            config.space.write(offset, value);
+            let written = (config.slot, offset & 0xfc);
+            if self.written.last() != Some(&written) {
+                self.written.push(written);
+            }
         }
     }
 }
@@ -144,10 +242,11 @@ impl Pci {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{Bar, WHOLE};
 
     const ENABLE: u32 = 0x8000_0000;
 
-    const fn bridge(device: u8, device_id: u16, class: u16, command: u8, mask: u8) -> Function {
+    const fn bridge(device: u8, device_id: u16, class: u16, command: u16, mask: u16) -> Function {
         Function {
             device,
             function: 0,
@@ -156,14 +255,15 @@ mod tests {
             class,
             command,
             command_mask: mask,
-            own: &[],
+            spare_mask: 0xff,
+            ..Function::NONE
         }
     }
 
     fn pci() -> Pci {
         let mut pci = Pci::default();
-        assert!(pci.add(bridge(0, 0x1237, 0x0600, 6, 0x40)));
-        assert!(pci.add(bridge(1, 0x7000, 0x0601, 7, 0x08)));
+        assert!(pci.add(0, bridge(0, 0x1237, 0x0600, 6, 0x40), &[]));
+        assert!(pci.add(1, bridge(1, 0x7000, 0x0601, 7, 0x08), &[]));
         pci
     }
 
@@ -202,17 +302,81 @@ mod tests {
         assert_eq!(read32(&mut pci, ENABLE | 0x58), u32::MAX);
     }
 
+    const REGIONS: [Region; 3] = [
+        Region::movable_ports("ports", 0x20, WHOLE),
+        Region::movable_memory("memory", 0x1000, WHOLE),
+        Region::movable_memory("rom", 0x800, WHOLE),
+    ];
+
+    /// A card with a base register of ports, one of memory, and a ROM.
+    const CARD: Function = Function {
+        device: 3,
+        command_mask: 0x0407,
+        pin: 1,
+        bars: &[Bar::new(0, 0), Bar { index: 2, region: 1, prefetchable: true }],
+        rom: Some(2),
+        ..Function::NONE
+    };
+
+    fn write32(pci: &mut Pci, address: u32, value: u32) {
+        pci.set_address(address);
+        (0..).zip(value.to_le_bytes()).for_each(|(window, byte)| pci.write(window, byte));
+    }
+
+    #[test]
+    fn base_registers_tell_their_size_and_place_regions() {
+        let mut pci = Pci::default();
+        assert!(pci.add(7, CARD, &REGIONS));
+        let at = |register: u32| ENABLE | 3 << 11 | register;
+        for (register, size) in [(0x10, 0xffff_ffe1), (0x18, 0xffff_f008), (0x30, 0xffff_f801)] {
+            write32(&mut pci, at(register), u32::MAX);
+            assert_eq!(read32(&mut pci, at(register)), size, "{register:#x}");
+        }
+        assert_eq!(pci.places(7), [(0, None), (1, None), (2, None)], "nothing is decoded yet");
+        write32(&mut pci, at(0x10), 0xc040);
+        write32(&mut pci, at(0x18), 0xfebf_1000);
+        write32(&mut pci, at(0x30), 0xfec0_0000);
+        write32(&mut pci, at(4), 3);
+        assert_eq!(pci.places(7), [(0, Some(0xc040)), (1, Some(0xfebf_1000)), (2, None)]);
+        write32(&mut pci, at(0x30), 0xfec0_0001);
+        write32(&mut pci, at(4), 2);
+        assert_eq!(pci.places(7), [(0, None), (1, Some(0xfebf_1000)), (2, Some(0xfec0_0000))]);
+        write32(&mut pci, at(0x18), 0);
+        assert_eq!(pci.places(7)[1], (1, None), "one at 0 is nowhere");
+    }
+
+    #[test]
+    fn a_pin_leads_to_the_wire_of_its_device_unless_it_is_off() {
+        let mut pci = Pci::default();
+        assert!(pci.add(7, CARD, &REGIONS));
+        assert_eq!(pci.drive(7, true), Some(2), "INTA# of device 3 is PIRQC");
+        assert_eq!([0, 1, 2, 3].map(|wire| pci.level(wire)), [false, false, true, false]);
+        assert_eq!(read32(&mut pci, ENABLE | 3 << 11 | 4) >> 16 & 8, 8, "the status says so");
+        write32(&mut pci, ENABLE | 3 << 11 | 4, 0x0400);
+        assert!(!pci.level(2) && pci.asserts(7));
+    }
+
+    #[test]
+    fn functions_of_one_device_say_that_they_are_several() {
+        let mut pci = pci();
+        assert_eq!(read32(&mut pci, ENABLE | 0x080c) >> 16, 0);
+        assert!(pci.add(2, Function { function: 1, ..bridge(1, 1, 1, 0, 0) }, &[]));
+        pci.reset();
+        assert_eq!(read32(&mut pci, ENABLE | 0x080c) >> 16, 0x80);
+        assert_eq!(read32(&mut pci, ENABLE | 0x000c) >> 16, 0);
+    }
+
     #[test]
     fn state_comes_back_as_far_as_a_guest_can_write() {
         let mut pci = pci();
         pci.set_address(ENABLE | 0x58);
         pci.write(0, 0x77);
-        let (address, mut spaces) = pci.state();
+        let (address, routes, mut spaces) = pci.state();
         spaces[0].1[0] = 0xaa;
         let mut other = self::pci();
-        other.set_state((address, spaces)).unwrap();
+        other.set_state((address, routes, spaces)).unwrap();
         assert_eq!(other.state(), pci.state(), "an identity cannot be forged");
-        assert!(other.set_state((0, Vec::new())).is_err());
-        assert!(!other.add(bridge(1, 0, 0, 0, 0)), "the number is taken");
+        assert!(other.set_state((0, [None; WIRES], Vec::new())).is_err());
+        assert!(!other.add(2, bridge(1, 0, 0, 0, 0), &[]), "the number is taken");
     }
 }

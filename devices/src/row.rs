@@ -38,6 +38,18 @@ impl Region {
     pub const fn ports(name: &'static str, base: u16, len: u64, widths: Widths) -> Region {
         Region { name, space: Space::Port, base: Some(base as u64), len, widths }
     }
+
+    /// `len` ports that a base address register places.
+    #[must_use]
+    pub const fn movable_ports(name: &'static str, len: u64, widths: Widths) -> Region {
+        Region { name, space: Space::Port, base: None, len, widths }
+    }
+
+    /// `len` bytes of memory that a base address register places.
+    #[must_use]
+    pub const fn movable_memory(name: &'static str, len: u64, widths: Widths) -> Region {
+        Region { name, space: Space::Memory, base: None, len, widths }
+    }
 }
 
 /// How a device's request is meant to reach the interrupt controller.
@@ -49,11 +61,20 @@ pub enum Trigger {
     Level,
 }
 
+/// Where an interrupt line leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// To an IRQ, 0..=15.
+    Isa(u8),
+    /// From the INTx pin of the device's function to one of the bridge's four PIRQ wires, which the guest routes.
+    Intx,
+}
+
 /// An interrupt line that a device drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// IRQ number, 0..=15.
-    pub irq: u8,
+    /// Where it leads.
+    pub wire: Wire,
     /// Edge or level.
     pub trigger: Trigger,
 }
@@ -62,14 +83,17 @@ impl Line {
     /// An edge-triggered line.
     #[must_use]
     pub const fn edge(irq: u8) -> Line {
-        Line { irq, trigger: Trigger::Edge }
+        Line { wire: Wire::Isa(irq), trigger: Trigger::Edge }
     }
 
     /// A level-triggered line.
     #[must_use]
     pub const fn level(irq: u8) -> Line {
-        Line { irq, trigger: Trigger::Level }
+        Line { wire: Wire::Isa(irq), trigger: Trigger::Level }
     }
+
+    /// The INTx pin of the device's function, shared and level-triggered.
+    pub const INTX: Line = Line { wire: Wire::Intx, trigger: Trigger::Level };
 }
 
 /// How a device reaches memory.
@@ -81,7 +105,37 @@ pub enum DmaKind {
     Master,
 }
 
-/// A PCI function's identity and the registers of its own, as after reset.
+/// A base address register: it places a region of the row (PCI 2.2, 6.2.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// Which of the six, 0..=5.
+    pub index: u8,
+    /// The region's index in the row. Its length is a power of two: from 4 up to 256 of ports, from 16 of memory.
+    pub region: usize,
+    /// Whether reads of it, which is memory, have no side effects.
+    pub prefetchable: bool,
+}
+
+impl Bar {
+    /// Register `index` for region `region`, which is not prefetchable.
+    #[must_use]
+    pub const fn new(index: u8, region: usize) -> Bar {
+        Bar { index, region, prefetchable: false }
+    }
+}
+
+/// Registers of a function's own, from 40h on: values after reset, and which of their bits a guest can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Offset of the first, 40h..=FFh.
+    pub offset: u8,
+    /// Their values, which must end at FFh or before.
+    pub values: &'static [u8],
+    /// Bits of each that can be written; those that are missing cannot.
+    pub masks: &'static [u8],
+}
+
+/// A PCI function's identity and the registers of its own, as after reset (PCI 2.2, 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Device number (0..=31) on bus 0.
@@ -94,16 +148,60 @@ pub struct Function {
     pub device_id: u16,
     /// Base class and subclass.
     pub class: u16,
+    /// Programming interface.
+    pub interface: u8,
+    /// Revision.
+    pub revision: u8,
+    /// Subsystem vendor ID and subsystem ID.
+    pub subsystem: (u16, u16),
     /// The command register: bits that are always set, and bits that a guest may change.
-    pub command: u8,
+    pub command: u16,
     /// Which bits of the command register can be written.
-    pub command_mask: u8,
-    /// Registers from 40h on that are not 0 after reset: offset and value. All of them keep what is
-    /// written.
-    pub own: &'static [(u8, u8)],
+    pub command_mask: u16,
+    /// The interrupt pin, 1 (INTA#) to 4; 0: none.
+    pub pin: u8,
+    /// Base address registers.
+    pub bars: &'static [Bar],
+    /// The region of the row that the expansion ROM's base register places, of 2 KiB or more.
+    pub rom: Option<usize>,
+    /// Offset of the first capability; 0: none.
+    pub capabilities: u8,
+    /// Registers of its own.
+    pub own: &'static [Own],
+    /// Bits that can be written of those from 40h on that `own` does not name; they are 0 after reset.
+    pub spare_mask: u8,
 }
 
 impl Function {
+    /// A function without identity, registers or pins, at 00.0: what rows start from.
+    pub const NONE: Function = Function {
+        device: 0,
+        function: 0,
+        vendor_id: 0xffff,
+        device_id: 0xffff,
+        class: 0xff00,
+        interface: 0,
+        revision: 0,
+        subsystem: (0, 0),
+        command: 0,
+        command_mask: 0,
+        pin: 0,
+        bars: &[],
+        rom: None,
+        capabilities: 0,
+        own: &[],
+        spare_mask: 0,
+    };
+
+    /// Decodes ports.
+    pub const IO: u16 = 0x0001;
+    /// Decodes memory.
+    pub const MEMORY: u16 = 0x0002;
+    /// May master the bus.
+    pub const MASTER: u16 = 0x0004;
+    /// Does not drive its interrupt pin (PCI 2.3).
+    pub const INTX_OFF: u16 = 0x0400;
+
     /// Device and function number as a configuration address has them.
     #[must_use]
     pub const fn number(&self) -> u8 {

@@ -22,7 +22,7 @@ use crate::mounts::rtc::RtcPorts;
 use crate::mounts::serial::Serial;
 use crate::mounts::timer::Timer;
 use crate::pm;
-use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Region, Row, WHOLE};
+use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
 
 /// [`Row::id`] of the interrupt controllers.
 pub const PIC: &str = "pic";
@@ -46,21 +46,28 @@ const HOST_BRIDGE: Function = Function {
     vendor_id: 0x8086,
     device_id: 0x1237,
     class: 0x0600,
+    // The subsystem by which firmware knows a machine that describes itself by fw_cfg.
+    revision: 2,
+    subsystem: (0x1af4, 0x1100),
     command: 6,
     command_mask: 0x40,
-    own: &[],
+    spare_mask: 0xff,
+    ..Function::NONE
 };
 
-/// PIIX3 ISA bridge. It routes none of the PIRQ lines.
+/// PIIX3 ISA bridge. After reset it routes none of the PIRQ wires.
 const ISA_BRIDGE: Function = Function {
     device: 1,
     function: 0,
     vendor_id: 0x8086,
     device_id: 0x7000,
     class: 0x0601,
+    subsystem: (0x1af4, 0x1100),
     command: 7,
     command_mask: 0x08,
-    own: &[(0x60, 0x80), (0x61, 0x80), (0x62, 0x80), (0x63, 0x80)],
+    own: &[Own { offset: 0x60, values: &[0x80; 4], masks: &[0x8f; 4] }],
+    spare_mask: 0xff,
+    ..Function::NONE
 };
 
 /// Accesses and time alike.
@@ -185,6 +192,7 @@ pub static TABLE: [Entry; 15] = [
                 Region::ports("data", 0xcfc, 4, WHOLE),
             ],
             pci: Some(HOST_BRIDGE),
+            version: 2,
             ..row("pci-host", "PCI host bridge", "PCI 2.2, 3.2.2.3.2; Intel 82441FX (290549)")
         },
         fitted: always,

@@ -5,7 +5,7 @@ mod common;
 use common::{CONFIG, full_board, wire};
 use ringer_devices::bus::BusError;
 use ringer_devices::memory::DmaError;
-use ringer_devices::row::{BYTES, DmaKind, Function, Fuzz, Line, Region, Row, Space, WHOLE};
+use ringer_devices::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Region, Row, Space, WHOLE};
 use ringer_devices::state::{StateError, decode, encode};
 use ringer_devices::{AttachError, Board, Ctx, Device, Reset};
 
@@ -27,9 +27,8 @@ const FUNCTION: Function = Function {
     vendor_id: 0x1234,
     device_id: 0x5678,
     class: 0x0880,
-    command: 0,
     command_mask: 0x07,
-    own: &[],
+    ..Function::NONE
 };
 
 const ROW: Row = Row {
@@ -217,14 +216,14 @@ fn what_cannot_be_attached_is_refused_and_leaves_no_trace() {
 }
 
 #[test]
-fn a_board_has_room_for_64_devices() {
+fn a_board_has_room_for_60_devices() {
     let mut board = Board::new(CONFIG, wire().0, wire().0);
     let mut full = None;
     for id in (0..64).map(|n| format!("device {n}")) {
         let row = Row { id: id.leak(), regions: &[], pci: None, lines: &SHARED, ..ROW };
         full = board.attach(row, Box::new(Copier::default())).err().or(full);
     }
-    assert_eq!(board.rows().count(), 64);
+    assert_eq!(board.rows().count(), 60);
     assert!(matches!(full, Some(AttachError::Full { .. })));
 }
 
@@ -240,4 +239,91 @@ fn many_accesses_to_one_port_are_as_that_many() {
     over.port_in_many(0, 0x80, 2, &mut items);
     assert_eq!(items, [0x0022; 3], "the high byte is the page register's");
     assert_eq!((board.stats().port_writes, board.stats().port_reads), (2, 6));
+}
+
+/// A card of the PCI bus: a port that drives its interrupt pin, where its base address register says.
+#[derive(Debug, Default)]
+struct Asker {
+    /// Registers of its configuration space that were written.
+    told: Vec<u8>,
+}
+
+const ASKER: Row = Row {
+    id: "asker",
+    regions: &[Region::movable_ports("level", 16, BYTES)],
+    pci: Some(Function { pin: 2, bars: &[Bar::new(1, 0)], ..FUNCTION }),
+    lines: &[Line::INTX],
+    clocked: false,
+    ..ROW
+};
+
+impl Device for Asker {
+    fn read(&mut self, _region: usize, _offset: u64, _size: u8, _ctx: &mut Ctx<'_>) -> u64 {
+        self.told.len() as u64
+    }
+
+    fn write(&mut self, _region: usize, _offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        ctx.line(0, value != 0);
+    }
+
+    fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
+        assert_eq!(ctx.config(0x3d), 2);
+        self.told.push(register);
+    }
+
+    fn reset(&mut self, _kind: Reset, _ctx: &mut Ctx<'_>) {}
+
+    fn save(&self, _ctx: &Ctx<'_>) -> Result<Vec<u8>, StateError> {
+        encode(&self.told)
+    }
+
+    fn load(&mut self, _version: u32, bytes: &[u8], _ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        self.told = decode(bytes)?;
+        Ok(())
+    }
+}
+
+fn configure(board: &mut Board, function: u32, register: u32, value: u32) {
+    board.port_out(0, 0xcf8, 4, 0x8000_0000 | function << 8 | register);
+    board.port_out(0, 0xcfc, 4, value);
+}
+
+#[test]
+fn a_function_is_where_its_base_register_says_and_its_pin_leads_where_the_bridge_says() {
+    let attached = || {
+        let mut board = full_board();
+        board.attach(ASKER, Box::<Asker>::default()).unwrap();
+        board
+    };
+    let mut board = attached();
+    configure(&mut board, 0x28, 0x14, 0xd001);
+    assert_eq!(board.port_in(0, 0xd000, 1), 0xff, "ports are not decoded yet");
+    configure(&mut board, 0x28, 4, 1);
+    assert_eq!(board.port_in(0, 0xd00f, 1), 2, "two registers were written");
+    // Pin INTB# of device 5 is PIRQB: nowhere, then on IRQ 10, then on 11.
+    board.port_out(0, 0xd000, 1, 1);
+    assert!((1..16).all(|irq| !board.line(irq)));
+    configure(&mut board, 0x08, 0x60, 0x8080_0a80);
+    assert!(board.line(10));
+    configure(&mut board, 0x08, 0x60, 0x8080_0b80);
+    assert!(!board.line(10) && board.line(11));
+    let state = board.save().unwrap();
+    let mut other = attached();
+    other.load(&state).unwrap();
+    assert!(other.line(11) && other.port_in(0, 0xd000, 1) == 2);
+    other.port_out(0, 0xd000, 1, 0);
+    assert!(!other.line(11), "the copy's pin and route are the original's");
+    configure(&mut board, 0x28, 4, 0x0401);
+    assert!(!board.line(11), "its pin is off");
+    configure(&mut board, 0x28, 0x14, 0xd100);
+    assert_eq!((board.port_in(0, 0xd000, 1), board.port_in(0, 0xd100, 1)), (0xff, 4));
+    board.reset(0);
+    assert_eq!(board.port_in(0, 0xd100, 1), 0xff);
+}
+
+#[test]
+fn a_pin_that_a_function_does_not_have_is_refused() {
+    let pinless = Row { pci: Some(FUNCTION), ..ASKER };
+    let refused = full_board().attach(pinless, Box::<Asker>::default());
+    assert!(matches!(refused, Err(AttachError::Line { id: "asker", .. })), "{refused:?}");
 }

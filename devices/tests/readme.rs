@@ -1,7 +1,7 @@
 //! `devices/README.md` holds the table of rows as the code has it. `RINGER_BLESS=1 cargo test -p ringer-devices
 //! --test readme` writes it there.
 
-use ringer_devices::row::{DmaKind, Region, Row, Space, Trigger};
+use ringer_devices::row::{DmaKind, Region, Row, Space, Trigger, Wire};
 use ringer_devices::rows;
 use std::fmt::Write as _;
 use std::{env, fs};
@@ -30,10 +30,20 @@ fn function(row: &Row) -> String {
     })
 }
 
+fn wire(wire: Wire) -> String {
+    match wire {
+        Wire::Isa(irq) => irq.to_string(),
+        Wire::Intx => "INTx".to_owned(),
+    }
+}
+
 fn lines(row: &Row) -> String {
     let name = |trigger| if trigger == Trigger::Level { "level" } else { "edge" };
-    let lines: Vec<String> =
-        row.lines.iter().map(|line| format!("{} {}", line.irq, name(line.trigger))).collect();
+    let lines: Vec<String> = row
+        .lines
+        .iter()
+        .map(|line| format!("{} {}", wire(line.wire), name(line.trigger)))
+        .collect();
     lines.join(", ")
 }
 

@@ -1,4 +1,4 @@
-//! The ISA bridge's reset control register, CF9h: a rise of bit 2 resets.
+//! The ISA bridge: its reset control register, CF9h, where a rise of bit 2 resets, and the routes of the PIRQ wires.
 
 use super::byte::data;
 use crate::ctx::Ctx;
@@ -8,6 +8,13 @@ use crate::state::{StateError, check, decode, encode};
 
 const RESET_CPU: u8 = 0x04;
 const WRITABLE: u8 = 0x0e;
+
+/// PIRQRC\[A:D\], the route registers of its configuration space (Intel 290550, 4.2.6).
+const ROUTES: u8 = 0x60;
+/// The wire leads nowhere.
+const NOT_ROUTED: u8 = 0x80;
+/// IRQs that a wire can be routed to; the others are reserved.
+const ROUTABLE: u16 = 0xdef8;
 
 /// The register as written.
 #[derive(Debug)]
@@ -31,6 +38,17 @@ impl Device for ResetControl {
             ctx.event(BoardEvent::Reset);
         }
         self.0 = value & WRITABLE;
+    }
+
+    fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
+        if register == ROUTES {
+            for (wire, offset) in (0..).zip(ROUTES..ROUTES + 4) {
+                let route = ctx.config(offset);
+                let irq = route & 0x0f;
+                let on = route & NOT_ROUTED == 0 && ROUTABLE & 1 << irq != 0;
+                ctx.route(wire, on.then_some(irq));
+            }
+        }
     }
 
     fn reset(&mut self, _kind: Reset, _ctx: &mut Ctx<'_>) {
