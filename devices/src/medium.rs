@@ -44,8 +44,7 @@ pub trait Medium: Send + fmt::Debug {
     /// [`MediumError`]; `buf` is undefined then.
     fn read(&mut self, offset: u64, buf: &mut [u8]) -> Result<(), MediumError>;
 
-    /// Writes `data` at `offset`. It is safe from the end of the process, and from that of the host after
-    /// [`Medium::flush`].
+    /// Writes `data` at `offset`. It may be lost with the process or the host until [`Medium::flush`].
     ///
     /// # Errors
     /// [`MediumError`]; some of it may have been written then.
