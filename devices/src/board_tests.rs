@@ -28,6 +28,7 @@ fn config() -> BoardConfig {
         debug_exit: true,
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
+        ide: [None; 4],
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a board is equipped.
 
+use crate::ide::DriveKind;
+
 /// How a board is equipped.
 #[derive(Clone, Copy, Debug)]
 pub struct BoardConfig {
@@ -11,4 +13,6 @@ pub struct BoardConfig {
     pub rtc_epoch_s: u64,
     /// Whether writes to port 80h are logged for [`crate::Board::post_codes`].
     pub log_post: bool,
+    /// The IDE drives: the primary channel's device 0 and 1, the secondary's.
+    pub ide: [Option<DriveKind>; 4],
 }

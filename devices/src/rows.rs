@@ -12,6 +12,7 @@ use crate::mounts::debug_exit::DebugExit;
 use crate::mounts::dma::DmaPorts;
 use crate::mounts::fast_a20::FastA20;
 use crate::mounts::firmware::FirmwarePort;
+use crate::mounts::ide::Ide;
 use crate::mounts::keyboard::KeyboardPorts;
 use crate::mounts::pci_host::PciHost;
 use crate::mounts::pic::PicPorts;
@@ -22,7 +23,7 @@ use crate::mounts::rtc::RtcPorts;
 use crate::mounts::serial::Serial;
 use crate::mounts::timer::Timer;
 use crate::pm;
-use crate::row::{BYTES, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
+use crate::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
 
 /// [`Row::id`] of the interrupt controllers.
 pub const PIC: &str = "pic";
@@ -36,6 +37,8 @@ pub const DEBUG_CONSOLE: &str = "debug-console";
 pub const DEBUG_EXIT: &str = "debug-exit";
 /// The latch between FERR# and IRQ 13.
 pub const COPROCESSOR: &str = "coprocessor";
+/// The IDE function, whose drives are 0 to 3.
+pub const IDE: &str = "ide";
 /// The firmware port, which no configuration fits by itself: see [`crate::Board::fit`].
 pub const FIRMWARE: &str = "firmware";
 
@@ -67,6 +70,27 @@ const ISA_BRIDGE: Function = Function {
     command_mask: 0x08,
     own: &[Own { offset: 0x60, values: &[0x80; 4], masks: &[0x8f; 4] }],
     spare_mask: 0xff,
+    ..Function::NONE
+};
+
+/// PIIX3 IDE, both of whose channels are decoded after reset, as firmware leaves them.
+const IDE_FUNCTION: Function = Function {
+    device: 1,
+    function: 1,
+    vendor_id: 0x8086,
+    device_id: 0x7010,
+    class: 0x0101,
+    // Channels in compatibility mode; it masters the bus.
+    interface: 0x80,
+    subsystem: (0x1af4, 0x1100),
+    command: 0,
+    command_mask: Function::IO | Function::MASTER,
+    bars: &[Bar::new(4, 4)],
+    own: &[Own {
+        offset: 0x40,
+        values: &[0, 0x80, 0, 0x80, 0],
+        masks: &[0xff, 0xf3, 0xff, 0xf3, 0xff],
+    }],
     ..Function::NONE
 };
 
@@ -113,7 +137,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 15] = [
+pub static TABLE: [Entry; 16] = [
     Entry {
         row: Row {
             regions: &[
@@ -266,5 +290,22 @@ pub static TABLE: [Entry; 15] = [
         },
         fitted: |_| false,
         make: |_| Box::new(FirmwarePort),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("primary", 0x1f0, 8, WHOLE),
+                Region::ports("control", 0x3f6, 1, BYTES),
+                Region::ports("secondary", 0x170, 8, WHOLE),
+                Region::ports("control", 0x376, 1, BYTES),
+                Region::movable_ports("bus master", 16, WHOLE),
+            ],
+            pci: Some(IDE_FUNCTION),
+            lines: &[Line::edge(14), Line::edge(15)],
+            dma: DmaKind::Master,
+            ..row(IDE, "IDE with bus master", "Intel 82371SB (290550), 2.7; ATA/ATAPI-6; MMC-3")
+        },
+        fitted: |config| config.ide.iter().any(Option::is_some),
+        make: |config| Box::new(Ide::new(config)),
     },
 ];

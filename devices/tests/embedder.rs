@@ -251,7 +251,7 @@ struct Asker {
 const ASKER: Row = Row {
     id: "asker",
     regions: &[Region::movable_ports("level", 16, BYTES)],
-    pci: Some(Function { pin: 2, bars: &[Bar::new(1, 0)], ..FUNCTION }),
+    pci: Some(Function { pin: 2, command_mask: 0x0407, bars: &[Bar::new(1, 0)], ..FUNCTION }),
     lines: &[Line::INTX],
     clocked: false,
     ..ROW

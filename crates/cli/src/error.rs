@@ -1,6 +1,6 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
-use ringer::{Refusal, SymbolsError, status};
+use ringer::{Refusal, StorageError, SymbolsError, status};
 use ringer_input::shown;
 use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
@@ -138,6 +138,31 @@ pub enum CliError {
     /// The machine.
     #[error(transparent)]
     Machine(#[from] ringer::Error),
+    /// --drive.
+    #[error("--drive {text}: {reason}")]
+    Drive {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two drives in one place.
+    #[error(
+        "two drives in one place, or more than the four that there are: --hda to --hdd, --cdrom (which is --hdc), --drive …,index=N"
+    )]
+    DrivePlace,
+    /// An image.
+    #[error(transparent)]
+    Image(#[from] StorageError),
+    /// A disk that the guest writes, and a state that does not hold it.
+    #[error(
+        "a saved state does not hold what the guest writes to {}; give the drive readonly=on",
+        shown(path)
+    )]
+    WrittenBesideState {
+        /// The image.
+        path: PathBuf,
+    },
     /// The nanobenchmarks.
     #[error("nano: {0}")]
     Nano(String),
@@ -183,6 +208,10 @@ impl CliError {
             | Self::NoUse { .. }
             | Self::SaveAt { .. }
             | Self::OnlyRun { .. }
+            | Self::Drive { .. }
+            | Self::DrivePlace
+            | Self::Image(_)
+            | Self::WrittenBesideState { .. }
             | Self::MemorySize { .. }
             | Self::MemLimit { .. }
             | Self::Symbols(_)

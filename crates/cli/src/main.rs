@@ -9,6 +9,7 @@ mod args;
 mod console;
 mod deadline;
 mod debugger;
+mod drives;
 mod error;
 mod escape;
 mod generate;

@@ -3,6 +3,7 @@
 use crate::args::{DemoArgs, EndArgs, GuestRun, RunArgs};
 use crate::console;
 use crate::deadline::Deadline;
+use crate::drives::Drives;
 use crate::error::CliError;
 use crate::escape::{self, Escape, EscapeKey};
 use crate::patience;
@@ -181,7 +182,8 @@ pub fn run_guest(
     let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
     let mut trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
-    let builder = Machine::builder().config(config).boot(source);
+    let drives = Drives::open(args)?;
+    let builder = drives.put_into(Machine::builder().config(config).boot(source));
     let sinks = match &watch {
         Some(watch) => watch.sinks(lines.sinks()),
         None => lines.sinks(),

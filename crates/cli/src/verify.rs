@@ -126,6 +126,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--save-at", !args.run.save_at.is_empty()),
         ("--trace", !args.run.trace.trace.is_empty()),
         ("--gdb", args.run.gdb.address().is_some()),
+        ("--drive", args.run.drives.any()),
     ] {
         if given {
             return Err(CliError::OnlyRun { option });

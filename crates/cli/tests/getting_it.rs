@@ -100,8 +100,8 @@ fn what_is_no_guest_and_what_is_named_twice_is_told() {
 fn habits_of_qemu_are_answered() {
     for (line, part) in [
         ("-kernel x -append y", "-kernel: write --kernel"),
-        ("run -hda disk.img", "-hda: no disks yet; --bootsector"),
-        ("run --cdrom x.iso", "--cdrom: not yet; --bootsector takes an ISO"),
+        ("run -hda disk.img", "-hda: write --hda"),
+        ("run -cdrom x.iso", "-cdrom: write --cdrom"),
         ("run --rom x -nographic", "-nographic: not needed"),
         ("run --rom x -smp 2", "-smp: one processor"),
         ("run --rom x -accel kvm", "-accel: Ringer translates"),

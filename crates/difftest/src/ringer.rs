@@ -67,7 +67,13 @@ impl Ringer {
 
 fn build(engine: Engine) -> Result<Monitor, MachineError> {
     let memory = GuestMemory::new(RAM)?;
-    let board = BoardConfig { ram_size: RAM, debug_exit: true, rtc_epoch_s: 0, log_post: false };
+    let board = BoardConfig {
+        ram_size: RAM,
+        debug_exit: true,
+        rtc_epoch_s: 0,
+        log_post: false,
+        ide: [None; 4],
+    };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),

@@ -2,6 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
+use ringer_devices::DriveKind;
 use ringer_monitor::{
     ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
 };
@@ -23,6 +24,8 @@ pub struct PcConfig {
     pub debug_exit_port: u16,
     /// Keep the latest bytes that the guest writes to port 80h.
     pub log_post: bool,
+    /// IDE drives: the primary channel's device 0 and 1, the secondary's.
+    pub ide: [Option<DriveKind>; 4],
 }
 
 impl Default for PcConfig {
@@ -35,6 +38,7 @@ impl Default for PcConfig {
             debug_exit: false,
             debug_exit_port: DEBUG_EXIT_PORT,
             log_post: false,
+            ide: [None; 4],
         }
     }
 }

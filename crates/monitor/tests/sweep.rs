@@ -204,8 +204,13 @@ impl SerialSink for Nowhere {
 
 fn machine() -> Monitor {
     let memory = GuestMemory::new(16 << 20).unwrap();
-    let config =
-        BoardConfig { ram_size: 16 << 20, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+    let config = BoardConfig {
+        ram_size: 16 << 20,
+        debug_exit: false,
+        rtc_epoch_s: 0,
+        log_post: false,
+        ide: [None; 4],
+    };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),

@@ -334,7 +334,13 @@ fn user(reset: CpuState) -> CpuState {
 }
 
 fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
-    let config = BoardConfig { ram_size: RAM, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+    let config = BoardConfig {
+        ram_size: RAM,
+        debug_exit: false,
+        rtc_epoch_s: 0,
+        log_post: false,
+        ide: [None; 4],
+    };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::machine::Machine;
 use ringer_devices::row::Row;
-use ringer_devices::{Device, SerialSink};
+use ringer_devices::{Device, DriveKind, Medium, SerialSink, rows};
 use ringer_machine::{
     BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState,
     ShieldedDevice, Sinks,
@@ -29,6 +29,7 @@ pub struct Builder {
     boot: BootSource,
     sinks: Sinks,
     devices: Vec<(Row, Box<dyn Device>)>,
+    media: Vec<(usize, Box<dyn Medium>)>,
 }
 
 impl fmt::Debug for Builder {
@@ -48,6 +49,7 @@ impl Default for Builder {
             boot: BootSource::Nothing,
             sinks: Sinks { serial: Box::new(Nowhere), debugcon: Box::new(Nowhere) },
             devices: Vec::new(),
+            media: Vec::new(),
         }
     }
 }
@@ -199,6 +201,23 @@ impl Builder {
         self
     }
 
+    /// An IDE drive in place `place` (0..=3: the channels' devices in order); another place has none.
+    #[must_use]
+    pub fn ide_drive(mut self, place: usize, kind: DriveKind) -> Self {
+        if let Some(drive) = self.config.pc.ide.get_mut(place) {
+            *drive = Some(kind);
+        }
+        self
+    }
+
+    /// What is in the IDE drive in place `place`. Its methods are called on the thread that runs the machine, and the guest
+    /// waits for them.
+    #[must_use]
+    pub fn ide_medium(mut self, place: usize, medium: Box<dyn Medium>) -> Self {
+        self.media.push((place, medium));
+        self
+    }
+
     /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
     /// instruction.
     ///
@@ -209,6 +228,9 @@ impl Builder {
         let mut machine = ringer_machine::Machine::new(self.config, &self.boot, self.sinks)?;
         for (row, device) in self.devices {
             machine.monitor_mut().board_mut().attach(row, device)?;
+        }
+        for (place, medium) in self.media {
+            machine.monitor_mut().board_mut().insert(rows::IDE, place, Some(medium));
         }
         Ok(Machine::new(machine))
     }

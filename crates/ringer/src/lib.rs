@@ -47,6 +47,7 @@ pub use error::Error;
 pub use machine::Machine;
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
+pub use ringer_devices::{DriveKind, Medium, MediumError};
 #[doc(inline)]
 pub use ringer_machine::{
     At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, FileKind, Flat, FlatMode,
@@ -57,3 +58,5 @@ pub use ringer_machine::{
     Until, UnusableSignal, WatchHit, WatchKind, Watchpoint, When, parse_size, read_symbols,
     recognise, recording, status, symbols_for,
 };
+#[doc(inline)]
+pub use ringer_storage::{Format as ImageFormat, Image, Reporter, StorageError};

@@ -9,6 +9,7 @@ pub(crate) mod debug_exit;
 pub(crate) mod dma;
 pub(crate) mod fast_a20;
 pub(crate) mod firmware;
+pub(crate) mod ide;
 pub(crate) mod keyboard;
 pub(crate) mod pci_host;
 pub(crate) mod pic;

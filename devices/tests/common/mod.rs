@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
+use ringer_devices::ide::DriveKind;
 use ringer_devices::{Board, BoardConfig, BoardEvent, SerialSink, rows};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -29,6 +30,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
     debug_exit: true,
     rtc_epoch_s: 1_000_000_000,
     log_post: true,
+    ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
 };
 
 /// A board with every row on it; its sinks lose what they are given.

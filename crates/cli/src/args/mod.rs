@@ -1,5 +1,6 @@
 //! The command line: one file for each group of options.
 
+mod drive;
 mod ends;
 mod engine;
 mod gdb;
@@ -16,6 +17,7 @@ mod trace;
 mod values;
 mod verify;
 
+pub use drive::DriveArgs;
 pub use ends::EndArgs;
 pub use engine::{EngineArgs, Sandboxed};
 pub use gdb::GdbArgs;

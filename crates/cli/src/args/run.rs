@@ -1,6 +1,6 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{EndArgs, EngineArgs, GdbArgs, TraceArgs};
+use super::{DriveArgs, EndArgs, EngineArgs, GdbArgs, TraceArgs};
 use crate::error::CliError;
 use crate::escape::Escape;
 use crate::serial::SerialSpec;
@@ -34,6 +34,9 @@ pub struct RunArgs {
     /// The kernel's command line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
+    /// Drives and their images.
+    #[command(flatten)]
+    pub drives: DriveArgs,
     /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
     #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,
@@ -133,6 +136,7 @@ impl RunArgs {
                     .flatten()
                     .unwrap_or(machine.pc.debug_exit_port),
                 log_post: self.report.is_some(),
+                ide: self.drives.ide()?.map(|drive| drive.map(|drive| drive.kind)),
                 ..machine.pc
             },
             run: RunConfig {
@@ -167,6 +171,9 @@ impl RunArgs {
         if self.memory.is_none() {
             pc.ram_size = saved.ram_size;
             run.mem_limit = self.mem_limit(pc.ram_size);
+        }
+        if pc.ide == PcConfig::default().ide {
+            pc.ide = saved.ide;
         }
         if self.engine.cpu.is_none() {
             pc.model = saved.model;

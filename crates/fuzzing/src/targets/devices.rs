@@ -3,7 +3,7 @@
 
 use crate::target::Target;
 use ringer_devices::row::Space;
-use ringer_devices::{Board, BoardConfig, SerialSink, rows};
+use ringer_devices::{Board, BoardConfig, DriveKind, SerialSink, rows};
 use std::io;
 
 /// Accesses, each of six bytes: what, where, and a value.
@@ -45,9 +45,13 @@ fn board() -> Board {
         debug_exit: true,
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
+        ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.fit(rows::FIRMWARE).expect("there is room for it");
+    for unit in [0, 2] {
+        board.insert(rows::IDE, unit, Some(Box::new(vec![0xa5; 64 << 10])));
+    }
     board
 }
 

@@ -4,6 +4,7 @@
 use super::boot_record::BootRecord;
 use super::error::StateError;
 use crate::config::{DEBUG_EXIT_PORT, PcConfig};
+use ringer_devices::DriveKind;
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,13 @@ pub struct MachineRecord {
     /// Where it is, if not at F4h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug_exit_port: Option<u16>,
+    /// The IDE drives, if there are any.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub ide: [Option<DriveKind>; 4],
+}
+
+fn is_empty(drives: &[Option<DriveKind>; 4]) -> bool {
+    drives.iter().all(Option::is_none)
 }
 
 /// A section's place in the table.
@@ -63,6 +71,7 @@ impl MachineRecord {
             debug_exit: pc.debug_exit,
             debug_exit_port: Some(pc.debug_exit_port)
                 .filter(|port| pc.debug_exit && *port != DEBUG_EXIT_PORT),
+            ide: pc.ide,
         }
     }
 
@@ -75,7 +84,8 @@ impl MachineRecord {
         let model = self.cpu.parse().map_err(unknown)?;
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
         let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
-        Ok(PcConfig { ram_size, model, debug_exit, debug_exit_port, ..PcConfig::default() })
+        let ide = self.ide;
+        Ok(PcConfig { ram_size, model, debug_exit, debug_exit_port, ide, ..PcConfig::default() })
     }
 
     /// The clock.
@@ -104,7 +114,8 @@ impl MachineRecord {
             (false, _) => "absent".to_owned(),
             (true, port) => format!("at {:x}h", port.unwrap_or(DEBUG_EXIT_PORT)),
         };
-        same("the debug-exit port", &port(self), &port(here))
+        same("the debug-exit port", &port(self), &port(here))?;
+        same("the IDE drives", &format!("{:?}", self.ide), &format!("{:?}", here.ide))
     }
 }
 

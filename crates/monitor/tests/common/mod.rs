@@ -86,8 +86,13 @@ fn machine_with(
     for (address, bytes) in pieces {
         assert!(memory.dma_write(Pa::from(*address), bytes));
     }
-    let config =
-        BoardConfig { ram_size: 4 << 20, debug_exit: true, rtc_epoch_s: 0, log_post: false };
+    let config = BoardConfig {
+        ram_size: 4 << 20,
+        debug_exit: true,
+        rtc_epoch_s: 0,
+        log_post: false,
+        ide: [None; 4],
+    };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: KickSignal::default(),

@@ -243,7 +243,13 @@ pub fn with_translating<R>(
 ) -> Result<R, HwError> {
     let memory = GuestMemory::without_hole(u64::from(RAM))?;
     let ram_size = u64::from(RAM);
-    let config = BoardConfig { ram_size, debug_exit: false, rtc_epoch_s: 0, log_post: false };
+    let config = BoardConfig {
+        ram_size,
+        debug_exit: false,
+        rtc_epoch_s: 0,
+        log_post: false,
+        ide: [None; 4],
+    };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
     let cfg = MonitorConfig {
