@@ -190,6 +190,12 @@ pub enum CliError {
         /// What was given.
         text: String,
     },
+    /// A step of a script.
+    #[error("no drive is called {drive:?}")]
+    NoDrive {
+        /// Which drive it names.
+        drive: String,
+    },
     /// The test kit.
     #[error(transparent)]
     Testkit(#[from] TestkitError),
@@ -207,6 +213,7 @@ impl CliError {
             | Self::ManyInitrds
             | Self::NoUse { .. }
             | Self::SaveAt { .. }
+            | Self::NoDrive { .. }
             | Self::OnlyRun { .. }
             | Self::Drive { .. }
             | Self::DrivePlace

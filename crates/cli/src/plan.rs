@@ -3,7 +3,9 @@
 use crate::args::RunArgs;
 use crate::debugger::Debugger;
 use crate::error::CliError;
+use crate::script::Playing;
 use ringer::{Machine, Sinks, Stop, Symbols, TraceKinds, Until};
+use ringer_script::Failure;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +34,22 @@ pub struct Plan {
     ends: Option<Instant>,
     trace: Option<Trace>,
     debugger: Option<Debugger>,
+    script: Option<Playing>,
+}
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct Over {
+    /// How it ended.
+    pub stop: Stop,
+    /// The step of the script that failed, if that was why.
+    pub failure: Option<Failure>,
+}
+
+impl From<Stop> for Over {
+    fn from(stop: Stop) -> Self {
+        Self { stop, failure: None }
+    }
 }
 
 impl Plan {
@@ -56,6 +74,7 @@ impl Plan {
             ends: None,
             trace: Some(trace).filter(|_| !kinds.is_empty()),
             debugger: Debugger::listen(&args.gdb)?,
+            script: args.script.script.as_ref().map(Playing::new).transpose()?,
         })
     }
 
@@ -66,6 +85,10 @@ impl Plan {
 
     /// `sinks` as the guest's output is to reach them.
     pub fn guard(&self, sinks: Sinks) -> Sinks {
+        let sinks = match &self.script {
+            Some(script) => script.guard(sinks),
+            None => sinks,
+        };
         match &self.debugger {
             Some(debugger) => debugger.guard(sinks),
             None => sinks,
@@ -78,7 +101,7 @@ impl Plan {
     }
 
     /// Runs the machine to its end.
-    pub fn run(&self, machine: &mut Machine) -> Result<Stop, ringer::Error> {
+    pub fn run(&mut self, machine: &mut Machine) -> Result<Over, CliError> {
         let until = || {
             let until = self.texts.iter().fold(Until::new(), |until, text| until.text(text));
             match self.ends {
@@ -90,22 +113,31 @@ impl Plan {
             if let Some(trace) = &self.trace {
                 machine.set_trace(trace.kinds, Arc::clone(&trace.symbols));
             }
-            return debugger.run(machine, &until());
+            return Ok(debugger.run(machine, &until())?.into());
         }
-        let Some(trace) = &self.trace else { return machine.run(&until()) };
+        if let Some(script) = &mut self.script {
+            if let Some(trace) = &self.trace {
+                machine.set_trace(trace.kinds, Arc::clone(&trace.symbols));
+            }
+            return match script.play(machine, &until)? {
+                (Some(stop), failure) => Ok(Over { stop, failure }),
+                (None, _) => Ok(machine.run(&until())?.into()),
+            };
+        }
+        let Some(trace) = &self.trace else { return Ok(machine.run(&until())?.into()) };
         if let Some(from) = trace.from
             && let Some(end) = run_to(machine, until(), from)?
         {
-            return Ok(end);
+            return Ok(end.into());
         }
         machine.set_trace(trace.kinds, Arc::clone(&trace.symbols));
         if let Some(to) = trace.to {
             if let Some(end) = run_to(machine, until(), to)? {
-                return Ok(end);
+                return Ok(end.into());
             }
             machine.set_trace(TraceKinds::empty(), Arc::default());
         }
-        machine.run(&until())
+        Ok(machine.run(&until())?.into())
     }
 }
 

@@ -23,6 +23,9 @@ impl fmt::Display for PostMortem<'_> {
         for event in &report.exceptions[skipped..] {
             writeln!(f, "    {}", OneLine(event))?;
         }
+        for line in report.screen_lines() {
+            writeln!(f, "  {}", OneLine(line))?;
+        }
         if let Some(hint) = &report.hint {
             writeln!(f, "  hint: {}", OneLine(hint))?;
         }

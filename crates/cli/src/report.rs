@@ -3,8 +3,9 @@
 use crate::args::EndArgs;
 use crate::error::CliError;
 use crate::target::Target;
-use ringer::{At, Event, Machine, Stop, Symbols, status};
-use ringer_testkit::{EventLine, Place, RunReport};
+use ringer::{At, Event, Machine, Screen, Stop, Symbols, status};
+use ringer_script::Failure;
+use ringer_testkit::{EventLine, Place, RunReport, ScreenReport};
 use serde::Serialize;
 use std::path::Path;
 
@@ -93,6 +94,36 @@ pub fn run_report(stop: &Stop, machine: &Machine, ends: &EndArgs, symbols: &Symb
         events: if failed { lines(&mortem.events) } else { Vec::new() },
         ..RunReport::default()
     }
+}
+
+/// The kind of end of a run that a step of a script ended.
+pub const SCRIPT: &str = "script";
+
+/// The run that `report` is of ended because a step of its script failed.
+pub fn failed(report: &mut RunReport, failure: &Failure) {
+    SCRIPT.clone_into(&mut report.end);
+    report.status = status::SCRIPT_FAILED;
+    report.detail = failure.to_string();
+}
+
+/// What is on the screen at the end, for `report`.
+pub fn add_screen(report: &mut RunReport, machine: &mut Machine) {
+    report.screen = match machine.screen() {
+        Screen::Blank => None,
+        Screen::Text(text) => Some(ScreenReport {
+            mode: "text".to_owned(),
+            width: text.columns.into(),
+            height: text.rows.into(),
+            lines: text.lines(),
+            cursor: text.cursor.map(|(column, row)| [column, row]),
+        }),
+        Screen::Graphics(image) => Some(ScreenReport {
+            mode: "graphics".to_owned(),
+            width: image.width,
+            height: image.height,
+            ..ScreenReport::default()
+        }),
+    };
 }
 
 /// Completes `report`, which is to be written.

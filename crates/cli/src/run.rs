@@ -7,10 +7,11 @@ use crate::drives::Drives;
 use crate::error::CliError;
 use crate::escape::{self, Escape, EscapeKey};
 use crate::patience;
-use crate::plan::Plan;
+use crate::picture::Picture;
+use crate::plan::{Over, Plan};
 use crate::postmortem::PostMortem;
 use crate::profile::watch::Watch;
-use crate::report::{JsonFile, add_digest, is_unexpected, run_report};
+use crate::report::{JsonFile, SCRIPT, add_digest, add_screen, failed, is_unexpected, run_report};
 use crate::sandbox;
 use crate::say::{say, say_lines};
 use crate::serial::{Line, SerialSpec};
@@ -25,6 +26,7 @@ use ringer::{
 };
 use ringer_cpu::refusal::refused;
 use ringer_input::shown;
+use ringer_script::Failure;
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
 use std::path::Path;
@@ -55,7 +57,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
     let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
-    let exit = drive(&mut machine, &lines, Console::NONE, &Plan::default())?.stop;
+    let exit = drive(&mut machine, &lines, Console::NONE, &mut Plan::default())?.stop;
     print(&machine.counters());
     // The demo's own value for success, which `ringer run` would pass on as 1.
     if exit == Stop::DebugExit(0) {
@@ -180,6 +182,7 @@ pub fn run_guest(
     let mut plan = Plan::new(args, &symbols)?;
     let saves = args.saves()?;
     let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
+    let screenshot = args.script.screenshot.as_deref().map(Picture::create).transpose()?;
     let mut trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let drives = Drives::open(args)?;
@@ -208,14 +211,21 @@ pub fn run_guest(
     }
     plan.end_at(deadline.loaded());
     let console = Console::of(&args.serial, args.escape);
-    let driven = drive(&mut machine, &lines, console, &plan);
+    let driven = drive(&mut machine, &lines, console, &mut plan);
     let traced = trace.map(|trace| trace.finish());
-    let stop = driven?.stop;
+    let Driven { stop, failure, .. } = driven?;
     Lost(traced.into_iter().collect::<Result<_, _>>()?).tell(&stop)?;
     if let Some(dump) = dump {
         finish_jitdump(&dump)?;
     }
     let mut report = run_report(&stop, &machine, &args.ends, &symbols);
+    if let Some(failure) = &failure {
+        failed(&mut report, failure);
+    }
+    add_screen(&mut report, &mut machine);
+    if let Some(picture) = screenshot {
+        picture.write(&machine.picture())?;
+    }
     if let Some(file) = report_file {
         add_digest(&mut report, &mut machine)?;
         file.write(&report)?;
@@ -244,6 +254,8 @@ fn finish_jitdump(dump: &SharedJitDump) -> Result<(), CliError> {
 /// How a machine was run.
 pub struct Driven {
     pub stop: Stop,
+    /// The step of a script that failed, if that was why.
+    pub failure: Option<Failure>,
     /// What held for the thread that ran it; nothing without a sandbox.
     pub confined: Option<Confined>,
 }
@@ -254,7 +266,7 @@ pub fn drive(
     machine: &mut Machine,
     lines: &Lines,
     console: Console,
-    plan: &Plan,
+    plan: &mut Plan,
 ) -> Result<Driven, CliError> {
     let host = |what| move |source| CliError::Host { what, source };
     lines.begin()?;
@@ -284,19 +296,19 @@ pub fn drive(
     let result = plan.run(machine);
     let lost = lines.finish();
     drop(raw);
-    let stop = result?;
+    let Over { stop, failure } = result?;
     lost?.tell(&stop)?;
-    Ok(Driven { stop, confined })
+    Ok(Driven { stop, failure, confined })
 }
 
 /// Says how the run ended where that is not what the guest or the user meant; returns the status.
 pub fn tell(stop: &Stop, report: &RunReport) -> u8 {
     match stop {
-        Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit => {}
+        Stop::PowerOff | Stop::DebugExit(_) | Stop::Quit if report.end != SCRIPT => {}
         Stop::Text(_) if report.status == status::POWER_OFF => {}
         _ => say_lines(&report.detail),
     }
-    if is_unexpected(stop) {
+    if is_unexpected(stop) || report.end == SCRIPT {
         let _writing = writing::begin();
         let _ = write!(io::stderr(), "{}", PostMortem(report));
     }

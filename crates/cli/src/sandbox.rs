@@ -20,7 +20,8 @@ static REQUIRED: AtomicBool = AtomicBool::new(false);
 #[must_use]
 pub fn of_run<'a>(run: &'a RunArgs, outputs: impl IntoIterator<Item = &'a PathBuf>) -> Sandbox {
     let saved = run.save_at.chunks_exact(2).map(|save| Path::new(&save[1]));
-    let outputs = outputs.into_iter().chain(&run.report).map(PathBuf::as_path);
+    let outputs =
+        outputs.into_iter().chain(&run.report).chain(run.script.files()).map(PathBuf::as_path);
     let sandbox = saved.chain(outputs).fold(Sandbox::new(), |sandbox, path| {
         sandbox.grant(Threads::FILES, folder_of(path), Access::Make)
     });

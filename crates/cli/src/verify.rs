@@ -127,6 +127,8 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--trace", !args.run.trace.trace.is_empty()),
         ("--gdb", args.run.gdb.address().is_some()),
         ("--drive", args.run.drives.any()),
+        ("--script", args.run.script.script.is_some()),
+        ("--screenshot", args.run.script.screenshot.is_some()),
     ] {
         if given {
             return Err(CliError::OnlyRun { option });
@@ -232,7 +234,7 @@ fn one(
     let started = Instant::now();
     let mut plan = Plan::new(args, &symbols)?;
     plan.end_at(deadline.loaded());
-    let driven = drive(&mut machine, &lines, Console::of(serial, args.escape), &plan);
+    let driven = drive(&mut machine, &lines, Console::of(serial, args.escape), &mut plan);
     drop(progress);
     let driven = driven?;
     let exit = driven.stop;

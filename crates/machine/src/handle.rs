@@ -60,6 +60,21 @@ impl Handle {
         self.kicker.look();
     }
 
+    /// Presses the reset button: the machine starts again, or the run ends with [`crate::Stop::Reset`] where resets do.
+    pub fn reset(&self) {
+        self.kicker.reset();
+    }
+
+    /// Switches the machine off, as if its plug were pulled: the run ends with [`crate::Stop::PowerOff`].
+    pub fn power_off(&self) {
+        self.kicker.power_off();
+    }
+
+    /// Has the machine's onlooker ([`crate::Machine::set_onlooker`]) look at its screen soon.
+    pub fn glance(&self) {
+        self.kicker.glance();
+    }
+
     /// Ends the run that goes on, or else the next one, with [`crate::Stop::Kicked`]; the machine may run
     /// on afterwards. To kick twice before a run ends is to kick once.
     pub fn kick(&self) {

@@ -32,14 +32,14 @@ pub use handle::Handle;
 pub use machine::{Checkpoint, Machine, MachineError, Sinks};
 pub use postmortem::PostMortem;
 pub use ringer_cpu::CpuModel;
-pub use ringer_devices::{Room, SerialSink};
+pub use ringer_devices::{Room, Screen, SerialSink, screen};
 pub use ringer_input::InputError;
 pub use ringer_monitor::jitdump::{JitDump, SharedJitDump};
 pub use ringer_monitor::recording;
 pub use ringer_monitor::{
-    At, BlockView, Checks, ClockKind, Counters, Engine, Event, Happening, HotCallout, KickSignal,
-    LedgerRow, Marker, MemoryBudget, Moment, Profile, Row, TraceKinds, TranslatorOptions,
-    UnusableSignal, WatchHit, WatchKind, Watchpoint, When,
+    At, BlockView, Checks, ClockKind, Counters, Engine, Event, Glance, Happening, HotCallout,
+    KickSignal, LedgerRow, Marker, MemoryBudget, Moment, Onlooker, Profile, Row, TraceKinds,
+    TranslatorOptions, UnusableSignal, WatchHit, WatchKind, Watchpoint, When,
 };
 pub use shield::ShieldedDevice;
 pub use size::{SizeError, parse_size};

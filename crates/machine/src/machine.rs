@@ -21,7 +21,7 @@ use crate::watch::Watch;
 use ringer_devices::{Board, BoardConfig, Section, SerialSink, rows};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::jitdump::SharedJitDump;
-use ringer_monitor::{Checks, ClockKind, Monitor, MonitorError, Profile, RunEnd};
+use ringer_monitor::{Checks, ClockKind, Monitor, MonitorError, Onlooker, Profile, RunEnd};
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -160,6 +160,11 @@ impl Machine {
         self.monitor.set_jitdump(dump);
     }
 
+    /// From now on `onlooker` looks at the screen, soon after each [`Handle::glance`].
+    pub fn set_onlooker(&mut self, onlooker: Onlooker) {
+        self.monitor.set_onlooker(onlooker);
+    }
+
     /// Runs until the guest, a limit of the configuration or the user ends it; a reset starts the processor
     /// again unless the configuration says otherwise. A guest that triple-faults at the same place at every
     /// boot is not booted for ever.
@@ -182,6 +187,7 @@ impl Machine {
         let mut limits = ringer_monitor::Until {
             retired: None,
             timeout,
+            time: until.time,
             breakpoints: until.breakpoints.clone(),
             watchpoints: until.watchpoints.clone(),
             unheeded: until.unheeded,
@@ -474,6 +480,7 @@ fn stop_of(end: RunEnd) -> Stop {
         RunEnd::TripleFault { cs, eip } => Stop::TripleFault { cs, eip },
         RunEnd::DebugExit(value) => Stop::DebugExit(value),
         RunEnd::Timeout => Stop::Timeout,
+        RunEnd::Time => Stop::GuestTime,
         RunEnd::InstructionLimit => Stop::InstructionLimit,
         RunEnd::Quit => Stop::Quit,
         RunEnd::Breakpoint { cs, eip } => Stop::Breakpoint { cs, eip },

@@ -20,6 +20,8 @@ pub mod status {
     pub const TRIPLE_FAULT: u8 = 66;
     /// The processor is halted and nothing can wake it.
     pub const DEAD_HALT: u8 = 78;
+    /// A step of `--script` failed.
+    pub const SCRIPT_FAILED: u8 = 84;
     /// The guest wrote a text of `--fail-on`.
     pub const FAIL_TEXT: u8 = 80;
     /// The process stayed over `--mem-limit` after everything was given up.
@@ -66,6 +68,8 @@ pub enum Stop {
     InstructionLimit,
     /// The time limit was reached.
     Timeout,
+    /// The guest's clock has come to where [`crate::Until::guest_time`] ends the run.
+    GuestTime,
     /// The user asked for the end.
     Quit,
     /// The instruction at a breakpoint comes next; it has not begun.
@@ -107,6 +111,7 @@ impl Stop {
             | Self::Stepped
             | Self::Halt
             | Self::Kicked
+            | Self::GuestTime
             | Self::Text(_) => status::ENDED_BY_USER,
             Self::Difference(_) => status::DIFFERENCE,
             Self::Refused(_) => status::REFUSED,
@@ -125,6 +130,7 @@ impl Stop {
             Self::Text(_) => "text",
             Self::InstructionLimit => "instruction-limit",
             Self::Timeout => "timeout",
+            Self::GuestTime => "guest-time",
             Self::Quit => "quit",
             Self::Breakpoint { .. } => "breakpoint",
             Self::Watchpoint(_) => "watchpoint",
@@ -148,6 +154,7 @@ impl fmt::Display for Stop {
             Self::Text(text) => write!(f, "the guest wrote {text:?}"),
             Self::InstructionLimit => f.write_str("stopped at the limit of instructions"),
             Self::Timeout => f.write_str("stopped at the limit of time"),
+            Self::GuestTime => f.write_str("the guest's clock has come to its mark"),
             Self::Quit => f.write_str("ended by the user"),
             Self::Breakpoint { cs, eip } => write!(f, "breakpoint at {cs:04x}:{eip:08x}"),
             Self::Watchpoint(hit) => {
@@ -185,10 +192,10 @@ mod tests {
         ];
         let mut seen: Vec<u8> = others.iter().map(Stop::status).collect();
         let ours = [status::USAGE, status::TESTS_FAILED, status::INTERNAL, status::OUTPUT];
-        seen.extend(ours.into_iter().chain([status::FAIL_TEXT]));
+        seen.extend(ours.into_iter().chain([status::FAIL_TEXT, status::SCRIPT_FAILED]));
         assert!(seen.iter().all(|s| s % 2 == 0), "an odd status could be a debug-exit value");
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), others.len() + 5);
+        assert_eq!(seen.len(), others.len() + 6);
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub struct Until {
     pub(crate) retired: Option<u64>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) time: Option<u64>,
     pub(crate) breakpoints: Vec<Breakpoint>,
     pub(crate) watchpoints: Vec<Watchpoint>,
     pub(crate) unheeded: bool,
@@ -41,6 +42,14 @@ impl Until {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Ends when the guest's clock, which began at 0 with the machine, has come to so many nanoseconds: with the
+    /// virtual clock exactly then, and at once if it has. A guest that has halted and that a key could wake is waited for
+    /// until then, even if nothing more was to be sent ([`crate::Handle::end_input`]).
+    #[must_use]
+    pub fn guest_time(self, ns: u64) -> Self {
+        Self { time: Some(ns), ..self }
     }
 
     /// Ends before the instruction at this linear address (CS's base plus EIP; SDM volume 3A, 3.1), each

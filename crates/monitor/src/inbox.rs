@@ -15,6 +15,9 @@ struct Mail {
     keys: VecDeque<u8>,
     quit: bool,
     pause: bool,
+    power_off: bool,
+    reset: bool,
+    glance: bool,
     /// Nothing more will be typed.
     ended: bool,
     vcpu: Option<KickTarget>,
@@ -100,6 +103,21 @@ impl Kicker {
         self.post(|mail| mail.pause = true);
     }
 
+    /// Switches the machine off: the run ends with [`crate::RunEnd::PowerOff`].
+    pub fn power_off(&self) {
+        self.post(|mail| mail.power_off = true);
+    }
+
+    /// Presses the reset button: the run ends with [`crate::RunEnd::Reset`].
+    pub fn reset(&self) {
+        self.post(|mail| mail.reset = true);
+    }
+
+    /// Lets the machine's onlooker look at it soon ([`crate::Monitor::set_onlooker`]).
+    pub fn glance(&self) {
+        self.post(|mail| mail.glance = true);
+    }
+
     fn post(&self, change: impl FnOnce(&mut Mail)) {
         let mut mail = self.0.lock();
         change(&mut mail);
@@ -117,6 +135,12 @@ pub struct Wishes {
     pub quit: bool,
     /// A pause.
     pub pause: bool,
+    /// To be switched off.
+    pub power_off: bool,
+    /// The reset button.
+    pub reset: bool,
+    /// A look at the screen.
+    pub glance: bool,
 }
 
 /// What came for the guest.
@@ -201,7 +225,14 @@ impl Inbox {
     #[must_use]
     pub fn take_wishes(&self) -> Wishes {
         let mut mail = self.0.lock();
-        Wishes { quit: mail.quit, pause: std::mem::take(&mut mail.pause) }
+        let take = std::mem::take;
+        Wishes {
+            quit: mail.quit,
+            pause: take(&mut mail.pause),
+            power_off: take(&mut mail.power_off),
+            reset: take(&mut mail.reset),
+            glance: take(&mut mail.glance),
+        }
     }
 
     /// Serial bytes that wait, the oldest first.
@@ -245,7 +276,8 @@ impl Inbox {
         let mail = self.0.lock();
         let serial = thinks.takes_serial && !mail.serial.is_empty();
         let keys = thinks.takes_keys && !mail.keys.is_empty();
-        if mail.quit || mail.pause || serial || keys || mail.ended != thinks.ended {
+        let wishes = mail.quit || mail.pause || mail.power_off || mail.reset || mail.glance;
+        if wishes || serial || keys || mail.ended != thinks.ended {
             return;
         }
         match until {

@@ -1,6 +1,7 @@
 //! The run loop: service the machine, then run a slice of guest code, until something ends it.
 
 mod debug;
+mod display;
 mod mail;
 mod record;
 mod wait;
@@ -12,6 +13,7 @@ use crate::code::Code;
 use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
 use crate::events::{Event, Happening, TraceKinds};
 use crate::footprint::Footprint;
+use crate::glance::Onlooker;
 use crate::huge_pages::HugePageGathering;
 use crate::idled::Idled;
 use crate::inbox::{Inbox, Kicker};
@@ -89,6 +91,8 @@ pub struct Monitor {
     heeds: bool,
     /// HLT ends the run, unless the run began with it.
     stops_at_halt: bool,
+    /// Who looks at the screen while it runs.
+    onlooker: Option<Onlooker>,
 }
 
 impl Monitor {
@@ -129,6 +133,7 @@ impl Monitor {
             idled: Idled::default(),
             heeds: true,
             stops_at_halt: false,
+            onlooker: None,
         };
         monitor.set_budget(budget);
         Ok(monitor)
@@ -379,6 +384,7 @@ impl Monitor {
         self.measure_samples()?;
         self.started = Instant::now();
         self.vcpu.schedule.retired = until.retired;
+        self.vcpu.schedule.time = until.time;
         self.vcpu.schedule.ends = until.timeout.and_then(|t| self.started.checked_add(t));
         self.arm(until);
         self.chassis.bus.io.touched = true;
@@ -489,8 +495,9 @@ impl Monitor {
         let soon = io.clock.now().saturating_add(1);
         let inputs = self.inputs.next_time().map(|time| time.max(soon));
         let put_off = self.put_off.then_some(soon);
+        let ends = self.vcpu.schedule.time;
         self.vcpu.schedule.deadline =
-            [io.seen.deadline, inputs, put_off].into_iter().flatten().min();
+            [io.seen.deadline, inputs, put_off, ends].into_iter().flatten().min();
         self.vcpu.schedule.arm(&io.clock, self.vcpu.signals.as_mut())?;
         io.ledger.switch(row);
         Ok(None)
@@ -564,6 +571,8 @@ impl Monitor {
             Some(RunEnd::InstructionLimit)
         } else if schedule.ends.is_some_and(|end| Instant::now() >= end) {
             Some(RunEnd::Timeout)
+        } else if schedule.time.is_some_and(|end| self.now() >= end) {
+            Some(RunEnd::Time)
         } else if self.stops_at_halt && activity == Activity::Halted {
             Some(RunEnd::Halted)
         } else {

@@ -24,6 +24,8 @@ pub(crate) struct Schedule {
     pub deadline: Option<u64>,
     /// Retired instructions at which the run ends.
     pub retired: Option<u64>,
+    /// Machine time at which the run ends.
+    pub time: Option<u64>,
     /// Host time at which the run ends.
     pub ends: Option<Instant>,
     /// Nanoseconds after which somebody is to look at what the process holds, and the number of that look.

@@ -23,6 +23,8 @@ pub enum RunEnd {
     DebugExit(u32),
     /// The host-time limit was reached.
     Timeout,
+    /// The machine's time has come to [`Until::time`].
+    Time,
     /// The instruction limit was reached.
     InstructionLimit,
     /// The instruction at a breakpoint comes next; it has not begun.
@@ -74,6 +76,9 @@ pub struct Until {
     pub retired: Option<u64>,
     /// So much host time has passed in this run.
     pub timeout: Option<Duration>,
+    /// The machine's time ([`crate::Monitor::now`]) has come so far, in nanoseconds: with the virtual clock exactly. Until then
+    /// no halt that an input could end is one for good: somebody has plans for then.
+    pub time: Option<u64>,
     /// The instruction at one of these comes next. Where the run begins is passed over once, so that
     /// a run goes on from the breakpoint that the last one stopped at.
     pub breakpoints: Vec<Breakpoint>,

@@ -5,9 +5,10 @@ use crate::gdb;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
 use ringer_machine::recording::{RecordOptions, Recording};
+use ringer_machine::screen::Image;
 use ringer_machine::{
-    Checks, Handle, MachineState, PostMortem, Profile, SharedJitDump, StateDigest, Stop, Symbols,
-    TraceKinds, Until,
+    Checks, Handle, MachineState, Onlooker, PostMortem, Profile, Screen, SharedJitDump,
+    StateDigest, Stop, Symbols, TraceKinds, Until,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -171,6 +172,13 @@ impl Machine {
         self.0.handle().key_input(scan_codes)
     }
 
+    /// Nanoseconds of the guest's clock, which began at 0 with the machine. With [`crate::ClockKind::Virtual`] it is a
+    /// function of what the guest executed, and stands still between two runs.
+    #[must_use]
+    pub fn guest_time(&self) -> u64 {
+        self.0.monitor().now()
+    }
+
     /// Guest instructions retired since the machine was made, as far as they were counted: all with the
     /// virtual clock or a profile, else those of the interpreter.
     #[must_use]
@@ -222,6 +230,21 @@ impl Machine {
     #[must_use]
     pub fn checks(&self) -> Checks {
         self.0.checks()
+    }
+
+    /// What is on the screen.
+    pub fn screen(&mut self) -> Screen {
+        self.0.monitor_mut().screen()
+    }
+
+    /// The same as pixels, text drawn with the font that the guest has loaded; no pixel without a display adapter.
+    pub fn picture(&mut self) -> Image {
+        self.0.monitor_mut().picture()
+    }
+
+    /// From now on `onlooker` looks at the screen while the machine runs, soon after each [`Handle::glance`].
+    pub fn set_onlooker(&mut self, onlooker: Onlooker) {
+        self.0.set_onlooker(onlooker);
     }
 
     /// Tells `dump` of every block that is translated from now on, so that Linux perf can name them.

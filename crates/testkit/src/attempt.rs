@@ -4,6 +4,7 @@ use crate::bounds::REPORT;
 use crate::case::{Case, Failure, Kind, Point, Verdict};
 use crate::child::{self, End};
 use crate::judge;
+use crate::picture::{Album, Comparison};
 use crate::report::RunReport;
 use crate::stop::{Level, Stop};
 use ringer_input::read;
@@ -30,6 +31,8 @@ pub struct Place<'a> {
     pub program: &'a Path,
     /// A folder for the tests' files.
     pub work: &'a Path,
+    /// Where pictures of screens go that were not as expected.
+    pub pictures: &'a Path,
     /// Whether what guests send is shown as it comes.
     pub show: bool,
 }
@@ -54,18 +57,20 @@ struct Files {
     serial: PathBuf,
     report: PathBuf,
     errors: PathBuf,
+    picture: PathBuf,
 }
 
 impl Files {
     fn new(work: &Path, number: usize) -> Self {
         let file = |kind: &str| work.join(format!("{number}.{kind}"));
-        Self { serial: file("serial"), report: file("report"), errors: file("errors") }
+        let (serial, report, errors) = (file("serial"), file("report"), file("errors"));
+        Self { serial, report, errors, picture: file("png") }
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        for file in [&self.serial, &self.report, &self.errors] {
+        for file in [&self.serial, &self.report, &self.errors, &self.picture] {
             // What is left goes with the folder.
             let _ = fs::remove_file(file);
         }
@@ -108,6 +113,9 @@ fn run(
     command.arg("run").args(case.arguments(image));
     command.arg("--serial").arg(format!("file:{}", files.serial.display()));
     command.arg("--report").arg(&files.report).arg("--verify");
+    if case.spec.screenshot.is_some() {
+        command.arg("--screenshot").arg(&files.picture);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&files.errors)?);
     let limit = Duration::from_secs_f64(case.spec.timeout) + GRACE;
     let mut shown = 0;
@@ -141,7 +149,25 @@ fn run(
         return failed(Kind::Died, &death(status));
     };
     let sent = tail(&files.serial, KEPT)?;
-    Ok(Some(with_words(judge::judge(&case.spec, &report, &sent), &words)))
+    let judged = judge::judge(&case.spec, &report, &sent);
+    Ok(Some(with_words(with_picture(judged, place, files, case), &words)))
+}
+
+/// The picture of the screen counts too.
+fn with_picture(verdict: Verdict, place: &Place<'_>, files: &Files, case: &Case) -> Verdict {
+    let Some(wanted) = &case.spec.screenshot else { return verdict };
+    let album = Album { folder: place.pictures.to_owned(), name: case.name.clone() };
+    if matches!(verdict, Verdict::Skipped(_)) {
+        return verdict;
+    }
+    match (album.compare(wanted, &files.picture), verdict) {
+        (Comparison::Differs(told), Verdict::Failed(failure)) => {
+            let message = format!("{}; {told}", failure.message);
+            Verdict::Failed(Failure { message, ..failure })
+        }
+        (Comparison::Differs(told), _) => Verdict::Failed(Failure::told(Kind::Expectation, &told)),
+        (Comparison::Same, verdict) => verdict,
+    }
 }
 
 /// What the engines or the verifier have to report stands in the process's last words.

@@ -90,6 +90,9 @@ impl Case {
         for file in &spec.symbols {
             words.extend(["--symbols".into(), file.into()]);
         }
+        if let Some(script) = &spec.script {
+            words.extend(["--script".into(), script.into()]);
+        }
         let texts = |option: &str, texts: &[String]| -> Vec<OsString> {
             texts.iter().map(|text| format!("{option}={text}").into()).collect()
         };

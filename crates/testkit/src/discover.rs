@@ -277,7 +277,8 @@ fn described(
     let (program, spec) = match made {
         Ok((program, mut spec)) => {
             let folder = folder_of(described_in);
-            for file in spec.initrd.iter_mut().chain(&mut spec.symbols) {
+            let screens = spec.script.iter_mut().chain(&mut spec.screenshot);
+            for file in spec.initrd.iter_mut().chain(&mut spec.symbols).chain(screens) {
                 *file = folder.join(&file);
             }
             if spec.skip.is_none() {

@@ -24,6 +24,7 @@ pub fn judge(spec: &Spec, report: &RunReport, serial: &[u8]) -> Verdict {
     let mut faults = Faults::default();
     faults.of_end(spec, report);
     faults.of_serial(spec, &text);
+    faults.of_screen(spec, report);
     faults.of_points(&guest_points(spec, serial));
     if let Some(wanted) = &spec.post
         && *wanted != report.post
@@ -73,7 +74,9 @@ struct Faults {
 impl Faults {
     fn of_end(&mut self, spec: &Spec, report: &RunReport) {
         let end = spec.end();
-        if report.end != end.name() {
+        if report.end == "script" {
+            self.messages.push(report.detail.clone());
+        } else if report.end != end.name() {
             let detail = report.detail.lines().next().unwrap_or_default();
             let ended = format!("ended by {}, not by {}", report.end, end.name());
             self.messages.push(match &report.text {
@@ -112,6 +115,28 @@ impl Faults {
         }
     }
 
+    fn of_screen(&mut self, spec: &Spec, report: &RunReport) {
+        let text =
+            |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let rows = report.screen.as_ref().map_or(&[][..], |screen| screen.shown());
+        if let Some(wanted) = &spec.screen {
+            let blank = wanted.iter().rev().take_while(|line| line.is_empty()).count();
+            let wanted = &wanted[..wanted.len() - blank];
+            if wanted != rows {
+                self.messages.push("the screen is not as it must be".to_owned());
+                self.details.push(diff(&text(wanted), &text(rows)));
+            }
+        }
+        let mut rest = rows.iter();
+        for (index, wanted) in spec.screen_contains.iter().enumerate() {
+            if !rest.any(|row| row.contains(wanted.as_str())) {
+                let below = if index > 0 { " below the text before it" } else { "" };
+                self.messages.push(format!("no line of the screen has {}{below}", quoted(wanted)));
+                break;
+            }
+        }
+    }
+
     fn of_points(&mut self, points: &[Point]) {
         let failed: Vec<&Point> =
             points.iter().filter(|point| point.verdict.is_failure()).collect();
@@ -145,6 +170,7 @@ fn end_of_run(report: &RunReport) -> Vec<String> {
         lines.push("last exceptions:".to_owned());
     }
     lines.extend(report.exceptions[skip..].iter().map(|event| format!("  {event}")));
+    lines.extend(report.screen_lines());
     lines.extend(report.hint.as_ref().map(|hint| format!("hint: {hint}")));
     lines
 }
@@ -159,7 +185,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{EventLine, Place};
+    use crate::report::{EventLine, Place, ScreenReport};
 
     fn report(end: &str, value: Option<u32>) -> RunReport {
         RunReport {
@@ -239,6 +265,37 @@ mod tests {
         let wanted = "at 0008:00100020 (main+0x4):\n  eax 0000002a\nlast exceptions:\n  #PF at \
                       0008:00100020 (main+0x4)\nhint: the IDT is empty";
         assert_eq!(details, wanted);
+    }
+
+    #[test]
+    fn a_screen_is_compared_line_by_line_and_shown() {
+        let lines = ["login:", "", "  # ls", ""].map(str::to_owned).to_vec();
+        let screen =
+            ScreenReport { mode: "text".into(), width: 80, height: 4, lines, cursor: None };
+        let shows = RunReport { screen: Some(screen), ..report("debug-exit", Some(0)) };
+        for good in [
+            "screen = ['login:', '', '  # ls']",
+            "screen = \"login:\\n\\n  # ls  \\n\\n\"",
+            "screen-contains = ['log', '# ls']",
+            "screen-contains = 'ogi'",
+        ] {
+            assert_eq!(verdict(good, &shows, ""), Verdict::Passed, "{good}");
+        }
+        let told = failure("screen = ['login:', '  # ls']", &shows, "");
+        assert_eq!(told.message, "the screen is not as it must be");
+        assert!(told.details.contains(" login:\n+\n   # ls"), "{}", told.details);
+        assert!(told.details.contains("screen (text, 80x4):\n  | login:\n"), "{}", told.details);
+        let told = failure("screen-contains = ['# ls', 'login']", &shows, "").message;
+        assert_eq!(told, "no line of the screen has \"login\" below the text before it");
+        let none = report("debug-exit", Some(0));
+        assert!(failure("screen-contains = 'a'", &none, "").message.starts_with("no line"));
+    }
+
+    #[test]
+    fn a_step_that_failed_is_the_message() {
+        let failed = RunReport { detail: "a.script:3: sleep".to_owned(), ..report("script", None) };
+        let told = failure("script = 'a.script'", &failed, "");
+        assert_eq!((told.kind, told.message.as_str()), (Kind::Expectation, "a.script:3: sleep"));
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct RunReport {
     /// Its registers, as hexadecimal numbers: `eax`, `cs`, `cs_base` and so on.
     #[serde(default)]
     pub registers: BTreeMap<String, String>,
+    /// What was on the screen at the end; absent without a display, or where it showed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<ScreenReport>,
     /// What to do about an end that was not meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -51,6 +54,23 @@ pub struct RunReport {
 
 fn is_none(number: &u64) -> bool {
     *number == 0
+}
+
+/// What was on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenReport {
+    /// `text` or `graphics`.
+    pub mode: String,
+    /// Columns, or pixels in a line.
+    pub width: u32,
+    /// Rows, or lines.
+    pub height: u32,
+    /// The rows of a text screen, without the blanks at their ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// Column and row of the cursor, when it could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<[u16; 2]>,
 }
 
 /// A place in the guest's code.
@@ -106,6 +126,15 @@ impl std::fmt::Display for EventLine {
     }
 }
 
+impl ScreenReport {
+    /// The rows down to the last that has something on it.
+    #[must_use]
+    pub fn shown(&self) -> &[String] {
+        let end = self.lines.iter().rposition(|line| !line.is_empty());
+        &self.lines[..end.map_or(0, |last| last + 1)]
+    }
+}
+
 /// Rows of registers, as people read them.
 const ROWS: [&[&str]; 5] = [
     &["eax", "ebx", "ecx", "edx"],
@@ -116,6 +145,18 @@ const ROWS: [&[&str]; 5] = [
 ];
 
 impl RunReport {
+    /// The screen, as lines behind one that says so; none without a display.
+    #[must_use]
+    pub fn screen_lines(&self) -> Vec<String> {
+        let Some(screen) = &self.screen else { return Vec::new() };
+        let ScreenReport { mode, width, height, .. } = screen;
+        let rows = screen.shown();
+        let empty = if mode == "text" && rows.is_empty() { ", empty" } else { "" };
+        let head = format!("screen ({mode}, {width}x{height}{empty})");
+        let head = if rows.is_empty() { head } else { format!("{head}:") };
+        std::iter::once(head).chain(rows.iter().map(|row| format!("  | {row}"))).collect()
+    }
+
     /// The registers, a few to a line.
     #[must_use]
     pub fn register_lines(&self) -> Vec<String> {

@@ -114,6 +114,12 @@ pub struct Spec {
     pub serial: Option<String>,
     pub serial_contains: Vec<String>,
     pub post: Option<Vec<u8>>,
+    #[serde(deserialize_with = "lines")]
+    pub screen: Option<Vec<String>>,
+    #[serde(deserialize_with = "one_or_more")]
+    pub screen_contains: Vec<String>,
+    pub screenshot: Option<PathBuf>,
+    pub script: Option<PathBuf>,
     #[serde(deserialize_with = "one_or_more")]
     pub pass_on: Vec<String>,
     #[serde(deserialize_with = "one_or_more")]
@@ -150,6 +156,10 @@ impl Default for Spec {
             serial: None,
             serial_contains: Vec::new(),
             post: None,
+            screen: None,
+            screen_contains: Vec::new(),
+            screenshot: None,
+            script: None,
             pass_on: Vec::new(),
             fail_on: Vec::new(),
             debug_exit: None,
@@ -191,14 +201,23 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     deserializer.deserialize_any(Texts)
 }
 
+/// A text of several lines, or a list of them.
+fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let texts = one_or_more(deserializer)?;
+    let lines = texts.iter().flat_map(|text| text.lines()).map(|line| line.trim_end().to_owned());
+    Ok(Some(lines.collect()))
+}
+
 /// What a key may be, for messages. Keys whose values are a few words are not here: the parser lists those.
 fn allowed(key: &str) -> Option<&'static str> {
     Some(match key {
         "title" | "serial" | "append" => "a text",
         "skip" => "a text, the reason",
         "build" => "a text, a shell command",
-        "image" => "a text, a file",
+        "image" | "screenshot" | "script" => "a text, a file",
         "tags" | "serial-contains" => "a list of texts",
+        "screen" => "a text of lines, or a list of texts, the lines of the screen",
+        "screen-contains" => "a text, or a list of texts, none of them empty",
         "pass-on" | "fail-on" => "a text, or a list of texts, none of them empty",
         "debug-exit-port" => "a number from 0 to 65532",
         "requires" => "a list of texts, programs",
@@ -254,6 +273,9 @@ impl Spec {
                 return wrong(key, "an empty text never comes");
             }
         }
+        if self.screen_contains.iter().any(String::is_empty) {
+            return wrong("screen-contains", "an empty text is always there");
+        }
         if self.debug_exit_port.is_some_and(|port| port > LAST_PORT) {
             return wrong("debug-exit-port", "four ports do not begin there");
         }
@@ -304,8 +326,13 @@ impl Spec {
     /// The expected end.
     #[must_use]
     pub fn end(&self) -> End {
-        let other = self.pass_on.is_empty() || self.debug_exit.is_some();
-        self.end.unwrap_or(if other { End::DebugExit } else { End::PassOn })
+        let usual = match self {
+            Self { debug_exit: Some(_), .. } => End::DebugExit,
+            Self { pass_on, .. } if !pass_on.is_empty() => End::PassOn,
+            Self { script: Some(_), .. } => End::PowerOff,
+            _ => End::DebugExit,
+        };
+        self.end.unwrap_or(usual)
     }
 
     /// The engines to run it on: `others` where it names none.
@@ -341,7 +368,7 @@ mod tests {
              max-instructions = 5\nengines = ['interp']\nmemory = '8M'\ncpu = '486'\n\
              clock = 'real'\ntags = ['a', 'b']\nskip = 'not now'\nignore = true\nrequires = ['nasm']\n\
              build = 'make'\nimage = 'x.elf'\nappend = 'a b'\ninitrd = ['m']\nsymbols = ['s']\n\
-             skip-exit = 38\npass-on = 'x'\nfail-on = ['y', 'z']\ndebug-exit-port = 0x501\npoints = true\nretries = 2",
+             skip-exit = 38\nscreen = ['a  ', 'b']\nscreen-contains = 'c'\nscreenshot = 'a.png'\nscript = 'b.script'\npass-on = 'x'\nfail-on = ['y', 'z']\ndebug-exit-port = 0x501\npoints = true\nretries = 2",
         );
         let spec = spec.unwrap();
         assert_eq!((spec.load, spec.retries), (Load::Linux, Some(2)));
@@ -351,7 +378,11 @@ mod tests {
         assert_eq!(spec.engines(&[Engine::Bt]), [Engine::Interp]);
         assert_eq!(spec.tags, ["a", "b"]);
         assert_eq!((&spec.pass_on[..], spec.fail_on.len()), (&["x".to_owned()][..], 2));
+        assert_eq!(spec.screen, Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(spec.screen_contains, ["c"]);
         assert_eq!(parse("pass-on = 'x'").unwrap().end(), End::PassOn);
+        assert_eq!(parse("script = 'x'").unwrap().end(), End::PowerOff);
+        assert_eq!(parse("script = 'x'\ndebug-exit = 1").unwrap().end(), End::DebugExit);
         assert_eq!(parse("load = 'flat'").unwrap().load.option(), "--multiboot");
     }
 
@@ -375,6 +406,8 @@ mod tests {
             ("load = 'rom'\nappend = 'x'", 2, "append"),
             ("max-instructions = 0", 1, "max-instructions"),
             ("fail-on = ''", 1, "fail-on"),
+            ("screen-contains = ['']", 1, "screen-contains"),
+            ("screen = 3", 1, "screen"),
             ("fail-on = 3", 1, "fail-on"),
             ("debug-exit-port = 65535", 1, "debug-exit-port"),
             ("end = 'pass-on'", 1, "end"),

@@ -5,7 +5,7 @@ use crate::attempt::Place;
 use crate::case::{Case, Program};
 use crate::discover;
 use crate::events::{Finish, Suite};
-use crate::format;
+use crate::format::{self, Format};
 use crate::history::History;
 use crate::options::Options;
 use crate::recipe::Workshop;
@@ -16,7 +16,7 @@ use crate::workdir::WorkDir;
 use ringer_input::shown;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 /// The tests that `options` asks for, in the order in which they begin. Their files lie in `work`.
@@ -52,6 +52,14 @@ pub fn plan(options: &Options, work: &Path) -> Result<Vec<Case>, TestkitError> {
     Ok(cases)
 }
 
+/// Where pictures of screens go that were not as expected: beside the first report that is a file, or else in a folder of
+/// the present one.
+fn pictures_folder(formats: &[Format]) -> PathBuf {
+    let file = formats.iter().find_map(|format| format.file.as_deref());
+    let beside = file.and_then(Path::parent);
+    beside.map_or_else(|| PathBuf::from("ringer-pictures"), Path::to_owned)
+}
+
 /// The tests that would be run, in the order of their files.
 ///
 /// # Errors
@@ -81,7 +89,13 @@ pub fn run_suite(options: &Options, stop: &Stop) -> Result<Finish, TestkitError>
         retries: options.retries,
         slow: options.slow,
     };
-    let place = Place { program: &options.runner, work: work.path(), show: options.no_capture };
+    let pictures = pictures_folder(&formats);
+    let place = Place {
+        program: &options.runner,
+        work: work.path(),
+        pictures: &pictures,
+        show: options.no_capture,
+    };
     let runner = Runner { place, fail_fast: options.fail_fast, deadline, stop };
     let mut reporters = Reporters::open(&formats)?;
     let (finish, outcomes) = runner.run(&suite, &mut reporters);

@@ -11,6 +11,7 @@ mod pictures;
 mod profile;
 mod recording;
 mod run;
+mod script;
 mod suite;
 mod suite_report;
 mod trace;
@@ -28,6 +29,7 @@ pub use pictures::{DiffArgs, PictureArgs, ProfileCommand, ShowArgs};
 pub use profile::ProfileArgs;
 pub use recording::RecordingArgs;
 pub use run::RunArgs;
+pub use script::ScriptArgs;
 pub use suite::{ListFormat, TestArgs};
 pub use suite_report::SuiteReportArgs;
 pub use trace::{TraceArgs, TraceFormat};
@@ -53,7 +55,7 @@ const AFTER_HELP: &str = "\
 Stop status: 0 the guest powered off, (value << 1) | 1 what it wrote to the debug-exit port, \
 2 usage or input error, 4 a test failed, 64 reset (--no-reboot), 66 triple fault, \
 68 --max-instructions, 70 internal error, 72 lockstep difference, 74 output error, 76 refused by the verifier, \
-78 a halt that nothing can wake, 80 a text of --fail-on, 124 --timeout, 130 ended by the user.
+78 a halt that nothing can wake, 80 a text of --fail-on, 84 a step of --script failed, 124 --timeout, 130 ended by the user.
 On a stdio console, Ctrl-A X ends the run and Ctrl-A H lists the other keys.";
 
 /// The subcommands.

@@ -1,6 +1,6 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{DriveArgs, EndArgs, EngineArgs, GdbArgs, TraceArgs};
+use super::{DriveArgs, EndArgs, EngineArgs, GdbArgs, ScriptArgs, TraceArgs};
 use crate::error::CliError;
 use crate::escape::Escape;
 use crate::serial::SerialSpec;
@@ -63,6 +63,9 @@ pub struct RunArgs {
     /// What else ends it.
     #[command(flatten)]
     pub ends: EndArgs,
+    /// What drives it.
+    #[command(flatten)]
+    pub script: ScriptArgs,
     /// Write how the run ended to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

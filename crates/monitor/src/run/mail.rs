@@ -12,11 +12,21 @@ impl Monitor {
     /// How the run ends because another thread wants that.
     pub(super) fn take_wish(&mut self) -> Option<RunEnd> {
         let wishes = self.inbox.take_wishes();
-        match (wishes.quit, wishes.pause) {
-            (true, _) => Some(RunEnd::Quit),
-            (false, true) => Some(RunEnd::Paused),
-            (false, false) => None,
+        if wishes.glance {
+            self.let_look();
         }
+        let ends = [
+            (wishes.quit, RunEnd::Quit),
+            (wishes.power_off, RunEnd::PowerOff),
+            (wishes.reset, RunEnd::Reset),
+            (wishes.pause, RunEnd::Paused),
+        ];
+        let (_, end) = ends.into_iter().find(|(wished, _)| *wished)?;
+        if wishes.pause && end != RunEnd::Paused {
+            // It did not end this run, so it ends the next one.
+            self.inbox.kicker().pause();
+        }
+        Some(end)
     }
 
     /// Takes input for the guest. Whether there is more.

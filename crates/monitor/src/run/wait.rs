@@ -18,7 +18,8 @@ impl Monitor {
         if self.vcpu.context.cpu.activity == Activity::Shutdown {
             return Ok(None);
         }
-        let ended = self.inbox.is_ended();
+        // Whoever stops the run at a time may send something then.
+        let ended = self.inbox.is_ended() && self.vcpu.schedule.time.is_none();
         let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
         let io = &mut self.chassis.bus.io;
         if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
@@ -34,7 +35,7 @@ impl Monitor {
         let row = io.ledger.switch(Row::Idle);
         // No timer for a deadline that can interrupt nobody; where all have passed in vain, only input is waited for.
         let device = io.board.next_interrupt().filter(|_| !vain);
-        let deadline = [device, self.inputs.next_time()];
+        let deadline = [device, self.inputs.next_time(), self.vcpu.schedule.time];
         let deadline = deadline.into_iter().flatten().min();
         match deadline {
             Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
