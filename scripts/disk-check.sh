@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian's kernel on IDE disks and a CD: it finds them, makes, mounts and fills file systems, and what the host then finds in the
+# Debian's kernel on disks and a CD, by IDE and AHCI: it finds them, makes, mounts and fills file systems, and what the host then finds in the
 # images is clean and the same. Read-only images, snapshots, a full disk and a cut-off image: the guest sees an I/O error, the
 # user one line. sh scripts/disk-check.sh [STEP...]
 set -eu
@@ -28,6 +28,7 @@ clean() { e2fsck -fn "$1" >fsck 2>&1 || { cat fsck >&2; fail "e2fsck is not cont
 same() { debugfs -R "cat $2" "$1" 2>/dev/null | cmp -s - "$3" || fail "$2 in $1 is not what was written"; }
 image() { rm -f "$1"; truncate -s "$2" "$1"; mke2fs -q -F -t ext4 "$1"; }
 
+# Files from a CD to a raw and a qcow2 disk on the interface $1, which the guest makes file systems on, too.
 files() {
     image raw.img 32M
     qemu-img create -q -f qcow2 disk.qcow2 64M
@@ -36,7 +37,7 @@ files() {
     xorriso -as mkisofs -quiet -V CD -o cd.iso cd
     boot 'mount -t ext4 /dev/sda /mnt && mount -t iso9660 -o ro /dev/sr0 /cd && cp /cd/data /mnt/data && umount /mnt &&
         mke2fs /dev/sdb >/dev/null && mount -t ext4 /dev/sdb /mnt && cp /cd/data /mnt/one && cp /mnt/one /mnt/two && umount /mnt && umount /cd' \
-        --drive file=raw.img,format=raw --drive file=disk.qcow2 --cdrom cd.iso
+        --drive "file=raw.img,format=raw,if=$1" --drive "file=disk.qcow2,if=$1" --drive "file=cd.iso,media=cdrom,if=$1"
     expect '^status 0'
     said 0
     clean raw.img
@@ -46,6 +47,9 @@ files() {
     clean disk.raw
     same disk.raw two cd/data
 }
+
+ide() { files ide; }
+ahci() { files ahci; }
 
 protected() {
     image raw.img 16M
@@ -87,7 +91,7 @@ cut() {
     grep -q 'cut off' said || fail "$(cat said)"
 }
 
-for step in ${*:-files protected full cut}; do
+for step in ${*:-ide ahci protected full cut}; do
     $step
     echo "disk-check: $step: all is well"
 done

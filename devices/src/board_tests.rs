@@ -29,6 +29,7 @@ fn config() -> BoardConfig {
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
         ide: [None; 4],
+        ahci: [None; 6],
     }
 }
 

@@ -15,4 +15,6 @@ pub struct BoardConfig {
     pub log_post: bool,
     /// The IDE drives: the primary channel's device 0 and 1, the secondary's.
     pub ide: [Option<DriveKind>; 4],
+    /// The drives of the AHCI adapter's ports.
+    pub ahci: [Option<DriveKind>; 6],
 }

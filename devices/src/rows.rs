@@ -6,6 +6,7 @@
 use crate::addresses::{COM1_BASE, FIRMWARE_PORT, IRQ_SCI, PM_BASE, RESET_CONTROL};
 use crate::config::BoardConfig;
 use crate::device::Device;
+use crate::mounts::ahci::AhciFunction;
 use crate::mounts::coprocessor::Coprocessor;
 use crate::mounts::debug_console::DebugConsole;
 use crate::mounts::debug_exit::DebugExit;
@@ -37,6 +38,8 @@ pub const DEBUG_CONSOLE: &str = "debug-console";
 pub const DEBUG_EXIT: &str = "debug-exit";
 /// The latch between FERR# and IRQ 13.
 pub const COPROCESSOR: &str = "coprocessor";
+/// The AHCI adapter, whose drives are 0 to 5.
+pub const AHCI: &str = "ahci";
 /// The IDE function, whose drives are 0 to 3.
 pub const IDE: &str = "ide";
 /// The firmware port, which no configuration fits by itself: see [`crate::Board::fit`].
@@ -94,6 +97,23 @@ const IDE_FUNCTION: Function = Function {
     ..Function::NONE
 };
 
+/// The AHCI adapter of an ICH9, at device number 31 as there.
+const AHCI_FUNCTION: Function = Function {
+    device: 31,
+    function: 0,
+    vendor_id: 0x8086,
+    device_id: 0x2922,
+    class: 0x0106,
+    // AHCI 1.0.
+    interface: 0x01,
+    revision: 2,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::MEMORY | Function::MASTER | Function::INTX_OFF,
+    pin: 1,
+    bars: &[Bar::new(5, 0)],
+    ..Function::NONE
+};
+
 /// Accesses and time alike.
 const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
 /// A device of which only accesses matter.
@@ -137,7 +157,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 16] = [
+pub static TABLE: [Entry; 17] = [
     Entry {
         row: Row {
             regions: &[
@@ -307,5 +327,16 @@ pub static TABLE: [Entry; 16] = [
         },
         fitted: |config| config.ide.iter().any(Option::is_some),
         make: |config| Box::new(Ide::new(config)),
+    },
+    Entry {
+        row: Row {
+            regions: &[Region::movable_memory("registers", 0x1000, 4)],
+            pci: Some(AHCI_FUNCTION),
+            lines: &[Line::INTX],
+            dma: DmaKind::Master,
+            ..row(AHCI, "AHCI adapter", "Serial ATA AHCI 1.3.1; Intel ICH9 (316972)")
+        },
+        fitted: |config| config.ahci.iter().any(Option::is_some),
+        make: |config| Box::new(AhciFunction::new(config)),
     },
 ];

@@ -8,8 +8,8 @@ use ringer::{Builder, Medium};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// The media of a run's IDE drives, by place.
-pub struct Drives(Vec<(usize, Box<dyn Medium>)>);
+/// The media of a run's drives: IDE or AHCI, and the place there.
+pub struct Drives(Vec<(bool, usize, Box<dyn Medium>)>);
 
 /// Tells the user of an image that fails while the guest runs.
 fn tell(line: &str) {
@@ -28,20 +28,24 @@ impl Drives {
     pub fn open(args: &RunArgs) -> Result<Self, CliError> {
         let with_state = args.load.is_some() || !args.save_at.is_empty();
         let mut media = Vec::new();
-        for (place, drive) in args.drives.ide()?.into_iter().enumerate() {
+        let places = args.drives.places()?;
+        let ide = places.ide.into_iter().enumerate().map(|(place, drive)| (false, place, drive));
+        let ahci = places.ahci.into_iter().enumerate().map(|(place, drive)| (true, place, drive));
+        for (on_ahci, place, drive) in ide.chain(ahci) {
             let Some(image) = drive.and_then(|drive| drive.image) else { continue };
             if with_state && !image.read_only {
                 return Err(CliError::WrittenBesideState { path: image.path });
             }
-            media.push((place, image.open(Arc::new(tell))?));
+            media.push((on_ahci, place, image.open(Arc::new(tell))?));
         }
         Ok(Self(media))
     }
 
     /// Puts them into the drives of the machine that `builder` builds.
     pub fn put_into(self, builder: Builder) -> Builder {
-        self.0
-            .into_iter()
-            .fold(builder, |builder, (place, medium)| builder.ide_medium(place, medium))
+        self.0.into_iter().fold(builder, |builder, (ahci, place, medium)| match ahci {
+            true => builder.ahci_medium(place, medium),
+            false => builder.ide_medium(place, medium),
+        })
     }
 }

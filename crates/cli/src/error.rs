@@ -148,7 +148,7 @@ pub enum CliError {
     },
     /// Two drives in one place.
     #[error(
-        "two drives in one place, or more than the four that there are: --hda to --hdd, --cdrom (which is --hdc), --drive …,index=N"
+        "two drives in one place, or more than there are places for: --hda to --hdd, --cdrom (which is --hdc), --drive …,index=N"
     )]
     DrivePlace,
     /// An image.

@@ -73,6 +73,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
+        ahci: [None; 6],
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -26,6 +26,8 @@ pub struct PcConfig {
     pub log_post: bool,
     /// IDE drives: the primary channel's device 0 and 1, the secondary's.
     pub ide: [Option<DriveKind>; 4],
+    /// Drives of an AHCI adapter's ports.
+    pub ahci: [Option<DriveKind>; 6],
 }
 
 impl Default for PcConfig {
@@ -39,6 +41,7 @@ impl Default for PcConfig {
             debug_exit_port: DEBUG_EXIT_PORT,
             log_post: false,
             ide: [None; 4],
+            ahci: [None; 6],
         }
     }
 }

@@ -118,6 +118,7 @@ impl Machine {
             rtc_epoch_s: if cfg.is_virtual() { VIRTUAL_EPOCH_S } else { now_s() },
             log_post: cfg.pc.log_post,
             ide: cfg.pc.ide,
+            ahci: cfg.pc.ahci,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));

@@ -210,6 +210,7 @@ fn machine() -> Monitor {
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
+        ahci: [None; 6],
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

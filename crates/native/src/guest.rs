@@ -340,6 +340,7 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
+        ahci: [None; 6],
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -29,7 +29,7 @@ pub struct Builder {
     boot: BootSource,
     sinks: Sinks,
     devices: Vec<(Row, Box<dyn Device>)>,
-    media: Vec<(usize, Box<dyn Medium>)>,
+    media: Vec<(&'static str, usize, Box<dyn Medium>)>,
 }
 
 impl fmt::Debug for Builder {
@@ -214,7 +214,23 @@ impl Builder {
     /// waits for them.
     #[must_use]
     pub fn ide_medium(mut self, place: usize, medium: Box<dyn Medium>) -> Self {
-        self.media.push((place, medium));
+        self.media.push((rows::IDE, place, medium));
+        self
+    }
+
+    /// A drive at port `port` (0..=5) of an AHCI adapter; another port has none.
+    #[must_use]
+    pub fn ahci_drive(mut self, port: usize, kind: DriveKind) -> Self {
+        if let Some(drive) = self.config.pc.ahci.get_mut(port) {
+            *drive = Some(kind);
+        }
+        self
+    }
+
+    /// What is in the drive at port `port` of the AHCI adapter, as [`Builder::ide_medium`].
+    #[must_use]
+    pub fn ahci_medium(mut self, port: usize, medium: Box<dyn Medium>) -> Self {
+        self.media.push((rows::AHCI, port, medium));
         self
     }
 
@@ -229,8 +245,8 @@ impl Builder {
         for (row, device) in self.devices {
             machine.monitor_mut().board_mut().attach(row, device)?;
         }
-        for (place, medium) in self.media {
-            machine.monitor_mut().board_mut().insert(rows::IDE, place, Some(medium));
+        for (device, place, medium) in self.media {
+            machine.monitor_mut().board_mut().insert(device, place, Some(medium));
         }
         Ok(Machine::new(machine))
     }

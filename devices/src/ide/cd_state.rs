@@ -81,7 +81,7 @@ impl CdState {
         self.front.check()?;
         check(self.answer.len() <= MAX_BLOCK, "answer of a CD drive")?;
         let parameters = self.parameters.len().saturating_add(self.wanted);
-        check(parameters <= 1 << 16 && self.unit < 4, "parameters of a CD drive")
+        check(parameters <= 1 << 16 && self.unit < 8, "parameters of a CD drive")
     }
 
     /// Why there is no medium.

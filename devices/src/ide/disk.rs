@@ -109,7 +109,7 @@ impl DiskState {
         check(self.multiple <= MAX_MULTIPLE, "READ MULTIPLE")?;
         check((1..=MAX_MULTIPLE).contains(&self.per_block), "sectors of a block")?;
         check(self.left <= 1 << 16 && self.sector <= MAX_SECTORS, "sectors of a command")?;
-        check(self.buffer.len() <= SECTOR && self.unit < 4, "buffer of a disk")
+        check(self.buffer.len() <= SECTOR && self.unit < 8, "buffer of a disk")
     }
 }
 

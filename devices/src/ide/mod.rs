@@ -7,6 +7,7 @@
 //! - [`disk`]: an ATA disk, [`disk_commands`] its commands; [`identify`]: what a device says of itself;
 //! - [`cd`]: the ATAPI device, [`cd_state`] what its host can change; [`packet`]: its packet commands; [`answers`]: what they answer; [`sense`]: what went wrong;
 //! - [`drive`]: either of them; [`channel`]: the two devices of a cable;
+//! - [`ahci`]: the other way to reach drives, an adapter that takes commands from memory;
 //! - [`bus_master`]: the PIIX3's registers for DMA, and the walk through the table of regions.
 //!
 //! A command takes no time: what the host asks for is there when its write ends, with BSY never seen but during a software
@@ -15,6 +16,7 @@
 //!
 //! Specifications: ATA/ATAPI-6 (T13/1410D), ATA/ATAPI-4 for CHS, SFF-8020i and MMC-3 for packets, Intel 82371SB (290550), 2.7 and 3.6.
 
+pub(crate) mod ahci;
 mod answers;
 pub(crate) mod bus_master;
 mod cd;

@@ -2,6 +2,7 @@
 //!
 //! A chip (`pit`, `uart`, ...) knows neither ports nor lines; its mounting here does, and nothing else.
 
+pub(crate) mod ahci;
 mod byte;
 pub(crate) mod coprocessor;
 pub(crate) mod debug_console;

@@ -31,6 +31,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
     rtc_epoch_s: 1_000_000_000,
     log_post: true,
     ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
+    ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
 };
 
 /// A board with every row on it; its sinks lose what they are given.

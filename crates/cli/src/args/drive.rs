@@ -8,14 +8,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// IDE drives: two channels of two.
-pub const IDE_DRIVES: usize = 4;
+const IDE_DRIVES: usize = 4;
+/// Ports of the AHCI adapter.
+const AHCI_PORTS: usize = 6;
 /// Where a CD-ROM drive goes that does not say where: the second channel's first place, as QEMU has it.
 const CD_PLACE: usize = 2;
 
 /// Drives and images.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DriveArgs {
-    /// A drive with an image: file=FILE, and any of if=ide, index=0..3 (the channels' devices in order), media=disk|cdrom,
+    /// A drive with an image: file=FILE, and any of if=ide|ahci, index=N (the channels' devices in order, or the port), media=disk|cdrom,
     /// format=raw|qcow2, readonly=on, snapshot=on (what the guest writes is kept apart and thrown away), backing=on (a qcow2
     /// image may read its backing files); a comma in FILE is written twice (may be repeated)
     #[arg(long, value_name = "KEY=VALUE,...")]
@@ -47,15 +49,26 @@ pub struct Drive {
     pub kind: DriveKind,
     /// What is in it.
     pub image: Option<Image>,
+    /// On the AHCI adapter, and not on IDE.
+    ahci: bool,
     /// Where it is to be.
     index: Option<usize>,
+}
+
+/// Where the drives are.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The IDE channels' devices in order.
+    pub ide: [Option<Drive>; IDE_DRIVES],
+    /// The AHCI adapter's ports.
+    pub ahci: [Option<Drive>; AHCI_PORTS],
 }
 
 impl Drive {
     fn named(path: &std::path::Path, kind: DriveKind, index: usize) -> Self {
         let mut image = Image::new(path);
         image.read_only = kind == DriveKind::Cd;
-        Self { kind, image: Some(image), index: Some(index) }
+        Self { kind, image: Some(image), ahci: false, index: Some(index) }
     }
 }
 
@@ -66,11 +79,11 @@ impl DriveArgs {
         !self.drive.is_empty() || named.iter().any(|path| path.is_some())
     }
 
-    /// The IDE drives, by their places.
+    /// The drives, by their places.
     ///
     /// # Errors
     /// [`CliError::Drive`] for what `--drive` does not know, and for two drives in one place.
-    pub fn ide(&self) -> Result<[Option<Drive>; IDE_DRIVES], CliError> {
+    pub fn places(&self) -> Result<Places, CliError> {
         let mut drives = Vec::new();
         let named = [&self.hda, &self.hdb, &self.hdc, &self.hdd].into_iter().enumerate();
         for (index, path) in named {
@@ -81,7 +94,7 @@ impl DriveArgs {
             let error = |reason| CliError::Drive { text: text.to_string_lossy().into(), reason };
             drives.push(parse(text).map_err(error)?);
         }
-        let mut places: [Option<Drive>; IDE_DRIVES] = Default::default();
+        let mut places = Places::default();
         // Those that say where they go, then the others.
         let (said, unsaid): (Vec<_>, Vec<_>) =
             drives.into_iter().partition(|drive| drive.index.is_some());
@@ -89,14 +102,18 @@ impl DriveArgs {
             if let Some(image) = drive.image.as_mut() {
                 image.snapshot |= self.snapshot;
             }
-            let wanted = match (drive.index, drive.kind) {
-                (Some(index), _) => vec![index],
-                (None, DriveKind::Cd) => vec![CD_PLACE, 3, 1, 0],
-                (None, DriveKind::Disk) => vec![0, 1, 2, 3],
+            let slots = match drive.ahci {
+                true => &mut places.ahci[..],
+                false => &mut places.ide[..],
             };
-            let free = wanted.into_iter().find(|&place| places[place].is_none());
-            let place = free.ok_or(CliError::DrivePlace)?;
-            places[place] = Some(drive);
+            let wanted: &[usize] = match (drive.index, drive.ahci, drive.kind) {
+                (Some(index), ..) => &[index],
+                (None, false, DriveKind::Cd) => &[CD_PLACE, 3, 1, 0],
+                (None, ..) => &[0, 1, 2, 3, 4, 5],
+            };
+            let free = |&&place: &&usize| slots.get(place).is_some_and(Option::is_none);
+            let place = wanted.iter().find(free).ok_or(CliError::DrivePlace)?;
+            slots[*place] = Some(drive);
         }
         Ok(places)
     }
@@ -126,7 +143,7 @@ fn switch(key: &str, value: &str) -> Result<bool, String> {
 fn parse(text: &OsString) -> Result<Drive, String> {
     let mut file = None;
     let mut image = Image::new("");
-    let mut drive = Drive { kind: DriveKind::Disk, image: None, index: None };
+    let mut drive = Drive { kind: DriveKind::Disk, image: None, ahci: false, index: None };
     for pair in pairs(text.as_bytes()) {
         let at = pair.iter().position(|&byte| byte == b'=');
         let (key, value) = pair.split_at(at.unwrap_or(pair.len()));
@@ -136,8 +153,9 @@ fn parse(text: &OsString) -> Result<Drive, String> {
         match (&*key, &*word) {
             ("file", "") => return Err("file= names no file".to_owned()),
             ("file", _) => file = Some(PathBuf::from(OsString::from_vec(value.to_vec()))),
-            ("if", "ide") => {}
-            ("if", _) => return unknown("ide"),
+            ("if", "ide") => drive.ahci = false,
+            ("if", "ahci") => drive.ahci = true,
+            ("if", _) => return unknown("ide or ahci"),
             ("media", "disk") => drive.kind = DriveKind::Disk,
             ("media", "cdrom") => drive.kind = DriveKind::Cd,
             ("media", _) => return unknown("disk or cdrom"),
@@ -148,8 +166,8 @@ fn parse(text: &OsString) -> Result<Drive, String> {
             ("snapshot", _) => image.snapshot = switch(&key, &word)?,
             ("backing", _) => image.backing = switch(&key, &word)?,
             ("index", _) => match word.parse() {
-                Ok(index) if index < IDE_DRIVES => drive.index = Some(index),
-                _ => return unknown("0 to 3"),
+                Ok(index) if index < AHCI_PORTS => drive.index = Some(index),
+                _ => return unknown("0 to 3, and with if=ahci to 5"),
             },
             _ => {
                 return Err(format!(
@@ -172,7 +190,9 @@ mod tests {
 
     fn ide(drives: &[&str]) -> Result<[Option<Drive>; IDE_DRIVES], CliError> {
         let drive = drives.iter().map(OsString::from).collect();
-        DriveArgs { drive, hdb: Some("b.img".into()), ..DriveArgs::default() }.ide()
+        DriveArgs { drive, hdb: Some("b.img".into()), ..DriveArgs::default() }
+            .places()
+            .map(|places| places.ide)
     }
 
     fn path(drive: &Option<Drive>) -> Option<String> {
@@ -197,9 +217,10 @@ mod tests {
         for (text, part) in [
             ("format=raw", "file=FILE is missing"),
             ("file=", "names no file"),
-            ("file=x,if=scsi", "if is ide"),
+            ("file=x,if=scsi", "if is ide or ahci"),
             ("file=x,format=vmdk", "raw or qcow2"),
-            ("file=x,index=4", "0 to 3"),
+            ("file=x,index=6", "0 to 3"),
+            ("file=x,index=4", "two drives in one place"),
             ("file=x,readonly=yes", "on or off"),
             ("file=x,cache=none", "\"cache\" is none of"),
             ("x.img", "\"x.img\" is none of"),

@@ -130,6 +130,7 @@ impl RunArgs {
             return Err(error("a guest can have 1M to 3G of memory".to_owned()));
         }
         let machine = self.engine.machine(ram_size & !4095, profile);
+        let places = self.drives.places()?;
         Ok(MachineConfig {
             pc: PcConfig {
                 debug_exit: self.ends.debug_exit.is_some(),
@@ -139,7 +140,8 @@ impl RunArgs {
                     .flatten()
                     .unwrap_or(machine.pc.debug_exit_port),
                 log_post: self.report.is_some(),
-                ide: self.drives.ide()?.map(|drive| drive.map(|drive| drive.kind)),
+                ide: places.ide.map(|drive| drive.map(|drive| drive.kind)),
+                ahci: places.ahci.map(|drive| drive.map(|drive| drive.kind)),
                 ..machine.pc
             },
             run: RunConfig {
@@ -175,8 +177,8 @@ impl RunArgs {
             pc.ram_size = saved.ram_size;
             run.mem_limit = self.mem_limit(pc.ram_size);
         }
-        if pc.ide == PcConfig::default().ide {
-            pc.ide = saved.ide;
+        if !self.drives.any() {
+            (pc.ide, pc.ahci) = (saved.ide, saved.ahci);
         }
         if self.engine.cpu.is_none() {
             pc.model = saved.model;

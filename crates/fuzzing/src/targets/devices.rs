@@ -3,7 +3,7 @@
 
 use crate::target::Target;
 use ringer_devices::row::Space;
-use ringer_devices::{Board, BoardConfig, DriveKind, SerialSink, rows};
+use ringer_devices::{Board, BoardConfig, DriveKind, Medium, MediumError, SerialSink, rows};
 use std::io;
 
 /// Accesses, each of six bytes: what, where, and a value.
@@ -39,6 +39,33 @@ impl SerialSink for Nowhere {
     }
 }
 
+/// A medium that nothing changes, so that a copy of the board has the same.
+#[derive(Debug)]
+struct Still;
+
+impl Medium for Still {
+    fn len(&self) -> u64 {
+        64 << 10
+    }
+
+    fn is_read_only(&self) -> bool {
+        true
+    }
+
+    fn read(&mut self, _: u64, buf: &mut [u8]) -> Result<(), MediumError> {
+        buf.fill(0xa5);
+        Ok(())
+    }
+
+    fn write(&mut self, _: u64, _: &[u8]) -> Result<(), MediumError> {
+        Err(MediumError::ReadOnly)
+    }
+
+    fn flush(&mut self) -> Result<(), MediumError> {
+        Ok(())
+    }
+}
+
 fn board() -> Board {
     let config = BoardConfig {
         ram_size: 512 << 20,
@@ -46,11 +73,12 @@ fn board() -> Board {
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
         ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
+        ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.fit(rows::FIRMWARE).expect("there is room for it");
-    for unit in [0, 2] {
-        board.insert(rows::IDE, unit, Some(Box::new(vec![0xa5; 64 << 10])));
+    for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {
+        board.insert(device, unit, Some(Box::new(Still)));
     }
     board
 }

@@ -42,9 +42,12 @@ pub struct MachineRecord {
     /// The IDE drives, if there are any.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub ide: [Option<DriveKind>; 4],
+    /// The AHCI adapter's drives, if there are any.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub ahci: [Option<DriveKind>; 6],
 }
 
-fn is_empty(drives: &[Option<DriveKind>; 4]) -> bool {
+fn is_empty(drives: &[Option<DriveKind>]) -> bool {
     drives.iter().all(Option::is_none)
 }
 
@@ -72,6 +75,7 @@ impl MachineRecord {
             debug_exit_port: Some(pc.debug_exit_port)
                 .filter(|port| pc.debug_exit && *port != DEBUG_EXIT_PORT),
             ide: pc.ide,
+            ahci: pc.ahci,
         }
     }
 
@@ -84,8 +88,16 @@ impl MachineRecord {
         let model = self.cpu.parse().map_err(unknown)?;
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
         let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
-        let ide = self.ide;
-        Ok(PcConfig { ram_size, model, debug_exit, debug_exit_port, ide, ..PcConfig::default() })
+        let (ide, ahci) = (self.ide, self.ahci);
+        Ok(PcConfig {
+            ram_size,
+            model,
+            debug_exit,
+            debug_exit_port,
+            ide,
+            ahci,
+            ..PcConfig::default()
+        })
     }
 
     /// The clock.
@@ -115,7 +127,8 @@ impl MachineRecord {
             (true, port) => format!("at {:x}h", port.unwrap_or(DEBUG_EXIT_PORT)),
         };
         same("the debug-exit port", &port(self), &port(here))?;
-        same("the IDE drives", &format!("{:?}", self.ide), &format!("{:?}", here.ide))
+        same("the IDE drives", &format!("{:?}", self.ide), &format!("{:?}", here.ide))?;
+        same("the AHCI drives", &format!("{:?}", self.ahci), &format!("{:?}", here.ahci))
     }
 }
 

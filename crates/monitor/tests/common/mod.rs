@@ -92,6 +92,7 @@ fn machine_with(
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
+        ahci: [None; 6],
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -249,6 +249,7 @@ pub fn with_translating<R>(
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
+        ahci: [None; 6],
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
