@@ -6,7 +6,7 @@ use crate::bus::Bus;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::host::{BoardEvent, Output, Room};
-use crate::memory::{Dma, NoMemory};
+use crate::memory::{Dma, NoMemory, Shadow};
 use crate::pic::Mask;
 use crate::row::{Line, Space};
 use crate::rows;
@@ -412,9 +412,14 @@ impl Board {
         soon
     }
 
-    /// True when there is an event to take.
+    /// True when there is an event to take, or memory to switch.
     pub fn has_events(&self) -> bool {
-        !self.plane.events.is_empty()
+        !self.plane.events.is_empty() || !self.plane.shadows.is_empty()
+    }
+
+    /// The memory behind ROMs that is to be switched, which nobody has been told of.
+    pub fn take_shadows(&mut self) -> Vec<Shadow> {
+        std::mem::take(&mut self.plane.shadows)
     }
 
     /// The oldest event that nobody has taken.

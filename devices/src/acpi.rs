@@ -1,88 +1,135 @@
-//! The ACPI tables that describe this board to a guest, as bytes for a loader to place.
+//! The ACPI tables that describe this board to a guest, for a loader to place or for firmware to link.
 //!
 //! RSDP -> RSDT -> FADT -> FACS and DSDT. The machine has no legacy mode (no SMI command port, SCI_EN
 //! always set), no APIC and so no MADT: interrupts go through the 8259s. The FADT names the ports of
 //! the power-management block, the SCI, the reset register and the CMOS century; the DSDT gives the sleep
-//! type of S5 and the devices that a PC's firmware lists.
+//! type of S5, the routing of PCI interrupts and the devices that a PC's firmware lists.
 //!
-//! Invariant: everything but the RSDP lies in one blob at the address that the caller chose, and every
-//! table's bytes sum to zero.
+//! Invariant: everything but the RSDP lies in one blob; every pointer in it is listed, and once the blob is linked to an
+//! address the bytes of each table sum to zero.
 
-use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Name, Package, ResourceTemplate,
-    Scope,
-};
-use acpi_tables::gas::{self, AccessSize, GAS};
-use acpi_tables::sdt::Sdt;
-use acpi_tables::{Aml, AmlSink};
+mod dsdt;
+mod sdt;
 
-use crate::addresses::{COM1_BASE, IRQ_SCI, PM_BASE, RESET_CONTROL};
+use crate::addresses::{IRQ_SCI, PM_BASE, RESET_CONTROL};
 use crate::pm;
 use crate::rtc;
+use acpi_tables::gas::{self, AccessSize, GAS};
+use sdt::{CHECKSUM, HEADER_LEN, bytes, checksum, rsdp, table};
+use std::ops::Range;
 
-/// The tables, and where each lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Bytes at which the blob has to be aligned: what the FACS wants.
+pub const ALIGNMENT: u32 = 64;
+/// Offset of the RSDP's pointer to the RSDT, four bytes.
+pub const RSDP_POINTER: u32 = 16;
+/// Offset of its checksum, which is over all of it.
+pub const RSDP_CHECKSUM: u32 = 8;
+
+/// A pointer within the blob to another place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    /// Its offset.
+    pub offset: u32,
+    /// Its bytes: 4 or 8.
+    pub size: u8,
+}
+
+/// The tables before it is known where they go: pointers are offsets in the blob.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcpiTables {
+    /// The blob: all tables but the root pointer.
+    pub blob: Vec<u8>,
+    /// Offset of the RSDT, which the root pointer names.
+    pub rsdt: u32,
+    /// The pointers within the blob.
+    pub pointers: Vec<Pointer>,
+    /// The tables that have a checksum (at offset 9 of each).
+    pub checked: Vec<Range<u32>>,
+}
+
+/// The tables in their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedTables {
     /// The root pointer, to be placed at a multiple of 16 in E0000h..FFFFFh.
     pub rsdp: Vec<u8>,
-    /// All other tables, to be placed at [`AcpiTables::base`].
+    /// All other tables, to be placed at [`PlacedTables::base`].
     pub tables: Vec<u8>,
     /// Physical address of `tables`.
     pub base: u32,
 }
 
-const OEM_ID: &[u8; 6] = b"RINGER";
-const OEM_TABLE_ID: &[u8; 8] = b"RINGERPC";
-const CREATOR_ID: &[u8; 4] = b"RNGR";
-const HEADER_LEN: usize = 36;
-/// Offset of the creator's identifier and revision in the header.
-const CREATOR: usize = 28;
 const FACS_LEN: usize = 64;
 const FADT_LEN: usize = 244;
+/// Offsets of the FADT's pointers, and their bytes.
+const FADT_FACS: [(u32, u8); 2] = [(36, 4), (132, 8)];
+const FADT_DSDT: [(u32, u8); 2] = [(40, 4), (140, 8)];
 
-/// Builds the tables for `base`, the physical address at which the caller will place them: below 4 GiB
-/// with a few KiB of room, in memory that the guest is told not to use (ACPI or reserved).
-pub fn tables(base: u32) -> AcpiTables {
-    let mut tables = Vec::new();
+/// Builds the tables of a machine with `ram_size` bytes of RAM.
+#[must_use]
+pub fn tables(ram_size: u64) -> AcpiTables {
+    let mut new = AcpiTables::default();
     // FACS comes first: it alone wants 64-byte alignment.
-    let facs = place(&mut tables, base, 64, &facs());
-    let dsdt = place(&mut tables, base, 16, &dsdt());
-    let fadt = place(&mut tables, base, 16, &fadt(facs, dsdt));
-    let rsdt = place(&mut tables, base, 16, &table(*b"RSDT", 1, &fadt.to_le_bytes()));
-    AcpiTables { rsdp: rsdp(rsdt), tables, base }
+    let facs = new.place(&facs(), ALIGNMENT);
+    let dsdt = new.add(*b"DSDT", 1, &dsdt::block(ram_size));
+    let fadt = new.add(*b"FACP", 3, &fadt());
+    FADT_FACS.into_iter().for_each(|(at, size)| new.point(fadt + at, size, facs));
+    FADT_DSDT.into_iter().for_each(|(at, size)| new.point(fadt + at, size, dsdt));
+    // Here a MADT, an HPET's table and the like join.
+    let roots = [fadt];
+    new.rsdt = new.add(*b"RSDT", 1, &vec![0; 4 * roots.len()]);
+    for (at, root) in (new.rsdt + HEADER_LEN as u32..).step_by(4).zip(roots) {
+        new.point(at, 4, root);
+    }
+    new
 }
 
-/// Appends `table` at an address that is a multiple of `align`; returns that address.
-fn place(tables: &mut Vec<u8>, base: u32, align: u32, table: &[u8]) -> u32 {
-    let end = base.wrapping_add(tables.len() as u32);
-    let padding = end.wrapping_neg() % align;
-    tables.resize(tables.len() + padding as usize, 0);
-    tables.extend_from_slice(table);
-    end.wrapping_add(padding)
-}
+impl AcpiTables {
+    /// Appends `bytes` at a multiple of `align`; its offset.
+    fn place(&mut self, bytes: &[u8], align: u32) -> u32 {
+        let offset = self.blob.len().next_multiple_of(align as usize);
+        self.blob.resize(offset, 0);
+        self.blob.extend_from_slice(bytes);
+        offset as u32
+    }
 
-/// The byte that makes the sum of `bytes` and itself zero.
-fn checksum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_sub(byte))
-}
+    /// Appends a table; its offset.
+    fn add(&mut self, signature: [u8; 4], revision: u8, body: &[u8]) -> u32 {
+        let table = table(signature, revision, body);
+        let offset = self.place(&table, 16);
+        self.checked.push(offset..offset + table.len() as u32);
+        offset
+    }
 
-/// A table with the standard header before `body`.
-fn table(signature: [u8; 4], revision: u8, body: &[u8]) -> Vec<u8> {
-    let mut table = Sdt::new(signature, HEADER_LEN as u32, revision, *OEM_ID, *OEM_TABLE_ID, 1);
-    table.write_bytes(CREATOR, CREATOR_ID);
-    table.write_u32(CREATOR + 4, 1);
-    table.append_slice(body);
-    table.as_slice().to_vec()
-}
+    /// Makes the `size` bytes at `offset` a pointer to `target`.
+    fn point(&mut self, offset: u32, size: u8, target: u32) {
+        self.pointers.push(Pointer { offset, size });
+        let bytes = &u64::from(target).to_le_bytes()[..usize::from(size)];
+        self.blob[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
 
-/// Root System Description Pointer, revision 0 (ACPI 1.0): 32-bit guests need no more.
-fn rsdp(rsdt: u32) -> Vec<u8> {
-    let mut bytes = b"RSD PTR \0".to_vec();
-    bytes.extend_from_slice(OEM_ID);
-    bytes.push(0);
-    bytes.extend_from_slice(&rsdt.to_le_bytes());
-    bytes[8] = checksum(&bytes);
-    bytes
+    /// The root pointer with a pointer that is an offset in the blob.
+    #[must_use]
+    pub fn root(&self) -> Vec<u8> {
+        rsdp(self.rsdt)
+    }
+
+    /// The tables as they are at `base`, a multiple of [`ALIGNMENT`] below 4 GiB with a few KiB of room, in memory that
+    /// the guest is told not to use (ACPI or reserved).
+    #[must_use]
+    pub fn link(&self, base: u32) -> PlacedTables {
+        let mut tables = self.blob.clone();
+        for Pointer { offset, .. } in &self.pointers {
+            let place = &mut tables[*offset as usize..][..4];
+            let target = u32::from_le_bytes([place[0], place[1], place[2], place[3]]);
+            place.copy_from_slice(&base.wrapping_add(target).to_le_bytes());
+        }
+        for Range { start, end } in self.checked.iter().cloned() {
+            let table = &mut tables[start as usize..end as usize];
+            table[CHECKSUM] = 0;
+            table[CHECKSUM] = checksum(table);
+        }
+        PlacedTables { rsdp: rsdp(base.wrapping_add(self.rsdt)), tables, base }
+    }
 }
 
 /// Firmware ACPI Control Structure: no waking vector, no global lock user.
@@ -109,14 +156,12 @@ fn io_address(bits: u8, port: u16) -> Vec<u8> {
     bytes(&GAS::new(space, bits, 0, AccessSize::Undefined, u64::from(port)))
 }
 
-/// Fixed ACPI Description Table, revision 3 (ACPI 2.0).
-fn fadt(facs: u32, dsdt: u32) -> Vec<u8> {
+/// Body of the Fixed ACPI Description Table, revision 3 (ACPI 2.0), without its pointers.
+fn fadt() -> Vec<u8> {
     let event = PM_BASE + pm::PM1_EVENT;
     let control = PM_BASE + pm::PM1_CONTROL;
     let timer = PM_BASE + pm::TIMER;
-    let rows: [(usize, &[u8]); 22] = [
-        (36, &facs.to_le_bytes()),
-        (40, &dsdt.to_le_bytes()),
+    let rows: [(usize, &[u8]); 18] = [
         // Preferred profile: desktop.
         (45, &[1]),
         (46, &u16::from(IRQ_SCI).to_le_bytes()),
@@ -135,8 +180,6 @@ fn fadt(facs: u32, dsdt: u32) -> Vec<u8> {
         (112, &FADT_FLAGS.to_le_bytes()),
         (116, &io_address(8, RESET_CONTROL)),
         (128, &[RESET_VALUE]),
-        (132, &u64::from(facs).to_le_bytes()),
-        (140, &u64::from(dsdt).to_le_bytes()),
         (148, &io_address(32, event)),
         (172, &io_address(16, control)),
         (208, &io_address(32, timer)),
@@ -146,98 +189,7 @@ fn fadt(facs: u32, dsdt: u32) -> Vec<u8> {
         let start = offset - HEADER_LEN;
         body[start..start + bytes.len()].copy_from_slice(bytes);
     }
-    table(*b"FACP", 3, &body)
-}
-
-/// Terms of machine language, as bytes.
-struct Terms(Vec<u8>);
-
-impl Aml for Terms {
-    fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
-        sink.vec(&self.0);
-    }
-}
-
-/// The bytes of `term`.
-fn bytes(term: &dyn Aml) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    term.to_aml_bytes(&mut bytes);
-    bytes
-}
-
-/// `IRQNoFlags () { irq }`: edge-triggered, active high, exclusive; the line is one of the 16 of the 8259s.
-struct IrqNoFlags(u8);
-
-impl Aml for IrqNoFlags {
-    fn to_aml_bytes(&self, sink: &mut dyn AmlSink) {
-        sink.byte(0x22);
-        sink.word(1 << (self.0 & 15));
-    }
-}
-
-/// `IO (Decode16, first, first, 1, len)`.
-fn io(first: u16, len: u8) -> IO {
-    IO::new(first, first, 1, len)
-}
-
-/// Differentiated System Description Table: S5 and the devices.
-fn dsdt() -> Vec<u8> {
-    let s5 = Package::new(vec![&pm::S5, &pm::S5, &0u8, &0u8]);
-    let root = pci_root();
-    let terms =
-        [bytes(&Name::new("_S5_".into(), &s5)), bytes(&Scope::new("\\_SB_".into(), vec![&root]))];
-    table(*b"DSDT", 1, &terms.concat())
-}
-
-/// The PCI root bridge and, below it, the ISA bridge with what hangs on it.
-fn pci_root() -> Terms {
-    let cacheable = AddressSpaceCacheable::NotCacheable;
-    let windows = Terms(bytes(&ResourceTemplate::new(vec![
-        &AddressSpace::<u16>::new_bus_number(0, 0xff),
-        &io(0xcf8, 8),
-        &AddressSpace::<u16>::new_io(0, 0xcf7, None),
-        &AddressSpace::<u16>::new_io(0xd00, 0xffff, None),
-        &AddressSpace::<u32>::new_memory(cacheable, true, 0xe000_0000, 0xfebf_ffff, None),
-    ])));
-    Terms(bytes(&Device::new(
-        "PCI0".into(),
-        vec![
-            &Name::new("_HID".into(), &EISAName::new("PNP0A03")),
-            &Name::new("_UID".into(), &0u8),
-            &Name::new("_CRS".into(), &windows),
-            &isa_bridge(),
-        ],
-    )))
-}
-
-fn isa_bridge() -> Terms {
-    Terms(bytes(&Device::new(
-        "ISA_".into(),
-        vec![
-            &Name::new("_ADR".into(), &0x0001_0000u32),
-            &isa_device("PIC_", "PNP0000", vec![&io(0x20, 2), &io(0xa0, 2), &IrqNoFlags(2)]),
-            &isa_device("TMR_", "PNP0100", vec![&io(0x40, 4), &IrqNoFlags(0)]),
-            &isa_device("RTC_", "PNP0B00", vec![&io(0x70, 2), &IrqNoFlags(8)]),
-            &isa_device("FPU_", "PNP0C04", vec![&io(0xf0, 2), &IrqNoFlags(13)]),
-            &isa_device("KBD_", "PNP0303", vec![&io(0x60, 1), &io(0x64, 1), &IrqNoFlags(1)]),
-            &isa_device("COM1", "PNP0501", vec![&io(COM1_BASE, 8), &IrqNoFlags(4)]),
-        ],
-    )))
-}
-
-/// Present, enabled, shown, working.
-const STATUS_THERE: u8 = 0x0f;
-
-fn isa_device(name: &str, id: &str, resources: Vec<&dyn Aml>) -> Terms {
-    Terms(bytes(&Device::new(
-        name.into(),
-        vec![
-            &Name::new("_HID".into(), &EISAName::new(id)),
-            &Name::new("_UID".into(), &1u8),
-            &Name::new("_STA".into(), &STATUS_THERE),
-            &Name::new("_CRS".into(), &ResourceTemplate::new(resources)),
-        ],
-    )))
+    body
 }
 
 #[cfg(test)]
@@ -253,7 +205,7 @@ mod tests {
     }
 
     /// The table at physical address `address`, checked for signature and checksum.
-    fn at<'a>(acpi: &'a AcpiTables, address: u32, signature: &[u8; 4]) -> &'a [u8] {
+    fn at<'a>(acpi: &'a PlacedTables, address: u32, signature: &[u8; 4]) -> &'a [u8] {
         let rest = &acpi.tables[(address - acpi.base) as usize..];
         let bytes = &rest[..dword(rest, 4) as usize];
         assert_eq!(&bytes[..4], signature);
@@ -265,8 +217,8 @@ mod tests {
 
     #[test]
     fn a_guest_can_follow_the_pointers_from_the_root() {
-        for base in [0x1ff0_0000, 0x7fe_1234, 0xe_0003] {
-            let acpi = tables(base);
+        for base in [0x1ff0_0000, 0x7fe_1240, 0xe_0000] {
+            let acpi = tables(512 << 20).link(base);
             assert_eq!(&acpi.rsdp[..8], b"RSD PTR ");
             assert_eq!((acpi.rsdp.len(), sum(&acpi.rsdp)), (20, 0));
             let rsdt = at(&acpi, dword(&acpi.rsdp, 16), b"RSDT");
@@ -281,40 +233,12 @@ mod tests {
 
     #[test]
     fn fadt_names_the_boards_ports() {
-        let acpi = tables(0x10_0000);
+        let acpi = tables(512 << 20).link(0x10_0000);
         let rsdt = at(&acpi, dword(&acpi.rsdp, 16), b"RSDT");
         let fadt = at(&acpi, dword(rsdt, 36), b"FACP");
         assert_eq!(fadt.len(), FADT_LEN);
         assert_eq!([dword(fadt, 56), dword(fadt, 64), dword(fadt, 76)], [0x600, 0x604, 0x608]);
         assert_eq!(dword(fadt, 48), 0, "no SMI command: ACPI mode is the only one");
         assert_eq!(dword(fadt, 120), 0xcf9);
-    }
-
-    #[test]
-    fn dsdt_is_one_scope_to_its_end_with_a_device_for_each_chip() {
-        let bytes = dsdt();
-        let s5 = 5 + 1 + 8;
-        let scope = &bytes[HEADER_LEN + s5..];
-        assert_eq!(scope[0], 0x10);
-        // A package length of two bytes counts itself.
-        assert_eq!(
-            (scope[1] >> 6, (scope[1] & 15) as usize | usize::from(scope[2]) << 4),
-            (1, scope.len() - 1)
-        );
-        for name in [b"PCI0", b"ISA_", b"PIC_", b"TMR_", b"RTC_", b"FPU_", b"KBD_", b"COM1"] {
-            let device = [&[0x5b, 0x82], &name[..]];
-            let at = scope.windows(4).position(|window| window == device[1]).unwrap();
-            assert!(scope[at - 4..at].windows(2).any(|op| op == device[0]), "{name:?}");
-        }
-        // IO (Decode16, 3F8h, 3F8h, 1, 8) and IRQNoFlags () { 4 }, then the end tag.
-        let com1 = [0x47, 1, 0xf8, 3, 0xf8, 3, 1, 8, 0x22, 0x10, 0, 0x79, 0];
-        assert!(scope.ends_with(&com1));
-    }
-
-    #[test]
-    fn dsdt_gives_the_sleep_type_that_the_board_takes_for_off() {
-        let bytes = dsdt();
-        let s5 = [&[0x08], &b"_S5_"[..], &[0x12, 8, 4, 0x0a, pm::S5, 0x0a, pm::S5, 0, 0]].concat();
-        assert!(bytes.windows(s5.len()).any(|window| window == s5));
     }
 }

@@ -6,7 +6,7 @@ pub const COM1_BASE: u16 = 0x3f8;
 pub const PM_BASE: u16 = 0x600;
 /// The reset control register, which hides inside the PCI address register.
 pub const RESET_CONTROL: u16 = 0xcf9;
-/// The port whose OUT is a firmware call. PCs have the SMI command port there.
+/// The control port of advanced power management, whose OUT is a firmware call.
 pub const FIRMWARE_PORT: u16 = 0xb2;
 /// The ACPI system control interrupt.
 pub const IRQ_SCI: u8 = 9;

@@ -4,9 +4,11 @@
 //! configuration mechanism, the A20 gate, events and host backends. Two rows are ports of it: the interrupt
 //! controllers and the PCI host bridge.
 
+use crate::fw_cfg::FwCfg;
 use crate::given::Given;
 use crate::host::{BoardEvent, Events, Output, PostLog};
 use crate::irq::{Irqs, PIRQ_DRIVER};
+use crate::memory::Shadow;
 use crate::pci::{Pci, WIRES};
 use crate::row::Wire;
 
@@ -45,6 +47,8 @@ pub(crate) struct Backplane {
     pub(crate) given: Given,
     pub(crate) irqs: Irqs,
     pub(crate) pci: Pci,
+    /// What firmware can ask for.
+    pub(crate) fw_cfg: FwCfg,
     pub(crate) a20: bool,
     /// The processor's IGNNE# input.
     pub(crate) ignne: bool,
@@ -55,6 +59,8 @@ pub(crate) struct Backplane {
     pub(crate) outputs: Vec<Option<Output>>,
     /// Those that had no room when they were last asked, a bit for each slot.
     pub(crate) full: u64,
+    /// Memory to switch before the next instruction: one entry for each place.
+    pub(crate) shadows: Vec<Shadow>,
     /// Regions to move when the call into the device is over: slot, region, new base.
     pub(crate) remaps: Vec<(usize, usize, Option<u64>)>,
 }
@@ -67,6 +73,7 @@ impl Backplane {
             given: Given::default(),
             irqs: Irqs::new(),
             pci: Pci::default(),
+            fw_cfg: FwCfg::new(),
             a20: true,
             ignne: false,
             stats: Stats::default(),
@@ -74,6 +81,7 @@ impl Backplane {
             post: PostLog::new(log_post),
             outputs: Vec::new(),
             full: 0,
+            shadows: Vec::new(),
             remaps: Vec::new(),
         }
     }
@@ -143,12 +151,22 @@ impl Backplane {
         }
     }
 
+    /// Asks for memory to be switched; of one place the latest wish counts.
+    pub(crate) fn shadow(&mut self, shadow: Shadow) {
+        let place = |shadow: &Shadow| (shadow.pa, shadow.len);
+        match self.shadows.iter_mut().find(|other| place(other) == place(&shadow)) {
+            Some(other) => *other = shadow,
+            None => self.shadows.push(shadow),
+        }
+    }
+
     /// The reset line: the wires as before power-on, but for the time; the A20 gate opens.
     pub(crate) fn reset(&mut self) {
         self.irqs.release();
         self.ignne = false;
         self.events.reset();
         self.remaps.clear();
+        self.shadows.clear();
         self.set_a20(true);
     }
 }

@@ -13,6 +13,7 @@ use crate::config::BoardConfig;
 use crate::ctx::Ctx;
 use crate::deadlines::Deadlines;
 use crate::device::{Device, Reset};
+use crate::fw_cfg::FwCfg;
 use crate::host::{Output, SerialSink};
 use crate::irq::MAX_DRIVERS;
 use crate::medium::Medium;
@@ -172,6 +173,12 @@ impl Board {
     pub fn insert(&mut self, id: &str, unit: usize, medium: Option<Box<dyn Medium>>) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         self.call(slot, &mut NoMemory, |device, ctx| device.insert(unit, medium, ctx))
+    }
+
+    /// What firmware can ask for; meant for before the guest runs. No state has it in it: it follows from the machine's
+    /// configuration.
+    pub fn fw_cfg_mut(&mut self) -> &mut FwCfg {
+        &mut self.plane.fw_cfg
     }
 
     /// Puts the device of the table's row `id` on the board, one that the configuration left out.

@@ -84,6 +84,7 @@ impl Board {
         }
         self.plane.restore_wires();
         while self.take_event().is_some() {}
+        self.take_shadows();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::backplane::Backplane;
 use crate::host::{BoardEvent, Room};
-use crate::memory::{Dma, DmaError};
+use crate::memory::{Dma, DmaError, Shadow};
 use crate::row::{DmaKind, Row, Wire};
 use std::fmt;
 
@@ -133,6 +133,11 @@ impl Ctx<'_> {
             (DmaKind::Master, Some(_)) => self.plane.pci.masters(self.slot),
         };
         if on { Ok(()) } else { Err(DmaError::NotMaster) }
+    }
+
+    /// Switches memory behind ROMs, before the next instruction. The machine knows which memory that can be.
+    pub fn shadow(&mut self, shadow: Shadow) {
+        self.plane.shadow(shadow);
     }
 
     /// Whether the A20 gate is open.

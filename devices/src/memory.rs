@@ -21,6 +21,19 @@ pub enum DmaError {
     NotMaster,
 }
 
+/// What a chipset's attribute registers make of memory behind ROMs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// First physical address, a multiple of 4 KiB.
+    pub pa: u64,
+    /// Bytes, a multiple of 4 KiB.
+    pub len: u64,
+    /// Reads see the RAM; else the ROM before it, or devices.
+    pub read: bool,
+    /// Writes reach the RAM; else the ROM before it, or devices.
+    pub write: bool,
+}
+
 /// Guest memory as devices see it: by physical address, past the processor's translation and A20 gate.
 pub trait Dma {
     /// Reads `buf.len()` bytes at physical address `pa`.

@@ -14,8 +14,8 @@ pub(crate) const PM1_EVENT: u16 = 0;
 pub(crate) const PM1_CONTROL: u16 = 4;
 /// Offset of the timer, four bytes.
 pub(crate) const TIMER: u16 = 8;
-/// Length of the block.
-pub(crate) const BLOCK_LEN: u16 = 12;
+/// Length of the block as the PIIX4 has it: what lies behind the timer reads zero here.
+pub(crate) const BLOCK_LEN: u16 = 64;
 /// SLP_TYP value of S5, soft off; the DSDT's `\_S5` names it.
 pub(crate) const S5: u8 = 5;
 

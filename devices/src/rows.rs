@@ -7,17 +7,18 @@ use crate::addresses::{COM1_BASE, FIRMWARE_PORT, IRQ_SCI, PM_BASE, RESET_CONTROL
 use crate::config::BoardConfig;
 use crate::device::Device;
 use crate::mounts::ahci::AhciFunction;
+use crate::mounts::apm::Apm;
 use crate::mounts::coprocessor::Coprocessor;
 use crate::mounts::debug_console::DebugConsole;
 use crate::mounts::debug_exit::DebugExit;
 use crate::mounts::dma::DmaPorts;
 use crate::mounts::fast_a20::FastA20;
-use crate::mounts::firmware::FirmwarePort;
+use crate::mounts::fw_cfg::FwCfgPorts;
 use crate::mounts::ide::Ide;
 use crate::mounts::keyboard::KeyboardPorts;
 use crate::mounts::pci_host::PciHost;
 use crate::mounts::pic::PicPorts;
-use crate::mounts::pm::PmPorts;
+use crate::mounts::pm::{PmPorts, config};
 use crate::mounts::post::Post;
 use crate::mounts::reset_control::ResetControl;
 use crate::mounts::rtc::RtcPorts;
@@ -25,6 +26,7 @@ use crate::mounts::serial::Serial;
 use crate::mounts::timer::Timer;
 use crate::pm;
 use crate::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
+use crate::smbus;
 
 /// [`Row::id`] of the interrupt controllers.
 pub const PIC: &str = "pic";
@@ -42,8 +44,6 @@ pub const COPROCESSOR: &str = "coprocessor";
 pub const AHCI: &str = "ahci";
 /// The IDE function, whose drives are 0 to 3.
 pub const IDE: &str = "ide";
-/// The firmware port, which no configuration fits by itself: see [`crate::Board::fit`].
-pub const FIRMWARE: &str = "firmware";
 
 /// 440FX host bridge.
 const HOST_BRIDGE: Function = Function {
@@ -57,6 +57,12 @@ const HOST_BRIDGE: Function = Function {
     subsystem: (0x1af4, 0x1100),
     command: 6,
     command_mask: 0x40,
+    // The attributes of shadow RAM (crate::pam).
+    own: &[Own {
+        offset: 0x59,
+        values: &[0; 7],
+        masks: &[0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33],
+    }],
     spare_mask: 0xff,
     ..Function::NONE
 };
@@ -114,6 +120,33 @@ const AHCI_FUNCTION: Function = Function {
     ..Function::NONE
 };
 
+/// PIIX4 power management, whose block is at its place after reset. System management interrupts by the ports of advanced
+/// power management are said to be on, which keeps firmware from setting up what this machine has not.
+const POWER_MANAGEMENT: Function = Function {
+    device: 1,
+    function: 3,
+    vendor_id: 0x8086,
+    device_id: 0x7113,
+    class: 0x0680,
+    revision: 3,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::IO,
+    pin: 1,
+    own: &[
+        Own {
+            offset: config::BLOCK_BASE,
+            values: &[PM_BASE.to_le_bytes()[0] | 1, PM_BASE.to_le_bytes()[1], 0, 0],
+            masks: &[0xc0, 0xff],
+        },
+        Own { offset: config::DEVICE_ACTIVITY_B, values: &[0, 0, 0, 2], masks: &[0xff; 4] },
+        Own { offset: config::BLOCK_ON, values: &[1], masks: &[1] },
+        Own { offset: config::SMBUS_BASE, values: &[1, 0, 0, 0], masks: &[0xf0, 0xff] },
+        Own { offset: config::SMBUS_ON, values: &[0], masks: &[0x0f] },
+    ],
+    spare_mask: 0xff,
+    ..Function::NONE
+};
+
 /// Accesses and time alike.
 const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
 /// A device of which only accesses matter.
@@ -157,7 +190,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 17] = [
+pub static TABLE: [Entry; 18] = [
     Entry {
         row: Row {
             regions: &[
@@ -253,11 +286,16 @@ pub static TABLE: [Entry; 17] = [
     },
     Entry {
         row: Row {
-            regions: &[Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE)],
+            regions: &[
+                Region::ports("block", PM_BASE, pm::BLOCK_LEN as u64, WHOLE),
+                Region::movable_ports("SMBus", smbus::LEN as u64, BYTES),
+            ],
+            pci: Some(POWER_MANAGEMENT),
             lines: &[Line::level(IRQ_SCI)],
             clocked: true,
+            version: 2,
             fuzz: EVEN,
-            ..row("pm", "Power management", "ACPI 2.0, 4.7.3")
+            ..row("pm", "Power management", "ACPI 2.0, 4.7.3; Intel 82371AB (290562), 7")
         },
         fitted: always,
         make: |_| Box::new(PmPorts::new()),
@@ -289,7 +327,10 @@ pub static TABLE: [Entry; 17] = [
     },
     Entry {
         row: Row {
-            regions: &[Region::ports("byte", 0xe9, 1, BYTES)],
+            regions: &[
+                Region::ports("byte", 0xe9, 1, BYTES),
+                Region::ports("log", 0x402, 1, BYTES),
+            ],
             ..row(DEBUG_CONSOLE, "Debug console", "Bochs, port E9h")
         },
         fitted: always,
@@ -305,11 +346,27 @@ pub static TABLE: [Entry; 17] = [
     },
     Entry {
         row: Row {
-            regions: &[Region::ports("call", FIRMWARE_PORT, 1, BYTES)],
-            ..row(FIRMWARE, "Firmware call", "Ringer's own BIOS")
+            regions: &[
+                Region::ports("control", FIRMWARE_PORT, 1, BYTES),
+                Region::ports("status", FIRMWARE_PORT + 1, 1, BYTES),
+            ],
+            ..row("apm", "Power management latches, without SMI", "Intel 82371SB (290550)")
         },
-        fitted: |_| false,
-        make: |_| Box::new(FirmwarePort),
+        fitted: always,
+        make: |_| Box::new(Apm::default()),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("selector", 0x510, 2, 2),
+                Region::ports("data", 0x511, 1, BYTES),
+                Region::ports("DMA address", 0x514, 8, WHOLE),
+            ],
+            dma: DmaKind::Master,
+            ..row("fw-cfg", "Configuration for firmware", "QEMU fw_cfg specification")
+        },
+        fitted: always,
+        make: |_| Box::new(FwCfgPorts::default()),
     },
     Entry {
         row: Row {

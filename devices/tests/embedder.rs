@@ -27,7 +27,7 @@ const FUNCTION: Function = Function {
     vendor_id: 0x1234,
     device_id: 0x5678,
     class: 0x0880,
-    command_mask: 0x07,
+    command_mask: 0x0407,
     ..Function::NONE
 };
 

@@ -78,8 +78,7 @@ fn expect<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), S
 impl Bench {
     fn new() -> Self {
         let ((serial, serial_end), (console, console_end)) = (wire(), wire());
-        let mut board = Board::new(CONFIG, serial, console);
-        board.fit(rows::FIRMWARE).unwrap();
+        let board = Board::new(CONFIG, serial, console);
         Bench { board, now: 0, serial: serial_end, console: console_end, events: VecDeque::new() }
     }
 

@@ -32,6 +32,8 @@ pub enum Shadow {
     ReadWrite,
     /// RAM that can be read.
     ReadOnly,
+    /// The ROM, or devices where there is none, for reads; the RAM for writes.
+    WriteOnly,
     /// The ROM before it, or devices where there is none.
     Rom,
 }
@@ -277,6 +279,12 @@ impl MemoryMap {
         &self.ranges
     }
 
+    /// The ranges that a chipset can switch: first address and bytes of each.
+    pub fn shadowed(&self) -> impl Iterator<Item = (Pa, u64)> + '_ {
+        let shadowed = |range: &&Range| matches!(range.kind, Kind::Shadowed { .. });
+        self.ranges.iter().filter(shadowed).map(|range| (Pa(range.start), range.len))
+    }
+
     /// Bytes that the memory file needs.
     #[must_use]
     pub fn file_len(&self) -> u64 {
@@ -324,6 +332,28 @@ impl MemoryMap {
         }
         let next = |pa: u64| self.ranges.partition_point(|range| range.start <= pa);
         next(first) == next(last) && self.find(Pa(first)).is_some() == self.find(Pa(last)).is_some()
+    }
+
+    /// The same map with all shadow RAM hidden, as a chipset's reset leaves it.
+    pub(crate) fn hidden(&self) -> Self {
+        let mut ranges = Vec::with_capacity(self.ranges.len());
+        for mut range in self.ranges.iter().copied() {
+            if let Kind::Shadowed { state, .. } = &mut range.kind {
+                *state = Shadow::Rom;
+            }
+            push(&mut ranges, range);
+        }
+        let main = longest(&ranges);
+        Self { ranges, main }
+    }
+
+    /// Whether shadowed memory of the `len` bytes at `pa` is not as `to` says.
+    pub(crate) fn differs(&self, pa: Pa, len: u64, to: Shadow) -> bool {
+        let (start, end) = (pa.get(), pa.get().saturating_add(len));
+        let within = |range: &&Range| range.start < end && start < range.end();
+        let other =
+            |range: &Range| matches!(range.kind, Kind::Shadowed { state, .. } if state != to);
+        self.ranges.iter().filter(within).any(other)
     }
 
     /// Switches the shadowed memory at `pa`, `len` bytes.

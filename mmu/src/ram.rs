@@ -197,10 +197,22 @@ impl GuestMemory {
             Some(Kind::Shadowed { ram, rom, state }) => match (state, rom) {
                 (Shadow::ReadWrite, _) => Region::Ram { offset: ram },
                 (Shadow::ReadOnly, _) => Region::Rom { offset: ram },
-                (Shadow::Rom, Some(offset)) => Region::Rom { offset },
-                (Shadow::Rom, None) => Region::Io,
+                (Shadow::Rom | Shadow::WriteOnly, Some(offset)) => Region::Rom { offset },
+                (Shadow::Rom | Shadow::WriteOnly, None) => Region::Io,
             },
             None => Region::Io,
+        }
+    }
+
+    /// The same for a write, where shadow RAM may take what reads do not see.
+    #[inline]
+    #[must_use]
+    pub(crate) fn written_region(&self, pa: Pa) -> Region {
+        match self.map.find(pa) {
+            Some(Kind::Shadowed { ram, state: Shadow::WriteOnly, .. }) => {
+                Region::Ram { offset: ram }
+            }
+            _ => self.region(pa),
         }
     }
 
@@ -229,7 +241,7 @@ impl GuestMemory {
     pub fn dma_write(&mut self, pa: Pa, data: &[u8]) -> bool {
         let refusal = self.refusal(pa, data.len(), true);
         match refusal {
-            None => self.store(pa, data),
+            None => self.store(pa, data, Self::written_region),
             Some(Region::Rom { .. }) => self.refusals.rom += 1,
             Some(_) => self.refusals.no_memory += 1,
         }
@@ -244,7 +256,7 @@ impl GuestMemory {
         if self.refusal(pa, data.len(), false).is_some() {
             return Err(MemoryError::NotMemory { pa, len: data.len() });
         }
-        self.store(pa, data);
+        self.store(pa, data, Self::region);
         Ok(())
     }
 
@@ -260,7 +272,8 @@ impl GuestMemory {
                 at += whole;
             } else {
                 let next = ((at | (PAGE_SIZE - 1)) + 1).min(end);
-                self.store(Pa(at), &[0; PAGE_SIZE as usize][..(next - at) as usize]);
+                let zeros = &[0; PAGE_SIZE as usize][..(next - at) as usize];
+                self.store(Pa(at), zeros, Self::region);
                 at = next;
             }
         }
@@ -289,9 +302,10 @@ impl GuestMemory {
         self.file.punch(offset, len);
     }
 
-    fn store(&mut self, pa: Pa, data: &[u8]) {
+    /// Writes to where `region` says.
+    fn store(&mut self, pa: Pa, data: &[u8], region: fn(&Self, Pa) -> Region) {
         for (at, range) in pieces(pa, data.len()) {
-            if let Region::Ram { offset } | Region::Rom { offset } = self.region(at) {
+            if let Region::Ram { offset } | Region::Rom { offset } = region(self, at) {
                 if self.is_code_offset(offset) {
                     self.code_writes.push((at, range.len() as u32));
                 }
@@ -306,7 +320,8 @@ impl GuestMemory {
         if pa.get().checked_add(len as u64).is_none() {
             return Some(Region::Io);
         }
-        pieces(pa, len).map(|(at, _)| self.region(at)).find(|region| match region {
+        let region = |at| if write { self.written_region(at) } else { self.region(at) };
+        pieces(pa, len).map(|(at, _)| region(at)).find(|region| match region {
             Region::Ram { .. } => false,
             Region::Rom { .. } => write,
             Region::Io => true,
@@ -345,6 +360,19 @@ impl GuestMemory {
         self.write_offset(at, &pad);
         self.write_offset(at + pad.len() as u64, image);
         Ok(())
+    }
+
+    /// From now on a reset hides all shadow RAM, as a chipset's does whose firmware opens it; and so it is now. Without
+    /// this, what no ROM lies before is open after a reset. For memory that no processor has used yet.
+    pub fn hide_shadow(&mut self) {
+        self.built = self.built.hidden();
+        self.map = self.built.clone();
+    }
+
+    /// Whether [`GuestMemory::switch_shadow`] would change anything.
+    #[must_use]
+    pub fn shadow_differs(&self, pa: Pa, len: u64, to: Shadow) -> bool {
+        self.map.differs(pa, len, to)
     }
 
     /// Switches `len` bytes of shadowed memory at `pa`, as a chipset's attribute registers do.

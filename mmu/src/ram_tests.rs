@@ -88,6 +88,29 @@ fn shadow_ram_can_be_switched() {
 }
 
 #[test]
+fn shadow_ram_takes_writes_that_reads_do_not_see() {
+    let mut m = memory();
+    m.install_rom(&[0x5a; 0x1_0000]).unwrap();
+    m.hide_shadow();
+    let mut b = [0; 1];
+    assert_eq!(m.region(Pa(0xc_8000)), Region::Io, "nothing lies before it");
+    assert!(m.read(Pa(0xf_0000), &mut b) && !m.dma_write(Pa(0xf_0000), &[1]));
+    for pa in [0xc_8000, 0xf_0000] {
+        assert_eq!(m.switch_shadow(Pa(pa), 0x4000, Shadow::WriteOnly), Ok(Flush::Everything));
+        assert!(m.dma_write(Pa(pa), &[0x77]), "it is written");
+    }
+    assert!(m.read(Pa(0xf_0000), &mut b) && !m.read(Pa(0xc_8000), &mut b));
+    assert_eq!(b, [0x5a], "and the ROM read");
+    for pa in [0xc_8000, 0xf_0000] {
+        let _ = m.switch_shadow(Pa(pa), 0x4000, Shadow::ReadOnly).unwrap();
+        assert!(m.read(Pa(pa), &mut b));
+        assert_eq!(b, [0x77]);
+    }
+    assert_eq!(m.reset(), Flush::Everything);
+    assert_eq!(m.region(Pa(0xc_8000)), Region::Io);
+}
+
+#[test]
 fn a_reset_keeps_ram_and_marks_of_code() {
     let mut m = memory();
     assert!(m.dma_write(Pa(0x5000), &[5]) && m.mark_code(Frame(5), true));

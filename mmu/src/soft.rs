@@ -271,7 +271,11 @@ impl Mmu {
         who: Privilege,
     ) -> Result<Backing, Exception> {
         let t = self.paging.walk(memory, io, lin, access, who)?;
-        Ok(match memory.region(t.pa) {
+        let region = memory.region(t.pa);
+        if access == Access::Write && !matches!(region, Region::Ram { .. }) {
+            return Ok(place_hidden(memory, &t));
+        }
+        Ok(match region {
             Region::Ram { offset } => {
                 if access == Access::Write {
                     memory.note_write(offset);
@@ -335,6 +339,19 @@ impl Mmu {
                 }
             }
         }
+    }
+}
+
+/// Where a write goes that what reads see does not take. No TLB remembers it.
+#[cold]
+fn place_hidden(memory: &mut GuestMemory, t: &PageTranslation) -> Backing {
+    match memory.written_region(t.pa) {
+        Region::Ram { offset } => {
+            memory.note_write(offset);
+            Backing::Ram { offset, pa: t.pa }
+        }
+        Region::Rom { offset } => Backing::Rom { offset },
+        Region::Io => Backing::Io { pa: t.pa },
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::bit;
+use crate::map::Shadow;
 use crate::ram::Flush;
 use crate::testing::{
     ALL, Bench, DIR, PWU, TestIo, get32, guest, machine, map, offset, pte_at, put32, put64, regs,
@@ -123,6 +124,22 @@ fn writes_to_rom_do_nothing() {
     mmu.write(&mut io, Lin(0xffff_fff0), &[1; 4], Supervisor).unwrap();
     assert_eq!(get32(&mmu, 0xffff_fff0), 0x5a5a_5a5a);
     assert_eq!(get32(&mmu, 0xf_fff0), 0x5a5a_5a5a);
+    assert!(io.writes.is_empty());
+}
+
+#[test]
+fn writes_reach_shadow_ram_behind_a_rom() {
+    let mut mmu = machine();
+    mmu.memory.install_rom(&[0x5a; 8192]).unwrap();
+    let _ = mmu.memory.switch_shadow(Pa(0xf_f000), 0x1000, Shadow::WriteOnly).unwrap();
+    let mut io = TestIo::default();
+    for _ in 0..2 {
+        mmu.write(&mut io, Lin(0xf_fff0), &[1; 4], Supervisor).unwrap();
+        assert_eq!(get32(&mmu, 0xf_fff0), 0x5a5a_5a5a);
+    }
+    let _ = mmu.memory.switch_shadow(Pa(0xf_f000), 0x1000, Shadow::ReadWrite).unwrap();
+    mmu.mmu.flush_tlb();
+    assert_eq!(get32(&mmu, 0xf_fff0), 0x0101_0101);
     assert!(io.writes.is_empty());
 }
 

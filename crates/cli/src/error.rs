@@ -13,7 +13,7 @@ use thiserror::Error;
 pub enum CliError {
     /// Not one boot source.
     #[error(
-        "name a guest by its file, or by exactly one of --kernel, --multiboot, --rom and --bootsector"
+        "name a guest by its file, or by exactly one of --kernel, --multiboot, --rom, --bios and --bootsector"
     )]
     BootSource,
     /// Nothing to verify.
@@ -45,6 +45,18 @@ pub enum CliError {
     /// More than one initrd for Linux.
     #[error("--kernel takes one --initrd only")]
     ManyInitrds,
+    /// No firmware anywhere.
+    #[error(
+        "no SeaBIOS on this system: install it (Debian: apt-get install seabios), run scripts/fetch-guests.sh seabios, or \
+         name another firmware by --bios FILE"
+    )]
+    NoFirmware,
+    /// An option that only firmware has a use for.
+    #[error("{option} is for firmware, which does not run here: --bios FILE runs it")]
+    NoFirmwareUse {
+        /// The option.
+        option: &'static str,
+    },
     /// An option that the boot source has no use for.
     #[error("{option} goes with --kernel or --multiboot only")]
     NoUse {
@@ -211,6 +223,8 @@ impl CliError {
             | Self::NoSuite
             | Self::NeverFrom { .. }
             | Self::ManyInitrds
+            | Self::NoFirmware
+            | Self::NoFirmwareUse { .. }
             | Self::NoUse { .. }
             | Self::SaveAt { .. }
             | Self::NoDrive { .. }

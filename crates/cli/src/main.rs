@@ -12,6 +12,7 @@ mod debugger;
 mod drives;
 mod error;
 mod escape;
+mod firmware;
 mod generate;
 mod keys;
 mod memory;

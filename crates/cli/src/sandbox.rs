@@ -41,7 +41,12 @@ pub fn of_guests<'a>(
     outputs: impl IntoIterator<Item = &'a PathBuf>,
 ) -> Sandbox {
     let image = [&run.kernel, &run.multiboot, &run.rom, &run.bootsector].into_iter().flatten();
-    let inputs = image.chain(&run.initrd).chain(&run.symbols).chain(guests).cloned();
+    let inputs = image
+        .chain(run.firmware.files())
+        .chain(&run.initrd)
+        .chain(&run.symbols)
+        .chain(guests)
+        .cloned();
     let host = ["/sys/devices/system/clocksource", "/proc/self"].map(PathBuf::from);
     let mut sandbox = inputs.chain(host).fold(of_run(run, outputs), |sandbox, path| {
         sandbox.grant(Threads::COORDINATOR, path, Access::Read)

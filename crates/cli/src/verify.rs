@@ -161,7 +161,8 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
 /// The guests that were named, each with the options of its run.
 fn guests(args: &VerifyArgs) -> Result<Vec<(String, RunArgs)>, CliError> {
     let r = &args.run;
-    let named = [&r.kernel, &r.multiboot, &r.rom, &r.bootsector].into_iter().flatten().next();
+    let named = [&r.kernel, &r.multiboot, &r.rom, &r.bootsector, &r.firmware.bios];
+    let named = named.into_iter().flatten().next();
     let mut guests = Vec::new();
     if let Some(path) = named {
         guests.push((shown(path).to_string(), r.clone()));

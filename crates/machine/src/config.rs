@@ -11,6 +11,47 @@ use std::time::Duration;
 /// Where the debug-exit port is by default.
 pub(crate) const DEBUG_EXIT_PORT: u16 = 0xf4;
 
+/// Where firmware looks for a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootDevice {
+    /// The first floppy drive.
+    Floppy,
+    /// The first hard disk.
+    Disk,
+    /// The CD drive.
+    Cd,
+    /// The network.
+    Network,
+}
+
+/// What firmware is told of the user's wishes. Only a guest with firmware of its own asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirmwareConfig {
+    /// Where it looks for a system, in this order; then wherever else there is something.
+    pub order: [Option<BootDevice>; 3],
+    /// It offers a menu.
+    pub menu: bool,
+    /// For how many milliseconds, if not as long as it likes.
+    pub menu_wait_ms: Option<u32>,
+    /// Milliseconds after which it starts anew when it found nothing to boot; `None`: never.
+    pub fail_wait_ms: Option<u32>,
+    /// Its texts, and those that guests have it show, go to the first serial port.
+    pub serial_console: bool,
+}
+
+impl Default for FirmwareConfig {
+    /// Disk, CD, floppy; no menu; texts to the serial port.
+    fn default() -> Self {
+        Self {
+            order: [Some(BootDevice::Disk), Some(BootDevice::Cd), Some(BootDevice::Floppy)],
+            menu: false,
+            menu_wait_ms: None,
+            fail_wait_ms: None,
+            serial_console: true,
+        }
+    }
+}
+
 /// The PC: what a guest finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PcConfig {
@@ -28,6 +69,8 @@ pub struct PcConfig {
     pub ide: [Option<DriveKind>; 4],
     /// Drives of an AHCI adapter's ports.
     pub ahci: [Option<DriveKind>; 6],
+    /// What firmware is told.
+    pub firmware: FirmwareConfig,
 }
 
 impl Default for PcConfig {
@@ -42,6 +85,7 @@ impl Default for PcConfig {
             log_post: false,
             ide: [None; 4],
             ahci: [None; 6],
+            firmware: FirmwareConfig::default(),
         }
     }
 }

@@ -11,13 +11,24 @@
 //! | 10000h | boot parameters ([`crate::boot::linux`]) |
 //! | 9FC00h | extended BIOS data area, 1 KiB, empty |
 //! | E0000h | the ACPI root pointer; the other tables from E1000h |
+//! | F0000h | the SMBIOS entry point, then its tables (not under a boot sector, whose BIOS is there) |
 //! | FF000h | [`reset_rom`], where no other firmware is |
 
+mod chipset;
+mod linker;
+mod settings;
+mod smbios;
+
+pub(crate) use chipset::program;
+pub(crate) use settings::{set_order, tell};
+
+use crate::config::PcConfig;
 use ringer_cpu::addr::Pa;
 use ringer_cpu::state::cr0;
 use ringer_cpu::{CpuState, Eflags, Lin, SegAttr, SegReg, Segment, TableReg};
 use ringer_devices::addresses::COM1_BASE;
 use ringer_mmu::{GuestMemory, MemoryError};
+use smbios::{Described, Smbios};
 
 /// Where the Linux loader puts its descriptor table.
 pub const GDT: u32 = 0x1000;
@@ -25,6 +36,8 @@ pub const GDT: u32 = 0x1000;
 pub const LOW_MEMORY_END: u32 = 0x9fc00;
 /// Where the ACPI tables are: within the area that operating systems search for the RSDP.
 pub const ACPI: u32 = 0xe_0000;
+/// Where the SMBIOS entry point is, with the tables behind it.
+const SMBIOS: u32 = 0xf_0000;
 /// Where memory continues above the adapters and ROMs.
 pub const HIGH_MEMORY: u32 = 0x10_0000;
 
@@ -73,10 +86,37 @@ pub fn memory_map(ram: u64) -> Vec<MemoryRange> {
 /// # Errors
 /// When memory has no place for them.
 pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
-    let acpi = ringer_devices::acpi::tables(ACPI + 0x1000);
+    let acpi = ringer_devices::acpi::tables(memory.ram_size()).link(ACPI + 0x1000);
     memory.load(Pa::from(ACPI), &acpi.rsdp)?;
     memory.load(Pa::from(acpi.base), &acpi.tables)?;
     Ok(ACPI)
+}
+
+/// The firmware's segment: where it begins, and its bytes.
+const SEGMENT: (u32, usize) = (0xf_0000, 0x1_0000);
+
+/// What shows in the firmware's segment; nothing where not all of it is memory.
+pub(crate) fn read_rom(memory: &GuestMemory) -> Vec<u8> {
+    let mut rom = vec![0; SEGMENT.1];
+    if memory.read(Pa::from(SEGMENT.0), &mut rom) { rom } else { Vec::new() }
+}
+
+/// Puts it there again.
+///
+/// # Errors
+/// When memory refuses it.
+pub(crate) fn copy_rom(memory: &mut GuestMemory, rom: &[u8]) -> Result<(), MemoryError> {
+    memory.load(Pa::from(SEGMENT.0), rom)
+}
+
+/// Puts the tables of SMBIOS into memory, where operating systems look for them.
+///
+/// # Errors
+/// When memory has no place for them.
+pub(crate) fn install_smbios(memory: &mut GuestMemory, pc: &PcConfig) -> Result<(), MemoryError> {
+    let smbios = Smbios::new(&Described { ram_size: pc.ram_size, model: pc.model }, true);
+    memory.load(Pa::from(SMBIOS), &smbios.entry(SMBIOS + 0x20))?;
+    memory.load(Pa::from(SMBIOS + 0x20), &smbios.tables)
 }
 
 /// The equipment word: a coprocessor, an 80x25 display, one serial port.

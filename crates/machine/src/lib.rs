@@ -26,8 +26,8 @@ mod symbols;
 mod until;
 mod watch;
 
-pub use boot::{BootSource, FileKind, Flat, FlatMode, LoadError, recognise};
-pub use config::{MachineConfig, PcConfig, RunConfig};
+pub use boot::{Bios, BootSource, FileKind, Flat, FlatMode, LoadError, recognise};
+pub use config::{BootDevice, FirmwareConfig, MachineConfig, PcConfig, RunConfig};
 pub use handle::Handle;
 pub use machine::{Checkpoint, Machine, MachineError, Sinks};
 pub use postmortem::PostMortem;

@@ -6,6 +6,7 @@ pub use checkpoint::Checkpoint;
 
 use crate::boot::{BootSource, Image, LoadError};
 use crate::config::{DEBUG_EXIT_PORT, MachineConfig};
+use crate::firmware;
 use crate::handle::Handle;
 use crate::postmortem::PostMortem;
 use crate::schedule::{Save, Saves};
@@ -18,6 +19,7 @@ use crate::state::{
 use crate::stop::{Stop, status};
 use crate::until::Until;
 use crate::watch::Watch;
+use ringer_devices::fw_cfg::FwCfgError;
 use ringer_devices::{Board, BoardConfig, Section, SerialSink, rows};
 use ringer_mmu::{GuestMemory, MemoryError};
 use ringer_monitor::jitdump::SharedJitDump;
@@ -55,6 +57,9 @@ pub enum MachineError {
     /// Guest memory.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// What firmware is told.
+    #[error(transparent)]
+    Firmware(#[from] FwCfgError),
     /// The monitor.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
@@ -69,6 +74,7 @@ impl MachineError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Load(_) | Self::Memory(MemoryError::BadSize(_)) => status::USAGE,
+            Self::Firmware(_) => status::USAGE,
             Self::Monitor(MonitorError::Serial(_)) => status::OUTPUT,
             Self::Monitor(MonitorError::Attach(_)) => status::USAGE,
             Self::Monitor(MonitorError::MemoryLimit { .. }) => status::MEMORY_LIMIT,
@@ -127,10 +133,15 @@ impl Machine {
             let moved = board.relocate(rows::DEBUG_EXIT, 0, u64::from(cfg.pc.debug_exit_port));
             moved.map_err(MonitorError::Attach)?;
         }
+        firmware::set_order(&mut board, cfg.pc.firmware.order);
+        firmware::tell(board.fw_cfg_mut(), &cfg.pc)?;
+        for (name, contents) in image.firmware_files() {
+            board.fw_cfg_mut().add(name, contents.to_vec())?;
+        }
         let mut monitor = Monitor::new(cfg.monitor(), memory, board)?;
         monitor.set_budget(cfg.budget());
         if let Some(hook) = image.power_on(monitor.memory_mut())? {
-            monitor.set_bios(hook)?;
+            monitor.set_bios(hook);
         }
         let handle = Handle::new(monitor.kicker());
         let mut machine = Self {
@@ -302,7 +313,7 @@ impl Machine {
         self.monitor.reset();
         if self.image.has_reset_vector() {
             // All else is the business of the firmware in there.
-            self.monitor.firmware(|m| m.board.reset(m.now));
+            self.monitor.reset_board();
             return Ok(());
         }
         self.monitor.firmware(|m| Shutdown::clear(m.board, m.now));
@@ -310,13 +321,23 @@ impl Machine {
             self.monitor.firmware(|m| shutdown.resume(m));
             return Ok(());
         }
-        self.monitor.firmware(|m| m.board.reset(m.now));
+        self.monitor.reset_board();
         self.boot()
     }
 
     /// Puts the image into memory, over what is there, and the processor at its entry.
     fn boot(&mut self) -> Result<(), MachineError> {
-        let image = &self.image;
+        let (image, pc) = (&self.image, &self.cfg.pc);
+        if image.is_told_by_us() {
+            // Shadow RAM opens with what stood before it, as where firmware has copied itself.
+            let rom = self.monitor.firmware(|m| {
+                let rom = firmware::read_rom(m.memory);
+                firmware::program(m.board, m.now);
+                rom
+            });
+            self.monitor.firmware(|m| firmware::copy_rom(m.memory, &rom))?;
+            self.monitor.firmware(|m| image.describe(m.memory, pc))?;
+        }
         self.monitor.firmware(|m| image.boot(m.memory, m.cpu))?;
         // What was just loaded is the guest's to touch; it need not count as ours beside that.
         self.monitor.memory().release();

@@ -72,6 +72,7 @@ pub fn symbols_for(source: &BootSource, files: &[PathBuf]) -> Result<Symbols, Sy
         }
         BootSource::Linux { .. }
         | BootSource::Rom(_)
+        | BootSource::Bios(_)
         | BootSource::BootSector(_)
         | BootSource::Flat(_)
         | BootSource::Nothing => {}

@@ -429,6 +429,16 @@ impl Code {
         }
     }
 
+    /// What is at these whole pages is about to be something else: all code made from them goes.
+    pub fn forget(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: Pa, len: u64) {
+        for at in (0..len).step_by(0x1000) {
+            let page = pa.plus(at);
+            if self.cache.has_code(page.frame()) {
+                self.invalidate(bus, targets, page.get(), 0x1000);
+            }
+        }
+    }
+
     /// The instruction at host code `off` of block `id` trapped, and the interpreter ran it.
     pub fn note_trap(&mut self, bus: &mut SystemBus, targets: &mut Targets, id: BlockId, off: u32) {
         let block = self.cache.block(id);

@@ -4,6 +4,7 @@ mod debug;
 mod display;
 mod mail;
 mod record;
+mod shadow;
 mod wait;
 
 use crate::bios::BiosHook;
@@ -237,12 +238,9 @@ impl Monitor {
         done
     }
 
-    /// Puts the firmware port on the board and lets `hook` serve its calls.
-    ///
-    /// # Errors
-    /// When another device is at its port.
-    pub fn set_bios(&mut self, hook: BiosHook) -> Result<(), MonitorError> {
-        Ok(self.chassis.bus.set_firmware(hook)?)
+    /// Lets `hook` serve the calls that firmware makes through its port.
+    pub fn set_bios(&mut self, hook: BiosHook) {
+        self.chassis.bus.set_firmware(hook);
     }
 
     /// Guest instructions retired so far (translated ones only when they are counted: with a
@@ -302,6 +300,7 @@ impl Monitor {
         let result = work(bus.parts(&mut self.vcpu.context.cpu));
         bus.note_host_writes();
         code.take_writes(bus, &mut self.vcpu.spaces.targets);
+        self.take_shadows();
         result
     }
 
@@ -539,6 +538,7 @@ impl Monitor {
 
     /// What the board has to say.
     fn take_events(&mut self) -> Result<Option<RunEnd>, MonitorError> {
+        self.take_shadows();
         let mut end = None;
         let bus = &mut self.chassis.bus;
         while let Some(event) = bus.io.board.take_event() {

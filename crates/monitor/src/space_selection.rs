@@ -379,6 +379,7 @@ impl Spaces {
             match event {
                 PagingEvent::Cr3 => self.windows.on_cr3_load(),
                 PagingEvent::Mode => self.windows.on_mode_change(),
+                PagingEvent::Memory => self.windows.forget_all(&mut sink),
                 PagingEvent::Page(lin) => {
                     self.windows.on_invlpg(
                         bus.mmu.paging(),

@@ -17,7 +17,7 @@ use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::addresses::COM1_BASE;
-use ringer_devices::{AttachError, Board, OverMemory, rows};
+use ringer_devices::{Board, OverMemory};
 use ringer_mmu::{GuestMemory, Mmu, PhysIo, WatchHit};
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ pub enum PagingEvent {
     Cr3,
     /// Everything may have changed.
     Mode,
+    /// Memory lies elsewhere in the memory file.
+    Memory,
     /// One page was invalidated.
     Page(u32),
 }
@@ -243,14 +245,9 @@ impl SystemBus {
         Self { mmu: Mmu::new(), memory, io, paging: Vec::new(), firmware: None }
     }
 
-    /// Puts the firmware port on the board and lets `hook` serve its calls.
-    ///
-    /// # Errors
-    /// When another device is at its port.
-    pub fn set_firmware(&mut self, hook: BiosHook) -> Result<(), AttachError> {
-        self.io.board.fit(rows::FIRMWARE)?;
+    /// Lets `hook` serve firmware calls.
+    pub fn set_firmware(&mut self, hook: BiosHook) {
         self.firmware = Some(hook);
-        Ok(())
     }
 
     /// What firmware reaches, with the state of the processor.

@@ -50,13 +50,14 @@ pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 pub use ringer_devices::{DriveKind, Medium, MediumError};
 #[doc(inline)]
 pub use ringer_machine::{
-    At, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event, FileKind, Flat, FlatMode,
-    Glance, Handle, Happening, HotCallout, InputError, JitDump, KickSignal, LedgerRow, LoadError,
-    MachineConfig, MachineError, MachineState, Marker, MemoryBudget, Onlooker, PcConfig, Place,
-    PostMortem, Profile, Room, Row, RunConfig, Screen, SerialSink, SharedJitDump, Sinks, SizeError,
-    StateDigest, StateError, Stop, Symbol, SymbolKind, Symbols, SymbolsError, TraceKinds,
-    TranslatorOptions, Until, UnusableSignal, WatchHit, WatchKind, Watchpoint, When, parse_size,
-    read_symbols, recognise, recording, screen, status, symbols_for,
+    At, Bios, BootDevice, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event,
+    FileKind, FirmwareConfig, Flat, FlatMode, Glance, Handle, Happening, HotCallout, InputError,
+    JitDump, KickSignal, LedgerRow, LoadError, MachineConfig, MachineError, MachineState, Marker,
+    MemoryBudget, Onlooker, PcConfig, Place, PostMortem, Profile, Room, Row, RunConfig, Screen,
+    SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbol, SymbolKind,
+    Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, WatchHit,
+    WatchKind, Watchpoint, When, parse_size, read_symbols, recognise, recording, screen, status,
+    symbols_for,
 };
 #[doc(inline)]
 pub use ringer_storage::{Format as ImageFormat, Image, Reporter, StorageError};

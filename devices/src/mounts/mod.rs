@@ -3,13 +3,14 @@
 //! A chip (`pit`, `uart`, ...) knows neither ports nor lines; its mounting here does, and nothing else.
 
 pub(crate) mod ahci;
+pub(crate) mod apm;
 mod byte;
 pub(crate) mod coprocessor;
 pub(crate) mod debug_console;
 pub(crate) mod debug_exit;
 pub(crate) mod dma;
 pub(crate) mod fast_a20;
-pub(crate) mod firmware;
+pub(crate) mod fw_cfg;
 pub(crate) mod ide;
 pub(crate) mod keyboard;
 pub(crate) mod pci_host;

@@ -1,11 +1,12 @@
 //! The PCI host bridge: the configuration address at CF8h, which takes doublewords only, and the data window
-//! at CFCh.
+//! at CFCh; and the attribute registers that open shadow RAM.
 //!
 //! The configuration spaces themselves are on the backplane, with every row's function in it.
 
 use super::byte::register;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
+use crate::pam;
 use crate::state::{StateError, decode, encode};
 
 const ADDRESS: usize = 0;
@@ -37,6 +38,12 @@ impl Device for PciHost {
         }
         for (window, byte) in (register(offset)..).zip(bytes).take(usize::from(size)) {
             pci.write(window, byte);
+        }
+    }
+
+    fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
+        for offset in pam::REGISTERS.filter(|offset| offset & !3 == register) {
+            pam::shadows(offset, ctx.config(offset)).for_each(|shadow| ctx.shadow(shadow));
         }
     }
 

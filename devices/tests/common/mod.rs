@@ -3,7 +3,7 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use ringer_devices::ide::DriveKind;
-use ringer_devices::{Board, BoardConfig, BoardEvent, SerialSink, rows};
+use ringer_devices::{Board, BoardConfig, BoardEvent, SerialSink};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -36,9 +36,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
 
 /// A board with every row on it; its sinks lose what they are given.
 pub fn full_board() -> Board {
-    let mut board = Board::new(CONFIG, wire().0, wire().0);
-    board.fit(rows::FIRMWARE).unwrap();
-    board
+    Board::new(CONFIG, wire().0, wire().0)
 }
 
 /// Names of the events that wait, oldest first.

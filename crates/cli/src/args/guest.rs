@@ -28,7 +28,8 @@ impl GuestRun {
 impl RunArgs {
     /// Whether an option names an image to boot.
     pub fn names_guest(&self) -> bool {
-        let images = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        let images =
+            [&self.kernel, &self.multiboot, &self.rom, &self.bootsector, &self.firmware.bios];
         images.iter().any(|option| option.is_some())
     }
 

@@ -3,6 +3,7 @@
 mod drive;
 mod ends;
 mod engine;
+mod firmware;
 mod gdb;
 mod generate;
 mod guest;
@@ -21,6 +22,7 @@ mod verify;
 pub use drive::DriveArgs;
 pub use ends::EndArgs;
 pub use engine::{EngineArgs, Sandboxed};
+pub use firmware::FirmwareArgs;
 pub use gdb::GdbArgs;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use guest::GuestRun;

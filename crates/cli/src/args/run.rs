@@ -1,8 +1,9 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{DriveArgs, EndArgs, EngineArgs, GdbArgs, ScriptArgs, TraceArgs};
+use super::{DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, ScriptArgs, TraceArgs};
 use crate::error::CliError;
 use crate::escape::Escape;
+use crate::firmware;
 use crate::serial::SerialSpec;
 use clap::Args;
 use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
@@ -28,6 +29,9 @@ pub struct RunArgs {
     /// Boot this raw boot sector, or disk image, over a minimal built-in BIOS
     #[arg(long, alias = "boot-sector", value_name = "FILE")]
     pub bootsector: Option<PathBuf>,
+    /// Firmware, instead of these.
+    #[command(flatten)]
+    pub firmware: FirmwareArgs,
     /// The initial RAM disk; with --multiboot a module (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub initrd: Vec<PathBuf>,
@@ -105,8 +109,12 @@ impl RunArgs {
             }
             (None, None, Some(rom), None) => BootSource::Rom(rom.clone()),
             (None, None, None, Some(disk)) => BootSource::BootSector(disk.clone()),
+            (None, None, None, None) if self.boots_firmware() => self.bios()?,
             _ => return Err(CliError::BootSource),
         };
+        if let (false, Some(option)) = (self.boots_firmware(), self.firmware.named()) {
+            return Err(CliError::NoFirmwareUse { option });
+        }
         if !linux && !self.initrd.is_empty() {
             return Err(CliError::NoUse { option: "--initrd" });
         }
@@ -114,6 +122,19 @@ impl RunArgs {
             return Err(CliError::NoUse { option: "--append" });
         }
         Ok(source)
+    }
+
+    /// Whether firmware has to find what to boot.
+    fn boots_firmware(&self) -> bool {
+        let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        let asked = self.firmware.bios.is_some() || self.drives.any();
+        asked && named.iter().all(|path| path.is_none())
+    }
+
+    /// The firmware that was named, or the usual one.
+    fn bios(&self) -> Result<BootSource, CliError> {
+        let path = self.firmware.bios.clone().map_or_else(firmware::bios, Ok)?;
+        Ok(BootSource::Bios(self.firmware.with(path)))
     }
 
     fn cmdline(&self) -> String {
@@ -142,6 +163,7 @@ impl RunArgs {
                 log_post: self.report.is_some(),
                 ide: places.ide.map(|drive| drive.map(|drive| drive.kind)),
                 ahci: places.ahci.map(|drive| drive.map(|drive| drive.kind)),
+                firmware: self.firmware.config(),
                 ..machine.pc
             },
             run: RunConfig {
@@ -189,7 +211,8 @@ impl RunArgs {
         if self.engine.clock.is_none() {
             run.clock = state.clock().map_err(ringer::Error::from)?;
         }
-        let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
+        let named =
+            [&self.kernel, &self.multiboot, &self.rom, &self.bootsector, &self.firmware.bios];
         let options = !self.initrd.is_empty() || self.append.is_some();
         let source = match state.source() {
             Some(source) if !options && named.iter().all(|path| path.is_none()) => source,

@@ -24,8 +24,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["virtfs", "fsdev"], "no folders of the host yet; a disk's image has files (--drive)"),
     (&["fda", "fdb"], "no floppy disks; --bootsector takes a floppy's image"),
     (&["loadvm", "incoming", "only-migratable"], STATES),
-    (&["bios", "pflash"], "--rom takes a raw ROM, entered at the reset vector"),
-    (&["boot"], "the image that is named is what boots; leave it out"),
+    (&["pflash"], "--bios takes firmware, which cannot be written"),
     (
         &["device"],
         "the devices are those of one PC; leave it out (for isa-debug-exit there is --debug-exit)",

@@ -76,7 +76,6 @@ fn board() -> Board {
         ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
-    board.fit(rows::FIRMWARE).expect("there is room for it");
     for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {
         board.insert(device, unit, Some(Box::new(Still)));
     }

@@ -4,6 +4,7 @@
 //! once; [`Image::power_on`] puts the ROM into memory, once too; [`Image::boot`] puts the rest over
 //! whatever is there and sets the entry state, at each boot.
 
+mod bios;
 pub mod bootsector;
 mod contents;
 mod elf;
@@ -15,7 +16,10 @@ pub mod multiboot;
 mod payload;
 pub mod rom;
 
+use crate::config::PcConfig;
 use crate::firmware;
+pub use bios::Bios;
+use bios::BiosImage;
 use bootsector::BootSector;
 pub use contents::{FileKind, recognise};
 pub use error::{FlatError, LinuxError, LoadError, MultibootError, RomError};
@@ -61,6 +65,8 @@ pub enum BootSource {
     },
     /// A raw ROM that holds the reset vector.
     Rom(PathBuf),
+    /// A PC's firmware, which finds a system by itself, and the ROMs that it is given.
+    Bios(Bios),
     /// A raw boot sector, or a disk image that starts with one.
     BootSector(PathBuf),
     /// A flat binary, entered without firmware.
@@ -79,6 +85,8 @@ pub enum Image {
     Multiboot(MultibootImage),
     /// A ROM.
     Rom(Rom),
+    /// Firmware.
+    Bios(BiosImage),
     /// A boot sector.
     BootSector(BootSector),
     /// A flat binary.
@@ -129,11 +137,8 @@ impl Image {
             BootSource::MultibootBytes { name, image } => {
                 Self::multiboot(image.to_vec(), Path::new(name), name, Vec::new(), ram)
             }
-            BootSource::Rom(path) => {
-                let bytes = read_file(path, Limit::new(rom::MAX_SIZE, "the largest ROM"))?;
-                let rom = Rom::new(bytes);
-                rom.map(Self::Rom).map_err(|source| LoadError::Rom { path: path.clone(), source })
-            }
+            BootSource::Rom(path) => Rom::read(path).map(Self::Rom),
+            BootSource::Bios(bios) => BiosImage::read(bios).map(Self::Bios),
             BootSource::BootSector(path) => Ok(Self::BootSector(BootSector::open(path)?)),
             BootSource::Flat(flat) => flat.check().map(|()| Self::Flat(flat.clone())),
             BootSource::Nothing => Ok(Self::Nothing),
@@ -163,7 +168,29 @@ impl Image {
                 Ok(None)
             }
             Self::Rom(rom) => rom.install(memory).map(|()| None),
+            Self::Bios(bios) => bios.install(memory).map(|()| None),
             Self::BootSector(sector) => sector.power_on(memory).map(Some),
+        }
+    }
+
+    /// Whether a guest expects that firmware has run before it, and its loader is all there is.
+    #[must_use]
+    pub fn is_told_by_us(&self) -> bool {
+        matches!(self, Self::Linux(_) | Self::Multiboot(_) | Self::BootSector(_))
+    }
+
+    /// Puts what firmware says of the PC into memory, where there is room for it.
+    ///
+    /// # Errors
+    /// When memory refuses it.
+    pub(crate) fn describe(
+        &self,
+        memory: &mut GuestMemory,
+        pc: &PcConfig,
+    ) -> Result<(), LoadError> {
+        match self {
+            Self::Linux(_) | Self::Multiboot(_) => Ok(firmware::install_smbios(memory, pc)?),
+            _ => Ok(()),
         }
     }
 
@@ -177,7 +204,7 @@ impl Image {
             Self::Linux(image) => image.boot(memory, cpu),
             Self::Multiboot(image) => image.boot(memory, cpu),
             Self::Flat(flat) => flat.boot(memory, cpu),
-            Self::Rom(_) | Self::Nothing => Ok(()),
+            Self::Rom(_) | Self::Bios(_) | Self::Nothing => Ok(()),
             Self::BootSector(sector) => sector.boot(memory, cpu),
         }
     }
@@ -186,6 +213,12 @@ impl Image {
     #[must_use]
     pub fn boots(&self) -> bool {
         !matches!(self, Self::Nothing)
+    }
+
+    /// The files that firmware is offered beside what it is told of every PC: name and contents.
+    pub(crate) fn firmware_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let bios = if let Self::Bios(bios) = self { Some(bios) } else { None };
+        bios.into_iter().flat_map(BiosImage::files)
     }
 
     /// The key that built-in firmware has taken from the console and not given to the guest yet.
@@ -204,6 +237,6 @@ impl Image {
     /// Whether the image is the firmware: it has the processor from the reset vector on.
     #[must_use]
     pub fn has_reset_vector(&self) -> bool {
-        matches!(self, Self::Rom(_))
+        matches!(self, Self::Rom(_) | Self::Bios(_))
     }
 }

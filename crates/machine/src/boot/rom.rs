@@ -1,7 +1,10 @@
 //! A raw ROM: mapped to end at 4 GiB, its last 128 KiB also at 1 MiB, entered at the reset vector.
 
 use super::error::{LoadError, ROM_UNIT, RomError};
+use super::file::read_file;
+use ringer_input::Limit;
 use ringer_mmu::GuestMemory;
+use std::path::Path;
 
 /// The largest ROM: 16 MiB under 4 GiB are left free of everything else.
 pub const MAX_SIZE: u64 = 16 << 20;
@@ -22,8 +25,19 @@ impl Rom {
         Ok(Self(bytes))
     }
 
+    /// The ROM in the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is too large or no ROM.
+    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+        let bytes = read_file(path, Limit::new(MAX_SIZE, "the largest ROM"))?;
+        Self::new(bytes).map_err(|source| LoadError::Rom { path: path.to_owned(), source })
+    }
+
     pub(super) fn install(&self, memory: &mut GuestMemory) -> Result<(), LoadError> {
-        Ok(memory.install_rom(&self.0)?)
+        memory.install_rom(&self.0)?;
+        memory.hide_shadow();
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 //! must be there, and be the same. They are named and recognised, not stored.
 
 use super::error::StateError;
-use crate::boot::{BootSource, LoadError};
+use crate::boot::{Bios, BootSource, LoadError};
 use ringer_input::{Input, InputError, shown};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -59,6 +59,15 @@ pub enum BootRecord {
         /// The file.
         file: FileRecord,
     },
+    /// A PC's firmware.
+    Bios {
+        /// The firmware.
+        file: FileRecord,
+        /// ROMs of display adapters.
+        vga_roms: Vec<FileRecord>,
+        /// Other option ROMs.
+        option_roms: Vec<FileRecord>,
+    },
     /// A boot sector or disk image.
     BootSector {
         /// The file.
@@ -82,6 +91,10 @@ impl FileRecord {
         let record = Self::of(path)?;
         let error = |source| LoadError::from(InputError::Read { path: path.to_owned(), source });
         Ok(Self { path: std::path::absolute(path).map_err(error)?, ..record })
+    }
+
+    fn all(paths: &[PathBuf]) -> Result<Vec<Self>, StateError> {
+        paths.iter().map(|path| Self::absolute(path)).collect()
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -132,6 +145,11 @@ impl BootRecord {
                 Self::BuiltIn { name, crc32: crc32fast::hash(&flat.image) }
             }
             BootSource::Rom(path) => Self::Rom { file: FileRecord::absolute(path)? },
+            BootSource::Bios(bios) => Self::Bios {
+                file: FileRecord::absolute(&bios.firmware)?,
+                vga_roms: FileRecord::all(&bios.vga_roms)?,
+                option_roms: FileRecord::all(&bios.option_roms)?,
+            },
             BootSource::BootSector(path) => Self::BootSector { file: FileRecord::absolute(path)? },
         })
     }
@@ -153,6 +171,14 @@ impl BootRecord {
             Self::Nothing => BootSource::Nothing,
             Self::BuiltIn { .. } => return None,
             Self::Rom { file } => BootSource::Rom(file.path.clone()),
+            Self::Bios { file, vga_roms, option_roms } => {
+                let paths = |roms: &[FileRecord]| roms.iter().map(|rom| rom.path.clone()).collect();
+                BootSource::Bios(Bios {
+                    firmware: file.path.clone(),
+                    vga_roms: paths(vga_roms),
+                    option_roms: paths(option_roms),
+                })
+            }
             Self::BootSector { file } => BootSource::BootSector(file.path.clone()),
         })
     }
@@ -185,6 +211,9 @@ impl BootRecord {
             }
             Self::Nothing | Self::BuiltIn { .. } => Vec::new(),
             Self::Rom { file } | Self::BootSector { file } => vec![file],
+            Self::Bios { file, vga_roms, option_roms } => {
+                [file].into_iter().chain(vga_roms).chain(option_roms).collect()
+            }
         }
     }
 
@@ -198,6 +227,8 @@ impl BootRecord {
                 format!("{} {cmdline}", names.join(" "))
             }
             Self::BuiltIn { name, crc32 } => format!("{name} {crc32:08x}"),
+            // Which of the ROMs are the display's.
+            Self::Bios { vga_roms, .. } => format!("{} display ROMs", vga_roms.len()),
             Self::Nothing | Self::Rom { .. } | Self::BootSector { .. } => String::new(),
         }
     }
