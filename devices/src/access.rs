@@ -240,11 +240,17 @@ impl Board {
         self.over(&mut NoMemory).advance(now);
     }
 
-    /// Keys pressed and released: bytes of the scan code set that the keyboard is in, set 2 after reset (make
-    /// code; F0h and make code at the release). Returns how many were accepted: the rest has to wait until
-    /// the guest has read some.
+    /// Keys pressed and released, and the mouse moved, as [`crate::Input::bytes`] and [`crate::Layout::typed`] say it: bytes
+    /// of scan code set 2, whichever the guest has chosen (make code; F0h and make code at the release). Returns how many
+    /// were accepted: the rest has to wait until the guest has read some, or its time has come.
     pub fn key_input(&mut self, now: u64, bytes: &[u8]) -> usize {
         self.over(&mut NoMemory).key_input(now, bytes)
+    }
+
+    /// The keyboard's lights: Scroll Lock, Num Lock and Caps Lock from bit 0 on.
+    #[must_use]
+    pub fn leds(&self) -> u8 {
+        self.plane.leds
     }
 
     /// Bytes from the outside to COM1. Returns how many were accepted: the rest has to wait until the

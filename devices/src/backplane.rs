@@ -1,13 +1,14 @@
 //! The backplane: the wires that devices share, and the records of what went over them.
 //!
 //! What lies here is reached by every device through its [`crate::Ctx`]: time, interrupt lines, the PCI
-//! configuration mechanism, the A20 gate, events and host backends. Two rows are ports of it: the interrupt
-//! controllers and the PCI host bridge.
+//! configuration mechanism, ISA DMA, the A20 gate, events and host backends. Three rows are ports of it: the interrupt
+//! controllers, the DMA controllers and the PCI host bridge.
 
 use crate::fw_cfg::FwCfg;
 use crate::given::Given;
 use crate::host::{BoardEvent, Events, Output, PostLog};
 use crate::irq::{Irqs, PIRQ_DRIVER};
+use crate::isa_dma::IsaDma;
 use crate::memory::Shadow;
 use crate::pci::{Pci, WIRES};
 use crate::row::Wire;
@@ -46,10 +47,13 @@ pub(crate) struct Backplane {
     /// What of it the guest had for itself.
     pub(crate) given: Given,
     pub(crate) irqs: Irqs,
+    pub(crate) dma: IsaDma,
     pub(crate) pci: Pci,
     /// What firmware can ask for.
     pub(crate) fw_cfg: FwCfg,
     pub(crate) a20: bool,
+    /// The keyboard's lights: Scroll Lock, Num Lock, Caps Lock from bit 0 on.
+    pub(crate) leds: u8,
     /// The processor's IGNNE# input.
     pub(crate) ignne: bool,
     pub(crate) stats: Stats,
@@ -72,9 +76,11 @@ impl Backplane {
             now: 0,
             given: Given::default(),
             irqs: Irqs::new(),
+            dma: IsaDma::new(),
             pci: Pci::default(),
             fw_cfg: FwCfg::new(),
             a20: true,
+            leds: 0,
             ignne: false,
             stats: Stats::default(),
             events: Events::default(),

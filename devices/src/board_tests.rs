@@ -30,6 +30,7 @@ fn config() -> BoardConfig {
         log_post: true,
         ide: [None; 4],
         ahci: [None; 6],
+        floppies: [None; 2],
     }
 }
 
@@ -347,7 +348,7 @@ fn nothing_pending_is_a_spurious_interrupt_7() {
 #[test]
 fn absent_devices_read_all_ones_in_any_width() {
     let (mut board, ..) = board();
-    for port in [0x2f8, 0x1f0, 0x3c0, 0x3f0, 0xffff] {
+    for port in [0x2f8, 0x1f0, 0x3c0, 0x3e0, 0xffff] {
         assert_eq!(board.port_in(0, port, 1), 0xff);
         assert_eq!(board.port_in(0, port, 2), 0xffff);
         assert_eq!(board.port_in(0, port, 4), 0xffff_ffff);

@@ -1,5 +1,6 @@
 //! How a board is equipped.
 
+use crate::floppy::format::FloppyDrive;
 use crate::ide::DriveKind;
 
 /// How a board is equipped.
@@ -17,4 +18,6 @@ pub struct BoardConfig {
     pub ide: [Option<DriveKind>; 4],
     /// The drives of the AHCI adapter's ports.
     pub ahci: [Option<DriveKind>; 6],
+    /// The floppy drives, of which the CMOS tells.
+    pub floppies: [Option<FloppyDrive>; 2],
 }

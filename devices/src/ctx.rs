@@ -2,6 +2,7 @@
 
 use crate::backplane::Backplane;
 use crate::host::{BoardEvent, Room};
+use crate::isa_dma::IsaTransfer;
 use crate::memory::{Dma, DmaError, Shadow};
 use crate::row::{DmaKind, Row, Wire};
 use std::fmt;
@@ -128,7 +129,7 @@ impl Ctx<'_> {
 
     fn master(&self) -> Result<(), DmaError> {
         let on = match (self.row.dma, self.row.pci) {
-            (DmaKind::None, _) => false,
+            (DmaKind::None | DmaKind::Isa(_), _) => false,
             (DmaKind::Master, None) => true,
             (DmaKind::Master, Some(_)) => self.plane.pci.masters(self.slot),
         };
@@ -138,6 +139,23 @@ impl Ctx<'_> {
     /// Switches memory behind ROMs, before the next instruction. The machine knows which memory that can be.
     pub fn shadow(&mut self, shadow: Shadow) {
         self.plane.shadow(shadow);
+    }
+
+    /// Gives `data` to guest memory by the 8237A channel of the device's row, as the guest has programmed it: less of
+    /// it, or nothing, where the channel is masked or goes the other way, or comes to its terminal count.
+    pub fn isa_dma_write(&mut self, data: &[u8]) -> IsaTransfer {
+        match self.row.dma {
+            DmaKind::Isa(channel) => self.plane.dma.write(channel, data, self.memory),
+            _ => IsaTransfer::default(),
+        }
+    }
+
+    /// Takes `buf` from guest memory, likewise. Bytes of it that do not move stay as they are.
+    pub fn isa_dma_read(&mut self, buf: &mut [u8]) -> IsaTransfer {
+        match self.row.dma {
+            DmaKind::Isa(channel) => self.plane.dma.read(channel, buf, self.memory),
+            _ => IsaTransfer::default(),
+        }
     }
 
     /// Whether the A20 gate is open.

@@ -1,10 +1,12 @@
-//! The i8042 keyboard controller as a pure register machine, with its keyboard on the first port and
-//! nothing on the auxiliary one.
+//! The i8042 keyboard controller as a pure register machine, with its keyboard on the first port and a
+//! mouse on the auxiliary one.
 //!
 //! Besides the keyboard, this chip carries two lines of the PC: the A20 gate and the processor's reset,
 //! both on its output port. It reports changes of them as [`Signal`]s; the board owns the lines.
 
+use crate::input::{Decoded, Decoder, Input};
 use crate::keyboard::Keyboard;
+use crate::mouse::Mouse;
 use crate::scancodes::{RELEASE, RELEASED, translated};
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,6 @@ const STATUS_SYSTEM: u8 = 0x04;
 const STATUS_COMMAND: u8 = 0x08;
 const STATUS_UNLOCKED: u8 = 0x10;
 const STATUS_AUX: u8 = 0x20;
-const STATUS_TIMEOUT: u8 = 0x40;
 
 const CONFIG_IRQ: u8 = 0x01;
 const CONFIG_AUX_IRQ: u8 = 0x02;
@@ -44,8 +45,6 @@ pub(crate) enum Signal {
 enum Source {
     Keyboard,
     Aux,
-    /// The auxiliary port, to say that nothing answered there.
-    AuxTimeout,
 }
 
 /// Which command the next byte at the data port belongs to.
@@ -63,6 +62,11 @@ enum Parameter {
 pub(crate) struct I8042 {
     ram: [u8; 32],
     keyboard: Keyboard,
+    mouse: Mouse,
+    /// What comes in from the desk, in part.
+    input: Decoder,
+    /// Nothing more comes in before that.
+    ready: u64,
     replies: VecDeque<(u8, Source)>,
     buffer: Option<(u8, Source)>,
     data: u8,
@@ -81,6 +85,9 @@ impl I8042 {
         I8042 {
             ram,
             keyboard: Keyboard::new(),
+            mouse: Mouse::new(),
+            input: Decoder::default(),
+            ready: 0,
             replies: VecDeque::new(),
             buffer: None,
             data: 0,
@@ -97,6 +104,8 @@ impl I8042 {
     /// [`StateError::Impossible`].
     pub(crate) fn check(&self) -> Result<(), StateError> {
         check(self.replies.len() <= MAX_REPLIES, "replies of the keyboard controller")?;
+        self.input.check()?;
+        self.mouse.check()?;
         self.keyboard.check()
     }
 
@@ -108,7 +117,7 @@ impl I8042 {
 
     /// The interrupt line of the auxiliary port (IRQ 12 on a PC).
     pub(crate) fn aux_irq(&self) -> bool {
-        let full = matches!(self.buffer, Some((_, Source::Aux | Source::AuxTimeout)));
+        let full = matches!(self.buffer, Some((_, Source::Aux)));
         full && self.ram[0] & CONFIG_AUX_IRQ != 0
     }
 
@@ -127,6 +136,30 @@ impl I8042 {
         if self.buffer.is_none() && self.ram[0] & CONFIG_DISABLE == 0 {
             self.buffer = self.fetch().map(|byte| (byte, Source::Keyboard));
         }
+        if self.buffer.is_none() && self.ram[0] & CONFIG_AUX_DISABLE == 0 {
+            self.buffer = self.mouse.send().map(|byte| (byte, Source::Aux));
+        }
+    }
+
+    /// Brings keyboard and mouse to `now`: a key repeats, the mouse reports.
+    pub(crate) fn settle(&mut self, now: u64) {
+        self.keyboard.settle(now);
+        self.mouse.settle(now);
+        if self.ready <= now {
+            self.ready = 0;
+        }
+        self.refill();
+    }
+
+    /// When one of them next has something to say by itself, or more may come in.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let ready = (self.ready != 0).then_some(self.ready);
+        [self.keyboard.deadline(), self.mouse.deadline(), ready].into_iter().flatten().min()
+    }
+
+    /// The keyboard's lights: Scroll Lock, Num Lock and Caps Lock from bit 0 on.
+    pub(crate) fn leds(&self) -> u8 {
+        self.keyboard.leds()
     }
 
     /// The next byte from the keyboard, as the guest gets it.
@@ -143,11 +176,34 @@ impl I8042 {
         Some(translated(byte) | released)
     }
 
-    /// Keys are pressed and released. Returns how many of `bytes` the keyboard takes.
-    pub(crate) fn press(&mut self, bytes: &[u8]) -> usize {
-        let taken = self.keyboard.press(bytes);
+    /// Keys are pressed and the mouse is moved, as [`crate::input`] has it. Returns how many of `bytes` are taken.
+    pub(crate) fn press(&mut self, bytes: &[u8], now: u64) -> usize {
+        let taken = bytes.iter().position(|&byte| !self.takes(byte, now)).unwrap_or(bytes.len());
         self.refill();
         taken
+    }
+
+    fn takes(&mut self, byte: u8, now: u64) -> bool {
+        if now < self.ready {
+            return false;
+        }
+        let done = match self.input.look(byte) {
+            Decoded::More => {
+                self.input.take(byte);
+                return true;
+            }
+            Decoded::Nothing => true,
+            Decoded::Whole(Input::Wait(ms)) => {
+                self.ready = now.saturating_add(u64::from(ms) * 1_000_000);
+                true
+            }
+            Decoded::Whole(Input::Key(key, down)) => self.keyboard.press(key, down, now),
+            Decoded::Whole(Input::Mouse(mouse)) => self.mouse.moved(&mouse, now),
+        };
+        if done {
+            self.input.drop_all();
+        }
+        done
     }
 
     fn reply(&mut self, byte: u8, source: Source) {
@@ -162,7 +218,6 @@ impl I8042 {
             None => 0,
             Some((_, Source::Keyboard)) => STATUS_FULL,
             Some((_, Source::Aux)) => STATUS_FULL | STATUS_AUX,
-            Some((_, Source::AuxTimeout)) => STATUS_FULL | STATUS_AUX | STATUS_TIMEOUT,
         };
         let system = if self.ram[0] & CONFIG_SYSTEM != 0 { STATUS_SYSTEM } else { 0 };
         let command = if self.last_was_command { STATUS_COMMAND } else { 0 };
@@ -170,11 +225,13 @@ impl I8042 {
     }
 
     /// Reads the data port: the output buffer, or what was last in it.
-    pub(crate) fn read_data(&mut self) -> u8 {
+    pub(crate) fn read_data(&mut self, now: u64) -> u8 {
         if let Some((byte, _)) = self.buffer.take() {
             self.data = byte;
         }
         self.refill();
+        // With its bytes taken the mouse may report again.
+        self.settle(now);
         self.data
     }
 
@@ -190,7 +247,10 @@ impl I8042 {
             Some(Parameter::OutputPort) => signal = Some(Signal::A20(byte & OUTPUT_A20 != 0)),
             Some(Parameter::AsKeyboard) => self.reply(byte, Source::Keyboard),
             Some(Parameter::AsAux) => self.reply(byte, Source::Aux),
-            Some(Parameter::ToAux) => self.reply(0xfe, Source::AuxTimeout),
+            Some(Parameter::ToAux) => {
+                self.ram[0] &= !CONFIG_AUX_DISABLE;
+                self.mouse.receive(byte);
+            }
             None => {
                 // Talking to the keyboard turns its clock on.
                 self.ram[0] &= !CONFIG_DISABLE;
@@ -223,6 +283,12 @@ impl I8042 {
             0xd2 => self.awaiting = Some(Parameter::AsKeyboard),
             0xd3 => self.awaiting = Some(Parameter::AsAux),
             0xd4 => self.awaiting = Some(Parameter::ToAux),
+            // The test inputs: which clock lines are held low.
+            0xe0 => {
+                let [keyboard, aux] = [CONFIG_DISABLE, CONFIG_AUX_DISABLE]
+                    .map(|disable| u8::from(self.ram[0] & disable == 0));
+                self.reply(keyboard | aux << 1, Source::Keyboard);
+            }
             0xdd => signal = Some(Signal::A20(false)),
             0xdf => signal = Some(Signal::A20(true)),
             // Pulses the output lines whose bits are 0; line 0 is the processor's reset.
@@ -253,9 +319,10 @@ impl I8042 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::MouseInput;
 
     fn drain(kbc: &mut I8042) -> Vec<u8> {
-        std::iter::from_fn(|| (kbc.status() & STATUS_FULL != 0).then(|| kbc.read_data())).collect()
+        std::iter::from_fn(|| (kbc.status() & STATUS_FULL != 0).then(|| kbc.read_data(0))).collect()
     }
 
     #[test]
@@ -289,10 +356,10 @@ mod tests {
         kbc.write_data(0xf2);
         for expected in [0xfa, 0xab, 0x41] {
             assert!(kbc.irq() && kbc.take_dip());
-            assert_eq!(kbc.read_data(), expected);
+            assert_eq!(kbc.read_data(0), expected);
         }
         assert!(!kbc.irq());
-        assert_eq!(kbc.read_data(), 0x41, "an empty buffer repeats its last byte");
+        assert_eq!(kbc.read_data(0), 0x41, "an empty buffer repeats its last byte");
     }
 
     #[test]
@@ -301,9 +368,9 @@ mod tests {
         kbc.write_data(0xee);
         assert_eq!(drain(&mut kbc), [0xee]);
         kbc.write_data(0xf2);
-        kbc.read_data();
+        kbc.read_data(0);
         kbc.write_command(0xad, true);
-        assert_eq!(kbc.read_data(), 0xab, "was in the buffer already");
+        assert_eq!(kbc.read_data(0), 0xab, "was in the buffer already");
         assert_eq!(kbc.status() & STATUS_FULL, 0);
         kbc.write_command(0xae, true);
         assert_eq!(drain(&mut kbc), [0x41]);
@@ -314,17 +381,17 @@ mod tests {
         // A pressed and released, then the cursor key up released.
         let keys = [0x1c, 0xf0, 0x1c, 0xe0, 0xf0, 0x75];
         let mut kbc = I8042::new();
-        assert_eq!(kbc.press(&keys), keys.len());
+        assert_eq!(kbc.press(&keys, 0), keys.len());
         assert!(kbc.irq());
         assert_eq!(drain(&mut kbc), [0x1e, 0x9e, 0xe0, 0xc8]);
         // A release may come in two parts.
-        assert_eq!(kbc.press(&[0xf0]), 1);
+        assert_eq!(kbc.press(&[0xf0], 0), 1);
         assert_eq!(kbc.status() & STATUS_FULL, 0);
-        assert_eq!(kbc.press(&[0x1c]), 1);
+        assert_eq!(kbc.press(&[0x1c], 0), 1);
         assert_eq!(drain(&mut kbc), [0x9e]);
         kbc.write_command(0x60, true);
         kbc.write_data(0x05);
-        assert_eq!(kbc.press(&keys), keys.len());
+        assert_eq!(kbc.press(&keys, 0), keys.len());
         assert_eq!(drain(&mut kbc), keys);
     }
 
@@ -346,18 +413,57 @@ mod tests {
     }
 
     #[test]
-    fn aux_port_loops_back_but_nobody_is_there() {
+    fn the_mouse_answers_on_the_auxiliary_port() {
         let mut kbc = I8042::new();
         kbc.write_command(0x60, true);
         kbc.write_data(0x47);
         kbc.write_command(0xd3, true);
         kbc.write_data(0x5a);
         assert!(kbc.aux_irq() && !kbc.irq());
-        assert_eq!(kbc.status() & (STATUS_FULL | STATUS_AUX | STATUS_TIMEOUT), 0x21);
-        assert_eq!(kbc.read_data(), 0x5a);
-        kbc.write_command(0xd4, true);
-        kbc.write_data(0xff);
-        assert_eq!(kbc.status() & (STATUS_FULL | STATUS_AUX | STATUS_TIMEOUT), 0x61);
-        assert_eq!(kbc.read_data(), 0xfe);
+        assert_eq!(kbc.status() & (STATUS_FULL | STATUS_AUX), 0x21);
+        assert_eq!(kbc.read_data(0), 0x5a);
+        for (byte, answer) in [(0xff, &[0xfa, 0xaa, 0x00][..]), (0xf4, &[0xfa][..])] {
+            kbc.write_command(0xd4, true);
+            kbc.write_data(byte);
+            assert!(kbc.aux_irq() && kbc.status() & STATUS_AUX != 0);
+            assert_eq!(drain(&mut kbc), answer);
+        }
+        let moves = MouseInput { right: 5, down: 0, wheel: 0, buttons: 1 };
+        let bytes = Input::Mouse(moves).bytes();
+        assert_eq!(kbc.press(&bytes, 1), bytes.len());
+        assert!(kbc.aux_irq() && !kbc.irq());
+        assert_eq!(drain(&mut kbc), [0x09, 5, 0]);
+        kbc.write_command(0xa7, true);
+        assert_eq!(kbc.press(&bytes, 1_000_000_000), bytes.len());
+        assert_eq!(kbc.status() & STATUS_FULL, 0, "its clock is held");
+        kbc.write_command(0xa8, true);
+        kbc.settle(1_000_000_000);
+        assert_eq!(drain(&mut kbc), [0x09, 5, 0]);
+    }
+
+    #[test]
+    fn a_wait_holds_back_what_comes_after_it() {
+        let mut kbc = I8042::new();
+        let keys = [0x1c, 0xfe, 3, 0x32];
+        assert_eq!(kbc.press(&keys, 1_000), 3);
+        assert_eq!(kbc.deadline(), Some(3_001_000));
+        assert_eq!(kbc.press(&keys[3..], 3_000_999), 0);
+        kbc.settle(3_001_000);
+        assert_eq!(kbc.press(&keys[3..], 3_001_000), 1);
+        assert_eq!(drain(&mut kbc), [0x1e, 0x30]);
+    }
+
+    #[test]
+    fn the_set_that_the_guest_chose_is_what_it_gets() {
+        let mut kbc = I8042::new();
+        kbc.write_command(0x60, true);
+        kbc.write_data(0x05);
+        for (set, expected) in [(1, &[0xe0, 0xcd][..]), (2, &[0xe0, 0xf0, 0x74]), (3, &[])] {
+            kbc.write_data(0xf0);
+            kbc.write_data(set);
+            assert_eq!(drain(&mut kbc), [0xfa, 0xfa]);
+            assert_eq!(kbc.press(&[0xe0, 0xf0, 0x74], 0), 3);
+            assert_eq!(drain(&mut kbc), expected, "set {set}");
+        }
     }
 }

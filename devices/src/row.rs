@@ -103,6 +103,8 @@ pub enum DmaKind {
     None,
     /// As a master of the bus; a PCI function only while its bus-master bit is set.
     Master,
+    /// On the ISA bus, by this channel of the 8237As (0..=3 bytes, 5..=7 words).
+    Isa(u8),
 }
 
 /// A base address register: it places a region of the row (PCI 2.2, 6.2.5.1).

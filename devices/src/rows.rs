@@ -13,6 +13,7 @@ use crate::mounts::debug_console::DebugConsole;
 use crate::mounts::debug_exit::DebugExit;
 use crate::mounts::dma::DmaPorts;
 use crate::mounts::fast_a20::FastA20;
+use crate::mounts::floppy::FloppyPorts;
 use crate::mounts::fw_cfg::FwCfgPorts;
 use crate::mounts::ide::Ide;
 use crate::mounts::keyboard::KeyboardPorts;
@@ -32,7 +33,7 @@ use crate::smbus;
 pub const PIC: &str = "pic";
 /// The first serial port.
 pub const COM1: &str = "com1";
-/// The keyboard controller and its keyboard.
+/// The keyboard controller, its keyboard and its mouse.
 pub const KEYBOARD: &str = "keyboard";
 /// The debug console.
 pub const DEBUG_CONSOLE: &str = "debug-console";
@@ -44,6 +45,8 @@ pub const COPROCESSOR: &str = "coprocessor";
 pub const AHCI: &str = "ahci";
 /// The IDE function, whose drives are 0 to 3.
 pub const IDE: &str = "ide";
+/// The floppy controller and its drives, units 0 and 1.
+pub const FLOPPY: &str = "floppy";
 
 /// 440FX host bridge.
 const HOST_BRIDGE: Function = Function {
@@ -190,7 +193,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 18] = [
+pub static TABLE: [Entry; 19] = [
     Entry {
         row: Row {
             regions: &[
@@ -244,7 +247,14 @@ pub static TABLE: [Entry; 18] = [
                 Region::ports("command", 0x64, 1, BYTES),
             ],
             lines: &[Line::edge(1), Line::edge(12)],
-            ..row(KEYBOARD, "Keyboard controller and keyboard", "Intel 8042 as in the IBM PS/2")
+            clocked: true,
+            version: 2,
+            fuzz: EVEN,
+            ..row(
+                KEYBOARD,
+                "Keyboard controller, keyboard and mouse",
+                "Intel 8042 as in the IBM PS/2",
+            )
         },
         fitted: always,
         make: |_| Box::new(KeyboardPorts::new()),
@@ -256,10 +266,26 @@ pub static TABLE: [Entry; 18] = [
                 Region::ports("channels 4-7", 0xc0, 32, BYTES),
                 Region::ports("pages", 0x81, 15, BYTES),
             ],
-            ..row("dma", "DMA controllers, without transfers", "Intel 8237A (231466), two")
+            version: 2,
+            ..row("dma", "DMA controllers", "Intel 8237A (231466), two")
         },
         fitted: always,
-        make: |_| Box::new(DmaPorts::new()),
+        make: |_| Box::new(DmaPorts),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("registers", 0x3f0, 6, BYTES),
+                Region::ports("input and control", 0x3f7, 1, BYTES),
+            ],
+            lines: &[Line::edge(6)],
+            clocked: true,
+            dma: DmaKind::Isa(2),
+            fuzz: EVEN,
+            ..row(FLOPPY, "Floppy controller and drives", "Intel 82077AA (290166)")
+        },
+        fitted: always,
+        make: |config| Box::new(FloppyPorts::new(config)),
     },
     Entry {
         row: Row {

@@ -55,7 +55,11 @@ fn table() -> String {
     for row in rows::all() {
         let regions: Vec<String> = row.regions.iter().map(region).collect();
         let clocked = if row.clocked { "yes" } else { "" };
-        let dma = if row.dma == DmaKind::Master { "master" } else { "" };
+        let dma = match row.dma {
+            DmaKind::None => String::new(),
+            DmaKind::Master => "master".to_owned(),
+            DmaKind::Isa(channel) => format!("channel {channel}"),
+        };
         writeln!(
             text,
             "| `{}` | {} | {} | {} | {} | {} | {clocked} | {dma} | {} |",

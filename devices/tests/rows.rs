@@ -9,8 +9,11 @@ use ringer_devices::{Board, BoardLoadError, Section, rows};
 use std::fmt::Write as _;
 
 /// Rows whose state outlives a reset, and what of it.
-const SURVIVORS: [(&str, &str); 2] =
-    [("rtc", "time of day and memory, on a battery"), ("post", "the last code, on the card")];
+const SURVIVORS: [(&str, &str); 3] = [
+    ("rtc", "time of day and memory, on a battery"),
+    ("post", "the last code, on the card"),
+    ("floppy", "where the heads are"),
+];
 /// All sections of a board together, however it was treated.
 const MAX_STATE: usize = 16 << 10;
 /// Seeds for each row.
@@ -101,7 +104,11 @@ impl Run {
             // The keyboard's echo, which is an interrupt, and its answer taken, which ends it.
             4 => board.port_out(now, 0x60, 1, 0xee),
             5 => drop(write!(self.seen, " key {:x}", board.port_in(now, 0x60, 1))),
-            6 => drop(write!(self.seen, " keys {}", board.key_input(now, &[0xf0, 0x1c]))),
+            6 => {
+                let mouse = [0xff, random.next() as u8, 3, 0, 0xfe, 0xff, 1, 0];
+                let bytes = [&[0x1c], &mouse[..], &[0xfe, 3, 0xf0, 0x1c, 0xe0]].concat();
+                write!(self.seen, " keys {}", board.key_input(now, &bytes)).unwrap();
+            }
             _ => {
                 let function = row.pci.map_or(random.below(32) as u8, |pci| pci.number());
                 let address = 0x8000_0000 | u32::from(function) << 8 | random.next() as u32 & 0xfc;

@@ -74,6 +74,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         log_post: false,
         ide: [None; 4],
         ahci: [None; 6],
+        floppies: [None; 2],
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

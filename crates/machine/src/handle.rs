@@ -1,5 +1,6 @@
 //! A handle to a machine for other threads.
 
+use ringer_devices::{Input, Layout, TypingError};
 use ringer_monitor::Kicker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +23,25 @@ impl Handle {
         self.kicker.serial_input(bytes);
     }
 
-    /// Presses and releases keys: bytes as the keyboard sends them on its cable, in scan code set 2 (make
-    /// code, and F0h and make code at the release) unless the guest has chosen another set. Returns how many
-    /// are taken: at most [`Handle::MAX_KEYS`] wait for the guest.
+    /// Presses and releases keys: bytes of scan code set 2 (make code, and F0h and make code at the release), which the
+    /// keyboard sends in the set that the guest has chosen. Returns how many are taken: at most [`Handle::MAX_KEYS`] wait
+    /// for the guest.
     pub fn key_input(&self, scan_codes: &[u8]) -> usize {
         self.kicker.key_input(scan_codes)
+    }
+
+    /// Presses or releases a key, moves the mouse, or waits in between. False: too much waits for the guest already.
+    pub fn input(&self, input: Input) -> bool {
+        self.kicker.whole_key_input(&input.bytes())
+    }
+
+    /// Types `text` on a keyboard of that layout, as fast as the guest reads it. False: too much waits for the guest
+    /// already, and nothing is typed.
+    ///
+    /// # Errors
+    /// [`TypingError::NoKey`] for the first character that the layout does not have; nothing is typed then.
+    pub fn type_text(&self, layout: &Layout, text: &str) -> Result<bool, TypingError> {
+        Ok(self.kicker.whole_key_input(&layout.typed(text)?))
     }
 
     /// Bytes of keys that wait for the guest at most.

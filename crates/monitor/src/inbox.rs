@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Bytes of keys that wait for the guest at most.
-pub const MAX_KEYS: usize = 256;
+/// Bytes of keys that wait for the guest at most: a page of text.
+pub const MAX_KEYS: usize = 64 << 10;
 
 #[derive(Debug, Default)]
 struct Mail {
@@ -50,8 +50,8 @@ impl Kicker {
         self.post(|mail| mail.serial.extend(bytes));
     }
 
-    /// Presses and releases keys: bytes as the keyboard sends them, in scan code set 2 unless the guest has
-    /// chosen another. Returns how many are taken: no more than [`MAX_KEYS`] wait.
+    /// Presses and releases keys and moves the mouse, as [`ringer_devices::Input::bytes`] says it. Returns how many bytes
+    /// are taken: no more than [`MAX_KEYS`] wait.
     pub fn key_input(&self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         self.post(|mail| {
@@ -59,6 +59,18 @@ impl Kicker {
             mail.keys.extend(&bytes[..taken]);
         });
         taken
+    }
+
+    /// The same, of all of `bytes` or none: whether there was room.
+    pub fn whole_key_input(&self, bytes: &[u8]) -> bool {
+        let mut fits = false;
+        self.post(|mail| {
+            fits = bytes.len() <= MAX_KEYS.saturating_sub(mail.keys.len());
+            if fits {
+                mail.keys.extend(bytes);
+            }
+        });
+        fits
     }
 
     /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that

@@ -211,6 +211,7 @@ fn machine() -> Monitor {
         log_post: false,
         ide: [None; 4],
         ahci: [None; 6],
+        floppies: [None; 2],
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

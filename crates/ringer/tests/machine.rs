@@ -183,9 +183,10 @@ fn keys_reach_the_guest_translated_and_none_is_lost() {
 #[test]
 fn keys_that_nobody_reads_do_not_pile_up() {
     let mut machine = machine(Engine::Bt, &[0xeb, 0xfe]);
-    assert_eq!(machine.send_keys(&[0x1c; 1000]), ringer::Handle::MAX_KEYS);
+    let most = ringer::Handle::MAX_KEYS;
+    assert_eq!(machine.send_keys(&vec![0x1c; 2 * most]), most);
     assert_eq!(machine.send_keys(&[0x1c]), 0);
     let end = machine.run(&Until::new().timeout(Duration::from_millis(20))).unwrap();
     assert_eq!(end, Stop::Timeout);
-    assert!(machine.send_keys(&[0x1c; 1000]) <= 16);
+    assert!(machine.send_keys(&[0x1c; 1000]) <= 32);
 }

@@ -1,4 +1,4 @@
-//! The i8042 at 60h and 64h with IRQ 1 and 12; its output port holds the A20 gate and the reset line.
+//! The i8042 at 60h and 64h with IRQ 1 and 12, keyboard and mouse; its output port holds the A20 gate and the reset line.
 
 use super::byte::data;
 use crate::ctx::Ctx;
@@ -28,6 +28,7 @@ impl KeyboardPorts {
         }
         ctx.line(KEYBOARD, self.0.irq());
         ctx.line(AUX, self.0.aux_irq());
+        ctx.plane.leds = self.0.leds();
     }
 }
 
@@ -36,7 +37,7 @@ impl Device for KeyboardPorts {
         if region != DATA {
             return u64::from(self.0.status());
         }
-        let value = self.0.read_data();
+        let value = self.0.read_data(ctx.now());
         self.lines(ctx);
         u64::from(value)
     }
@@ -54,11 +55,20 @@ impl Device for KeyboardPorts {
         self.lines(ctx);
     }
 
-    /// Keys: bytes of the scan code set in force.
+    /// Keys and the mouse, as [`crate::input`] has them.
     fn receive(&mut self, bytes: &[u8], ctx: &mut Ctx<'_>) -> usize {
-        let taken = self.0.press(bytes);
+        let taken = self.0.press(bytes, ctx.now());
         self.lines(ctx);
         taken
+    }
+
+    fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        self.0.settle(ctx.now());
+        self.lines(ctx);
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.0.deadline()
     }
 
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
@@ -70,10 +80,11 @@ impl Device for KeyboardPorts {
         encode(&self.0)
     }
 
-    fn load(&mut self, _version: u32, bytes: &[u8], _ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+    fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
         let state: I8042 = decode(bytes)?;
         state.check()?;
         self.0 = state;
+        ctx.plane.leds = self.0.leds();
         Ok(())
     }
 }

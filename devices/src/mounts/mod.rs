@@ -10,6 +10,7 @@ pub(crate) mod debug_console;
 pub(crate) mod debug_exit;
 pub(crate) mod dma;
 pub(crate) mod fast_a20;
+pub(crate) mod floppy;
 pub(crate) mod fw_cfg;
 pub(crate) mod ide;
 pub(crate) mod keyboard;

@@ -4,6 +4,7 @@ use super::byte::{data, register};
 use crate::config::BoardConfig;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
+use crate::floppy::format::FloppyDrive;
 use crate::rtc::Rtc;
 use crate::state::{StateError, decode, encode};
 use crate::ticks::Ticks;
@@ -20,7 +21,7 @@ impl RtcPorts {
     /// A clock that shows the configured date at time 0, and the CMOS as firmware leaves it.
     pub(crate) fn new(config: &BoardConfig) -> Self {
         let mut rtc = Rtc::new(config.rtc_epoch_s);
-        fill_cmos(&mut rtc, config.ram_size);
+        fill_cmos(&mut rtc, config);
         RtcPorts { rtc, ticks: Ticks::default() }
     }
 
@@ -93,15 +94,24 @@ impl Device for RtcPorts {
     }
 }
 
-/// Fills the CMOS as firmware would have: the processor has a coprocessor, there are no disks, and so
-/// much memory.
-fn fill_cmos(rtc: &mut Rtc, ram_size: u64) {
+/// Fills the CMOS as firmware would have: the processor has a coprocessor, these are the floppy drives, and so much
+/// memory.
+fn fill_cmos(rtc: &mut Rtc, config: &BoardConfig) {
+    let ram_size = config.ram_size;
     const KIB: u64 = 1 << 10;
     const MIB: u64 = 1 << 20;
     let low = ram_size.min(640 * KIB) / KIB;
     let extended = (ram_size.saturating_sub(MIB) / KIB).min(0xffff);
     let above_16m = (ram_size.saturating_sub(16 * MIB) / (64 * KIB)).min(0xffff);
-    rtc.set_ram(0x14, 0x02);
+    let [first, second] = config.floppies.map(|drive| drive.map_or(0, FloppyDrive::cmos_type));
+    rtc.set_ram(0x10, first << 4 | second);
+    // One drive in bit 0 and bits 7 and 6, two there.
+    let drives = match (first, second) {
+        (0, 0) => 0x00,
+        (_, 0) | (0, _) => 0x01,
+        _ => 0x41,
+    };
+    rtc.set_ram(0x14, 0x02 | drives);
     for (index, word) in [(0x15, low), (0x17, extended), (0x30, extended), (0x34, above_16m)] {
         let [low, high, ..] = word.to_le_bytes();
         rtc.set_ram(index, low);

@@ -32,6 +32,10 @@ pub const CONFIG: BoardConfig = BoardConfig {
     log_post: true,
     ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
     ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
+    floppies: [
+        Some(ringer_devices::FloppyDrive::Kib1440),
+        Some(ringer_devices::FloppyDrive::Kib1200),
+    ],
 };
 
 /// A board with every row on it; its sinks lose what they are given.

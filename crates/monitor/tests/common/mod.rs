@@ -93,6 +93,7 @@ fn machine_with(
         log_post: false,
         ide: [None; 4],
         ahci: [None; 6],
+        floppies: [None; 2],
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

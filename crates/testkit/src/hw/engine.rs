@@ -250,6 +250,7 @@ pub fn with_translating<R>(
         log_post: false,
         ide: [None; 4],
         ahci: [None; 6],
+        floppies: [None; 2],
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
