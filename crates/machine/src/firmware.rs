@@ -92,23 +92,6 @@ pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
     Ok(ACPI)
 }
 
-/// The firmware's segment: where it begins, and its bytes.
-const SEGMENT: (u32, usize) = (0xf_0000, 0x1_0000);
-
-/// What shows in the firmware's segment; nothing where not all of it is memory.
-pub(crate) fn read_rom(memory: &GuestMemory) -> Vec<u8> {
-    let mut rom = vec![0; SEGMENT.1];
-    if memory.read(Pa::from(SEGMENT.0), &mut rom) { rom } else { Vec::new() }
-}
-
-/// Puts it there again.
-///
-/// # Errors
-/// When memory refuses it.
-pub(crate) fn copy_rom(memory: &mut GuestMemory, rom: &[u8]) -> Result<(), MemoryError> {
-    memory.load(Pa::from(SEGMENT.0), rom)
-}
-
 /// Puts the tables of SMBIOS into memory, where operating systems look for them.
 ///
 /// # Errors

@@ -330,13 +330,7 @@ impl Machine {
     fn boot(&mut self) -> Result<(), MachineError> {
         let (image, pc) = (&self.image, &self.cfg.pc);
         if image.is_told_by_us() {
-            // Shadow RAM opens with what stood before it, as where firmware has copied itself.
-            let rom = self.monitor.firmware(|m| {
-                let rom = firmware::read_rom(m.memory);
-                firmware::program(m.board, m.now);
-                rom
-            });
-            self.monitor.firmware(|m| firmware::copy_rom(m.memory, &rom))?;
+            self.monitor.firmware(|m| firmware::program(m.board, m.now));
             self.monitor.firmware(|m| image.describe(m.memory, pc))?;
         }
         self.monitor.firmware(|m| image.boot(m.memory, m.cpu))?;

@@ -1,5 +1,5 @@
-//! What firmware does to the chipset before a system runs, done by loaders that take its place: shadow RAM is open, PCI
-//! interrupts are routed, PCI functions have addresses and are on.
+//! What firmware does to the chipset before a system runs, done by loaders that take its place: PCI
+//! interrupts are routed, PCI functions have addresses and are on. (Shadow RAM is open as memory is built.)
 
 use ringer_devices::Board;
 
@@ -8,14 +8,10 @@ const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
 const ENABLE: u32 = 0x8000_0000;
 
-/// The bridges, and their registers that are programmed.
-const HOST_BRIDGE: u32 = 0x00;
+/// The ISA bridge, and its registers that are programmed.
 const ISA_BRIDGE: u32 = 0x08;
-const ATTRIBUTES: u32 = 0x58;
 const ROUTES: u32 = 0x60;
 
-/// Shadow RAM can be read and written, and that of the firmware itself read; the byte below the attributes is another's.
-const OPEN: [u32; 2] = [0x3333_1000, 0x3333_3333];
 /// IRQs of the four interrupt wires, and the same as the register that makes them level-triggered.
 const IRQS: [u8; 4] = [10, 10, 11, 11];
 const LEVELS: (u16, u32) = (0x4d1, 0x0c);
@@ -111,9 +107,6 @@ impl Bus<'_> {
 /// Programs the chipset and the functions on PCI bus 0 at the time `now`.
 pub(crate) fn program(board: &mut Board, now: u64) {
     let mut bus = Bus { board, now };
-    for (register, value) in (ATTRIBUTES..).step_by(4).zip(OPEN) {
-        bus.write(HOST_BRIDGE, register, value);
-    }
     bus.write(ISA_BRIDGE, ROUTES, u32::from_le_bytes(IRQS));
     bus.board.port_out(now, LEVELS.0, 1, LEVELS.1);
     let [mut ports, mut memory] = [PORTS, MEMORY].map(|(next, end)| Room { next, end });
