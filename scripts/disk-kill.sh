@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/disk-guest.sh
-ringer=$PWD/${CARGO_TARGET_DIR:-target}/release/ringer
+ringer=$(realpath "${CARGO_TARGET_DIR:-target}")/release/ringer
 guest=$PWD/guests/debian
 rounds=${1:-50}
 work=$(mktemp -d)
@@ -12,9 +12,11 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 # The guest goes on with the numbers of the files that are there.
 script='mount -t ext4 /dev/sda /mnt || exit; cd /mnt; n=$(ls | grep -c ^f); while n=$((n+1)); do seq $n $((n+4000)) >f$n; sync; echo "ack $n"; [ $n -gt 20 ] && rm -f f$((n-20)); done'
+script=$(echo "$script" | tr ' ' '~')
 
 round() {
     format=$1
+    rm -f out
     "$ringer" run --kernel "$guest/vmlinuz" --initrd "$guest/disk.gz" -m 128M \
         --append "console=ttyS0 quiet nokaslr ringer.run=$script" --drive "file=disk.$format,format=$format" </dev/null >out 2>said &
     pid=$!
@@ -35,11 +37,11 @@ round() {
     e2fsck -fy after.img >fsck 2>&1 || [ $? = 1 ] || { cat fsck >&2; exit 1; }
     e2fsck -fn after.img >fsck 2>&1 || { cat fsck >&2; exit 1; }
     last=$(tr -d '\r' <out | sed -n 's/^ack //p' | tail -n 1)
-    n=$((last > 18 ? last - 18 : 1))
-    while [ "$n" -le "$last" ]; do
-        debugfs -R "cat f$n" after.img 2>/dev/null >file
-        seq "$n" "$((n + 4000))" | cmp -s - file || { echo "disk-kill: f$n was flushed and is not there" >&2; exit 1; }
-        n=$((n + 1))
+    m=$((last > 18 ? last - 18 : 1))
+    while [ "$m" -le "$last" ]; do
+        debugfs -R "cat f$m" after.img 2>/dev/null >file
+        seq "$m" "$((m + 4000))" | cmp -s - file || { echo "disk-kill: f$m was flushed and is not there" >&2; exit 1; }
+        m=$((m + 1))
     done
     echo "disk-kill: $format, round $2: $last files flushed, all there"
 }
