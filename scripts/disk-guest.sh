@@ -24,7 +24,7 @@ with_needs() {
     line=$(grep "/$1\.ko:" "$from/modules.dep") || return 0
     echo "$line" | tr -d : | tr ' ' '\n'
 }
-for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk; do
+for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse; do
     with_needs "$name"
 done | sort -u | while read -r file; do
     file=${file#"lib/modules/$version/"}

@@ -4,12 +4,17 @@ use crate::args::RunArgs;
 use crate::error::CliError;
 use crate::say::say;
 use crate::terminal;
-use ringer::{Builder, Medium};
+use ringer::{Builder, FloppyDrive, FloppyFormat, Medium};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// The media of a run's drives: IDE or AHCI, and the place there.
-pub struct Drives(Vec<(bool, usize, Box<dyn Medium>)>);
+/// The media of a run's drives.
+pub struct Drives {
+    /// IDE or AHCI, and the place there.
+    disks: Vec<(bool, usize, Box<dyn Medium>)>,
+    /// Drives for diskettes, and those.
+    floppies: Vec<(usize, FloppyDrive, Box<dyn Medium>)>,
+}
 
 /// Tells the user of an image that fails while the guest runs.
 fn tell(line: &str) {
@@ -38,14 +43,29 @@ impl Drives {
             }
             media.push((on_ahci, place, image.open(Arc::new(tell))?));
         }
-        Ok(Self(media))
+        let mut floppies = Vec::new();
+        for (place, image) in args.drives.floppies().into_iter().enumerate() {
+            let Some(image) = image else { continue };
+            if with_state && !image.read_only {
+                return Err(CliError::WrittenBesideState { path: image.path });
+            }
+            let medium = image.open(Arc::new(tell))?;
+            let (path, bytes) = (image.path, medium.len());
+            let format = FloppyFormat::of(bytes).ok_or(CliError::Diskette { path, bytes })?;
+            floppies.push((place, format.drive, medium));
+        }
+        Ok(Self { disks: media, floppies })
     }
 
     /// Puts them into the drives of the machine that `builder` builds.
     pub fn put_into(self, builder: Builder) -> Builder {
-        self.0.into_iter().fold(builder, |builder, (ahci, place, medium)| match ahci {
+        let disks = self.disks.into_iter();
+        let builder = disks.fold(builder, |builder, (ahci, place, medium)| match ahci {
             true => builder.ahci_medium(place, medium),
             false => builder.ide_medium(place, medium),
+        });
+        self.floppies.into_iter().fold(builder, |builder, (place, kind, medium)| {
+            builder.floppy_drive(place, kind).floppy_medium(place, medium)
         })
     }
 }

@@ -166,6 +166,17 @@ pub enum CliError {
     /// An image.
     #[error(transparent)]
     Image(#[from] StorageError),
+    /// An image that is no diskette's.
+    #[error(
+        "{}: no diskette holds {bytes} bytes; the largest has 2949120. --hda FILE makes a disk of it",
+        shown(path)
+    )]
+    Diskette {
+        /// The image.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: u64,
+    },
     /// A disk that the guest writes, and a state that does not hold it.
     #[error(
         "a saved state does not hold what the guest writes to {}; give the drive readonly=on",
@@ -233,6 +244,7 @@ impl CliError {
             | Self::DrivePlace
             | Self::Image(_)
             | Self::WrittenBesideState { .. }
+            | Self::Diskette { .. }
             | Self::MemorySize { .. }
             | Self::MemLimit { .. }
             | Self::Symbols(_)

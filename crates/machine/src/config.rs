@@ -2,7 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_devices::DriveKind;
+use ringer_devices::{DriveKind, FloppyDrive};
 use ringer_monitor::{
     ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
 };
@@ -67,6 +67,8 @@ pub struct PcConfig {
     pub log_post: bool,
     /// IDE drives: the primary channel's device 0 and 1, the secondary's.
     pub ide: [Option<DriveKind>; 4],
+    /// The floppy drives.
+    pub floppies: [Option<FloppyDrive>; 2],
     /// Drives of an AHCI adapter's ports.
     pub ahci: [Option<DriveKind>; 6],
     /// What firmware is told.
@@ -84,6 +86,7 @@ impl Default for PcConfig {
             debug_exit_port: DEBUG_EXIT_PORT,
             log_post: false,
             ide: [None; 4],
+            floppies: [None; 2],
             ahci: [None; 6],
             firmware: FirmwareConfig::default(),
         }

@@ -148,6 +148,15 @@ pub fn install_data_area(memory: &mut GuestMemory, disks: u8) -> Result<(), Memo
     memory.load(Pa::from(LOW_MEMORY_END), &[1])
 }
 
+/// The data area says that the only drive is a floppy drive.
+///
+/// # Errors
+/// When memory refuses it.
+pub fn install_floppy(memory: &mut GuestMemory) -> Result<(), MemoryError> {
+    memory.load(Pa(data::EQUIPMENT), &(EQUIPMENT | 1).to_le_bytes())?;
+    memory.load(Pa(data::DISKS), &[0])
+}
+
 /// Offset of the reset code in segment F000h.
 const RESET: u16 = 0xff00;
 

@@ -125,7 +125,7 @@ impl Machine {
             log_post: cfg.pc.log_post,
             ide: cfg.pc.ide,
             ahci: cfg.pc.ahci,
-            floppies: [None; 2],
+            floppies: cfg.pc.floppies,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::machine::Machine;
 use ringer_devices::row::Row;
-use ringer_devices::{Device, DriveKind, Medium, SerialSink, rows};
+use ringer_devices::{Device, DriveKind, FloppyDrive, Medium, SerialSink, rows};
 use ringer_machine::{
     BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState,
     ShieldedDevice, Sinks,
@@ -207,6 +207,23 @@ impl Builder {
         if let Some(drive) = self.config.pc.ide.get_mut(place) {
             *drive = Some(kind);
         }
+        self
+    }
+
+    /// A floppy drive in place `place` (0 or 1); another place has none.
+    #[must_use]
+    pub fn floppy_drive(mut self, place: usize, kind: FloppyDrive) -> Self {
+        if let Some(drive) = self.config.pc.floppies.get_mut(place) {
+            *drive = Some(kind);
+        }
+        self
+    }
+
+    /// What is in the floppy drive in place `place`; what is larger than any diskette is not put in. As
+    /// [`Builder::ide_medium`].
+    #[must_use]
+    pub fn floppy_medium(mut self, place: usize, medium: Box<dyn Medium>) -> Self {
+        self.media.push((rows::FLOPPY, place, medium));
         self
     }
 

@@ -47,7 +47,10 @@ pub use error::Error;
 pub use machine::Machine;
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
-pub use ringer_devices::{DriveKind, Medium, MediumError};
+pub use ringer_devices::{
+    DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Medium, MediumError,
+    MouseInput, TypingError,
+};
 #[doc(inline)]
 pub use ringer_machine::{
     At, Bios, BootDevice, BootSource, Checks, ClockKind, Counters, CpuModel, Engine, Event,

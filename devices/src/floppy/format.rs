@@ -1,7 +1,7 @@
 //! Formats of diskettes, and the drives that they are for.
 
 /// A drive by what it was built for, as the CMOS names it (byte 10h, four bits each).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FloppyDrive {
     /// 5.25 inch, 40 cylinders, double density.
     Kib360,

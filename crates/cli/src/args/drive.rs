@@ -37,6 +37,12 @@ pub struct DriveArgs {
     /// The image of a CD in a drive that is the second channel's device 0
     #[arg(long, value_name = "FILE")]
     pub cdrom: Option<PathBuf>,
+    /// The image of a diskette in the first floppy drive, which is of the kind for its size
+    #[arg(long, visible_alias = "floppy", value_name = "FILE")]
+    pub fda: Option<PathBuf>,
+    /// The image of a diskette in the second floppy drive
+    #[arg(long, value_name = "FILE")]
+    pub fdb: Option<PathBuf>,
     /// No image is written: what the guest writes is kept apart and thrown away at the end
     #[arg(long)]
     pub snapshot: bool,
@@ -75,8 +81,20 @@ impl Drive {
 impl DriveArgs {
     /// Whether there is a drive.
     pub fn any(&self) -> bool {
-        let named = [&self.hda, &self.hdb, &self.hdc, &self.hdd, &self.cdrom];
-        !self.drive.is_empty() || named.iter().any(|path| path.is_some())
+        let disks = [&self.hda, &self.hdb, &self.hdc, &self.hdd];
+        let named = disks.into_iter().chain([&self.cdrom, &self.fda, &self.fdb]);
+        !self.drive.is_empty() || named.into_iter().any(|path| path.is_some())
+    }
+
+    /// The images of diskettes, by their drives.
+    pub fn floppies(&self) -> [Option<Image>; 2] {
+        [&self.fda, &self.fdb].map(|path| {
+            path.as_ref().map(|path| {
+                let mut image = Image::new(path);
+                image.snapshot = self.snapshot;
+                image
+            })
+        })
     }
 
     /// The drives, by their places.

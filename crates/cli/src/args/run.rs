@@ -202,6 +202,7 @@ impl RunArgs {
         if !self.drives.any() {
             (pc.ide, pc.ahci) = (saved.ide, saved.ahci);
         }
+        pc.floppies = saved.floppies;
         if self.engine.cpu.is_none() {
             pc.model = saved.model;
         }

@@ -22,7 +22,6 @@ const STATES: &str = "--save-at N FILE writes a state, --load FILE goes on from 
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["blockdev", "sd", "mtdblock"], DRIVES),
     (&["virtfs", "fsdev"], "no folders of the host yet; a disk's image has files (--drive)"),
-    (&["fda", "fdb"], "no floppy disks; --bootsector takes a floppy's image"),
     (&["loadvm", "incoming", "only-migratable"], STATES),
     (&["pflash"], "--bios takes firmware, which cannot be written"),
     (

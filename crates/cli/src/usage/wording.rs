@@ -242,7 +242,6 @@ mod tests {
                 "--kernal: no such option; did you mean '--kernel'?",
             ),
             (&["ringer", "run", "--kern", "x"], "did you mean '--kernel'?"),
-            (&["ringer", "run", "--fda", "x"], "--fda: no floppy disks; --bootsector"),
             (
                 &["ringer", "run", "--engine", "lockstp"],
                 "lockstp: unknown; there are bt, interp and lockstep",

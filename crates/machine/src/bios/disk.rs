@@ -1,8 +1,11 @@
-//! INT 13h: the disk image, read-only, by cylinder/head/sector and by the packet services.
+//! INT 13h: the disk image, read-only, by cylinder/head/sector and by the packet services. An image that has the size of
+//! a diskette is one, in drive 0; any other is the first hard disk.
 
 use super::call::Call;
+use super::rom;
 use ringer_cpu::addr::Pa;
-use ringer_cpu::{Gpr, SegReg};
+use ringer_cpu::{Gpr, SegReg, Segment};
+use ringer_devices::FloppyFormat;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,8 +13,8 @@ use thiserror::Error;
 
 /// Bytes in a sector.
 pub const SECTOR: usize = 512;
-/// DL of the only drive.
-const DRIVE: u8 = 0x80;
+/// DL of a hard disk.
+const HARD_DISK: u8 = 0x80;
 const HEADS: u64 = 16;
 const SECTORS_PER_TRACK: u64 = 63;
 const MAX_CYLINDERS: u64 = 1024;
@@ -49,6 +52,8 @@ pub struct Disk {
     length: u64,
     sectors: u64,
     first: Vec<u8>,
+    /// What a diskette of the image's size has.
+    floppy: Option<&'static FloppyFormat>,
 }
 
 impl Disk {
@@ -66,7 +71,9 @@ impl Disk {
         if !first.ends_with(&[0x55, 0xaa]) {
             return Err(DiskError::Signature);
         }
-        Ok(Self { file, length, sectors: length.div_ceil(SECTOR as u64), first })
+        let floppy = FloppyFormat::of(length);
+        let floppy = floppy.filter(|it| it.bytes() == length && it.sector_bytes() == SECTOR);
+        Ok(Self { file, length, sectors: length.div_ceil(SECTOR as u64), first, floppy })
     }
 
     /// The first sector.
@@ -75,8 +82,22 @@ impl Disk {
         &self.first
     }
 
+    /// DL of its drive, the only one.
+    #[must_use]
+    pub fn drive(&self) -> u8 {
+        if self.floppy.is_some() { 0 } else { HARD_DISK }
+    }
+
+    fn heads(&self) -> u64 {
+        self.floppy.map_or(HEADS, |floppy| u64::from(floppy.heads))
+    }
+
+    fn sectors_per_track(&self) -> u64 {
+        self.floppy.map_or(SECTORS_PER_TRACK, |floppy| u64::from(floppy.sectors))
+    }
+
     fn cylinders(&self) -> u64 {
-        self.sectors.div_ceil(HEADS * SECTORS_PER_TRACK).min(MAX_CYLINDERS)
+        self.sectors.div_ceil(self.heads() * self.sectors_per_track()).min(MAX_CYLINDERS)
     }
 
     /// `count` sectors from `first`.
@@ -96,7 +117,7 @@ impl Disk {
 pub fn call(call: &mut Call<'_>, disk: &Disk) {
     let result = match (call.high(Gpr::Eax), call.low(Gpr::Edx)) {
         // "No such drive" has its own answer in the type service.
-        (0x15, drive) if drive != DRIVE => {
+        (0x15, drive) if drive != disk.drive() => {
             call.set_high(Gpr::Eax, 0);
             call.set_carry(false);
             return;
@@ -105,12 +126,15 @@ pub fn call(call: &mut Call<'_>, disk: &Disk) {
             drive_type(call, disk);
             return;
         }
-        (_, drive) if drive != DRIVE => Err(error::BAD_COMMAND),
+        (_, drive) if drive != disk.drive() => Err(error::BAD_COMMAND),
         (0x00 | 0x01, _) => Ok(()),
         (0x02, _) => read_chs(call, disk, true),
         (0x03 | 0x43, _) => Err(error::WRITE_PROTECTED),
         (0x04, _) => read_chs(call, disk, false),
         (0x08, _) => parameters(call, disk),
+        // Nobody has changed the diskette.
+        (0x16, 0) => Ok(()),
+        (0x41..=0x48, 0) => Err(error::BAD_COMMAND),
         (0x41, _) => extensions(call),
         (0x42, _) => read_packet(call, disk),
         (0x48, _) => extended_parameters(call, disk),
@@ -140,10 +164,15 @@ fn extensions(call: &mut Call<'_>) -> Result<(), u8> {
 
 fn drive_type(call: &mut Call<'_>, disk: &Disk) {
     let sectors = disk.sectors.min(u64::from(u32::MAX)) as u32;
+    call.set_carry(false);
+    if disk.floppy.is_some() {
+        // With a line that tells of changes.
+        call.set_high(Gpr::Eax, 2);
+        return;
+    }
     call.set_high(Gpr::Eax, 3);
     call.set_word(Gpr::Ecx, (sectors >> 16) as u16);
     call.set_word(Gpr::Edx, sectors as u16);
-    call.set_carry(false);
 }
 
 /// AH=02h and 04h: AL sectors from cylinder CH and CL[7:6], head DH, sector CL[5:0] to ES:BX.
@@ -152,11 +181,11 @@ fn read_chs(call: &mut Call<'_>, disk: &Disk, transfer: bool) -> Result<(), u8> 
     let (low, high) = (u64::from(call.low(Gpr::Ecx)), u64::from(call.high(Gpr::Ecx)));
     let (cylinder, sector) = (high | ((low & 0xc0) << 2), low & 0x3f);
     let head = u64::from(call.high(Gpr::Edx));
-    let inside = (1..=SECTORS_PER_TRACK).contains(&sector) && head < HEADS;
+    let inside = (1..=disk.sectors_per_track()).contains(&sector) && head < disk.heads();
     if !inside || count == 0 {
         return Err(error::BAD_COMMAND);
     }
-    let first = (cylinder * HEADS + head) * SECTORS_PER_TRACK + sector - 1;
+    let first = (cylinder * disk.heads() + head) * disk.sectors_per_track() + sector - 1;
     let bytes = disk.read(first, count)?;
     if !transfer {
         return Ok(());
@@ -168,10 +197,15 @@ fn read_chs(call: &mut Call<'_>, disk: &Disk, transfer: bool) -> Result<(), u8> 
 fn parameters(call: &mut Call<'_>, disk: &Disk) -> Result<(), u8> {
     let last = disk.cylinders() - 1;
     call.set_high(Gpr::Ecx, last as u8);
-    call.set_low(Gpr::Ecx, (SECTORS_PER_TRACK as u8) | ((last >> 8) << 6) as u8);
-    call.set_high(Gpr::Edx, (HEADS - 1) as u8);
+    call.set_low(Gpr::Ecx, (disk.sectors_per_track() as u8) | ((last >> 8) << 6) as u8);
+    call.set_high(Gpr::Edx, (disk.heads() - 1) as u8);
     call.set_low(Gpr::Edx, 1);
     call.set_low(Gpr::Eax, 0);
+    if let Some(floppy) = disk.floppy {
+        call.set_word(Gpr::Ebx, u16::from(floppy.drive.cmos_type()));
+        call.cpu.seg[SegReg::Es as usize] = Segment::real(rom::SEGMENT, 0);
+        call.set_word(Gpr::Edi, rom::DISKETTE);
+    }
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub fn power_on(
     key: &PendingKey,
 ) -> Result<BiosHook, MemoryError> {
     let ram = memory.ram_size();
-    memory.install_rom(&rom::image())?;
+    memory.install_rom(&rom::image(disk.drive()))?;
     let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::new(key.clone()) };
     let handler = move |cpu: &mut CpuState,
                         memory: &mut GuestMemory,
@@ -76,7 +76,7 @@ impl Bios {
         };
         match vector {
             0x10 => video::call(call),
-            0x11 => call.set_ax(firmware::EQUIPMENT),
+            0x11 => system::equipment(call),
             0x12 => call.set_ax(firmware::LOW_MEMORY_KIB),
             0x13 => disk::call(call, &self.disk),
             0x15 => system::call(call, self.ram),

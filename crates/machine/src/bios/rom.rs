@@ -11,7 +11,7 @@ use ringer_mmu::{GuestMemory, MemoryError};
 pub const BOOT_ADDRESS: u32 = 0x7c00;
 
 /// The ROM's real-mode segment.
-const SEGMENT: u16 = 0xf000;
+pub const SEGMENT: u16 = 0xf000;
 const SIZE: usize = 0x1_0000;
 /// The service stubs, four bytes for each of the vectors 0 to 1Fh.
 const STUBS: u16 = 0xe000;
@@ -33,6 +33,13 @@ pub const A20_ON: u16 = 0xe270;
 pub const A20_OFF: u16 = 0xe280;
 /// Returns its state in AL, zero in AH.
 pub const A20_QUERY: u16 = 0xe290;
+
+/// The table of INT 1Eh, where it is on a PC/AT.
+pub const DISKETTE: u16 = 0xefc7;
+/// Eleven bytes: timing of the drive, DMA, 512 bytes in each of 18 sectors, gaps, the filler of a format.
+const DISKETTE_TABLE: &[u8] = &[0xdf, 2, 0x25, 2, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 8];
+/// From the start code's end back to the number of the drive in it.
+const DRIVE_FROM_END: usize = 8;
 
 /// The vectors that [`super::Bios::call`] serves.
 const SERVICES: [u8; 9] = [0x10, 0x11, 0x12, 0x13, 0x15, 0x16, 0x18, 0x19, 0x1a];
@@ -62,7 +69,7 @@ const START_CODE: &[u8] = &[
     0xba, 0xfb, 0x03, 0xb0, 0x03, 0xee, // mov dx, 3fbh; mov al, 3; out dx, al
     0x31, 0xc0, 0x31, 0xdb, 0x31, 0xc9, // xor ax, ax; xor bx, bx; xor cx, cx
     0x31, 0xf6, 0x31, 0xff, 0x31, 0xed, // xor si, si; xor di, di; xor bp, bp
-    0xba, 0x80, 0x00,             // mov dx, 80h: the first hard disk
+    0xba, 0x80, 0x00,             // mov dx, 80h: the drive
     0xfb,                         // sti
     0xea, 0x00, 0x7c, 0x00, 0x00, // jmp 0000:7c00
 ];
@@ -137,10 +144,11 @@ const PARTS: &[(u16, &[u8])] = &[
     (A20_ON, A20_ON_CODE),
     (A20_OFF, A20_OFF_CODE),
     (A20_QUERY, A20_QUERY_CODE),
+    (DISKETTE, DISKETTE_TABLE),
 ];
 
-/// The ROM's contents.
-pub fn image() -> Vec<u8> {
+/// The ROM's contents, for a machine that boots from this drive.
+pub fn image(drive: u8) -> Vec<u8> {
     let mut rom = vec![0; SIZE];
     let mut put = |offset: u16, bytes: &[u8]| {
         let at = usize::from(offset);
@@ -153,6 +161,7 @@ pub fn image() -> Vec<u8> {
     for (offset, bytes) in PARTS {
         put(*offset, bytes);
     }
+    rom[usize::from(START) + START_CODE.len() - DRIVE_FROM_END] = drive;
     firmware::put_reset(&mut rom);
     rom
 }
@@ -163,6 +172,7 @@ fn handler(vector: u8) -> u16 {
         0x08 => TIMER,
         0x09..=0x0f => MASTER_IRQ,
         0x70..=0x77 => SLAVE_IRQ,
+        0x1e => DISKETTE,
         v if SERVICES.contains(&v) => STUBS + u16::from(v) * STUB_SIZE,
         _ => IRET,
     }

@@ -74,6 +74,13 @@ fn memory_map(call: &mut Call<'_>, ram: u64) -> bool {
     true
 }
 
+/// INT 11h: what the data area says.
+pub fn equipment(call: &mut Call<'_>) {
+    let mut word = [0; 2];
+    call.memory.read(Pa(data::EQUIPMENT), &mut word);
+    call.set_ax(u16::from_le_bytes(word));
+}
+
 /// INT 18h: nothing to boot.
 pub fn no_boot(call: &mut Call<'_>) {
     for byte in *b"No bootable device.\r\n" {
@@ -87,7 +94,7 @@ pub fn boot(call: &mut Call<'_>, disk: &Disk) {
     call.memory.dma_write(Pa::from(BOOT_ADDRESS), disk.boot_sector());
     call.cpu.seg[SegReg::Cs as usize] = Segment::real(0, 0);
     call.cpu.set_eip(BOOT_ADDRESS);
-    call.set_word(Gpr::Edx, 0x80);
+    call.set_word(Gpr::Edx, u16::from(disk.drive()));
 }
 
 /// INT 1Ah: the tick count (AH=00h) and setting it (AH=01h).

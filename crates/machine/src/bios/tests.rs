@@ -107,6 +107,43 @@ fn the_reset_vector_leads_to_a_reset_and_a_boot_to_the_boot_sector() {
 }
 
 #[test]
+fn an_image_of_a_diskettes_size_is_drive_0_with_its_geometry() {
+    let mut bench = Bench::new(1440);
+    assert_eq!(bench.bytes::<11>(0xf_efc7)[4], 18, "the table of INT 1Eh");
+    assert_eq!(bench.bytes::<4>(0x78), [0xc7, 0xef, 0x00, 0xf0]);
+    bench.int(0x11);
+    assert_eq!(bench.get(Gpr::Eax) & 0xc1, 1, "one floppy drive");
+    let mut call = |ax: u32, cx: u32, dx: u32| {
+        for (register, value) in
+            [(Gpr::Eax, ax), (Gpr::Ecx, cx), (Gpr::Edx, dx), (Gpr::Ebx, 0x8000)]
+        {
+            bench.set(register, value);
+        }
+        let failed = carry(bench.int(0x13));
+        let registers = [Gpr::Eax, Gpr::Ebx, Gpr::Ecx, Gpr::Edx].map(|r| bench.get(r) as u16);
+        (failed, registers, bench.bytes::<1>(0x8000)[0])
+    };
+    let (failed, [_, kind, cylinders, heads], _) = call(0x0800, 0, 0);
+    assert_eq!((failed, kind, cylinders, heads), (false, 3, 0x4f09, 0x0101));
+    assert_eq!(call(0x1500, 0, 0).1[0] >> 8, 2);
+    assert!(call(0x4100, 0, 0).0 && call(0x0201, 1, 0x80).0);
+}
+
+#[test]
+fn sectors_of_a_diskette_are_found_by_its_geometry() {
+    let mut bench = Bench::new(1440);
+    bench.set(Gpr::Ebx, 0x8000);
+    bench.set(Gpr::Eax, 0x0201);
+    bench.set(Gpr::Ecx, 0x0109);
+    bench.set(Gpr::Edx, 0x0100);
+    assert!(!carry(bench.int(0x13)));
+    assert_eq!(bench.bytes::<1>(0x8000), [(2 + 1) * 9 + 8]);
+    bench.set(Gpr::Eax, 0x0201);
+    bench.set(Gpr::Ecx, 0x010a);
+    assert!(carry(bench.int(0x13)), "there are nine");
+}
+
+#[test]
 fn teletype_and_strings_reach_the_console() {
     let mut bench = Bench::new(1);
     bench.set(Gpr::Eax, 0x0e41);

@@ -54,6 +54,10 @@ impl BootSector {
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
         firmware::install_acpi(memory)?;
-        Ok(bios::boot(memory, cpu, &self.disk)?)
+        bios::boot(memory, cpu, &self.disk)?;
+        if self.disk.drive() == 0 {
+            firmware::install_floppy(memory)?;
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::boot_record::BootRecord;
 use super::error::StateError;
 use crate::config::{DEBUG_EXIT_PORT, PcConfig};
-use ringer_devices::DriveKind;
+use ringer_devices::{DriveKind, FloppyDrive};
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,9 @@ pub struct MachineRecord {
     /// The IDE drives, if there are any.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub ide: [Option<DriveKind>; 4],
+    /// The floppy drives, likewise.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub floppies: [Option<FloppyDrive>; 2],
     /// The AHCI adapter's drives, if there are any.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub ahci: [Option<DriveKind>; 6],
@@ -75,6 +78,7 @@ impl MachineRecord {
             debug_exit_port: Some(pc.debug_exit_port)
                 .filter(|port| pc.debug_exit && *port != DEBUG_EXIT_PORT),
             ide: pc.ide,
+            floppies: pc.floppies,
             ahci: pc.ahci,
         }
     }
@@ -88,7 +92,7 @@ impl MachineRecord {
         let model = self.cpu.parse().map_err(unknown)?;
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
         let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
-        let (ide, ahci) = (self.ide, self.ahci);
+        let (ide, ahci, floppies) = (self.ide, self.ahci, self.floppies);
         Ok(PcConfig {
             ram_size,
             model,
@@ -96,6 +100,7 @@ impl MachineRecord {
             debug_exit_port,
             ide,
             ahci,
+            floppies,
             ..PcConfig::default()
         })
     }
@@ -128,7 +133,9 @@ impl MachineRecord {
         };
         same("the debug-exit port", &port(self), &port(here))?;
         same("the IDE drives", &format!("{:?}", self.ide), &format!("{:?}", here.ide))?;
-        same("the AHCI drives", &format!("{:?}", self.ahci), &format!("{:?}", here.ahci))
+        same("the AHCI drives", &format!("{:?}", self.ahci), &format!("{:?}", here.ahci))?;
+        let floppies = [self.floppies, here.floppies].map(|drives| format!("{drives:?}"));
+        same("the floppy drives", &floppies[0], &floppies[1])
     }
 }
 
