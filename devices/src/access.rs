@@ -139,6 +139,20 @@ impl OverMemory<'_> {
         self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx))
     }
 
+    /// As [`Board::reset`].
+    pub fn reset(&mut self, now: u64) {
+        let board = &mut *self.board;
+        board.plane.now = board.plane.now.max(now);
+        board.plane.reset();
+        for mount in &mut board.mounts {
+            mount.bases.clone_from(&mount.homes);
+        }
+        board.replug();
+        for slot in 0..board.mounts.len() {
+            board.call(slot, self.memory, |device, ctx| device.reset(Reset::Warm, ctx));
+        }
+    }
+
     #[inline]
     fn read(&mut self, space: Space, address: u64, size: u8) -> u64 {
         if let Some(claim) = self.board.bus(space).find(address, size) {
@@ -457,14 +471,6 @@ impl Board {
     /// Pulls every device's reset pin. The real-time clock keeps time and memory; the bytes waiting on the
     /// serial line and a sink's error are kept; other events are gone, but for the A20 gate opening.
     pub fn reset(&mut self, now: u64) {
-        self.plane.now = self.plane.now.max(now);
-        self.plane.reset();
-        for mount in &mut self.mounts {
-            mount.bases.clone_from(&mount.homes);
-        }
-        self.replug();
-        for slot in 0..self.mounts.len() {
-            self.call(slot, &mut NoMemory, |device, ctx| device.reset(Reset::Warm, ctx));
-        }
+        self.over(&mut NoMemory).reset(now);
     }
 }

@@ -313,7 +313,9 @@ impl Board {
         act: impl FnOnce(&mut dyn Device, &mut Ctx<'_>) -> R,
     ) -> R {
         let mount = &mut self.mounts[slot];
-        let mut ctx = Ctx { slot, row: &mount.row, plane: &mut self.plane, memory: &mut *memory };
+        let (row, bases) = (&mount.row, mount.bases.as_slice());
+        let plane = &mut self.plane;
+        let mut ctx = Ctx { slot, row, bases, plane, memory: &mut *memory };
         let answer = act(&mut *mount.device, &mut ctx);
         if mount.row.clocked {
             let due = mount.device.deadline();

@@ -31,6 +31,7 @@ fn config() -> BoardConfig {
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: false,
     }
 }
 

@@ -20,4 +20,6 @@ pub struct BoardConfig {
     pub ahci: [Option<DriveKind>; 6],
     /// The floppy drives, of which the CMOS tells.
     pub floppies: [Option<FloppyDrive>; 2],
+    /// Whether there is a display adapter.
+    pub vga: bool,
 }

@@ -3,7 +3,7 @@
 use crate::backplane::Backplane;
 use crate::host::{BoardEvent, Room};
 use crate::isa_dma::IsaTransfer;
-use crate::memory::{Dma, DmaError, Shadow};
+use crate::memory::{DeviceRam, Dma, DmaError, NoRam, Shadow};
 use crate::row::{DmaKind, Row, Wire};
 use std::fmt;
 
@@ -12,6 +12,7 @@ use std::fmt;
 pub struct Ctx<'a> {
     pub(crate) slot: usize,
     pub(crate) row: &'a Row,
+    pub(crate) bases: &'a [Option<u64>],
     pub(crate) plane: &'a mut Backplane,
     pub(crate) memory: &'a mut dyn Dma,
 }
@@ -125,6 +126,20 @@ impl Ctx<'_> {
     pub fn dma_write(&mut self, pa: u64, data: &[u8]) -> Result<(), DmaError> {
         self.master()?;
         self.memory.dma_write(pa, data)
+    }
+
+    /// Lets `work` at the memory of devices' own; where the machine has none, at [`NoRam`].
+    pub fn with_ram<R>(&mut self, work: impl FnOnce(&mut dyn DeviceRam) -> R) -> R {
+        match self.memory.device_ram() {
+            Some(ram) => work(ram),
+            None => work(&mut NoRam),
+        }
+    }
+
+    /// Where region `region` of the device's row is now.
+    #[must_use]
+    pub fn base(&self, region: usize) -> Option<u64> {
+        self.bases.get(region).copied().flatten()
     }
 
     fn master(&self) -> Result<(), DmaError> {

@@ -72,6 +72,7 @@ pub mod state;
 mod ticks;
 mod typing;
 mod uart;
+pub mod vga;
 
 pub use access::OverMemory;
 pub use backplane::Stats;

@@ -50,6 +50,12 @@ impl Region {
     pub const fn movable_memory(name: &'static str, len: u64, widths: Widths) -> Region {
         Region { name, space: Space::Memory, base: None, len, widths }
     }
+
+    /// `len` bytes of memory at `base`.
+    #[must_use]
+    pub const fn memory(name: &'static str, base: u64, len: u64, widths: Widths) -> Region {
+        Region { name, space: Space::Memory, base: Some(base), len, widths }
+    }
 }
 
 /// How a device's request is meant to reach the interrupt controller.

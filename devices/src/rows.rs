@@ -25,9 +25,11 @@ use crate::mounts::reset_control::ResetControl;
 use crate::mounts::rtc::RtcPorts;
 use crate::mounts::serial::Serial;
 use crate::mounts::timer::Timer;
+use crate::mounts::vga::VgaPorts;
 use crate::pm;
 use crate::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
 use crate::smbus;
+use crate::vga;
 
 /// [`Row::id`] of the interrupt controllers.
 pub const PIC: &str = "pic";
@@ -47,6 +49,8 @@ pub const AHCI: &str = "ahci";
 pub const IDE: &str = "ide";
 /// The floppy controller and its drives, units 0 and 1.
 pub const FLOPPY: &str = "floppy";
+/// The display adapter.
+pub const VGA: &str = "vga";
 
 /// 440FX host bridge.
 const HOST_BRIDGE: Function = Function {
@@ -150,6 +154,19 @@ const POWER_MANAGEMENT: Function = Function {
     ..Function::NONE
 };
 
+/// The display adapter that Bochs and QEMU have, which drivers know.
+const DISPLAY: Function = Function {
+    device: 2,
+    vendor_id: 0x1234,
+    device_id: 0x1111,
+    class: 0x0300,
+    revision: 2,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::IO | Function::MEMORY,
+    bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
+    ..Function::NONE
+};
+
 /// Accesses and time alike.
 const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
 /// A device of which only accesses matter.
@@ -193,7 +210,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 19] = [
+pub static TABLE: [Entry; 20] = [
     Entry {
         row: Row {
             regions: &[
@@ -421,5 +438,21 @@ pub static TABLE: [Entry; 19] = [
         },
         fitted: |config| config.ahci.iter().any(Option::is_some),
         make: |config| Box::new(AhciFunction::new(config)),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("monochrome", 0x3b0, 12, BYTES),
+                Region::ports("registers", 0x3c0, 32, BYTES),
+                Region::ports("display interface", 0x1ce, 4, 1 | 2),
+                Region::memory("window", 0xa_0000, 0x2_0000, WHOLE | 8),
+                Region::movable_memory("frame buffer", vga::VIDEO, WHOLE | 8),
+                Region::movable_memory("mapped registers", 0x1000, WHOLE | 8),
+            ],
+            pci: Some(DISPLAY),
+            ..row(VGA, "Display adapter", "IBM VGA (1987); Bochs VBE DISPI")
+        },
+        fitted: |config| config.vga,
+        make: |_| Box::new(VgaPorts::new()),
     },
 ];

@@ -21,7 +21,7 @@ const FLAGS: u32 = 0x67;
 struct Nothing;
 
 impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
     fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}

@@ -1,6 +1,7 @@
 //! Guest memory as the processor sees it: RAM, page walks, the software TLB, shadow windows.
 //!
 //! - [`map`]: the physical address space as data. [`ram`]: guest memory, in a memfd, and the door of devices to it.
+//! - `device_ram`: memory of a device's own, whose places change while the guest runs.
 //! - [`walk`]: page walks with rights, reserved bits, accessed and dirty flags.
 //! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
 //! - `watch`: bytes whose accesses somebody wants to know of.
@@ -9,6 +10,7 @@
 //!
 //! `unsafe` is confined to `file.rs` and `hostmap.rs`.
 
+mod device_ram;
 mod events;
 mod file;
 mod fill;
@@ -27,6 +29,7 @@ pub mod ram;
 mod records;
 mod snapshot;
 pub mod soft;
+mod stale;
 #[cfg(test)]
 mod testing;
 mod tlb;
@@ -45,6 +48,7 @@ pub use map::{MapError, MemoryMap, Shadow};
 pub use phys::PhysIo;
 pub use ram::{DmaRefusals, Flush, GuestMemory, MemoryError, Region};
 pub use soft::Mmu;
+pub use stale::Stale;
 pub use walk::{PageTranslation, Paging, PagingState, Path};
 pub use watch::{WatchHit, WatchKind, Watchpoint};
 pub use windows::{WindowError, WindowLimits, Windows};

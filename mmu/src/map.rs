@@ -111,6 +111,10 @@ impl Range {
         self.start + self.len
     }
 
+    fn is_device(&self) -> bool {
+        matches!(self.kind, Kind::DeviceRam { .. })
+    }
+
     /// The part of it from `start` to `end`, which lie in it.
     fn part(&self, start: u64, end: u64) -> Self {
         Self { start, len: end - start, kind: self.kind.plus(start - self.start) }
@@ -356,6 +360,52 @@ impl MemoryMap {
         self.ranges.iter().filter(within).any(other)
     }
 
+    /// Puts `wanted`, pieces of a device's memory, in the place of those that are there. What of them is no whole pages, or
+    /// where there is other memory, or shows what an earlier one of them shows, is left out.
+    pub(crate) fn show(&mut self, wanted: &[Range]) {
+        let mut ranges = self.ranges.clone();
+        ranges.retain(|range| !range.is_device());
+        let others = ranges.len();
+        for want in wanted {
+            for piece in free_parts(*want, &ranges[..others], &ranges[others..]) {
+                let mut more = ranges.clone();
+                more.push(piece);
+                // One that cannot be is none.
+                if let Ok(map) = Self::new(more.clone()) {
+                    ranges = more;
+                    *self = map;
+                }
+            }
+        }
+        if ranges.len() == others
+            && let Ok(map) = Self::new(ranges)
+        {
+            *self = map;
+        }
+    }
+
+    /// The pieces of devices' memory.
+    pub(crate) fn device_ranges(&self) -> Vec<Range> {
+        self.ranges.iter().copied().filter(Range::is_device).collect()
+    }
+
+    /// The pieces of devices' memory that `later` does not have at the same place.
+    pub(crate) fn device_ranges_not_in(&self, later: &Self) -> Vec<Range> {
+        let mut gone = Vec::new();
+        for range in self.device_ranges() {
+            let mut parts = vec![range];
+            for other in &later.ranges {
+                let (low, high) = (range.start.max(other.start), range.end().min(other.end()));
+                let stays = low < high && range.part(low, high).kind == other.part(low, high).kind;
+                if stays {
+                    parts = parts.iter().flat_map(|part| without(*part, low, high)).collect();
+                }
+            }
+            gone.extend(parts);
+        }
+        gone
+    }
+
     /// Switches the shadowed memory at `pa`, `len` bytes.
     ///
     /// # Errors
@@ -389,6 +439,37 @@ impl MemoryMap {
         *self = Self::new(ranges)?;
         Ok(())
     }
+}
+
+/// `range` without the addresses from `low` to `high`.
+fn without(range: Range, low: u64, high: u64) -> Vec<Range> {
+    let ends = [(range.start, low.min(range.end())), (high.max(range.start), range.end())];
+    let parts = ends.into_iter().filter(|(start, end)| start < end);
+    parts.map(|(start, end)| range.part(start, end)).collect()
+}
+
+/// The parts of `want` at whose addresses there are neither `others` nor `shown`, and whose bytes are not those of `shown`.
+fn free_parts(want: Range, others: &[Range], shown: &[Range]) -> Vec<Range> {
+    if want.start.checked_add(want.len).is_none() {
+        return Vec::new();
+    }
+    let mut parts = vec![want];
+    for other in others.iter().chain(shown) {
+        let cut = |part: &Range| without(*part, other.start, other.end());
+        parts = parts.iter().flat_map(cut).collect();
+    }
+    for other in shown {
+        let (Kind::DeviceRam { offset: first }, Kind::DeviceRam { offset }) =
+            (other.kind, want.kind)
+        else {
+            continue;
+        };
+        // Where in the addresses of `want` the bytes of `other` would be.
+        let at = |byte: u64| want.start.saturating_add(byte).saturating_sub(offset);
+        let cut = |part: &Range| without(*part, at(first), at(first + other.len));
+        parts = parts.iter().flat_map(cut).collect();
+    }
+    parts
 }
 
 fn longest(ranges: &[Range]) -> Range {

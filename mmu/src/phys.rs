@@ -6,8 +6,9 @@ use ringer_cpu::addr::{Lin, Pa};
 
 /// What lies behind physical addresses that are not plain memory, and who wants to know of writes.
 pub trait PhysIo {
-    /// A read of 1, 2, 4 or 8 bytes, aligned to its size, from no memory.
-    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64;
+    /// A read of 1, 2, 4 or 8 bytes, aligned to its size, from no memory. A device that reaches `memory` finds it there,
+    /// but when a page walk reads.
+    fn mmio_read(&mut self, memory: Option<&mut GuestMemory>, pa: Pa, size: u8) -> u64;
 
     /// A write of 1, 2, 4 or 8 bytes, aligned to its size, to no memory. The device there may master
     /// the bus and so reach `memory`.

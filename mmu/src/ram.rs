@@ -8,6 +8,7 @@
 use crate::file::MemoryFile;
 use crate::map::{Kind, MapError, MemoryMap, Shadow};
 use crate::pages::PageSet;
+use crate::stale::Stale;
 use ringer_cpu::Refusal;
 use ringer_cpu::addr::{Frame, PAGE_SIZE, Pa};
 use std::ops::Range;
@@ -104,9 +105,13 @@ pub struct GuestMemory {
     /// Pages whose writes are logged.
     logged: PageSet,
     /// Those of them that were not written since the log was read.
-    clean: PageSet,
+    pub(crate) clean: PageSet,
     /// Writes to code pages that came from devices and loaders.
-    code_writes: Vec<(Pa, u32)>,
+    pub(crate) code_writes: Vec<(Pa, u32)>,
+    /// Where in the memory file a device's own memory is.
+    pub(crate) device: Range<u64>,
+    /// What processors have not forgotten yet.
+    pub(crate) stale: Stale,
     refusals: DmaRefusals,
 }
 
@@ -116,9 +121,15 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError::BadSize`], or [`MemoryError::Host`] when the host has no memory for it.
     pub fn new(ram_size: u64) -> Result<Self, MemoryError> {
+        Self::with_room_behind(ram_size, 0)
+    }
+
+    /// The same with `more` bytes behind the room for a ROM.
+    pub(crate) fn with_room_behind(ram_size: u64, more: u64) -> Result<Self, MemoryError> {
         check_size(ram_size)?;
         let map = MemoryMap::pc(ram_size, 0)?;
-        Ok(Self { rom_fits: true, ..Self::with_room(map, ram_size, ram_size + MAX_ROM as u64)? })
+        let len = ram_size + MAX_ROM as u64 + more;
+        Ok(Self { rom_fits: true, ..Self::with_room(map, ram_size, len)? })
     }
 
     /// The same without the display adapters' hole: RAM from 0 to `ram_size`. For test benches whose
@@ -151,6 +162,8 @@ impl GuestMemory {
             logged: PageSet::empty(len),
             clean: PageSet::empty(len),
             code_writes: Vec::new(),
+            device: 0..0,
+            stale: Stale::default(),
             refusals: DmaRefusals::default(),
         };
         memory.set_logged(false);
@@ -387,8 +400,11 @@ impl GuestMemory {
 
     /// A reset of the machine: shadow RAM is as it was built. RAM, ROM, marks of code and what is logged stay.
     pub fn reset(&mut self) -> Flush {
-        let switched = self.map != self.built;
+        let before = self.map.clone();
         self.map.clone_from(&self.built);
+        // Where a device's own memory is says the device.
+        self.map.show(&before.device_ranges());
+        let switched = self.map != before;
         if switched { Flush::Everything } else { Flush::Nothing }
     }
 
@@ -459,7 +475,9 @@ impl GuestMemory {
     /// A write to the page at `offset` is about to be made.
     #[inline]
     pub(crate) fn note_write(&mut self, offset: u64) {
-        self.clean.set(offset, false);
+        if self.clean.set(offset, false) && self.device.contains(&offset) {
+            self.open_group(offset);
+        }
     }
 
     /// Logs writes to all RAM, or to that of devices only, which is always logged. All pages are clean then.
@@ -468,15 +486,17 @@ impl GuestMemory {
         Flush::Writes
     }
 
-    fn set_logged(&mut self, all: bool) {
+    pub(crate) fn set_logged(&mut self, all: bool) {
         self.logged.clear();
-        for range in self.map.ranges() {
-            let offset = match range.kind {
-                Kind::DeviceRam { offset } => offset,
-                Kind::Ram { offset } | Kind::Shadowed { ram: offset, .. } if all => offset,
-                Kind::Ram { .. } | Kind::Rom { .. } | Kind::Shadowed { .. } => continue,
-            };
-            for at in (offset..offset + range.len).step_by(PAGE_SIZE as usize) {
+        let ranges = self.map.ranges().iter().filter_map(|range| match range.kind {
+            Kind::DeviceRam { offset } => Some(offset..offset + range.len),
+            Kind::Ram { offset } | Kind::Shadowed { ram: offset, .. } if all => {
+                Some(offset..offset + range.len)
+            }
+            Kind::Ram { .. } | Kind::Rom { .. } | Kind::Shadowed { .. } => None,
+        });
+        for range in ranges.chain([self.device.clone()]) {
+            for at in range.step_by(PAGE_SIZE as usize) {
                 self.logged.set(at, true);
             }
         }

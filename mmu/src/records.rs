@@ -7,6 +7,7 @@
 
 use crate::hostmap::{Run, WINDOW_PAGES};
 use hashbrown::HashMap;
+use std::ops::Range;
 
 /// Pages in a leaf of the forward map: 2 MiB of linear space.
 pub(crate) const LEAF: u32 = 512;
@@ -208,6 +209,20 @@ impl Records {
         }
         pages.retain(|p| self.get(*p).serves(frame, true));
         pages
+    }
+
+    /// The runs of linear pages that show one of these pages of the memory file, all of them or those that can be written.
+    pub fn showing(&self, frames: &Range<u32>, writable: bool) -> Vec<(u32, u32)> {
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for (first, leaf) in (0u32..).step_by(LEAF as usize).zip(&self.leaves) {
+            for (page, rec) in (first..).zip(leaf.iter().flat_map(|leaf| leaf.iter())) {
+                let shows = rec.mapped() && frames.contains(&rec.frame());
+                if shows && (rec.writable() || !writable) {
+                    extend(&mut runs, page);
+                }
+            }
+        }
+        runs
     }
 
     /// Takes the right to write from the pages in the range; returns the runs of pages that had it.

@@ -202,6 +202,7 @@ impl Mmu {
         }
         let place = self.place(memory, io, lin, Access::Fetch, who)?;
         read_backing(memory, io, place, &mut buf[..left]);
+        self.catch_up(memory);
         Ok(left)
     }
 
@@ -224,6 +225,7 @@ impl Mmu {
         for (place, range) in places.into_iter().flatten() {
             read_backing(memory, io, place, &mut buf[range.0..range.1]);
         }
+        self.catch_up(memory);
         self.report(io, lin, buf.len(), false);
         Ok(())
     }
@@ -247,8 +249,17 @@ impl Mmu {
         for (place, range) in places.into_iter().flatten() {
             self.write_place(memory, io, place, &data[range.0..range.1]);
         }
+        self.catch_up(memory);
         self.report(io, lin, data.len(), true);
         Ok(())
+    }
+
+    /// An access to a device may have moved memory about.
+    #[inline]
+    pub fn catch_up(&mut self, memory: &GuestMemory) {
+        if memory.is_stale() {
+            self.flush_tlb();
+        }
     }
 
     /// Says that an access was made, if somebody wants to know of it.
@@ -355,14 +366,14 @@ fn place_hidden(memory: &mut GuestMemory, t: &PageTranslation) -> Backing {
     }
 }
 
-fn read_backing(memory: &GuestMemory, io: &mut dyn PhysIo, backing: Backing, buf: &mut [u8]) {
+fn read_backing(memory: &mut GuestMemory, io: &mut dyn PhysIo, backing: Backing, buf: &mut [u8]) {
     match backing {
         Backing::Ram { offset, .. } | Backing::Rom { offset } => {
             memory.read_offset(offset, buf);
         }
         Backing::Io { pa } => {
             for (at, range) in bus_cycles(pa, buf.len()) {
-                let value = io.mmio_read(at, range.len() as u8).to_le_bytes();
+                let value = io.mmio_read(Some(&mut *memory), at, range.len() as u8).to_le_bytes();
                 let n = range.len();
                 buf[range].copy_from_slice(&value[..n]);
             }

@@ -24,7 +24,7 @@ pub(crate) struct TestIo {
 }
 
 impl PhysIo for TestIo {
-    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64 {
+    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, pa: Pa, size: u8) -> u64 {
         self.reads.push((pa.get(), size));
         self.answer.unwrap_or(pa.get())
     }

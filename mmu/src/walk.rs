@@ -191,7 +191,7 @@ impl Paging {
         if self.format == Format::Off {
             return Ok(self.identity(lin));
         }
-        let traced = self.trace(memory, lin, &mut |pa, size| Some(io.mmio_read(pa, size)));
+        let traced = self.trace(memory, lin, &mut |pa, size| Some(io.mmio_read(None, pa, size)));
         let path = match traced {
             Ok(path) => path,
             Err(Miss::Reserved) => {
@@ -384,7 +384,7 @@ impl Paging {
             let pa = Pa(regs.cr3 & 0xffff_ffe0).plus(k * 8).masked(self.a20_mask);
             let pdpte = match memory.region(pa) {
                 Region::Ram { offset } | Region::Rom { offset } => memory.file.entry64(offset),
-                Region::Io => io.mmio_read(pa, 8),
+                Region::Io => io.mmio_read(None, pa, 8),
             };
             if pdpte & bit::P != 0 && pdpte & RESERVED_PDPTE != 0 {
                 return Err(Exception::gp(0));

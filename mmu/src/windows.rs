@@ -412,6 +412,25 @@ impl Windows {
         }
     }
 
+    /// Takes the right to write to these pages of the memory file away from every window.
+    pub fn protect_backing(&mut self, frames: &std::ops::Range<u32>) {
+        for window in &mut self.slots {
+            for (first, pages) in window.records.showing(frames, true) {
+                window.write_protect(first, pages, &mut self.stats);
+            }
+        }
+    }
+
+    /// Takes these pages of the memory file out of every window: they are elsewhere in the guest's addresses now, or nowhere.
+    pub fn drop_backing(&mut self, frames: &std::ops::Range<u32>, sink: &mut dyn DropSink) {
+        for window in &mut self.slots {
+            for (first, pages) in window.records.showing(frames, false) {
+                let notes = &mut Notes { sink: &mut *sink, stats: &mut self.stats };
+                window.drop_range(first, pages, notes);
+            }
+        }
+    }
+
     /// Empties all windows and forgets what they were for: guest memory is not what it was. [`Windows::activate`] comes next.
     pub fn forget_all(&mut self, sink: &mut dyn DropSink) {
         for k in 0..self.slots.len() {

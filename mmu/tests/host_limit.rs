@@ -8,7 +8,7 @@ use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, PhysIo, Reason, WindowId, Win
 struct Nothing;
 
 impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
     fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}

@@ -75,6 +75,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: false,
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

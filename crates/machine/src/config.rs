@@ -2,7 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_devices::{DriveKind, FloppyDrive};
+use ringer_devices::{DriveKind, FloppyDrive, vga};
 use ringer_monitor::{
     ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
 };
@@ -73,10 +73,24 @@ pub struct PcConfig {
     pub ahci: [Option<DriveKind>; 6],
     /// What firmware is told.
     pub firmware: FirmwareConfig,
+    /// There is a display adapter.
+    pub vga: bool,
+}
+
+impl PcConfig {
+    /// Bytes of memory of devices' own.
+    pub(crate) fn device_ram(&self) -> u64 {
+        if self.vga { vga::MEMORY } else { 0 }
+    }
+
+    /// Bytes of memory, of all kinds.
+    fn memory(&self) -> u64 {
+        self.ram_size + self.device_ram()
+    }
 }
 
 impl Default for PcConfig {
-    /// 512 MiB, a Pentium 4.
+    /// 512 MiB, a Pentium 4, a display adapter.
     fn default() -> Self {
         let model = CpuModel::Pentium4;
         Self {
@@ -89,6 +103,7 @@ impl Default for PcConfig {
             floppies: [None; 2],
             ahci: [None; 6],
             firmware: FirmwareConfig::default(),
+            vga: true,
         }
     }
 }
@@ -156,7 +171,7 @@ impl MachineConfig {
 
     /// What the process may hold.
     pub(crate) fn budget(&self) -> MemoryBudget {
-        MemoryBudget::new(self.pc.ram_size, self.run.tc_size, self.run.mem_limit)
+        MemoryBudget::new(self.pc.memory(), self.run.tc_size, self.run.mem_limit)
     }
 
     pub(crate) fn monitor(&self) -> MonitorConfig {

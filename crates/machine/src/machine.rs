@@ -117,7 +117,7 @@ impl Machine {
         sinks: Sinks,
     ) -> Result<Self, MachineError> {
         let image = Image::read(source, cfg.pc.ram_size)?;
-        let memory = GuestMemory::new(cfg.pc.ram_size)?;
+        let memory = GuestMemory::with_device_ram(cfg.pc.ram_size, cfg.pc.device_ram())?;
         let board = BoardConfig {
             ram_size: cfg.pc.ram_size,
             debug_exit: cfg.pc.debug_exit,
@@ -126,6 +126,7 @@ impl Machine {
             ide: cfg.pc.ide,
             ahci: cfg.pc.ahci,
             floppies: cfg.pc.floppies,
+            vga: cfg.pc.vga,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));

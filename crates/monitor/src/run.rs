@@ -111,7 +111,8 @@ impl Monitor {
         }
         let code = Code::new(&cfg)?;
         let vcpu = Vcpu::new(&cfg, &code)?;
-        let budget = MemoryBudget::new(memory.ram_size(), cfg.tc_size, None);
+        let all = memory.ram_size() + memory.device_size();
+        let budget = MemoryBudget::new(all, cfg.tc_size, None);
         let mut bus = SystemBus::new(memory, board, cfg.clock, cfg.profile);
         if cfg.clock == ClockKind::Real {
             bus.io.board.keep_ticks(clock::executed);
@@ -298,7 +299,7 @@ impl Monitor {
     pub fn firmware<R>(&mut self, work: impl FnOnce(Parts<'_>) -> R) -> R {
         let Chassis { bus, code } = &mut self.chassis;
         let result = work(bus.parts(&mut self.vcpu.context.cpu));
-        bus.note_host_writes();
+        self.vcpu.settle_memory(bus);
         code.take_writes(bus, &mut self.vcpu.spaces.targets);
         self.take_shadows();
         result
@@ -513,6 +514,9 @@ impl Monitor {
             self.start_lockstep();
         }
         self.catch_up();
+        if self.chassis.bus.memory.is_stale() {
+            self.vcpu.settle_memory(&mut self.chassis.bus);
+        }
         if !self.chassis.bus.io.code_writes.is_empty() {
             let Chassis { code, bus, .. } = &mut self.chassis;
             code.take_writes(bus, &mut self.vcpu.spaces.targets);

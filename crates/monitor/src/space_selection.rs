@@ -10,7 +10,7 @@ use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::refusal::refused;
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
-use ringer_mmu::{DropSink, Fill, Reason, WindowId, WindowLimits, WindowStats, Windows};
+use ringer_mmu::{DropSink, Fill, Reason, Stale, WindowId, WindowLimits, WindowStats, Windows};
 use ringer_translator::Mode;
 use ringer_translator::context::ExecContext;
 use ringer_translator::runtime::blocks::BlockKey;
@@ -430,6 +430,13 @@ impl Spaces {
     /// Whether the running window maps `lin` so that it can be read, or written.
     pub fn maps(&self, lin: u32, write: bool) -> bool {
         self.windows.maps(Lin::from(lin), write)
+    }
+
+    /// Pages of the memory file are elsewhere, or must not be written unnoticed.
+    pub fn forget_backing(&mut self, stale: &Stale) {
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        stale.gone.iter().for_each(|frames| self.windows.drop_backing(frames, &mut sink));
+        stale.clean.iter().for_each(|frames| self.windows.protect_backing(frames));
     }
 
     /// Code was made from `frame`: no window lets it be written any more.

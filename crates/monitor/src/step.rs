@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::events::{At, Happening};
 use crate::profile::Row;
 use crate::stop::{Next, RunEnd};
-use crate::system_bus::Io;
+use crate::system_bus::{Io, SystemBus};
 use crate::transfer_memo::Before;
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::{CpuState, Gpr, Outcome};
@@ -90,10 +90,25 @@ impl Vcpu {
             self.intr = bus.io.board.intr();
             bus.serve_firmware(&mut self.context.cpu);
         }
+        if bus.memory.is_stale() {
+            self.settle_memory(bus);
+        }
         if !bus.io.code_writes.is_empty() {
             let writer = self.spot_of(self.last.1);
             chassis.code.take_writes_of(Some(writer), bus, &mut self.spaces.targets);
         }
+    }
+
+    /// A device has moved its memory about, or asks to be told of writes anew: what is known of it is forgotten.
+    #[cold]
+    pub fn settle_memory(&mut self, bus: &mut SystemBus) {
+        let stale = bus.memory.take_stale();
+        bus.mmu.flush_tlb();
+        bus.note_host_writes();
+        if !stale.gone.is_empty() {
+            self.forget();
+        }
+        self.spaces.forget_backing(&stale);
     }
 
     /// The guest's handler comes next. Handlers that fault at their first instruction, one after the other, take their

@@ -150,13 +150,18 @@ impl Io {
 }
 
 impl PhysIo for Io {
-    fn mmio_read(&mut self, pa: Pa, size: u8) -> u64 {
+    fn mmio_read(&mut self, memory: Option<&mut GuestMemory>, pa: Pa, size: u8) -> u64 {
         if let Some(journal) = &mut self.journal {
             journal.device = true;
             return u64::MAX;
         }
         self.counters.mmio += 1;
-        let value = self.device(|board, now| board.mmio_read(now, pa.get(), size));
+        let value = match memory {
+            Some(memory) => {
+                self.device_over(memory, |board, now| board.mmio_read(now, pa.get(), size))
+            }
+            None => self.device(|board, now| board.mmio_read(now, pa.get(), size)),
+        };
         self.note(Happening::MmioRead { address: pa.get(), size, value });
         value
     }
@@ -322,6 +327,7 @@ impl Bus for SystemBus {
         self.io.counters.port_io += 1;
         let read = |board: &mut OverMemory<'_>, now| board.port_in(now, port, size);
         let value = self.io.device_over(&mut self.memory, read);
+        self.mmu.catch_up(&self.memory);
         self.io.note(Happening::PortIn { port, size, value });
         value
     }
@@ -337,6 +343,7 @@ impl Bus for SystemBus {
             recorder.port_written(port, value, self.io.clock.retired);
         }
         self.io.device_over(&mut self.memory, |board, now| board.port_out(now, port, size, value));
+        self.mmu.catch_up(&self.memory);
     }
 
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {

@@ -212,6 +212,7 @@ fn machine() -> Monitor {
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: false,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

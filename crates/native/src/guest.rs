@@ -47,7 +47,7 @@ pub enum GuestError {
 struct NoIo;
 
 impl PhysIo for NoIo {
-    fn mmio_read(&mut self, _: Pa, _: u8) -> u64 {
+    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, _: Pa, _: u8) -> u64 {
         u64::MAX
     }
     fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}
@@ -342,6 +342,7 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: false,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -22,3 +22,4 @@ pub(crate) mod reset_control;
 pub(crate) mod rtc;
 pub(crate) mod serial;
 pub(crate) mod timer;
+pub(crate) mod vga;

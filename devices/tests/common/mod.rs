@@ -36,6 +36,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
         Some(ringer_devices::FloppyDrive::Kib1440),
         Some(ringer_devices::FloppyDrive::Kib1200),
     ],
+    vga: true,
 };
 
 /// A board with every row on it; its sinks lose what they are given.

@@ -75,6 +75,7 @@ fn board() -> Board {
         ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],
         ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
         floppies: [None; 2],
+        vga: true,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {

@@ -48,6 +48,9 @@ pub struct MachineRecord {
     /// The AHCI adapter's drives, if there are any.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub ahci: [Option<DriveKind>; 6],
+    /// There is no display adapter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_vga: bool,
 }
 
 fn is_empty(drives: &[Option<DriveKind>]) -> bool {
@@ -80,6 +83,7 @@ impl MachineRecord {
             ide: pc.ide,
             floppies: pc.floppies,
             ahci: pc.ahci,
+            no_vga: !pc.vga,
         }
     }
 
@@ -92,7 +96,7 @@ impl MachineRecord {
         let model = self.cpu.parse().map_err(unknown)?;
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
         let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
-        let (ide, ahci, floppies) = (self.ide, self.ahci, self.floppies);
+        let (ide, ahci, floppies, vga) = (self.ide, self.ahci, self.floppies, !self.no_vga);
         Ok(PcConfig {
             ram_size,
             model,
@@ -101,6 +105,7 @@ impl MachineRecord {
             ide,
             ahci,
             floppies,
+            vga,
             ..PcConfig::default()
         })
     }
@@ -135,7 +140,9 @@ impl MachineRecord {
         same("the IDE drives", &format!("{:?}", self.ide), &format!("{:?}", here.ide))?;
         same("the AHCI drives", &format!("{:?}", self.ahci), &format!("{:?}", here.ahci))?;
         let floppies = [self.floppies, here.floppies].map(|drives| format!("{drives:?}"));
-        same("the floppy drives", &floppies[0], &floppies[1])
+        same("the floppy drives", &floppies[0], &floppies[1])?;
+        let vga = |record: &Self| if record.no_vga { "absent" } else { "there" };
+        same("the display adapter", vga(self), vga(here))
     }
 }
 

@@ -4,6 +4,7 @@
 //! in the memory file, so both are emptied.
 
 use super::Monitor;
+use crate::dma::Door;
 use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::Pa;
 use ringer_devices::memory::Shadow as Wanted;
@@ -46,7 +47,7 @@ impl Monitor {
     pub fn reset_board(&mut self) {
         let now = self.now();
         let bus = &mut self.chassis.bus;
-        bus.io.board.reset(now);
+        bus.io.board.over(&mut Door(&mut bus.memory)).reset(now);
         let shadowed: Vec<_> = bus.memory.map().shadowed().collect();
         for (pa, len) in shadowed {
             self.chassis.code.forget(bus, &mut self.vcpu.spaces.targets, pa, len);

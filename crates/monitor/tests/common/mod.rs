@@ -94,6 +94,7 @@ fn machine_with(
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: true,
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

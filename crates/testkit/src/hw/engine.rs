@@ -251,6 +251,7 @@ pub fn with_translating<R>(
         ide: [None; 4],
         ahci: [None; 6],
         floppies: [None; 2],
+        vga: false,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
