@@ -148,7 +148,7 @@ fn is_loop(i: &Instruction) -> bool {
 const SEGMENTS: [&str; 6] = ["es", "cs", "ss", "ds", "fs", "gs"];
 
 /// The fields that blocks use, by name.
-const FIELDS: [(i32, &str); 21] = [
+const FIELDS: [(i32, &str); 22] = [
     (at::EIP, "cpu.eip"),
     (at::IF_FLAG, "if_flag"),
     (at::SHADOW_IRQ, "cpu.shadow_irq"),
@@ -170,6 +170,7 @@ const FIELDS: [(i32, &str); 21] = [
     (at::BUDGET, "budget"),
     (at::X87_STATUS, "x87_status"),
     (at::LOOKUP_SITE, "lookup_site"),
+    (at::selector_above(1), "cs.selector*65536"),
 ];
 
 /// The name of the field at `offset` in the execution context, for those that blocks use.

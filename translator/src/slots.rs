@@ -57,6 +57,11 @@ pub(crate) const fn base(k: usize) -> i32 {
 pub(crate) const fn selector(k: usize) -> i32 {
     SEG + (k * size_of::<Segment>() + offset_of!(Segment, selector)) as i32
 }
+
+/// A dword whose upper half is the selector of the segment with encoding index `k`, which is not the first one.
+pub(crate) const fn selector_above(k: usize) -> i32 {
+    selector(k) - 2
+}
 pub(crate) const KICK: i32 = offset_of!(ContextBlock, doorbell.kick) as i32;
 pub(crate) const CPL: i32 = cpu(offset_of!(CpuState, cpl));
 pub(crate) const MXCSR: i32 = cpu(offset_of!(CpuState, fpu) + FX_MXCSR);

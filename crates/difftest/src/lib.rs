@@ -22,7 +22,7 @@ pub mod run;
 mod sequence;
 mod setting;
 mod special;
-mod tables;
+pub mod tables;
 mod units;
 
 pub use peer::PeerError;

@@ -78,6 +78,8 @@ const FOUND: &[(u64, Mode, u64)] = &[
     (3, Mode::Protected, 28378),
     // A REP that overwrites itself and faults, in lockstep.
     (5, Mode::Protected, 29912),
+    // POPAD over the end of the address space, in lockstep.
+    (5, Mode::Protected, 31800),
     // An interrupt whose delivery shuts the processor down.
     (3, Mode::Real, 36014),
 ];

@@ -33,6 +33,11 @@ impl DryRun {
         memory: &GuestMemory,
         others: &[(FlagsSet, u32)],
     ) -> Option<String> {
+        self.state_difference(cpu).or_else(|| self.memory_difference(memory, others))
+    }
+
+    /// The same, of the processor alone.
+    pub fn state_difference(&self, cpu: &CpuState) -> Option<String> {
         let (a, b) = (&self.state, cpu);
         for (k, name) in NAMES.iter().enumerate() {
             if a.gpr[k] != b.gpr[k] {
@@ -56,7 +61,7 @@ impl DryRun {
             let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
             return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
         }
-        self.memory_difference(memory, others)
+        None
     }
 
     /// Memory that the dry run wrote must be as it left it, but for accessed and dirty flags: a

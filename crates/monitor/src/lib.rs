@@ -21,12 +21,13 @@
 //! - `step.rs` runs one instruction in the interpreter, `entry.rs` goes into translated code and
 //!   comes out of it, `faults.rs` takes the exits that host traps and kicks cause;
 //! - `dispatch.rs` finds or makes blocks and runs them; `lockstep.rs` runs both engines and compares
-//!   (`difference.rs`), a long string instruction slice by slice (`slices.rs`);
+//!   (`difference.rs`; `aliased_move.rs` knows what may differ), a long string instruction slice by slice (`slices.rs`);
 //! - `run.rs` services devices, mail, limits and interrupts between two slices of either, and
 //!   `run/debug.rs` has what a debugger needs of it: single steps, watchpoints, going through a run again.
 //!
 //! Imports go from later to earlier files of this list only.
 
+mod aliased_move;
 pub mod bios;
 mod breakpoints;
 mod budget;

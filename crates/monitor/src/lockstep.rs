@@ -8,8 +8,10 @@
 //! between blocks, run once, by the interpreter, which is both engines' last word on them anyway.
 //! Accessed and dirty flags that the dry run set are put back with the rest, and no translation is kept that was
 //! made with them, so that the host code's walks set them too. Where each sets them is compared no further: a window
-//! may hold a translation for longer than the software TLB.
+//! may hold a translation for longer than the software TLB. One instruction may leave other memory (`aliased_move.rs`): the
+//! interpreter does it then.
 
+use crate::aliased_move::is_aliased_move;
 use crate::config::MonitorError;
 use crate::difference::DryRun;
 use crate::dispatch::Found;
@@ -49,6 +51,10 @@ struct Wet {
     trapped: bool,
     /// Flags that its walks set.
     flags: Vec<(FlagsSet, u32)>,
+    /// What was counted before it: instructions translated, retired.
+    counted: (u64, u64),
+    /// It was a move that may leave other memory than the interpreter's.
+    aliased: bool,
 }
 
 /// What one comparison came to.
@@ -189,6 +195,7 @@ impl Vcpu {
     ) -> Result<Compared, MonitorError> {
         let before = self.snapshot();
         let counted = (self.translated, chassis.bus.io.clock.retired);
+        let aliased = self.is_aliased_move(chassis, id, &before);
         let dry = self.dry_run(chassis, id, limit, &before, ecx);
         if dry.journal.device {
             return Ok(Compared::Whole);
@@ -213,18 +220,34 @@ impl Vcpu {
             WetRun::Trap(_) | WetRun::Left(_) | WetRun::End => None,
         };
         if let Some((at, ecx)) = again {
-            let memory = &mut chassis.bus.memory;
-            flags
-                .iter()
-                .rev()
-                .for_each(|(f, old)| memory.write_offset(f.offset, &old.to_le_bytes()));
-            self.put_back(chassis, &dry.journal);
-            self.forget_walks(chassis, flags.iter().map(|(f, _)| f.lin));
-            self.context.cpu = before;
-            (self.translated, chassis.bus.io.clock.retired) = counted;
+            self.undo(chassis, &before, &dry, &Wet { trapped, flags, counted, aliased });
             return Ok(Compared::Again(at, ecx));
         }
-        Ok(self.judge(chassis, id, &before, &dry, Wet { trapped, flags }))
+        Ok(self.judge(chassis, id, &before, &dry, Wet { trapped, flags, counted, aliased }))
+    }
+
+    /// Takes back the host code's run, which wrote where the dry run did, and counts nothing of it.
+    fn undo(&mut self, chassis: &mut Chassis, before: &CpuState, dry: &DryRun, wet: &Wet) {
+        let memory = &mut chassis.bus.memory;
+        wet.flags
+            .iter()
+            .rev()
+            .for_each(|(f, old)| memory.write_offset(f.offset, &old.to_le_bytes()));
+        self.put_back(chassis, &dry.journal);
+        self.forget_walks(chassis, wet.flags.iter().map(|(f, _)| f.lin));
+        self.context.cpu.clone_from(before);
+        (self.translated, chassis.bus.io.clock.retired) = wet.counted;
+    }
+
+    /// Whether block `id` is a move that translated code may do in an order of its own. It is a lone instruction then.
+    fn is_aliased_move(&self, chassis: &Chassis, id: BlockId, before: &CpuState) -> bool {
+        let block = chassis.code.cache.block(id);
+        if block.instrs != 1 {
+            return false;
+        }
+        let bus = &chassis.bus;
+        let bytes = chassis.code.guest_bytes(&bus.memory, id, block.key.eip);
+        is_aliased_move(before, &bytes, |lin| bus.mmu.paging().peek_pa(&bus.memory, lin))
     }
 
     /// Compares what the two engines made of `before`.
@@ -234,18 +257,23 @@ impl Vcpu {
         id: BlockId,
         before: &CpuState,
         dry: &DryRun,
-        wet: Wet,
+        mut wet: Wet,
     ) -> Compared {
         let checks = &mut chassis.code.verification.checks;
         checks.compared += u64::from(dry.ran);
         checks.blocks_compared += 1;
-        let Wet { trapped, mut flags } = wet;
-        let mut what = dry.difference(&self.context.cpu, &chassis.bus.memory, &flags);
-        if what.is_some() && trapped {
-            chassis.bus.io.flags_set = Some(flags);
+        let mut what = dry.difference(&self.context.cpu, &chassis.bus.memory, &wet.flags);
+        if what.is_some() && wet.trapped {
+            chassis.bus.io.flags_set = Some(std::mem::take(&mut wet.flags));
             self.finish_trapped(chassis);
-            flags = chassis.bus.io.flags_set.take().unwrap_or_default();
-            what = dry.difference(&self.context.cpu, &chassis.bus.memory, &flags);
+            wet.flags = chassis.bus.io.flags_set.take().unwrap_or_default();
+            what = dry.difference(&self.context.cpu, &chassis.bus.memory, &wet.flags);
+        }
+        let memory_alone = || dry.state_difference(&self.context.cpu).is_none();
+        if what.is_some() && wet.aliased && memory_alone() {
+            // The interpreter, which goes on from here, has the last word.
+            self.undo(chassis, before, dry, &wet);
+            return Compared::Whole;
         }
         if let Some(what) = what {
             let (cache, memory) = (&chassis.code.cache, &chassis.bus.memory);

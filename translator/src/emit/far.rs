@@ -75,11 +75,13 @@ impl Emitter {
         self.far_stack()?;
         self.load_far_target(i)?;
         let slot = self.slot(-4, 4)?;
-        dynasm!(self.asm ; .arch x64 ; movzx r9d, WORD [r15 + at::selector(CS)]);
-        self.move_sized(Code::Mov_rm16_r16, Register::R9W, slot.plus(2).operand())?;
-        let next = i.next_ip32() & 0xffff;
-        let store = Instruction::with2(Code::Mov_rm16_imm16, slot.operand(), next);
-        self.encode(&store.map_err(|_| Refused)?)?;
+        // Both words at once: CS's must not stand there when IP's page cannot be written.
+        let next = i.next_ip32() as i16;
+        dynasm!(self.asm ; .arch x64
+            ; mov r9d, [r15 + at::selector_above(CS)]
+            ; mov r9w, next
+        );
+        self.move_sized(Code::Mov_rm32_r32, Register::R9D, slot.operand())?;
         self.move_esp(-4);
         Ok(self.go_far())
     }

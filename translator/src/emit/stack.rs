@@ -13,7 +13,7 @@ use super::operand::stack_size;
 use super::scheme::{Address, Memory, MemoryWay, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
 use crate::options::TranslatorOptions;
-use dynasmrt::dynasm;
+use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, MemoryOperand, OpKind, Register};
 
 /// Numbers of two scratch registers.
@@ -243,18 +243,23 @@ impl Emitter {
         Ok(())
     }
 
-    /// PUSHAD. The highest slot is complemented twice (NOT leaves the flags alone, and asks for the
-    /// right to write), then the lowest is written: between them they touch every page involved, in
-    /// the order of the pushes, before anything changes.
+    /// PUSHAD. The highest slot and the lowest are complemented twice (NOT leaves the flags alone, and asks
+    /// for the right to write): between them they touch every page involved, in the order of the pushes. A slot
+    /// between them can still trap, as the one that the end of the address space cuts; it is read to see.
     pub(super) fn push_all(&mut self, i: &Instruction) -> Result<(), Refused> {
         self.may_store_twice()?;
         if i.code() == Code::Pushaw || !self.plain_stack() {
             return self.push_all_slots(if i.code() == Code::Pushaw { 2 } else { 4 });
         }
-        for _ in 0..2 {
-            Memory::complement_at_esp(&mut self.asm, -4);
+        for at in [-4, -32] {
+            for _ in 0..2 {
+                Memory::complement_at_esp(&mut self.asm, at);
+            }
         }
-        for k in [7, 0, 1, 2, 3, 4, 5, 6] {
+        for at in [-8, -12, -16, -20, -24, -28] {
+            Memory::load_at_esp(&mut self.asm, R8, at);
+        }
+        for k in [0, 1, 2, 3, 4, 5, 6, 7] {
             let at = -4 * (k as i32 + 1);
             Memory::store_at_esp(&mut self.asm, at, Registers::MAP[k]);
         }
@@ -262,18 +267,29 @@ impl Emitter {
         Ok(())
     }
 
-    /// POPAD. The lowest slot is read first, the highest second: between them they touch every page
-    /// involved, in the order of the pops, before a register changes.
+    /// POPAD. Every slot is read once before a register changes, in the order of the pops; but for four,
+    /// which wait in scratch registers, and the last, they are read again.
     pub(super) fn pop_all(&mut self, i: &Instruction) -> Result<(), Refused> {
         if i.code() == Code::Popaw || !self.plain_stack() {
             return self.pop_all_slots(if i.code() == Code::Popaw { 2 } else { 4 });
         }
-        Memory::load_at_esp(&mut self.asm, R8, 0);
-        for k in [0, 6, 5, 3, 2, 1] {
-            let at = 4 * (7 - k as i32);
-            Memory::load_at_esp(&mut self.asm, Registers::MAP[k], at);
+        let slot = |k: usize| 4 * (7 - k as i32);
+        const HELD: [(usize, u8); 4] = [(7, 8), (6, 9), (5, 10), (3, 11)];
+        const READ_AGAIN: [usize; 2] = [2, 1];
+        let (last, first) = (HELD[3], &HELD[..3]);
+        for &(k, scratch) in first {
+            Memory::load_at_esp(&mut self.asm, scratch, slot(k));
         }
-        dynasm!(self.asm ; .arch x64 ; mov edi, r8d);
+        for k in READ_AGAIN {
+            Memory::load_at_esp(&mut self.asm, last.1, slot(k));
+        }
+        Memory::load_at_esp(&mut self.asm, last.1, slot(last.0));
+        for k in [0].into_iter().chain(READ_AGAIN) {
+            Memory::load_at_esp(&mut self.asm, Registers::MAP[k], slot(k));
+        }
+        for (k, scratch) in HELD {
+            dynasm!(self.asm ; .arch x64 ; mov Rd(Registers::MAP[k]), Rd(scratch));
+        }
         Registers::move_esp(&mut self.asm, 32);
         Ok(())
     }
@@ -307,9 +323,14 @@ impl Emitter {
     fn push_all_slots(&mut self, size: u32) -> Result<(), Refused> {
         let bottom = self.eight_slots(-8 * size as i32, size)?;
         let store = if size == 2 { Code::Mov_rm16_r16 } else { Code::Mov_rm32_r32 };
-        let top = bottom.plus(7 * size).operand();
-        self.ask_to_write(top, size)?;
-        for k in [0, 7, 6, 5, 4, 3, 2, 1] {
+        for k in [7, 0] {
+            self.ask_to_write(bottom.plus(k * size).operand(), size)?;
+        }
+        for k in [6, 5, 4, 3, 2, 1] {
+            let slot = bottom.plus(k * size).operand();
+            self.move_sized(wide_load(size), Register::R8D, slot)?;
+        }
+        for k in [7, 6, 5, 4, 3, 2, 1, 0] {
             let reg = sized(SLOTS[k as usize], size);
             self.move_sized(store, reg, bottom.plus(k * size).operand())?;
         }
@@ -317,18 +338,23 @@ impl Emitter {
         Ok(())
     }
 
+    /// As POPAD; the address takes two of the scratch registers.
     fn pop_all_slots(&mut self, size: u32) -> Result<(), Refused> {
         let bottom = self.eight_slots(0, size)?;
-        self.move_sized(wide_load(size), Register::R8D, bottom.operand())?;
+        let slot = |k: u32| bottom.plus(k * size).operand();
+        let wide = wide_load(size);
+        self.move_sized(wide, Register::R8D, slot(0))?;
+        for k in [2, 4, 5, 6, 1] {
+            self.move_sized(wide, Register::R9D, slot(k))?;
+        }
         let load = if size == 2 { Code::Mov_r16_rm16 } else { Code::Mov_r32_rm32 };
-        for k in [7, 1, 2, 4, 5, 6] {
-            let reg = sized(SLOTS[k as usize], size);
-            self.move_sized(load, reg, bottom.plus(k * size).operand())?;
+        for k in [7, 2, 4, 5, 6] {
+            self.move_sized(load, sized(SLOTS[k as usize], size), slot(k))?;
         }
         if size == 2 {
-            dynasm!(self.asm ; .arch x64 ; mov di, r8w);
+            dynasm!(self.asm ; .arch x64 ; mov di, r8w ; mov si, r9w);
         } else {
-            dynasm!(self.asm ; .arch x64 ; mov edi, r8d);
+            dynasm!(self.asm ; .arch x64 ; mov edi, r8d ; mov esi, r9d);
         }
         self.move_esp(8 * size as i32);
         Ok(())

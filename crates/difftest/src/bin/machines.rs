@@ -70,12 +70,13 @@ fn print(plan: &Plan, s: &Summary) {
     }
     let share = 100.0 * s.translated as f64 / s.instructions.max(1) as f64;
     println!(
-        "seed {}: {} machines ({} in lockstep too), {} instructions, {share:.1} % of them as host code under bt, {} \
-         failures",
+        "seed {}: {} machines ({} in lockstep too), {} instructions, {share:.1} % of them as host code under bt, {} departures, \
+         {} failures",
         plan.seed,
         s.machines,
         s.lockstep,
         s.instructions,
+        s.departures,
         s.failures.len()
     );
     println!("  ends: {:?}", s.ends);

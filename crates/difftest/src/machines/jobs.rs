@@ -1,6 +1,7 @@
 //! Many machines, on several threads.
 
-use super::{Mode, Plan, Summary, make, twin};
+use super::twin::{self, Verdict};
+use super::{Mode, Plan, Summary, make};
 use ringer_machine::Engine;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -80,12 +81,14 @@ fn one(plan: &Plan, mode: Mode, number: u64, sum: &mut Summary) {
     sum.lockstep += u64::from(lockstep);
     for engine in engines.into_iter().flatten() {
         match twin::compare(&world, engine) {
-            Ok((ours, theirs)) if engine == Engine::Bt => {
+            Ok(Verdict::Departure) => sum.departures += 1,
+            Ok(Verdict::Alike(both)) if engine == Engine::Bt => {
+                let (ours, theirs) = *both;
                 *sum.ends.entry(ours.stop.name()).or_default() += 1;
                 sum.instructions += ours.retired;
                 sum.translated += theirs.translated;
             }
-            Ok(_) => {}
+            Ok(Verdict::Alike(_)) => {}
             Err(report) => sum.failures.push(format!("{mode:?} machine {number}:\n{report}")),
         }
     }
@@ -100,6 +103,7 @@ impl Summary {
         for (name, n) in other.ends {
             *self.ends.entry(name).or_default() += n;
         }
+        self.departures += other.departures;
         self.failures.extend(other.failures);
     }
 }

@@ -82,6 +82,9 @@ pub struct Summary {
     pub translated: u64,
     /// How many machines ended how.
     pub ends: std::collections::BTreeMap<&'static str, u64>,
+    /// Machines that were compared up to the one instruction that engines may carry out otherwise
+    /// ([`twin::Verdict::Departure`]).
+    pub departures: u64,
     /// Reports of what differs, hangs or fails.
     pub failures: Vec<String>,
 }

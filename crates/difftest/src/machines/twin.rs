@@ -18,6 +18,8 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes that are looked at in one piece when memory differs.
 const PIECE: u64 = 0x1000;
+/// How a difference of memory begins.
+const MEMORY: &str = "memory at ";
 
 struct Nowhere;
 
@@ -179,7 +181,7 @@ impl End {
             if let Some(k) = first {
                 let end = (k + 8).min(x.len());
                 list.push(format!(
-                    "memory at {:#x}: {:02x?} / {:02x?}",
+                    "{MEMORY}{:#x}: {:02x?} / {:02x?}",
                     at + k as u64,
                     &x[k..end],
                     &y[k..end]
@@ -246,46 +248,76 @@ fn registers(a: &CpuState, b: &CpuState, note: &mut dyn FnMut(&str, String, Stri
     }
 }
 
-/// Runs `world` under the interpreter and under `engine`. How the interpreter's and the engine's runs ended.
+/// What the comparison of two engines came to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// How the interpreter's and the engine's runs ended, which is alike.
+    Alike(Box<(End, End)>),
+    /// They are alike up to a REP MOVS whose operands overlap in a page frame under two linear addresses, and behind it
+    /// but for memory: the departure that docs/departures.md tells. What came later cannot be compared.
+    Departure,
+}
+
+/// Runs `world` under the interpreter and under `engine`.
 ///
 /// # Errors
 /// The report of what went wrong.
-pub fn compare(world: &World, engine: Engine) -> Result<(End, End), String> {
+pub fn compare(world: &World, engine: Engine) -> Result<Verdict, String> {
     let ours = run(world, Engine::Interp, world.limit)?;
     let theirs = run(world, engine, world.limit)?;
     let list = ours.differences(&theirs);
-    if list.is_empty() { Ok((ours, theirs)) } else { Err(explain(world, engine, &list)) }
+    if list.is_empty() {
+        return Ok(Verdict::Alike(Box::new((ours, theirs))));
+    }
+    let first = first_difference(world, engine, list)?;
+    let at = run(world, Engine::Interp, first.alike);
+    if engine == Engine::Bt
+        && first.list.iter().all(|what| what.starts_with(MEMORY))
+        && at.as_ref().is_ok_and(|end| end.machine.monitor().at_aliased_move())
+    {
+        return Ok(Verdict::Departure);
+    }
+    Err(explain(engine, &first, at.as_ref().ok()))
 }
 
-/// Where the two first differ.
-fn explain(world: &World, engine: Engine, at_end: &[String]) -> String {
-    let differ = |n: u64| -> Result<Option<(End, End, Vec<String>)>, String> {
-        let (a, b) = (run(world, Engine::Interp, n)?, run(world, engine, n)?);
-        let list = a.differences(&b);
-        Ok(if list.is_empty() { None } else { Some((a, b, list)) })
-    };
-    let (mut alike, mut other) = (0, world.limit);
+/// Where two engines first differ.
+struct FirstDifference {
+    /// Instructions after which they are alike; one more, and they differ.
+    alike: u64,
+    /// In what.
+    list: Vec<String>,
+}
+
+fn first_difference(
+    world: &World,
+    engine: Engine,
+    at_end: Vec<String>,
+) -> Result<FirstDifference, String> {
+    let (mut alike, mut other, mut list) = (0, world.limit, at_end);
     while other - alike > 1 {
         let middle = alike + (other - alike) / 2;
-        match differ(middle) {
-            Ok(None) => alike = middle,
-            Ok(Some(_)) => other = middle,
-            Err(e) => return format!("at {middle} instructions: {e}"),
+        let both = || Ok((run(world, Engine::Interp, middle)?, run(world, engine, middle)?));
+        let (a, b) = both().map_err(|e: String| format!("at {middle} instructions: {e}"))?;
+        let found = a.differences(&b);
+        if found.is_empty() {
+            alike = middle;
+        } else {
+            (other, list) = (middle, found);
         }
     }
+    Ok(FirstDifference { alike, list })
+}
+
+fn explain(engine: Engine, first: &FirstDifference, at: Option<&End>) -> String {
     let mut out = String::new();
-    if let Ok(before) = run(world, Engine::Interp, alike) {
+    let FirstDifference { alike, list } = first;
+    if let Some(before) = at {
         let _ =
             writeln!(out, "  they are alike after {alike} instructions; then {}", before.next());
         let _ = writeln!(out, "  {}", before.registers_text());
     }
-    let list = match differ(other) {
-        Ok(Some((_, _, list))) => list,
-        Ok(None) => at_end.to_vec(),
-        Err(e) => vec![e],
-    };
     for line in list.iter().take(12) {
-        let _ = writeln!(out, "    after {other}, interp / {engine}: {line}");
+        let _ = writeln!(out, "    after {}, interp / {engine}: {line}", alike + 1);
     }
     out
 }

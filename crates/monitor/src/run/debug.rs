@@ -2,6 +2,7 @@
 //! again, and a look at address translation and at translated code.
 
 use super::Monitor;
+use crate::aliased_move::is_aliased_move;
 use crate::config::{Engine, MonitorError};
 use crate::moment::{BlockView, Moment};
 use crate::stop::{RunEnd, Until};
@@ -10,6 +11,17 @@ use ringer_mmu::Paging;
 use ringer_translator::runtime::blocks::{Block, BlockId};
 
 impl Monitor {
+    /// Whether the instruction at CS:EIP is a REP MOVS whose operands overlap in a page frame under two linear addresses:
+    /// translated code moves there as the host's processor does, not byte by byte.
+    #[must_use]
+    pub fn at_aliased_move(&self) -> bool {
+        let cpu = self.state();
+        let mut bytes = [0; 15];
+        let n = self.peek_linear(cpu.linear(cpu.cs().base, cpu.rip.get()), &mut bytes);
+        let bus = &self.chassis.bus;
+        is_aliased_move(cpu, &bytes[..n], |lin| bus.mmu.paging().peek_pa(&bus.memory, lin))
+    }
+
     /// Where the run is.
     #[must_use]
     pub fn moment(&self) -> Moment {
