@@ -110,6 +110,28 @@ pub trait Bus {
     /// The time-stamp counter, before IA32_TSC adjustments.
     fn tsc(&mut self) -> u64;
 
+    /// The model-specific register `address`, one that nothing but its own value depends on (memory types, machine checks,
+    /// IA32_TSC_AUX); `None`: there is none.
+    fn msr(&mut self, _address: u32) -> Option<u64> {
+        None
+    }
+
+    /// Writes a register of [`Bus::msr`]. False when there is none, it cannot be written, or `value` has a reserved bit.
+    fn set_msr(&mut self, _address: u32, _value: u64) -> bool {
+        false
+    }
+
+    /// IA32_APIC_BASE was written.
+    fn set_apic_base(&mut self, _value: u64) {}
+
+    /// When the local APIC's timer is due in its TSC-deadline mode, on the counter of [`Bus::tsc`]; 0: it is not armed.
+    fn tsc_deadline(&mut self) -> u64 {
+        0
+    }
+
+    /// Arms the local APIC's timer, on the counter of [`Bus::tsc`]; 0 disarms it.
+    fn set_tsc_deadline(&mut self, _at: u64) {}
+
     /// A random number, for RDRAND.
     fn random(&mut self) -> u32;
 

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use thiserror::Error;
 
 bitflags! {
-    /// CPUID.1 feature bits (SDM volume 2, CPUID) at their architectural positions: EDX in the low
-    /// half, ECX in the high one.
+    /// CPUID feature bits (SDM volume 2, CPUID) at their architectural positions in a register of 32 bits: EDX
+    /// and ECX of leaf 1 from bits 0 and 32 on, EBX of leaf 7 from 64 on, and from 96 on both ECX of leaf 7 and EDX of
+    /// leaf 80000001h, which have no bit of ours in common.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Features: u64 {
+    pub struct Features: u128 {
         /// x87 on chip.
         const FPU = 1 << 0;
         /// Virtual-8086 mode extensions.
@@ -24,12 +25,20 @@ bitflags! {
         const MSR = 1 << 5;
         /// Physical address extension.
         const PAE = 1 << 6;
+        /// Machine-check exception and CR4.MCE.
+        const MCE = 1 << 7;
         /// CMPXCHG8B.
         const CX8 = 1 << 8;
+        /// Local APIC.
+        const APIC = 1 << 9;
         /// SYSENTER and SYSEXIT.
         const SEP = 1 << 11;
+        /// Memory-type range registers.
+        const MTRR = 1 << 12;
         /// Global pages.
         const PGE = 1 << 13;
+        /// Machine-check registers.
+        const MCA = 1 << 14;
         /// CMOVcc, and FCMOVcc with FPU.
         const CMOV = 1 << 15;
         /// Page attribute table.
@@ -44,8 +53,28 @@ bitflags! {
         const SSE = 1 << 25;
         /// SSE2.
         const SSE2 = 1 << 26;
+        /// SSE3.
+        const SSE3 = 1 << 32;
+        /// SSSE3.
+        const SSSE3 = 1 << (32 + 9);
+        /// SSE4.1.
+        const SSE4_1 = 1 << (32 + 19);
+        /// SSE4.2.
+        const SSE4_2 = 1 << (32 + 20);
+        /// POPCNT.
+        const POPCNT = 1 << (32 + 23);
+        /// The local APIC's timer has a TSC-deadline mode.
+        const TSC_DEADLINE = 1 << (32 + 24);
         /// RDRAND.
         const RDRAND = 1 << (32 + 30);
+        /// Supervisor code may not run in user pages (CR4.SMEP).
+        const SMEP = 1 << (64 + 7);
+        /// User code may not see system registers (CR4.UMIP).
+        const UMIP = 1 << (96 + 2);
+        /// Pages that forbid fetches (EFER.NXE).
+        const NX = 1 << (96 + 20);
+        /// RDTSCP.
+        const RDTSCP = 1 << (96 + 27);
     }
 }
 
@@ -61,11 +90,14 @@ pub enum CpuModel {
     /// Pentium 4: SSE2. It has RDRAND too, which the real one lacks: without it a guest may spend a
     /// second of its boot gathering entropy from timings.
     Pentium4,
+    /// All that Ringer does for 32-bit guests: the features of a Pentium 4, and those of later processors that came
+    /// with a local APIC. By its signature an in-order Atom.
+    Max,
 }
 
 /// A name that is no model's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown CPU model \"{0}\" (known: 486, pentium, pentium3, pentium4)")]
+#[error("unknown CPU model \"{0}\" (known: 486, pentium, pentium3, pentium4, max)")]
 pub struct UnknownModel(pub String);
 
 /// The first extended CPUID leaf.
@@ -73,6 +105,9 @@ const EXTENDED: u32 = 0x8000_0000;
 
 /// The last extended CPUID leaf: the brand string's third part.
 const EXTENDED_LAST: u32 = 0x8000_0004;
+
+/// The last one of a model that tells its address widths.
+const EXTENDED_LAST_MAX: u32 = 0x8000_0008;
 
 const PENTIUM: Features = Features::FPU
     .union(Features::VME)
@@ -95,9 +130,38 @@ const PENTIUM3: Features = PENTIUM
 const PENTIUM4: Features =
     PENTIUM3.union(Features::CLFSH).union(Features::SSE2).union(Features::RDRAND);
 
+const MAX: Features = PENTIUM4
+    .union(Features::APIC)
+    .union(Features::TSC_DEADLINE)
+    .union(Features::MCE)
+    .union(Features::MCA)
+    .union(Features::MTRR)
+    .union(Features::POPCNT)
+    .union(Features::SMEP)
+    .union(Features::UMIP)
+    .union(Features::NX)
+    .union(Features::RDTSCP);
+
+/// Vector extensions that the host's own unit executes: shown where it has them, each with those before it.
+fn vector_extensions() -> Features {
+    [
+        (Features::SSE3, std::arch::is_x86_feature_detected!("sse3")),
+        (Features::SSSE3, std::arch::is_x86_feature_detected!("ssse3")),
+        (Features::SSE4_1, std::arch::is_x86_feature_detected!("sse4.1")),
+        (Features::SSE4_2, std::arch::is_x86_feature_detected!("sse4.2")),
+    ]
+    .into_iter()
+    .take_while(|(_, there)| *there)
+    .fold(Features::empty(), |all, (feature, _)| all | feature)
+}
+
+/// The initial APIC ID, in the top byte of EBX of leaf 1: there is one processor.
+const APIC_ID: u32 = 0;
+
 impl CpuModel {
     /// All models, oldest first.
-    pub const ALL: [Self; 4] = [Self::I486, Self::Pentium, Self::Pentium3, Self::Pentium4];
+    pub const ALL: [Self; 5] =
+        [Self::I486, Self::Pentium, Self::Pentium3, Self::Pentium4, Self::Max];
 
     /// The model's features.
     #[must_use]
@@ -107,6 +171,7 @@ impl CpuModel {
             Self::Pentium => PENTIUM,
             Self::Pentium3 => PENTIUM3,
             Self::Pentium4 => PENTIUM4,
+            Self::Max => MAX | vector_extensions(),
         }
     }
 
@@ -118,6 +183,7 @@ impl CpuModel {
             Self::Pentium => 0x52c,
             Self::Pentium3 => 0x686,
             Self::Pentium4 => 0xf29,
+            Self::Max => 0x106ca,
         }
     }
 
@@ -129,6 +195,7 @@ impl CpuModel {
             Self::Pentium => "pentium",
             Self::Pentium3 => "pentium3",
             Self::Pentium4 => "pentium4",
+            Self::Max => "max",
         }
     }
 
@@ -137,27 +204,56 @@ impl CpuModel {
         match self {
             Self::I486 | Self::Pentium => 1,
             Self::Pentium3 | Self::Pentium4 => 2,
+            Self::Max => 7,
         }
     }
 
-    /// EAX, EBX, ECX, EDX of CPUID `leaf` (none of these models has sub-leaves). A leaf beyond the
-    /// last one answers as the last basic leaf does (SDM volume 2, CPUID).
+    /// EAX, EBX, ECX, EDX of CPUID `leaf` (of these models' leaves only 4 and 7 have sub-leaves, and there is nothing in
+    /// them but in the first of 7). A leaf beyond the last one answers as the last basic leaf does (SDM volume 2, CPUID).
     #[must_use]
-    pub fn cpuid(self, leaf: u32, _subleaf: u32) -> [u32; 4] {
+    pub fn cpuid(self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        if self == Self::Max
+            && let Some(answer) = self.later_leaves(leaf, subleaf)
+        {
+            return answer;
+        }
         match leaf {
             0 => self.identification(),
             1 => self.version(),
             2 if self.last_leaf() == 2 => self.caches(),
+            EXTENDED if self == Self::Max => [EXTENDED_LAST_MAX, 0, 0, 0],
             EXTENDED if self.has_extended() => [EXTENDED_LAST, 0, 0, 0],
             0x8000_0001 if self.has_extended() => [0; 4],
-            0x8000_0002..=EXTENDED_LAST if self.has_extended() => Self::brand(leaf - EXTENDED - 2),
+            0x8000_0002..=EXTENDED_LAST if self.has_extended() => self.brand(leaf - EXTENDED - 2),
             _ if self.last_leaf() == 2 => self.caches(),
             _ => self.version(),
         }
     }
 
+    /// The leaves that came after the Pentium 4.
+    fn later_leaves(self, leaf: u32, subleaf: u32) -> Option<[u32; 4]> {
+        let features = self.features();
+        let word = |n: u32, mask: Features| ((features & mask).bits() >> (32 * n)) as u32;
+        Some(match leaf {
+            // No cache parameters beyond those of leaf 2, no MONITOR; the APIC's timer always runs (6, EAX bit 2).
+            3..=5 => [0; 4],
+            6 => [1 << 2, 0, 0, 0],
+            7 if subleaf == 0 => [0, word(2, Features::SMEP), word(3, Features::UMIP), 0],
+            7 => [0; 4],
+            0x8000_0001 => [0, 0, 0, word(3, Features::NX | Features::RDTSCP)],
+            // The time-stamp counter never stops; 36 physical address bits, 32 linear ones.
+            0x8000_0005 | 0x8000_0006 => [0; 4],
+            0x8000_0007 => [0, 0, 0, 1 << 8],
+            0x8000_0008 => [32 << 8 | 36, 0, 0, 0],
+            8.. if !(EXTENDED..=EXTENDED_LAST_MAX).contains(&leaf) => {
+                return self.later_leaves(7, subleaf);
+            }
+            _ => return None,
+        })
+    }
+
     fn has_extended(self) -> bool {
-        self == Self::Pentium4
+        matches!(self, Self::Pentium4 | Self::Max)
     }
 
     fn identification(self) -> [u32; 4] {
@@ -165,25 +261,29 @@ impl CpuModel {
         [self.last_leaf(), part(b"Genu"), part(b"ntel"), part(b"ineI")]
     }
 
-    /// EBX has the CLFLUSH line size in units of 8 bytes.
+    /// EBX has the CLFLUSH line size in units of 8 bytes, how many processors a package has, and the APIC ID.
     fn version(self) -> [u32; 4] {
         let features = self.features();
         let line = if features.contains(Features::CLFSH) { 8 << 8 } else { 0 };
-        [self.signature(), line, (features.bits() >> 32) as u32, features.bits() as u32]
+        let apic = if features.contains(Features::APIC) { APIC_ID << 24 | 1 << 16 } else { 0 };
+        [self.signature(), line | apic, (features.bits() >> 32) as u32, features.bits() as u32]
     }
 
     /// Cache and TLB descriptor bytes (SDM volume 2, table 3-12).
     fn caches(self) -> [u32; 4] {
         match self {
-            Self::Pentium4 => [0x665b_5001, 0, 0, 0x007a_7040],
+            Self::Pentium4 | Self::Max => [0x665b_5001, 0, 0, 0x007a_7040],
             _ => [0x0302_0101, 0, 0, 0x0c04_0843],
         }
     }
 
     /// The `n`th 16 bytes of the brand string.
-    fn brand(n: u32) -> [u32; 4] {
-        const TEXT: &[u8] = b"Ringer Virtual CPU (Pentium 4)";
-        let byte = |at: usize| TEXT.get(at).copied().unwrap_or(0);
+    fn brand(self, n: u32) -> [u32; 4] {
+        let text: &[u8] = match self {
+            Self::Max => b"Ringer Virtual CPU (max)",
+            _ => b"Ringer Virtual CPU (Pentium 4)",
+        };
+        let byte = |at: usize| text.get(at).copied().unwrap_or(0);
         [0, 4, 8, 12].map(|k| {
             let at = n as usize * 16 + k;
             u32::from_le_bytes([byte(at), byte(at + 1), byte(at + 2), byte(at + 3)])
@@ -237,6 +337,22 @@ mod tests {
             .take_while(|&b| b != 0)
             .collect();
         assert_eq!(text, b"Ringer Virtual CPU (Pentium 4)");
+    }
+
+    #[test]
+    fn the_later_leaves_tell_the_later_features() {
+        let max = CpuModel::Max;
+        let [last, ..] = max.cpuid(0, 0);
+        assert_eq!((last, max.cpuid(EXTENDED, 0)[0]), (7, EXTENDED_LAST_MAX));
+        assert_eq!(max.cpuid(7, 0)[1..3], [1 << 7, 1 << 2], "SMEP; UMIP");
+        assert_eq!(max.cpuid(7, 1), [0; 4]);
+        assert_eq!(max.cpuid(0x8000_0001, 0)[3], 1 << 27 | 1 << 20, "RDTSCP, NX");
+        assert_eq!(max.cpuid(1, 0)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");
+        assert_eq!(max.cpuid(0x4000_0000, 0), max.cpuid(7, 0));
+        for older in [CpuModel::Pentium3, CpuModel::Pentium4] {
+            assert_eq!(older.cpuid(1, 0)[3] & 1 << 9, 0, "{older}");
+            assert_eq!(older.cpuid(0x8000_0001, 0)[3] & 1 << 20, 0, "{older}");
+        }
     }
 
     #[test]

@@ -258,6 +258,17 @@ pub mod cr4 {
     pub const PCE: u64 = 1 << 8;
     pub const OSFXSR: u64 = 1 << 9;
     pub const OSXMMEXCPT: u64 = 1 << 10;
+    pub const UMIP: u64 = 1 << 11;
+    pub const SMEP: u64 = 1 << 20;
+}
+
+/// IA32_APIC_BASE bits (SDM volume 3A, 10.4.4).
+#[allow(missing_docs)]
+pub mod apic_base {
+    pub const BSP: u64 = 1 << 8;
+    pub const ON: u64 = 1 << 11;
+    /// The page, with 36 physical address bits.
+    pub const BASE: u64 = 0xf_ffff_f000;
 }
 
 /// IA32_EFER bits (SDM volume 3A, 2.2.1).

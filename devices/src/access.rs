@@ -6,9 +6,10 @@ use crate::bus::Bus;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::host::{BoardEvent, Output, Room};
+use crate::irq::Taken;
 use crate::memory::{Dma, NoMemory, Shadow};
 use crate::pic::Mask;
-use crate::row::{Line, Space};
+use crate::row::{DmaKind, Line, Space};
 use crate::rows;
 use std::fmt;
 
@@ -303,18 +304,76 @@ impl Board {
             let mount = &self.mounts[slot];
             mount.device.listens() && self.is_let_through(slot)
         };
-        self.intr() || self.next_interrupt().is_some() || (input && outside().any(hears))
+        self.intr()
+            || self.nmi()
+            || self.next_interrupt().is_some()
+            || (input && outside().any(hears))
     }
 
     fn is_let_through(&self, slot: usize) -> bool {
         let mut irqs =
             self.mounts[slot].row.lines.iter().filter_map(|line| self.plane.irq(slot, line.wire));
-        irqs.any(|irq| self.plane.irqs.can_interrupt(irq))
+        // One that masters the bus can send a message.
+        let messages = self.mounts[slot].row.dma == DmaKind::Master
+            && self.plane.irqs.apics.as_ref().is_some_and(|apics| apics.local().takes_messages());
+        messages || irqs.any(|irq| self.plane.irqs.can_interrupt(irq))
     }
 
     /// The INTR line to the processor.
     pub fn intr(&self) -> bool {
         self.plane.irqs.intr()
+    }
+
+    /// A model-specific register that the board keeps for the processor.
+    pub fn msr(&self, address: u32) -> Option<u64> {
+        self.plane.msrs.as_ref().and_then(|msrs| msrs.read(address))
+    }
+
+    /// Writes such a register. False when there is none, it is only read, or `value` has a reserved bit.
+    pub fn set_msr(&mut self, address: u32, value: u64) -> bool {
+        self.plane.msrs.as_mut().is_some_and(|msrs| msrs.write(address, value))
+    }
+
+    /// Whether an NMI waits for the processor.
+    pub fn nmi(&self) -> bool {
+        self.plane.irqs.nmi()
+    }
+
+    /// Whether an NMI waits, or an APIC is set up to make one of an interrupt line.
+    pub fn can_pull_nmi(&self) -> bool {
+        self.plane.irqs.apics.as_ref().is_some_and(|apics| apics.makes_nmis())
+    }
+
+    /// The processor takes the NMI that waits. False if none does.
+    pub fn take_nmi(&mut self) -> bool {
+        self.plane.irqs.apics.as_mut().is_some_and(|apics| apics.local_mut().take_nmi())
+    }
+
+    /// The processor's IA32_APIC_BASE is `value`: its local APIC is there (bits 12 to 35) if bit 11 says so, or nowhere.
+    pub fn set_apic_base(&mut self, value: u64) {
+        let (on, base) = (value & 1 << 11 != 0, value & 0xf_ffff_f000);
+        let Some(slot) = self.local_apic else { return };
+        if let Some(apics) = &mut self.plane.irqs.apics {
+            apics.local_mut().set_on(on);
+        }
+        self.plane.remaps.push((slot, 0, on.then_some(base)));
+        self.call(slot, &mut NoMemory, |device, ctx| device.wake(ctx));
+    }
+
+    /// IA32_TSC_DEADLINE, as a time of the machine clock in nanoseconds; 0: not armed.
+    pub fn tsc_deadline(&mut self, now: u64) -> u64 {
+        self.advance(now);
+        self.plane.irqs.apics.as_ref().map_or(0, |apics| apics.local().tsc_deadline())
+    }
+
+    /// Arms the local APIC's timer for `at` in nanoseconds of the machine clock, if it is in its TSC-deadline mode.
+    pub fn set_tsc_deadline(&mut self, now: u64, at: u64) {
+        self.advance(now);
+        let Some(slot) = self.local_apic else { return };
+        if let Some(apics) = &mut self.plane.irqs.apics {
+            apics.local_mut().set_tsc_deadline(at, self.plane.now);
+        }
+        self.call(slot, &mut NoMemory, |device, ctx| device.wake(ctx));
     }
 
     /// The level of interrupt line `irq` (0..=15), before the interrupt controllers.
@@ -332,7 +391,8 @@ impl Board {
         self.plane.irqs.take_changed()
     }
 
-    /// The masks of the two interrupt controllers, master and slave; `None` when they are not at `ports`.
+    /// The masks of the two interrupt controllers, master and slave; `None` when they are not at `ports`, or their INTR
+    /// does not simply reach the processor.
     pub fn masks(&self, ports: [u16; 2]) -> Option<[Mask; 2]> {
         let is_mask = |(chip, port): (u8, u16)| {
             self.ports.find(u64::from(port), 1).is_some_and(|claim| {
@@ -340,6 +400,9 @@ impl Board {
                 row == Some(rows::PIC) && claim.region == chip && claim.first + 1 == u64::from(port)
             })
         };
+        if !self.plane.irqs.are_plain() {
+            return None;
+        }
         (0..).zip(ports).all(is_mask).then(|| self.plane.irqs.masks())
     }
 
@@ -349,18 +412,19 @@ impl Board {
         self.plane.irqs.set_masks(masks);
     }
 
-    /// An INTA cycle: the vector to deliver. If the request is gone by now, that of a spurious IRQ 7
-    /// (or 15).
+    /// The processor takes the interrupt that INTR asks for: the vector to deliver. If the request is gone by now, that
+    /// of a spurious IRQ 7 (or 15), or the local APIC's.
     pub fn ack(&mut self, now: u64) -> u8 {
         self.advance(now);
-        let (vector, irq) = self.plane.irqs.ack();
+        let (vector, taken) = self.plane.irqs.take();
         let stats = &mut self.plane.stats;
-        match irq.and_then(|irq| stats.interrupts.get_mut(usize::from(irq))) {
-            Some(count) => *count += 1,
-            None => stats.spurious += 1,
-        }
-        if let Some(irq) = irq {
-            self.acknowledged(irq);
+        match taken {
+            Taken::Line(irq) => {
+                stats.interrupts[usize::from(irq & 15)] += 1;
+                self.acknowledged(irq);
+            }
+            Taken::Local => stats.local_interrupts += 1,
+            Taken::Nothing => stats.spurious += 1,
         }
         vector
     }

@@ -1,13 +1,14 @@
 //! The ACPI tables that describe this board to a guest, for a loader to place or for firmware to link.
 //!
 //! RSDP -> RSDT -> FADT -> FACS and DSDT. The machine has no legacy mode (no SMI command port, SCI_EN
-//! always set), no APIC and so no MADT: interrupts go through the 8259s. The FADT names the ports of
+//! always set). With APICs there are a MADT and the HPET's table too; without, interrupts go through the 8259s. The FADT names the ports of
 //! the power-management block, the SCI, the reset register and the CMOS century; the DSDT gives the sleep
 //! type of S5, the routing of PCI interrupts and the devices that a PC's firmware lists.
 //!
 //! Invariant: everything but the RSDP lies in one blob; every pointer in it is listed, and once the blob is linked to an
 //! address the bytes of each table sum to zero.
 
+mod apic;
 mod dsdt;
 mod sdt;
 
@@ -64,9 +65,9 @@ const FADT_LEN: usize = 244;
 const FADT_FACS: [(u32, u8); 2] = [(36, 4), (132, 8)];
 const FADT_DSDT: [(u32, u8); 2] = [(40, 4), (140, 8)];
 
-/// Builds the tables of a machine with `ram_size` bytes of RAM.
+/// Builds the tables of a machine with `ram_size` bytes of RAM; `apics`: it has a local and an I/O APIC, and HPETs.
 #[must_use]
-pub fn tables(ram_size: u64) -> AcpiTables {
+pub fn tables(ram_size: u64, apics: bool) -> AcpiTables {
     let mut new = AcpiTables::default();
     // FACS comes first: it alone wants 64-byte alignment.
     let facs = new.place(&facs(), ALIGNMENT);
@@ -74,8 +75,11 @@ pub fn tables(ram_size: u64) -> AcpiTables {
     let fadt = new.add(*b"FACP", 3, &fadt());
     FADT_FACS.into_iter().for_each(|(at, size)| new.point(fadt + at, size, facs));
     FADT_DSDT.into_iter().for_each(|(at, size)| new.point(fadt + at, size, dsdt));
-    // Here a MADT, an HPET's table and the like join.
-    let roots = [fadt];
+    let mut roots = vec![fadt];
+    if apics {
+        roots.push(new.add(*b"APIC", 1, &apic::madt()));
+        roots.push(new.add(*b"HPET", 1, &apic::hpet()));
+    }
     new.rsdt = new.add(*b"RSDT", 1, &vec![0; 4 * roots.len()]);
     for (at, root) in (new.rsdt + HEADER_LEN as u32..).step_by(4).zip(roots) {
         new.point(at, 4, root);
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn a_guest_can_follow_the_pointers_from_the_root() {
         for base in [0x1ff0_0000, 0x7fe_1240, 0xe_0000] {
-            let acpi = tables(512 << 20).link(base);
+            let acpi = tables(512 << 20, false).link(base);
             assert_eq!(&acpi.rsdp[..8], b"RSD PTR ");
             assert_eq!((acpi.rsdp.len(), sum(&acpi.rsdp)), (20, 0));
             let rsdt = at(&acpi, dword(&acpi.rsdp, 16), b"RSDT");
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn fadt_names_the_boards_ports() {
-        let acpi = tables(512 << 20).link(0x10_0000);
+        let acpi = tables(512 << 20, false).link(0x10_0000);
         let rsdt = at(&acpi, dword(&acpi.rsdp, 16), b"RSDT");
         let fadt = at(&acpi, dword(rsdt, 36), b"FACP");
         assert_eq!(fadt.len(), FADT_LEN);

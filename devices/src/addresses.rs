@@ -10,3 +10,9 @@ pub const RESET_CONTROL: u16 = 0xcf9;
 pub const FIRMWARE_PORT: u16 = 0xb2;
 /// The ACPI system control interrupt.
 pub const IRQ_SCI: u8 = 9;
+/// Where the local APIC is after reset.
+pub const LOCAL_APIC_BASE: u64 = 0xfee0_0000;
+/// Where the I/O APIC is.
+pub const IO_APIC_BASE: u64 = 0xfec0_0000;
+/// Where the high precision event timers are.
+pub const HPET_BASE: u64 = 0xfed0_0000;

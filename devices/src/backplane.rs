@@ -10,6 +10,7 @@ use crate::host::{BoardEvent, Events, Output, PostLog};
 use crate::irq::{Irqs, PIRQ_DRIVER};
 use crate::isa_dma::IsaDma;
 use crate::memory::Shadow;
+use crate::msrs::Msrs;
 use crate::pci::{Pci, WIRES};
 use crate::row::Wire;
 
@@ -26,6 +27,8 @@ pub struct Stats {
     pub unclaimed_mmio: u64,
     /// Interrupts acknowledged, by IRQ.
     pub interrupts: [u64; 16],
+    /// Interrupts of the local APIC that no line asked for.
+    pub local_interrupts: u64,
     /// Spurious interrupts acknowledged.
     pub spurious: u64,
     /// Rising edges of the 8254's channel 0.
@@ -51,6 +54,8 @@ pub(crate) struct Backplane {
     pub(crate) pci: Pci,
     /// What firmware can ask for.
     pub(crate) fw_cfg: FwCfg,
+    /// Registers of a processor that has them.
+    pub(crate) msrs: Option<Box<Msrs>>,
     pub(crate) a20: bool,
     /// The keyboard's lights: Scroll Lock, Num Lock, Caps Lock from bit 0 on.
     pub(crate) leds: u8,
@@ -79,6 +84,7 @@ impl Backplane {
             dma: IsaDma::new(),
             pci: Pci::default(),
             fw_cfg: FwCfg::new(),
+            msrs: None,
             a20: true,
             leds: 0,
             ignne: false,

@@ -91,6 +91,7 @@ pub struct Board {
     pub(crate) coprocessor: Option<usize>,
     pub(crate) serial: Option<usize>,
     pub(crate) keyboard: Option<usize>,
+    pub(crate) local_apic: Option<usize>,
 }
 
 /// Last address of a space.
@@ -129,7 +130,11 @@ impl Board {
             coprocessor: None,
             serial: None,
             keyboard: None,
+            local_apic: None,
         };
+        if config.apic {
+            board.plane.irqs.fit_apics();
+        }
         for entry in rows::TABLE.iter().filter(|entry| (entry.fitted)(&config)) {
             let attached = board.attach(entry.row, (entry.make)(&config));
             attached.expect("the rows of the table do not overlap");
@@ -139,6 +144,7 @@ impl Board {
         board.coprocessor = board.slot(rows::COPROCESSOR);
         board.serial = board.slot(rows::COM1);
         board.keyboard = board.slot(rows::KEYBOARD);
+        board.local_apic = board.slot(rows::LOCAL_APIC);
         board
     }
 

@@ -26,6 +26,8 @@ fn config() -> BoardConfig {
     BoardConfig {
         ram_size: 512 << 20,
         debug_exit: true,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
         ide: [None; 4],

@@ -10,6 +10,10 @@ pub struct BoardConfig {
     pub ram_size: u64,
     /// Whether a write to ports F4h..F7h is a [`crate::BoardEvent::DebugExit`].
     pub debug_exit: bool,
+    /// The processor has a local APIC, and the board an I/O APIC.
+    pub apic: bool,
+    /// Whether there is the device that kvm-unit-tests expect.
+    pub test_device: bool,
     /// The real-time clock's date at time 0, in seconds after 1970-01-01 00:00.
     pub rtc_epoch_s: u64,
     /// Whether writes to port 80h are logged for [`crate::Board::post_codes`].

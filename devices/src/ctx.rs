@@ -142,6 +142,32 @@ impl Ctx<'_> {
         self.bases.get(region).copied().flatten()
     }
 
+    /// A pin of the I/O APIC that is no interrupt line.
+    pub(crate) fn io_apic_pin(&mut self, pin: u8, level: bool) {
+        if let Some(apics) = &mut self.plane.irqs.apics {
+            apics.set_pin(pin, level);
+        }
+    }
+
+    /// The device drives IRQ 0 and IRQ 8 alone, or no longer.
+    pub(crate) fn replace_legacy(&mut self, on: bool) {
+        self.plane.irqs.replace_legacy(on.then_some(self.slot));
+    }
+
+    /// A message-signalled interrupt: `data` written to `address`, as the device's MSI capability has both (PCI 2.2, 6.8.1;
+    /// SDM volume 3A, 10.11). Lost where no local APIC is, or the device may not master the bus.
+    pub fn message(&mut self, address: u64, data: u32) {
+        if self.master().is_err() || address >> 20 != 0xfee {
+            return;
+        }
+        if let Some(apics) = &mut self.plane.irqs.apics {
+            apics.send_msi(address, data);
+            if apics.take_init() {
+                self.event(BoardEvent::Reset);
+            }
+        }
+    }
+
     fn master(&self) -> Result<(), DmaError> {
         let on = match (self.row.dma, self.row.pci) {
             (DmaKind::None | DmaKind::Isa(_), _) => false,

@@ -2,7 +2,10 @@
 //!
 //! IRQ 0..=7 are the master's lines, 8..=15 the slave's. The processor sees one INTR line and gets one
 //! vector from an INTA cycle, whichever chip it comes from. A line is high while any device drives it high.
+//!
+//! Where there are APICs, each line is a pin of the I/O APIC too, and the 8259s' INTR goes by the local APIC.
 
+use crate::apics::Apics;
 use crate::pic::{Mask, Pic};
 use crate::state::StateError;
 use serde::{Deserialize, Serialize};
@@ -43,12 +46,27 @@ impl Chips {
     }
 }
 
+/// What the processor has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The request of a line.
+    Line(u8),
+    /// Another one of the local APIC's: its timer's, a message's.
+    Local,
+    /// Nothing: the request was gone.
+    Nothing,
+}
+
 /// Both chips, the wire between them, and who drives the lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Irqs {
     chips: Chips,
+    /// The APICs of a processor that has one.
+    pub(crate) apics: Option<Box<Apics>>,
     /// The devices that drive each line high, a bit each.
     drivers: [u64; LINES],
+    /// The device that drives IRQ 0 and IRQ 8 in place of all others.
+    legacy: Option<usize>,
     /// Something reached the chips since [`Irqs::take_changed`].
     changed: bool,
 }
@@ -56,13 +74,19 @@ pub(crate) struct Irqs {
 impl Irqs {
     /// Both chips after power-on: everything masked.
     pub(crate) fn new() -> Self {
-        Irqs { chips: Chips::new(), drivers: [0; LINES], changed: true }
+        Irqs { chips: Chips::new(), apics: None, drivers: [0; LINES], legacy: None, changed: true }
+    }
+
+    /// There is a processor with a local APIC, and an I/O APIC.
+    pub(crate) fn fit_apics(&mut self) {
+        self.apics = Some(Box::new(Apics::new()));
     }
 
     /// The chips' reset pins. What the devices drive stays, and a line that is high rises once more.
     pub(crate) fn reset(&mut self) {
         self.chips = Chips::new();
         self.changed = true;
+        self.wire();
         for irq in 0..=15 {
             if self.level(irq) {
                 self.set(irq, true);
@@ -70,10 +94,22 @@ impl Irqs {
         }
     }
 
+    /// The local APIC's reset.
+    pub(crate) fn reset_local_apic(&mut self) {
+        let intr = self.chips.master.request().is_some();
+        if let Some(apics) = &mut self.apics {
+            apics.reset_local(intr);
+        }
+        self.changed = true;
+    }
+
     /// No device drives any line: as before power-on.
     pub(crate) fn release(&mut self) {
-        self.drivers = [0; LINES];
+        (self.drivers, self.legacy) = ([0; LINES], None);
         (0..=15).for_each(|irq| self.set(irq, false));
+        if let Some(apics) = &mut self.apics {
+            apics.release_pins();
+        }
     }
 
     /// The chips' state.
@@ -90,6 +126,7 @@ impl Irqs {
         chips.slave.check()?;
         self.chips = chips;
         self.changed = true;
+        self.wire();
         Ok(())
     }
 
@@ -101,11 +138,30 @@ impl Irqs {
 
     /// The level of line `irq`.
     pub(crate) fn level(&self, irq: u8) -> bool {
-        self.drivers[usize::from(irq & 15)] != 0
+        let all = self.drivers[usize::from(irq & 15)];
+        let these = match self.legacy {
+            Some(slot) if irq & 7 == 0 => all & 1 << slot,
+            _ => all,
+        };
+        these != 0
+    }
+
+    /// Device `legacy` alone drives IRQ 0 and IRQ 8 from now on.
+    pub(crate) fn replace_legacy(&mut self, legacy: Option<usize>) {
+        let before = [0, 8].map(|irq| self.level(irq));
+        self.legacy = legacy;
+        for (irq, before) in [0, 8].into_iter().zip(before) {
+            if self.level(irq) != before {
+                self.set(irq, !before);
+            }
+        }
     }
 
     /// Whether a request of line `irq` waits to be taken by the processor.
     pub(crate) fn is_requested(&self, irq: u8) -> bool {
+        if let Some(requested) = self.apics.as_ref().and_then(|apics| apics.is_requested(irq)) {
+            return requested;
+        }
         let chip = if irq < 8 { &self.chips.master } else { &self.chips.slave };
         chip.is_requested(irq & 7)
     }
@@ -120,11 +176,12 @@ impl Irqs {
     fn withdraw(&mut self, irq: u8) {
         if irq < 8 {
             self.chips.master.withdraw(irq);
-            return;
+        } else {
+            self.chips.slave.withdraw(irq & 7);
+            self.cascade();
+            self.chips.master.withdraw(CASCADE);
         }
-        self.chips.slave.withdraw(irq & 7);
-        self.cascade();
-        self.chips.master.withdraw(CASCADE);
+        self.wire();
     }
 
     /// Device `slot` lowers line `irq`; a request that it made by raising it stands.
@@ -138,8 +195,10 @@ impl Irqs {
     #[inline]
     pub(crate) fn drive(&mut self, slot: usize, irq: u8, level: bool) {
         if self.drives(slot, irq) != level {
+            // (One in whose place another drives the line takes nothing back.)
+            let was = self.level(irq);
             self.change(slot, irq & 15, level);
-            if !level && !self.level(irq) {
+            if was && !self.level(irq) {
                 self.withdraw(irq & 15);
             }
         }
@@ -162,6 +221,18 @@ impl Irqs {
             self.chips.slave.set_line(irq & 7, level);
             self.cascade();
         }
+        if let Some(apics) = &mut self.apics {
+            apics.set_line(irq, level);
+        }
+        self.wire();
+    }
+
+    /// The local APIC sees the 8259s' INTR.
+    #[inline]
+    fn wire(&mut self) {
+        if let Some(apics) = &mut self.apics {
+            apics.set_intr(self.chips.master.request().is_some());
+        }
     }
 
     fn cascade(&mut self) {
@@ -169,20 +240,57 @@ impl Irqs {
     }
 
     /// The INTR line.
+    #[inline]
     pub(crate) fn intr(&self) -> bool {
-        self.chips.master.request().is_some()
+        let asked = self.chips.master.request().is_some();
+        match &self.apics {
+            None => asked,
+            Some(apics) => {
+                apics.local().request().is_some() || (asked && apics.lets_8259_through())
+            }
+        }
+    }
+
+    /// Whether an NMI waits for the processor.
+    #[inline]
+    pub(crate) fn nmi(&self) -> bool {
+        self.apics.as_ref().is_some_and(|apics| apics.local().has_nmi())
+    }
+
+    /// The 8259s' masks and requests decide alone what reaches the processor.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.apics.as_ref().is_none_or(|apics| apics.lets_8259_through())
     }
 
     /// Whether INTR would be asserted if line `irq` rose: it is not masked, and nothing in service holds it back.
     pub(crate) fn can_interrupt(&self, irq: u8) -> bool {
+        if self.apics.as_ref().is_some_and(|apics| apics.listens_to(irq & 15)) {
+            return true;
+        }
         let mut then = self.clone();
         then.set(irq & 15, false);
         then.set(irq & 15, true);
-        then.intr()
+        let heard = then.apics.as_ref().is_some_and(|apics| apics.local().hears_8259());
+        then.intr() || (heard && then.chips.master.request().is_some())
     }
 
-    /// An INTA cycle: the vector, and the IRQ it stands for unless it is spurious.
-    pub(crate) fn ack(&mut self) -> (u8, Option<u8>) {
+    /// The processor takes the interrupt that it is asked to: its vector, and what it stands for.
+    pub(crate) fn take(&mut self) -> (u8, Taken) {
+        if let Some(apics) = &mut self.apics
+            && (apics.local().request().is_some() || !apics.lets_8259_through())
+        {
+            let (vector, taken) = apics.local_mut().ack();
+            let line = taken.and_then(|vector| apics.line_of(vector));
+            let of = |taken| if taken { Taken::Local } else { Taken::Nothing };
+            return (vector, line.map_or(of(taken.is_some()), Taken::Line));
+        }
+        let (vector, irq) = self.ack();
+        self.wire();
+        (vector, irq.map_or(Taken::Nothing, Taken::Line))
+    }
+
+    /// An INTA cycle of the 8259s: the vector, and the IRQ it stands for unless it is spurious.
+    fn ack(&mut self) -> (u8, Option<u8>) {
         self.changed = true;
         match self.chips.master.ack() {
             None => (self.chips.master.vector(7), None),
@@ -225,12 +333,14 @@ impl Irqs {
         self.chips.master.set_mask(masks[0]);
         self.chips.slave.set_mask(masks[1]);
         self.cascade();
+        self.wire();
     }
 
     /// Reads a chip's even or odd port.
     pub(crate) fn read(&mut self, chip: Chip, a0: bool) -> u8 {
         let value = self.chip(chip).read(a0);
         self.cascade();
+        self.wire();
         value
     }
 
@@ -238,6 +348,7 @@ impl Irqs {
     pub(crate) fn write(&mut self, chip: Chip, a0: bool, value: u8) {
         self.chip(chip).write(a0, value);
         self.cascade();
+        self.wire();
     }
 
     /// Reads a chip's edge/level control register.
@@ -249,6 +360,7 @@ impl Irqs {
     pub(crate) fn set_elcr(&mut self, chip: Chip, value: u8) {
         self.chip(chip).set_elcr(value);
         self.cascade();
+        self.wire();
     }
 }
 

@@ -27,6 +27,8 @@ mod access;
 #[allow(clippy::cast_possible_truncation)] // Lengths of tables, which are of a few hundred bytes.
 pub mod acpi;
 pub mod addresses;
+#[allow(clippy::cast_possible_truncation)] // Fields of messages.
+mod apics;
 #[allow(clippy::cast_possible_truncation)]
 mod backplane;
 pub mod board;
@@ -46,17 +48,24 @@ mod floppy;
 pub mod fw_cfg;
 mod given;
 mod host;
+#[allow(clippy::cast_possible_truncation)] // Fields of registers.
+mod hpet;
 mod i8042;
 pub mod ide;
 mod input;
+#[allow(clippy::cast_possible_truncation)] // Fields of registers.
+mod ioapic;
 mod irq;
 mod isa_dma;
 mod keyboard;
 mod keys;
+#[allow(clippy::cast_possible_truncation)] // Fields of registers.
+mod lapic;
 pub mod medium;
 pub mod memory;
 mod mounts;
 mod mouse;
+mod msrs;
 mod pam;
 mod pci;
 mod pic;

@@ -3,7 +3,10 @@
 //! A new device is a mounting in `mounts` and a row here; buses, reset, saved state, the generic tests and the
 //! table in `devices/README.md` follow from the row.
 
-use crate::addresses::{COM1_BASE, FIRMWARE_PORT, IRQ_SCI, PM_BASE, RESET_CONTROL};
+use crate::addresses::{
+    COM1_BASE, FIRMWARE_PORT, HPET_BASE, IO_APIC_BASE, IRQ_SCI, LOCAL_APIC_BASE, PM_BASE,
+    RESET_CONTROL,
+};
 use crate::config::BoardConfig;
 use crate::device::Device;
 use crate::mounts::ahci::AhciFunction;
@@ -15,15 +18,20 @@ use crate::mounts::dma::DmaPorts;
 use crate::mounts::fast_a20::FastA20;
 use crate::mounts::floppy::FloppyPorts;
 use crate::mounts::fw_cfg::FwCfgPorts;
+use crate::mounts::hpet::HpetRegisters;
 use crate::mounts::ide::Ide;
+use crate::mounts::io_apic::IoApicRegisters;
 use crate::mounts::keyboard::KeyboardPorts;
+use crate::mounts::local_apic::LocalApicPage;
 use crate::mounts::pci_host::PciHost;
 use crate::mounts::pic::PicPorts;
 use crate::mounts::pm::{PmPorts, config};
 use crate::mounts::post::Post;
+use crate::mounts::processor::ProcessorRegisters;
 use crate::mounts::reset_control::ResetControl;
 use crate::mounts::rtc::RtcPorts;
 use crate::mounts::serial::Serial;
+use crate::mounts::test_device::{self, TestDevice};
 use crate::mounts::timer::Timer;
 use crate::mounts::vga::VgaPorts;
 use crate::pm;
@@ -51,6 +59,10 @@ pub const IDE: &str = "ide";
 pub const FLOPPY: &str = "floppy";
 /// The display adapter.
 pub const VGA: &str = "vga";
+/// What kvm-unit-tests expect.
+pub const TEST_DEVICE: &str = "test-device";
+/// The local APIC.
+pub const LOCAL_APIC: &str = "local-apic";
 
 /// 440FX host bridge.
 const HOST_BRIDGE: Function = Function {
@@ -210,7 +222,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// The table.
-pub static TABLE: [Entry; 20] = [
+pub static TABLE: &[Entry] = &[
     Entry {
         row: Row {
             regions: &[
@@ -222,6 +234,67 @@ pub static TABLE: [Entry; 20] = [
         },
         fitted: always,
         make: |_| Box::new(PicPorts),
+    },
+    Entry {
+        row: Row {
+            regions: &[Region::memory("registers", LOCAL_APIC_BASE, 0x1000, 4)],
+            clocked: true,
+            fuzz: EVEN,
+            ..row(LOCAL_APIC, "Local APIC", "SDM volume 3A, chapter 10")
+        },
+        fitted: |config| config.apic,
+        make: |_| Box::new(LocalApicPage::default()),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::memory("registers", IO_APIC_BASE, 0x20, 4),
+                Region::ports("mode", 0x22, 2, BYTES),
+            ],
+            ..row(
+                "io-apic",
+                "I/O APIC and interrupt mode",
+                "Intel 82093AA (290566); MP 1.4, 3.6.2.1",
+            )
+        },
+        fitted: |config| config.apic,
+        make: |_| Box::new(IoApicRegisters::default()),
+    },
+    Entry {
+        row: row(
+            "processor",
+            "Memory-type and machine-check registers",
+            "SDM volume 3A, 11.11; volume 3B, chapter 15",
+        ),
+        fitted: |config| config.apic,
+        make: |_| Box::new(ProcessorRegisters),
+    },
+    Entry {
+        row: Row {
+            regions: &[Region::memory("registers", HPET_BASE, 0x400, 4 | 8)],
+            lines: &[Line::edge(0), Line::edge(8)],
+            clocked: true,
+            // Its messages are writes to memory.
+            dma: DmaKind::Master,
+            fuzz: EVEN,
+            ..row("hpet", "High precision event timers", "IA-PC HPET specification 1.0a")
+        },
+        fitted: |config| config.apic,
+        make: |_| Box::new(HpetRegisters::new()),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::ports("value", 0xe0, 4, WHOLE),
+                Region::ports("bytes", 0xe8, 1, BYTES),
+                Region::ports("interrupt lines", 0x2000, test_device::COUNT, WHOLE),
+                Region::memory("memory", 0xff00_0000, test_device::MEMORY as u64, WHOLE | 8),
+            ],
+            lines: &test_device::DRIVEN,
+            ..row(TEST_DEVICE, "Test device", "kvm-unit-tests, lib/x86")
+        },
+        fitted: |config| config.test_device,
+        make: |_| Box::new(TestDevice::new()),
     },
     Entry {
         row: Row {

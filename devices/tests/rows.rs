@@ -15,7 +15,7 @@ const SURVIVORS: [(&str, &str); 3] = [
     ("floppy", "where the heads are"),
 ];
 /// All sections of a board together, however it was treated.
-const MAX_STATE: usize = 16 << 10;
+const MAX_STATE: usize = 96 << 10;
 /// Seeds for each row.
 const SEEDS: u64 = 12;
 /// Accesses before a test looks.

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `out 43 34`, `out16 ...`, `out32 ...` | a write of one, two or four bytes |
 //! | `in 40 == 00`, `in 61 & 20 == 20`, `in16 ...`, `in32 ...` | a read, and what its masked bits must be |
+//! | `store32 fee000b0 0`, `load32 fee00030 == 50014` | the same in memory |
 //! | `at +1000ns` (`us`, `ms`, `s`) | time passes |
 //! | `irq 0 high` | the level of an interrupt line |
 //! | `int 20`, `int none` | an INTA cycle gives this vector; no interrupt is asked for |
@@ -133,6 +134,14 @@ impl Bench {
             }
             [command @ ("out" | "out16" | "out32"), port, value] => {
                 self.write(command, port, value)
+            }
+            ["load32", address, "==", value] => {
+                let found = self.board.mmio_read(self.now, hex(address)?, 4);
+                expect(found, hex(value)?)
+            }
+            ["store32", address, value] => {
+                self.board.mmio_write(self.now, hex(address)?, 4, hex(value)?);
+                Ok(())
             }
             ["at", after] => {
                 self.now += span(after)?;

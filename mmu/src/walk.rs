@@ -13,7 +13,7 @@ use crate::ram::{GuestMemory, Region};
 use crate::watch::{Watched, Watchpoint};
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::exception::pf;
-use ringer_cpu::state::cr0;
+use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Exception, PagingRegs, Privilege};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,7 @@ pub struct PageTranslation {
     pub large: bool,
     /// The dirty flag is set (after this access).
     pub dirty: bool,
-    /// Fetches are forbidden.
+    /// Fetches are forbidden to whom the access was.
     pub nx: bool,
 }
 
@@ -203,7 +203,7 @@ impl Paging {
         let permitted = match access {
             Access::Read => true,
             Access::Write => writable,
-            Access::Fetch => !path.nx,
+            Access::Fetch => !path.nx && !self.keeps_out(path.user, who),
         };
         if !permitted || (who == Privilege::User && !path.user) {
             return Err(self.page_fault(lin, access, who, pf::PRESENT));
@@ -217,8 +217,14 @@ impl Paging {
             global: leaf & bit::G != 0,
             large: path.pte.is_none(),
             dirty,
-            nx: path.nx,
+            nx: path.nx || self.keeps_out(path.user, who),
         })
+    }
+
+    /// Whether supervisor-mode execution prevention forbids `who` fetches from a page with this U/S flag (SDM volume 3A,
+    /// 4.6).
+    fn keeps_out(&self, user: bool, who: Privilege) -> bool {
+        user && who == Privilege::Supervisor && self.regs.cr4 & cr4::SMEP != 0
     }
 
     /// The entries that translate `lin` now, or `None`; sets nothing and asks no device. Without
@@ -360,7 +366,8 @@ impl Paging {
         if who == Privilege::User {
             code |= pf::USER;
         }
-        if access == Access::Fetch && self.format == (Format::Pae { nx: true }) {
+        let tells = self.format == (Format::Pae { nx: true }) || self.regs.cr4 & cr4::SMEP != 0;
+        if access == Access::Fetch && tells {
             code |= pf::FETCH;
         }
         Exception::page_fault(lin, code)

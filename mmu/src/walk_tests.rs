@@ -145,6 +145,21 @@ fn nx_forbids_fetches_at_any_level_and_sets_the_i_bit() {
 }
 
 #[test]
+fn smep_keeps_the_supervisor_out_of_user_pages_and_sets_the_i_bit() {
+    let mut mmu = machine();
+    put32(&mut mmu, DIR, TABLES as u32 | PWU);
+    put32(&mut mmu, TABLES + 4 * 5, 0x7000 | PWU);
+    put32(&mut mmu, TABLES + 4 * 6, 0x8000 | 3);
+    mmu.paging_changed(&PagingRegs { cr4: cr4::SMEP, ..regs(DIR) }, PagingChange::Mode);
+    assert_eq!(walk(&mut mmu, 0x5000, Fetch, Supervisor), Err(0x11));
+    assert_eq!(walk(&mut mmu, 0x5000, Fetch, User), Ok(0x7000));
+    assert_eq!(walk(&mut mmu, 0x5000, Write, Supervisor), Ok(0x7000), "data is SMAP's business");
+    assert_eq!(walk(&mut mmu, 0x6000, Fetch, Supervisor), Ok(0x8000));
+    assert_eq!(walk(&mut mmu, 0x6000, Fetch, User), Err(0x15));
+    assert_eq!(walk(&mut mmu, 0x9000, Fetch, User), Err(0x14), "absent: I without P");
+}
+
+#[test]
 fn pdptes_are_registers_and_their_reserved_bits_raise_gp() {
     let mut mmu = pae(false);
     let r = *mmu.paging().regs();

@@ -1,4 +1,4 @@
-//! Bit tests and scans: BT BTS BTR BTC BSF BSR.
+//! Bit tests, scans and counts: BT BTS BTR BTC BSF BSR POPCNT, and CRC32.
 
 use super::alu::{self, Binary};
 use super::arith::{binary, compare};
@@ -7,6 +7,7 @@ use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;
+use crate::flags::Eflags;
 use crate::state::SegReg;
 use iced_x86::{Code, Instruction, Mnemonic as M, OpCodeOperandKind, OpKind};
 
@@ -20,6 +21,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match (code.mnemonic(), immediate) {
         (M::Bsf | M::Tzcnt, _) => by_size!(size, binary, alu::Bsf),
         (M::Bsr | M::Lzcnt, _) => by_size!(size, binary, alu::Bsr),
+        (M::Popcnt, _) => by_size!(size, binary, Popcnt),
+        (M::Crc32, _) => by_size!(operand_size(code, 1), crc32),
         (M::Bt, true) => by_size!(size, compare, alu::Bt),
         (M::Bts, true) => by_size!(size, binary, alu::Bts),
         (M::Btr, true) => by_size!(size, binary, alu::Btr),
@@ -39,6 +42,30 @@ fn unit_of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction, offset: u64)
     let signed = (offset << (64 - bits)) as i64 >> (64 - bits);
     let off = off.wrapping_add(((signed >> bits.ilog2()) as u64).wrapping_mul(u64::from(N)));
     (seg, off & offset_mask(i))
+}
+
+/// POPCNT: ZF says that the source is zero, the other arithmetic flags are clear.
+struct Popcnt;
+
+impl Binary for Popcnt {
+    fn run<const N: u32>(eflags: &mut u32, _: u64, source: u64) -> u64 {
+        *eflags &= !Eflags::ARITH.bits();
+        if source == 0 {
+            *eflags |= Eflags::ZF.bits();
+        }
+        u64::from(source.count_ones())
+    }
+}
+
+/// CRC32 accumulates over the polynomial 11EDC6F41h, bits reflected; no flag changes.
+fn crc32<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    let source: u64 = ctx.read_op(i, 1, N)?;
+    let start = ctx.reg(i.op0_register(), 4) as u32 ^ source as u32;
+    let step = |crc: u32| crc >> 1 ^ if crc & 1 != 0 { POLYNOMIAL } else { 0 };
+    let crc = (0..8 * N).fold(start, |crc, _| step(crc));
+    ctx.set_reg(i.op0_register(), 4, u64::from(crc));
+    Ok(())
 }
 
 fn test_far<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {

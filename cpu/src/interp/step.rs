@@ -7,11 +7,11 @@
 use super::decode::DecodeCache;
 use super::{Ctx, Handler, Outcome, Unit, debug, fpu, sys, table};
 use crate::bus::Bus;
-use crate::exception::Exception;
+use crate::exception::{Exception, Vector};
 use crate::flags::Eflags;
-use crate::model::CpuModel;
+use crate::model::{CpuModel, Features};
 use crate::refusal::Refusal;
-use crate::state::{Activity, CpuState, StringInProgress};
+use crate::state::{Activity, CpuState, StringInProgress, apic_base};
 use iced_x86::Instruction;
 
 /// The interpreter of one processor: tables and caches, no architectural state.
@@ -39,7 +39,11 @@ impl<B: Bus> Interp<B> {
     /// The state of this processor after RESET.
     #[must_use]
     pub fn state(&self) -> CpuState {
-        CpuState::reset(self.unit.model.signature())
+        let mut state = CpuState::reset(self.unit.model.signature());
+        if self.unit.features.contains(Features::APIC) {
+            state.msr.apic_base |= apic_base::ON;
+        }
+        state
     }
 
     /// The model and the host unit.
@@ -114,6 +118,14 @@ impl<B: Bus> Interp<B> {
         s.shadow_debug = false;
         s.string = StringInProgress::NONE;
         sys::interrupt::deliver(&mut Ctx::new(s, bus, &mut self.unit), exception)
+    }
+
+    /// Delivers an NMI; ends a halt. The caller has checked that none is being handled, and the shadows.
+    pub fn nmi(&mut self, s: &mut CpuState, bus: &mut B) -> Outcome {
+        if s.activity == Activity::Shutdown {
+            return Outcome::Shutdown;
+        }
+        self.deliver(s, bus, Exception::plain(Vector::Nmi))
     }
 
     /// Delivers an external interrupt; ends a halt. The caller has checked IF and the shadow.

@@ -63,6 +63,12 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::SEP => Features::SEP,
         F::SSE => Features::SSE,
         F::SSE2 => Features::SSE2,
+        F::SSE3 => Features::SSE3,
+        F::SSSE3 => Features::SSSE3,
+        F::SSE4_1 => Features::SSE4_1,
+        F::SSE4_2 => Features::SSE4_2,
+        F::POPCNT => Features::POPCNT,
+        F::RDTSCP => Features::RDTSCP,
         F::CLFSH => Features::CLFSH,
         F::RDRAND => Features::RDRAND,
         // Hint space (0F 18 to 0F 1F) is NOP since the P6.
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_instruction_of_the_largest_model_has_a_handler() {
-        let features = CpuModel::Pentium4.features();
+        let features = CpuModel::Max.features();
         let missing: Vec<Code> = Code::values()
             .filter(|code| {
                 let info = code.op_code();

@@ -87,6 +87,7 @@ const SENSITIVE: &[Mnemonic] = &[
     M::Verw,
     M::Cpuid,
     M::Rdtsc,
+    M::Rdtscp,
     M::Rdrand,
     M::Rdpmc,
 ];

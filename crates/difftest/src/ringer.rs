@@ -70,6 +70,8 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
     let board = BoardConfig {
         ram_size: RAM,
         debug_exit: true,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],

@@ -63,6 +63,8 @@ pub struct PcConfig {
     pub debug_exit: bool,
     /// Where it is: the first of four ports, in each of which a write of any width is one of the whole value.
     pub debug_exit_port: u16,
+    /// There is the device that kvm-unit-tests expect.
+    pub test_device: bool,
     /// Keep the latest bytes that the guest writes to port 80h.
     pub log_post: bool,
     /// IDE drives: the primary channel's device 0 and 1, the secondary's.
@@ -98,6 +100,7 @@ impl Default for PcConfig {
             model,
             debug_exit: false,
             debug_exit_port: DEBUG_EXIT_PORT,
+            test_device: false,
             log_post: false,
             ide: [None; 4],
             floppies: [None; 2],

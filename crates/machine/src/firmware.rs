@@ -10,12 +10,13 @@
 //! | 1000h | [`GDT`]: flat code and data for Linux |
 //! | 10000h | boot parameters ([`crate::boot::linux`]) |
 //! | 9FC00h | extended BIOS data area, 1 KiB, empty |
-//! | E0000h | the ACPI root pointer; the other tables from E1000h |
+//! | E0000h | the ACPI root pointer; the MultiProcessor table from E0100h, the others from E1000h |
 //! | F0000h | the SMBIOS entry point, then its tables (not under a boot sector, whose BIOS is there) |
 //! | FF000h | [`reset_rom`], where no other firmware is |
 
 mod chipset;
 mod linker;
+mod mp;
 mod settings;
 mod smbios;
 
@@ -24,7 +25,7 @@ pub(crate) use settings::{set_order, tell};
 
 use crate::config::PcConfig;
 use ringer_cpu::addr::Pa;
-use ringer_cpu::state::cr0;
+use ringer_cpu::state::{apic_base, cr0};
 use ringer_cpu::{CpuState, Eflags, Lin, SegAttr, SegReg, Segment, TableReg};
 use ringer_devices::addresses::COM1_BASE;
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -81,12 +82,17 @@ pub fn memory_map(ram: u64) -> Vec<MemoryRange> {
     map
 }
 
-/// Puts the ACPI tables into memory; returns the address of the RSDP.
+/// Puts the ACPI tables into memory, and for a processor with a local APIC the MultiProcessor configuration table; returns the
+/// address of the RSDP.
 ///
 /// # Errors
 /// When memory has no place for them.
-pub fn install_acpi(memory: &mut GuestMemory) -> Result<u32, MemoryError> {
-    let acpi = ringer_devices::acpi::tables(memory.ram_size()).link(ACPI + 0x1000);
+pub fn install_acpi(memory: &mut GuestMemory, cpu: &CpuState) -> Result<u32, MemoryError> {
+    let apics = cpu.msr.apic_base & apic_base::ON != 0;
+    if apics {
+        mp::install(memory, ACPI + 0x100, LOW_MEMORY_END + 0x10)?;
+    }
+    let acpi = ringer_devices::acpi::tables(memory.ram_size(), apics).link(ACPI + 0x1000);
     memory.load(Pa::from(ACPI), &acpi.rsdp)?;
     memory.load(Pa::from(acpi.base), &acpi.tables)?;
     Ok(ACPI)

@@ -19,6 +19,7 @@ use crate::state::{
 use crate::stop::{Stop, status};
 use crate::until::Until;
 use crate::watch::Watch;
+use ringer_cpu::Features;
 use ringer_devices::fw_cfg::FwCfgError;
 use ringer_devices::{Board, BoardConfig, Section, SerialSink, rows};
 use ringer_mmu::{GuestMemory, MemoryError};
@@ -121,6 +122,8 @@ impl Machine {
         let board = BoardConfig {
             ram_size: cfg.pc.ram_size,
             debug_exit: cfg.pc.debug_exit,
+            test_device: cfg.pc.test_device,
+            apic: cfg.pc.model.features().contains(Features::APIC),
             rtc_epoch_s: if cfg.is_virtual() { VIRTUAL_EPOCH_S } else { now_s() },
             log_post: cfg.pc.log_post,
             ide: cfg.pc.ide,

@@ -446,7 +446,7 @@ impl Monitor {
                 return Ok(end);
             }
             // The next interrupt is taken before the first instruction of a handler that lets it in, under each engine.
-            if self.vcpu.intr && self.vcpu.interruptible() {
+            if self.vcpu.is_interrupted() {
                 continue;
             }
             if self.waited_for_output() {

@@ -7,7 +7,7 @@ use crate::stop::{Next, RunEnd};
 use crate::system_bus::{Io, SystemBus};
 use crate::transfer_memo::Before;
 use crate::vcpu::{Chassis, Vcpu};
-use ringer_cpu::{CpuState, Gpr, Outcome};
+use ringer_cpu::{CpuState, Gpr, Outcome, Vector};
 
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
@@ -87,7 +87,7 @@ impl Vcpu {
             Outcome::Partial | Outcome::Shutdown => {}
         }
         if bus.io.touched {
-            self.intr = bus.io.board.intr();
+            self.look_at_pins(&bus.io);
             bus.serve_firmware(&mut self.context.cpu);
         }
         if bus.memory.is_stale() {
@@ -137,15 +137,21 @@ impl Vcpu {
         chassis.code.breakpoints.before(&self.context.cpu)
     }
 
-    /// Takes the interrupt that the board asks for, if it can be taken.
+    /// What the board asks of the processor.
+    fn look_at_pins(&mut self, io: &Io) {
+        (self.intr, self.nmi) = (io.board.intr(), io.board.nmi());
+    }
+
+    /// Takes the NMI or the interrupt that the board asks for, if it can be taken.
     pub fn deliver_interrupt(&mut self, chassis: &mut Chassis) {
         let io = &mut chassis.bus.io;
-        self.intr = io.board.intr();
-        if !self.intr || !self.interruptible() {
+        self.look_at_pins(io);
+        if !self.is_interrupted() {
             return;
         }
         let now = io.clock.now();
-        let vector = io.board.ack(now);
+        let nmi = self.nmi && self.takes_nmi() && io.board.take_nmi();
+        let vector = if nmi { Vector::Nmi as u8 } else { io.board.ack(now) };
         io.counters.interrupts += 1;
         io.events.at = at(&self.context.cpu);
         // Should the processor shut down, it is here.
@@ -154,11 +160,15 @@ impl Vcpu {
         chassis.code.breakpoints.left();
         self.frozen = false;
         self.note_delivery(io);
-        let outcome = self.interp.interrupt(&mut self.context.cpu, &mut chassis.bus, vector);
+        let (cpu, bus) = (&mut self.context.cpu, &mut chassis.bus);
+        let outcome = match nmi {
+            true => self.interp.nmi(cpu, bus),
+            false => self.interp.interrupt(cpu, bus, vector),
+        };
         // The interrupt came between two instructions: none retired.
         let none = if outcome == Outcome::Retired { Outcome::Partial } else { outcome };
         self.follow_up(chassis, none);
-        self.intr = chassis.bus.io.board.intr();
+        self.look_at_pins(&chassis.bus.io);
     }
 
     /// Runs the instruction that translated code left to the interpreter, and notes what can be learnt

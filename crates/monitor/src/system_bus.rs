@@ -39,6 +39,8 @@ pub enum PagingEvent {
 pub struct Seen {
     /// The INTR line.
     pub intr: bool,
+    /// An NMI waits.
+    pub nmi: bool,
     /// When a timer will raise a line.
     pub deadline: Option<u64>,
     /// Input waits for room in a device.
@@ -83,7 +85,8 @@ pub struct Io {
 impl Io {
     /// What there is to see of the board.
     pub fn look(&self, input_waits: bool) -> Seen {
-        Seen { intr: self.board.intr(), deadline: self.board.next_deadline(), input_waits }
+        let board = &self.board;
+        Seen { intr: board.intr(), nmi: board.nmi(), deadline: board.next_deadline(), input_waits }
     }
 
     /// A run begins: the ledger keeps time, and what is recorded is of it.
@@ -368,6 +371,42 @@ impl Bus for SystemBus {
 
     fn random(&mut self) -> u32 {
         self.io.random.next(self.io.clock.is_virtual())
+    }
+
+    fn msr(&mut self, address: u32) -> Option<u64> {
+        self.io.board.msr(address)
+    }
+
+    fn set_msr(&mut self, address: u32, value: u64) -> bool {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return true;
+        }
+        self.io.board.set_msr(address, value)
+    }
+
+    fn set_apic_base(&mut self, value: u64) {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return;
+        }
+        self.io.device(|board, _| board.set_apic_base(value));
+    }
+
+    fn tsc_deadline(&mut self) -> u64 {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return 0;
+        }
+        self.io.device(|board, now| board.tsc_deadline(now))
+    }
+
+    fn set_tsc_deadline(&mut self, at: u64) {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return;
+        }
+        self.io.device(|board, now| board.set_tsc_deadline(now, at));
     }
 
     fn tsc(&mut self) -> u64 {

@@ -55,6 +55,8 @@ pub(crate) struct Vcpu {
     pub signals: Option<Registration>,
     /// The board's INTR line as last seen.
     pub intr: bool,
+    /// Whether an NMI waits, as last seen.
+    pub nmi: bool,
     /// CS and EIP of the instruction that the interpreter ran last.
     pub last: (u16, u32),
     /// The instruction at CS:EIP waits for an interrupt: an x87 error was reported to the board (CR0.NE is 0).
@@ -91,6 +93,7 @@ impl Vcpu {
             schedule: Schedule::default(),
             signals: None,
             intr: false,
+            nmi: false,
             last: (0, 0),
             frozen: false,
             delivered: (0, 0),
@@ -136,6 +139,19 @@ impl Vcpu {
         cpu.eflags & Eflags::IF.bits() != 0 && !cpu.shadow_irq
     }
 
+    /// Whether an interrupt or an NMI is taken before the next instruction.
+    #[inline]
+    pub fn is_interrupted(&self) -> bool {
+        (self.intr && self.interruptible()) || (self.nmi && self.takes_nmi())
+    }
+
+    /// Whether an NMI would be taken before the next instruction: none is being handled.
+    #[inline]
+    pub fn takes_nmi(&self) -> bool {
+        let cpu = &self.context.cpu;
+        !cpu.nmi_blocked && !cpu.shadow_irq
+    }
+
     /// Whether nothing but an interrupt makes it go on.
     #[inline]
     pub fn waits(&self) -> bool {
@@ -147,7 +163,7 @@ impl Vcpu {
     pub fn must_service(&self, chassis: &Chassis) -> bool {
         chassis.bus.io.touched
             || self.context.doorbell().kick.load(Ordering::Relaxed) != 0
-            || (self.intr && self.interruptible())
+            || self.is_interrupted()
             || self.waits()
             || self.schedule.out_of_time(&chassis.bus.io.clock)
     }

@@ -207,6 +207,8 @@ fn machine() -> Monitor {
     let config = BoardConfig {
         ram_size: 16 << 20,
         debug_exit: false,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],

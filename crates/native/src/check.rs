@@ -19,6 +19,8 @@ use std::ops::Range;
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The model whose instructions are run, as far as the host has them.
+    pub model: CpuModel,
     /// The seed of everything.
     pub seed: u64,
     /// First slot.
@@ -146,7 +148,7 @@ impl Check {
     /// # Errors
     /// When the host does not permit it, or `options` name no row.
     pub fn new(options: Options) -> Result<Self, CheckError> {
-        let model = CpuModel::Pentium4;
+        let model = options.model;
         let mut rows = native_rows(model, options.bits);
         if let Some(name) = &options.row {
             rows.retain(|row| format!("{:?}", row.code).eq_ignore_ascii_case(name));

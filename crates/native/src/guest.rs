@@ -337,6 +337,8 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
     let config = BoardConfig {
         ram_size: RAM,
         debug_exit: false,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],

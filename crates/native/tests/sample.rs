@@ -32,7 +32,8 @@ fn run(bits: u32, length: u32, low: bool, cases: u64) {
     let share = cases as f64 / 1e6;
     println!("hostcheck: seed {seed}, {bits} bits, {cases} cases, {share}% of the long run");
     let end = cases.div_ceil(u64::from(check::STATES));
-    let options = Options { seed, first: 0, end, bits, length, low, row: None, most: 3 };
+    let model = ringer_cpu::CpuModel::Pentium4;
+    let options = Options { model, seed, first: 0, end, bits, length, low, row: None, most: 3 };
     let check = match Check::new(options) {
         Ok(check) => check,
         Err(CheckError::Native(e @ (NativeError::Pages | NativeError::Died { .. }))) => {

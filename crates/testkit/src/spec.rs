@@ -230,7 +230,7 @@ fn allowed(key: &str) -> Option<&'static str> {
         "max-instructions" => "a number from 1 on",
         "engines" => "a list of \"bt\", \"interp\", \"lockstep\"",
         "memory" => "a text, 1M to 3G, such as \"64M\"",
-        "cpu" => "\"486\", \"pentium\", \"pentium3\", \"pentium4\"",
+        "cpu" => "\"486\", \"pentium\", \"pentium3\", \"pentium4\", \"max\"",
         "clock" => "\"virtual\", \"real\"",
         _ => return None,
     })

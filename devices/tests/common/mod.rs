@@ -28,6 +28,8 @@ pub fn wire() -> (Box<Wire>, Receiver<u8>) {
 pub const CONFIG: BoardConfig = BoardConfig {
     ram_size: 512 << 20,
     debug_exit: true,
+    apic: true,
+    test_device: true,
     rtc_epoch_s: 1_000_000_000,
     log_post: true,
     ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],

@@ -197,11 +197,11 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::VerifyWrite), &[C::Verw_rm16, C::Verw_r32m16]),
     (Rewritten(Rewrite::Sysenter), &[C::Sysenter]),
     (Rewritten(Rewrite::Sysexit), &[C::Sysexitd]),
-    // Undocumented aliases, and the opcodes of CMPXCHG in early 486s, are left to the interpreter.
+    // Undocumented aliases, the opcodes of CMPXCHG in early 486s, and what came with SSE4.1 are left to the interpreter.
     (Callout, &[
         C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,
         C::Fstp_sti_DFD8, C::Fxch_st0_sti_DDC8, C::Fxch_st0_sti_DFC8, C::Test_rm8_imm8_F6r1,
         C::Test_rm16_imm16_F7r1, C::Test_rm32_imm32_F7r1,
-        C::Cmpxchg486_rm8_r8, C::Cmpxchg486_rm16_r16, C::Cmpxchg486_rm32_r32,
+        C::Pextrw_r32m16_xmm_imm8, C::Cmpxchg486_rm8_r8, C::Cmpxchg486_rm16_r16, C::Cmpxchg486_rm32_r32,
     ]),
 ];

@@ -14,6 +14,8 @@ pub(super) struct HostFrame {
     pub fx: FpuImage,
     /// The general register.
     pub gpr: u64,
+    /// EDX, for instructions that take the lengths of strings in EAX and EDX.
+    pub second: u64,
     /// RFLAGS to run with, and as they were afterwards.
     pub flags: u64,
     /// The host's MXCSR meanwhile.
@@ -23,6 +25,7 @@ pub(super) struct HostFrame {
 /// Offsets in [`HostFrame`] for the assembler.
 pub(super) const FX: usize = offset_of!(HostFrame, fx);
 pub(super) const GPR: usize = offset_of!(HostFrame, gpr);
+pub(super) const SECOND: usize = offset_of!(HostFrame, second);
 pub(super) const FLAGS: usize = offset_of!(HostFrame, flags);
 pub(super) const HOST_MXCSR: usize = offset_of!(HostFrame, host_mxcsr);
 

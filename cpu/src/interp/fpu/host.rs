@@ -40,8 +40,14 @@ impl HostUnit {
     /// # Errors
     /// When the host refuses memory for code.
     pub fn new() -> Result<Self, Refusal> {
-        let frame =
-            HostFrame { mem: [0; 128], fx: FpuImage::reset(), gpr: 0, flags: 0, host_mxcsr: 0 };
+        let frame = HostFrame {
+            mem: [0; 128],
+            fx: FpuImage::reset(),
+            gpr: 0,
+            second: 0,
+            flags: 0,
+            host_mxcsr: 0,
+        };
         let arena = Arena::new()?;
         Ok(Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) })
     }

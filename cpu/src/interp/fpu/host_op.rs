@@ -5,7 +5,7 @@
 //! MXCSR, load the guest's image and whatever else the instruction reads; then the way back. The x87
 //! unit is left as the ABI wants it, by FNINIT, which a pending exception does not disturb.
 
-use super::frame::{FLAGS, FX, GPR, HOST_MXCSR};
+use super::frame::{FLAGS, FX, GPR, HOST_MXCSR, SECOND};
 use iced_x86::{
     Code, Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
@@ -27,6 +27,10 @@ pub(super) struct Plan {
     pub gpr_in: bool,
     /// Reads or writes arithmetic flags.
     pub flags: bool,
+    /// Reads the lengths of its strings in EAX and EDX.
+    pub lengths: bool,
+    /// Writes an index to ECX.
+    pub index: bool,
 }
 
 /// Tells instructions apart as far as their host operations differ: code, registers, immediate byte.
@@ -84,14 +88,21 @@ fn plan(i: &Instruction) -> Plan {
         plan.len = memory.memory_size().size();
         plan.reads = matches!(memory.access(), A::Read | A::CondRead | A::ReadWrite);
         plan.writes = matches!(memory.access(), A::Write | A::CondWrite | A::ReadWrite);
-        let unaligned =
-            matches!(i.mnemonic(), Mnemonic::Movups | Mnemonic::Movupd | Mnemonic::Movdqu);
-        plan.aligned = plan.len == 16 && !unaligned;
+        plan.aligned = plan.len == 16 && !may_be_unaligned(i.mnemonic());
     }
     plan.gpr_out = i.op0_register() == Register::EAX;
     plan.gpr_in = i.op1_register() == Register::EAX;
     plan.flags = (i.rflags_read() | i.rflags_modified()) != 0;
+    plan.lengths = matches!(i.mnemonic(), Mnemonic::Pcmpestri | Mnemonic::Pcmpestrm);
+    plan.index = matches!(i.mnemonic(), Mnemonic::Pcmpestri | Mnemonic::Pcmpistri);
     plan
+}
+
+/// Instructions with operands of 16 bytes that may lie anywhere.
+fn may_be_unaligned(mnemonic: Mnemonic) -> bool {
+    use Mnemonic as M;
+    let strings = matches!(mnemonic, M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
+    strings || matches!(mnemonic, M::Movups | M::Movupd | M::Movdqu | M::Lddqu)
 }
 
 /// An instruction with a frame field as its operand: `bytes` up to the ModRM byte, which names
@@ -112,8 +123,11 @@ pub(super) fn assemble(i: &Instruction) -> Option<(Vec<u8>, Plan)> {
     let mut out = Vec::with_capacity(80);
     with_field(&mut out, &[0x0f, 0xae, 0x9f], HOST_MXCSR); // stmxcsr
     with_field(&mut out, &[0x0f, 0xae, 0x8f], FX); // fxrstor
-    if plan.gpr_in {
+    if plan.gpr_in || plan.lengths {
         with_field(&mut out, &[0x48, 0x8b, 0x87], GPR); // mov rax, field
+    }
+    if plan.lengths {
+        with_field(&mut out, &[0x48, 0x8b, 0x97], SECOND); // mov rdx, field
     }
     if plan.flags {
         with_field(&mut out, &[0xff, 0xb7], FLAGS); // push field
@@ -126,6 +140,9 @@ pub(super) fn assemble(i: &Instruction) -> Option<(Vec<u8>, Plan)> {
     }
     if plan.gpr_out {
         with_field(&mut out, &[0x48, 0x89, 0x87], GPR); // mov field, rax
+    }
+    if plan.index {
+        with_field(&mut out, &[0x48, 0x89, 0x8f], GPR); // mov field, rcx
     }
     with_field(&mut out, &[0x0f, 0xae, 0x87], FX); // fxsave
     out.extend_from_slice(&[0xdb, 0xe3]); // fninit

@@ -62,7 +62,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     if features.iter().any(|f| matches!(f, F::FPU | F::FPU287 | F::FPU387)) {
         return Some(control::lookup(code).unwrap_or(x87::arithmetic::<B>));
     }
-    if features.iter().any(|f| matches!(f, F::MMX | F::SSE | F::SSE2 | F::FXSR | F::CLFSH)) {
+    if features.iter().any(|f| is_vector(*f) || matches!(f, F::FXSR | F::CLFSH)) {
         return memory::lookup(code).or_else(|| vector(code));
     }
     None
@@ -77,10 +77,14 @@ pub fn moves_pointers(code: Code) -> bool {
 
 /// Features of which instructions belong here (CMOV: FCMOVcc).
 fn ours(feature: F) -> bool {
-    matches!(
-        feature,
-        F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::MMX | F::SSE | F::SSE2 | F::FXSR | F::CLFSH
-    )
+    is_vector(feature)
+        || matches!(feature, F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::FXSR | F::CLFSH)
+}
+
+/// MMX and SSE.
+fn is_vector(feature: F) -> bool {
+    use F::{MMX, SSE, SSE2, SSE3, SSE4_1, SSE4_2, SSSE3};
+    matches!(feature, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2)
 }
 
 /// The register and arithmetic instructions, by the kinds of registers that they touch.

@@ -1,4 +1,4 @@
-//! MMX, SSE and SSE2 on registers and memory operands: the host's own, on the guest's image.
+//! MMX, and SSE to SSE4.2, on registers and memory operands: the host's own, on the guest's image.
 //!
 //! # SIMD floating-point exceptions
 //! They are precise: #XM comes before the destination changes (SDM volume 1, 11.5). Where the guest
@@ -21,7 +21,7 @@ use super::x87;
 use crate::bus::{Access, Bus};
 use crate::exception::{Exception, Vector};
 use crate::interp::Ctx;
-use crate::state::{CpuState, SegReg, cr4};
+use crate::state::{CpuState, Gpr, SegReg, cr4};
 use iced_x86::{Code, Instruction, OpKind, Register};
 
 /// All exceptions masked.
@@ -116,6 +116,10 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     if plan.gpr_in {
         frame.gpr = u64::from(gpr(ctx.s, i.op1_register()));
     }
+    if plan.lengths {
+        frame.gpr = u64::from(gpr(ctx.s, Register::EAX));
+        frame.second = u64::from(gpr(ctx.s, Register::EDX));
+    }
     run(ctx, i)?;
     if let (Some((seg, off)), true) = (place, plan.writes) {
         mem.copy_from_slice(&ctx.unit.host.frame().mem[..16]);
@@ -124,6 +128,9 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     let frame = ctx.unit.host.frame();
     if plan.gpr_out {
         ctx.s.gpr[i.op0_register().number() & 7] = u64::from(frame.gpr as u32);
+    }
+    if plan.index {
+        ctx.s.gpr[Gpr::Ecx as usize] = u64::from(frame.gpr as u32);
     }
     if plan.flags {
         x87::merge_flags(ctx.s, frame.flags);

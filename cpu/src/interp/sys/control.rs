@@ -2,7 +2,7 @@
 //! 2.5 and 2.8; volume 3B, 17.2.
 
 use super::super::{Ctx, Handler};
-use super::privilege::require_cpl0;
+use super::privilege::{protect_system_registers, require_cpl0};
 use crate::bus::{Bus, PagingChange, PagingRegs};
 use crate::exception::Exception;
 use crate::model::Features;
@@ -28,7 +28,7 @@ const MSW: u64 = cr0::PE | cr0::MP | cr0::EM | cr0::TS;
 const GENERAL_DETECT: u32 = 1 << 13;
 
 /// Bits of CR4 and the features that bring them.
-const CR4_BITS: [(Features, u64); 8] = [
+const CR4_BITS: [(Features, u64); 11] = [
     (Features::VME, cr4::VME | cr4::PVI),
     (Features::TSC, cr4::TSD),
     (Features::DE, cr4::DE),
@@ -37,6 +37,9 @@ const CR4_BITS: [(Features, u64); 8] = [
     (Features::PGE, cr4::PGE),
     (Features::FXSR, cr4::OSFXSR | cr4::PCE),
     (Features::SSE, cr4::OSXMMEXCPT),
+    (Features::MCE, cr4::MCE),
+    (Features::UMIP, cr4::UMIP),
+    (Features::SMEP, cr4::SMEP),
 ];
 
 /// The handler of `code`, if it belongs here.
@@ -147,7 +150,7 @@ fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
     if value & !cr4_defined(ctx.unit.features) != 0 {
         return Err(Exception::gp(0));
     }
-    let changed = (ctx.s.cr4 ^ value) & (cr4::PSE | cr4::PAE | cr4::PGE);
+    let changed = (ctx.s.cr4 ^ value) & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::SMEP);
     let regs = PagingRegs { cr4: value, ..paging(ctx) };
     if changed != 0 {
         load_pdptes(ctx, &regs)?;
@@ -169,6 +172,7 @@ fn lmsw<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
 
 /// Not privileged: the 16-bit form and memory get the low word, a 32-bit register all of CR0.
 fn smsw<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    protect_system_registers(ctx)?;
     let size = if i.op0_kind() == OpKind::Memory { 2 } else { N };
     let value = ctx.s.cr0;
     ctx.write_op(i, 0, size, value)

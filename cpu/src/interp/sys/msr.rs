@@ -2,25 +2,30 @@
 //! volume 3A, 5.8.7.
 
 use super::super::{Ctx, Handler};
+use super::control;
 use super::privilege::require_cpl0;
 use super::transfer;
 use crate::addr::{Lin, Pc};
-use crate::bus::Bus;
+use crate::bus::{Bus, PagingChange};
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::model::Features;
 use crate::segment::{SegAttr, Segment};
-use crate::state::{Gpr, SegReg, cr4};
+use crate::state::{Gpr, SegReg, apic_base, cr4, efer};
 use iced_x86::{Code, Instruction};
 
 /// Addresses of the registers that hold something.
 mod address {
     pub const TIME_STAMP_COUNTER: u32 = 0x10;
+    pub const APIC_BASE: u32 = 0x1b;
     pub const SYSENTER_CS: u32 = 0x174;
     pub const SYSENTER_ESP: u32 = 0x175;
     pub const SYSENTER_EIP: u32 = 0x176;
     pub const MISC_ENABLE: u32 = 0x1a0;
     pub const PAT: u32 = 0x277;
+    pub const EFER: u32 = 0xc000_0080;
+    pub const TSC_AUX: u32 = 0xc000_0103;
+    pub const TSC_DEADLINE: u32 = 0x6e0;
 }
 
 /// Registers that software reads or resets in passing and that hold nothing here: they read as zero
@@ -34,6 +39,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         Code::Rdmsr => Some(rdmsr::<B>),
         Code::Wrmsr => Some(wrmsr::<B>),
         Code::Rdtsc => Some(rdtsc::<B>),
+        Code::Rdtscp => Some(rdtscp::<B>),
         Code::Rdrand_r16 => Some(rdrand::<B, 2>),
         Code::Rdrand_r32 => Some(rdrand::<B, 4>),
         Code::Rdpmc => Some(rdpmc::<B>),
@@ -60,7 +66,9 @@ fn field<'c, B: Bus>(ctx: &'c mut Ctx<'_, B>, address: u32) -> Result<&'c mut u6
         address::SYSENTER_CS if has(Features::SEP) => Ok(&mut msr.sysenter_cs),
         address::SYSENTER_ESP if has(Features::SEP) => Ok(&mut msr.sysenter_esp),
         address::SYSENTER_EIP if has(Features::SEP) => Ok(&mut msr.sysenter_eip),
+        address::APIC_BASE if has(Features::APIC) => Ok(&mut msr.apic_base),
         address::PAT if has(Features::PAT) => Ok(&mut msr.pat),
+        address::EFER if has(Features::NX) => Ok(&mut msr.efer),
         address::MISC_ENABLE if has(Features::SSE2) => Ok(&mut msr.misc_enable),
         _ => Err(Exception::gp(0)),
     }
@@ -70,8 +78,17 @@ fn rdmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
     require_cpl0(ctx)?;
     let value = match ctx.gpr(Gpr::Ecx) {
         address::TIME_STAMP_COUNTER => tsc(ctx),
+        address::TSC_DEADLINE if ctx.unit.features.contains(Features::TSC_DEADLINE) => {
+            match ctx.bus.tsc_deadline() {
+                0 => 0,
+                at => at.wrapping_add(ctx.s.msr.tsc_offset),
+            }
+        }
         n if EMPTY.contains(&n) => 0,
-        n => *field(ctx, n)?,
+        n => match field(ctx, n).map(|field| *field) {
+            Ok(value) => value,
+            Err(fault) => ctx.bus.msr(n).ok_or(fault)?,
+        },
     };
     set_pair(ctx, value);
     Ok(())
@@ -84,13 +101,51 @@ fn wrmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
         address::TIME_STAMP_COUNTER => {
             ctx.s.msr.tsc_offset = value.wrapping_sub(ctx.bus.tsc());
         }
+        address::APIC_BASE if ctx.unit.features.contains(Features::APIC) => {
+            if value & !(apic_base::BASE | apic_base::BSP | apic_base::ON) != 0 {
+                return Err(Exception::gp(0));
+            }
+            ctx.s.msr.apic_base = value;
+            ctx.bus.set_apic_base(value);
+        }
+        address::TSC_DEADLINE if ctx.unit.features.contains(Features::TSC_DEADLINE) => {
+            let at = deadline(value, ctx.s.msr.tsc_offset);
+            ctx.bus.set_tsc_deadline(at);
+        }
         n if EMPTY.contains(&n) => {}
         address::PAT if !value.to_le_bytes().into_iter().all(is_memory_type) => {
             return Err(Exception::gp(0));
         }
-        n => *field(ctx, n)? = value,
+        address::EFER => set_efer(ctx, value)?,
+        n => match field(ctx, n).map(|field| *field = value) {
+            Err(_) if ctx.bus.set_msr(n, value) => {}
+            written => written?,
+        },
     }
     Ok(())
+}
+
+/// Of a 32-bit model's EFER only NXE exists.
+fn set_efer<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
+    if value & !efer::NXE != 0 {
+        return Err(Exception::gp(0));
+    }
+    let before = std::mem::replace(field(ctx, address::EFER)?, value);
+    if before != value {
+        let regs = control::paging(ctx);
+        ctx.bus.paging_changed(&regs, PagingChange::Mode);
+    }
+    Ok(())
+}
+
+/// The bus's counter when the guest's is `value`; 0 for 0, and otherwise never 0: one that has passed is due at once.
+fn deadline(value: u64, offset: u64) -> u64 {
+    // An offset in the upper half is one below zero.
+    let at = i128::from(value) - i128::from(offset as i64);
+    match value {
+        0 => 0,
+        _ => u64::try_from(at.max(1)).unwrap_or(u64::MAX),
+    }
 }
 
 /// UC, WC, WT, WP, WB, UC-.
@@ -104,6 +159,14 @@ fn rdtsc<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
     }
     let value = tsc(ctx);
     set_pair(ctx, value);
+    Ok(())
+}
+
+/// RDTSC, and IA32_TSC_AUX in ECX.
+fn rdtscp<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    rdtsc(ctx, i)?;
+    let aux = ctx.bus.msr(address::TSC_AUX).unwrap_or(0);
+    ctx.set_gpr(Gpr::Ecx, aux as u32);
     Ok(())
 }
 

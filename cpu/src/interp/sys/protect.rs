@@ -3,7 +3,7 @@
 
 use super::super::{Ctx, Handler};
 use super::descriptor::{self, Descriptor, kind, null_segment};
-use super::privilege::require_cpl0;
+use super::privilege::{protect_system_registers, require_cpl0};
 use super::{segload, transfer};
 use crate::addr::Lin;
 use crate::bus::Bus;
@@ -153,10 +153,12 @@ fn load_table<B: Bus>(
 }
 
 fn sgdt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    protect_system_registers(ctx)?;
     store_table(ctx, i, ctx.s.gdtr)
 }
 
 fn sidt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    protect_system_registers(ctx)?;
     store_table(ctx, i, ctx.s.idtr)
 }
 
@@ -183,11 +185,13 @@ fn store_selector<B: Bus>(
 
 fn sldt<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_protected(ctx)?;
+    protect_system_registers(ctx)?;
     store_selector(ctx, i, N, ctx.s.ldtr.selector)
 }
 
 fn str<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_protected(ctx)?;
+    protect_system_registers(ctx)?;
     store_selector(ctx, i, N, ctx.s.tr.selector)
 }
 

@@ -24,10 +24,13 @@ pub struct EngineArgs {
     #[arg(long, default_value = "bt", value_name = "E", value_parser = one_of::<Engine>(ENGINES))]
     #[arg(hide_possible_values = true)]
     pub engine: Engine,
-    /// The processor: 486, pentium, pentium3 or pentium4 (default)
+    /// The processor: 486, pentium, pentium3, pentium4 (default) or max, which has all that Ringer does
     #[arg(long, value_name = "M", value_parser = one_of::<CpuModel>(MODELS))]
     #[arg(hide_possible_values = true)]
     pub cpu: Option<CpuModel>,
+    /// Add the device that kvm-unit-tests expect: memory at FF000000h, ports E0h, E8h and 2000h to 2017h
+    #[arg(long)]
+    pub testdev: bool,
     /// Size of the translation cache, 1M to 1G
     #[arg(long, default_value = "64M", value_name = "SIZE", value_parser = parse_cache)]
     pub tc_size: u64,
@@ -90,7 +93,7 @@ impl EngineArgs {
         options.set(TranslatorOptions::VERIFY, self.verify || self.untrusted);
         let model = self.cpu.unwrap_or(PcConfig::default().model);
         MachineConfig {
-            pc: PcConfig { ram_size, model, ..PcConfig::default() },
+            pc: PcConfig { ram_size, model, test_device: self.testdev, ..PcConfig::default() },
             run: RunConfig {
                 engine: self.engine,
                 tc_size: self.tc_size,

@@ -206,6 +206,7 @@ impl RunArgs {
         if self.engine.cpu.is_none() {
             pc.model = saved.model;
         }
+        pc.test_device |= saved.test_device;
         if self.ends.debug_exit.is_none() {
             (pc.debug_exit, pc.debug_exit_port) = (saved.debug_exit, saved.debug_exit_port);
         }

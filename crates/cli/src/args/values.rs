@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// Engines by name.
 pub const ENGINES: [&str; 3] = ["bt", "interp", "lockstep"];
 /// Processor models by name.
-pub const MODELS: [&str; 4] = ["486", "pentium", "pentium3", "pentium4"];
+pub const MODELS: [&str; 5] = ["486", "pentium", "pentium3", "pentium4", "max"];
 /// Clocks by name.
 pub const CLOCKS: [&str; 2] = ["real", "virtual"];
 

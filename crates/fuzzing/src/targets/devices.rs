@@ -70,6 +70,8 @@ fn board() -> Board {
     let config = BoardConfig {
         ram_size: 512 << 20,
         debug_exit: true,
+        apic: true,
+        test_device: true,
         rtc_epoch_s: 1_000_000_000,
         log_post: true,
         ide: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None],

@@ -53,7 +53,7 @@ impl BootSector {
         memory: &mut GuestMemory,
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
-        firmware::install_acpi(memory)?;
+        firmware::install_acpi(memory, cpu)?;
         bios::boot(memory, cpu, &self.disk)?;
         if self.disk.drive() == 0 {
             firmware::install_floppy(memory)?;

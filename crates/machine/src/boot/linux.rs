@@ -162,7 +162,7 @@ impl LinuxImage {
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
         firmware::install_data_area(memory, 0)?;
-        let rsdp = firmware::install_acpi(memory)?;
+        let rsdp = firmware::install_acpi(memory, cpu)?;
         memory.load(Pa::from(HIGH_MEMORY), &self.kernel)?;
         if let Some((address, payload)) = &self.initrd {
             payload.install(memory, u64::from(*address))?;

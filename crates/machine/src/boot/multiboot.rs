@@ -193,7 +193,7 @@ impl MultibootImage {
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
         firmware::install_data_area(memory, 0)?;
-        firmware::install_acpi(memory)?;
+        firmware::install_acpi(memory, cpu)?;
         for piece in &self.pieces {
             memory.load(Pa::from(piece.address), &self.file[piece.bytes.clone()])?;
             let loaded = piece.bytes.len() as u64;

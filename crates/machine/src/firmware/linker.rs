@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn firmware_that_follows_the_script_has_what_we_would_link_ourselves() {
-        let acpi = ringer_devices::acpi::tables(64 << 20);
+        let acpi = ringer_devices::acpi::tables(64 << 20, false);
         let mut cfg = FwCfg::new();
         offer(&mut cfg, &acpi).unwrap();
         let base = 0x3ff_e040;

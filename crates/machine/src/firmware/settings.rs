@@ -3,6 +3,7 @@
 use super::linker;
 use super::smbios::{Described, Smbios};
 use crate::config::{BootDevice, FirmwareConfig, PcConfig};
+use ringer_cpu::Features;
 use ringer_devices::Board;
 use ringer_devices::addresses::COM1_BASE;
 use ringer_devices::fw_cfg::{FwCfg, FwCfgError, item};
@@ -37,7 +38,8 @@ pub(crate) fn tell(cfg: &mut FwCfg, pc: &PcConfig) -> Result<(), FwCfgError> {
     let smbios = Smbios::new(&Described { ram_size: pc.ram_size, model: pc.model }, false);
     cfg.add("etc/smbios/smbios-anchor", smbios.entry(0))?;
     cfg.add("etc/smbios/smbios-tables", smbios.tables)?;
-    linker::offer(cfg, &ringer_devices::acpi::tables(pc.ram_size))
+    let apics = pc.model.features().contains(Features::APIC);
+    linker::offer(cfg, &ringer_devices::acpi::tables(pc.ram_size, apics))
 }
 
 /// Bytes of the CMOS memory that say what is booted: the second and the first device, and the third.

@@ -34,6 +34,9 @@ pub struct MachineRecord {
     pub cpu: String,
     /// `real` or `virtual`.
     pub clock: String,
+    /// There is the test device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test_device: bool,
     /// The debug-exit port ends the run.
     pub debug_exit: bool,
     /// Where it is, if not at F4h.
@@ -77,6 +80,7 @@ impl MachineRecord {
             memory: pc.ram_size,
             cpu: pc.model.name().to_owned(),
             clock: clock_name(clock).to_owned(),
+            test_device: pc.test_device,
             debug_exit: pc.debug_exit,
             debug_exit_port: Some(pc.debug_exit_port)
                 .filter(|port| pc.debug_exit && *port != DEBUG_EXIT_PORT),
@@ -100,6 +104,7 @@ impl MachineRecord {
         Ok(PcConfig {
             ram_size,
             model,
+            test_device: self.test_device,
             debug_exit,
             debug_exit_port,
             ide,
@@ -132,6 +137,8 @@ impl MachineRecord {
         same("bytes of memory:", &self.memory.to_string(), &here.memory.to_string())?;
         same("the processor", &self.cpu, &here.cpu)?;
         same("the clock", &self.clock, &here.clock)?;
+        let there = |there| if there { "present" } else { "absent" };
+        same("the test device", there(self.test_device), there(here.test_device))?;
         let port = |record: &Self| match (record.debug_exit, record.debug_exit_port) {
             (false, _) => "absent".to_owned(),
             (true, port) => format!("at {:x}h", port.unwrap_or(DEBUG_EXIT_PORT)),

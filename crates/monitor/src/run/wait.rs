@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 impl Monitor {
     /// Nothing to run: waits for a deadline or mail, or jumps there in virtual time. How the run ends, if nothing
-    /// can come: only an interrupt ends a halt, for no device here pulls NMI, and what resets does so by an access.
+    /// can come: only an interrupt or an NMI ends a halt, and what resets does so by an access.
     pub(super) fn idle(&mut self) -> Result<Option<RunEnd>, MonitorError> {
         if self.vcpu.context.cpu.activity == Activity::Shutdown {
             return Ok(None);
@@ -22,7 +22,9 @@ impl Monitor {
         let ended = self.inbox.is_ended() && self.vcpu.schedule.time.is_none();
         let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
         let io = &mut self.chassis.bus.io;
-        if !self.vcpu.interruptible() || !io.board.can_interrupt(input) {
+        let by_intr = self.vcpu.interruptible() && io.board.can_interrupt(input);
+        let by_nmi = self.vcpu.takes_nmi() && io.board.can_pull_nmi();
+        if !by_intr && !by_nmi {
             return Ok(Some(RunEnd::DeadHalt));
         }
         let virtual_time = self.chassis.bus.io.clock.is_virtual();

@@ -89,6 +89,8 @@ fn machine_with(
     let config = BoardConfig {
         ram_size: 4 << 20,
         debug_exit: true,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],

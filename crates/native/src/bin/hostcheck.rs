@@ -2,6 +2,7 @@
 //! and as translated code.
 
 use clap::Parser;
+use ringer_cpu::CpuModel;
 use ringer_native::{Check, CheckError, Options, Summary, check, excuse, prepare};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,6 +38,9 @@ struct Args {
     /// Worker threads, each with a helper process of its own.
     #[arg(long, default_value_t = 1)]
     threads: u64,
+    /// The processor model whose instructions are run.
+    #[arg(long, default_value = "pentium4")]
+    cpu: CpuModel,
     /// Stop after so many differences.
     #[arg(long, default_value_t = 10)]
     most: usize,
@@ -51,7 +55,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.list {
-        list();
+        list(args.cpu);
         return ExitCode::SUCCESS;
     }
     match run(&args) {
@@ -64,8 +68,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn list() {
-    let rows = prepare::native_rows(ringer_cpu::CpuModel::Pentium4, 32);
+fn list(cpu: CpuModel) {
+    let rows = prepare::native_rows(cpu, 32);
     println!("{} rows run natively:", rows.len());
     for row in rows {
         println!("  {:?}", row.code);
@@ -95,6 +99,7 @@ fn run(args: &Args) -> Result<bool, CheckError> {
     let share = (end - first).div_ceil(threads);
     let work = |t: u64| {
         let options = Options {
+            model: args.cpu,
             seed: args.seed,
             first: first + t * share,
             end: (first + (t + 1) * share).min(end),

@@ -25,7 +25,7 @@ struct Args {
     /// Write the verdicts as JSON
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Processor model: 486, pentium, pentium3 or pentium4
+    /// Processor model: 486, pentium, pentium3, pentium4 or max
     #[arg(long, default_value = "pentium4")]
     cpu: CpuModel,
     /// real, v86 or protected: the mode to run in; the captures are of real mode, and cases that end

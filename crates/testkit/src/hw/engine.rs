@@ -246,6 +246,8 @@ pub fn with_translating<R>(
     let config = BoardConfig {
         ram_size,
         debug_exit: false,
+        apic: false,
+        test_device: false,
         rtc_epoch_s: 0,
         log_post: false,
         ide: [None; 4],
