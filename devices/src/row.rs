@@ -58,14 +58,6 @@ impl Region {
     }
 }
 
-impl Region {
-    /// `len` bytes of physical memory from `base` on.
-    #[must_use]
-    pub const fn memory(name: &'static str, base: u64, len: u64, widths: Widths) -> Region {
-        Region { name, space: Space::Memory, base: Some(base), len, widths }
-    }
-}
-
 /// How a device's request is meant to reach the interrupt controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {

@@ -56,7 +56,7 @@ pub struct MachineRecord {
     pub no_vga: bool,
 }
 
-fn is_empty(drives: &[Option<DriveKind>]) -> bool {
+fn is_empty<T>(drives: &[Option<T>]) -> bool {
     drives.iter().all(Option::is_none)
 }
 
