@@ -19,7 +19,7 @@ const ROW: Row = Row {
     title: "Test card",
     spec: "none",
     regions: &[
-        Region::ports("ports", 0x510, 16, WHOLE),
+        Region::ports("ports", 0x720, 16, WHOLE),
         Region { name: "memory", space: Space::Memory, base: Some(MMIO), len: 16, widths: WHOLE },
     ],
     pci: None,
@@ -93,7 +93,7 @@ fn to_halt() -> Until {
 fn ports_and_memory_reach_the_same_registers() {
     #[rustfmt::skip]
     let code = [
-        0x66, 0xba, 0x14, 0x05,                         // mov dx, 514h
+        0x66, 0xba, 0x24, 0x07,                         // mov dx, 724h
         0xb8, 0x78, 0x56, 0x34, 0x12, 0xef,             // mov eax, 12345678h; out dx, eax
         0x8b, 0x1d, 4, 0, 0, 0xfd,                      // mov ebx, [fd000004h]
         0xc7, 0x05, 8, 0, 0, 0xfd, 0xef, 0xbe, 0, 0,    // mov dword [fd000008h], beefh

@@ -113,9 +113,10 @@ impl DriveArgs {
             drives.push(parse(text).map_err(error)?);
         }
         let mut places = Places::default();
-        // Those that say where they go, then the others.
-        let (said, unsaid): (Vec<_>, Vec<_>) =
+        // Those that say where they go, then CDs, which have a usual place, then the others.
+        let (said, mut unsaid): (Vec<_>, Vec<_>) =
             drives.into_iter().partition(|drive| drive.index.is_some());
+        unsaid.sort_by_key(|drive| drive.kind != DriveKind::Cd);
         for mut drive in said.into_iter().chain(unsaid) {
             if let Some(image) = drive.image.as_mut() {
                 image.snapshot |= self.snapshot;

@@ -35,6 +35,9 @@ impl Bench {
         let hook = power_on(&mut memory, &disk, &PendingKey::default()).unwrap();
         let mut cpu = CpuState::reset(0);
         boot(&mut memory, &mut cpu, &disk).unwrap();
+        if disk.drive() == 0 {
+            crate::firmware::install_floppy(&mut memory).unwrap();
+        }
         for seg in &mut cpu.seg {
             *seg = Segment::real(0, 0);
         }
