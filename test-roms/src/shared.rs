@@ -15,7 +15,7 @@ macro_rules! shared {
 
 shared!(
     "bootsector.ld" "multiboot.ld" "rom.ld"
-    "paging.inc" "pic.inc" "pm.inc" "real.inc" "serial.inc" "text.inc"
+    "colours.inc" "paging.inc" "pic.inc" "pm.inc" "real.inc" "serial.inc" "text.inc" "vga.inc"
 );
 
 /// Writes them into a folder, which is made if absent.

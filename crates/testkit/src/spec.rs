@@ -204,7 +204,9 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 /// A text of several lines, or a list of them.
 fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     let texts = one_or_more(deserializer)?;
-    let lines = texts.iter().flat_map(|text| text.lines()).map(|line| line.trim_end().to_owned());
+    // An empty text is an empty line, which `str::lines` would leave out.
+    let lines = texts.iter().flat_map(|text| text.strip_suffix('\n').unwrap_or(text).split('\n'));
+    let lines = lines.map(|line| line.trim_end().to_owned());
     Ok(Some(lines.collect()))
 }
 
