@@ -147,7 +147,7 @@ fn a_device_finds_the_hosts_floating_point_state() {
         0xd9, 0x2d, 0x40, 0x80, 0, 0,                   // fldcw [8040h]
         0x0f, 0xae, 0x15, 0x44, 0x80, 0, 0,             // ldmxcsr [8044h]
         0xa3, 0x0c, 0, 0, 0xfd,                         // mov [fd00000ch], eax
-        0x66, 0xba, 0x1c, 0x05, 0xef,                   // mov dx, 51ch; out dx, eax
+        0x66, 0xba, 0x2c, 0x07, 0xef,                   // mov dx, 72ch; out dx, eax
         0xd9, 0x3d, 0x00, 0x90, 0, 0,                   // fnstcw [9000h]
         0x0f, 0xae, 0x1d, 0x04, 0x90, 0, 0,             // stmxcsr [9004h]
         0xf4,
