@@ -12,8 +12,8 @@ grub-firmware all grub-firmware-qemu firmware usr/share/qemu/grub.bin
 u-boot all u-boot-qemu firmware usr/lib/u-boot/qemu-x86/u-boot.rom
 bochsbios all bochsbios firmware usr/share/bochs/BIOS-bochs-latest usr/share/bochs/BIOS-bochs-legacy
 ipxe-roms all ipxe-qemu firmware usr/lib/ipxe/qemu/pxe-e1000.rom usr/lib/ipxe/qemu/pxe-rtl8139.rom usr/lib/ipxe/qemu/pxe-ne2k_pci.rom usr/lib/ipxe/qemu/pxe-virtio.rom
-ipxe all ipxe ipxe usr/lib/ipxe/ipxe.iso usr/lib/ipxe/ipxe.lkrn usr/lib/ipxe/undionly.kpxe
-memtest amd64 memtest86+ memtest boot/memtest86+ia32.bin boot/memtest86+ia32.iso
+ipxe all ipxe ipxe usr/lib/ipxe/ipxe.iso boot/ipxe.lkrn usr/lib/ipxe/undionly.kpxe
+memtest amd64 memtest86+ memtest boot/memtest86+ia32.bin usr/lib/memtest86+/memtest86+ia32.iso
 grub-rescue all grub-rescue-pc grub-rescue usr/lib/grub-rescue/grub-rescue-floppy.img usr/lib/grub-rescue/grub-rescue-cdrom.iso
 grub-invaders amd64 grub-invaders grub-invaders boot/invaders.exec
 isolinux all isolinux syslinux usr/lib/ISOLINUX/isolinux.bin

@@ -2,7 +2,7 @@
 
 use crate::backplane::Stats;
 use crate::board::Board;
-use crate::bus::Bus;
+use crate::bus::{Bus, Claim};
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::host::{BoardEvent, Output, Room};
@@ -158,6 +158,9 @@ impl OverMemory<'_> {
     fn read(&mut self, space: Space, address: u64, size: u8) -> u64 {
         if let Some(claim) = self.board.bus(space).find(address, size) {
             let (region, offset) = (usize::from(claim.region), address - claim.first);
+            if claim.region == Claim::ROM {
+                return self.board.mounts[usize::from(claim.slot)].read_rom(offset, size);
+            }
             let read =
                 |device: &mut dyn Device, ctx: &mut Ctx<'_>| device.read(region, offset, size, ctx);
             return self.board.call(usize::from(claim.slot), self.memory, read) & ones(size);
@@ -183,6 +186,9 @@ impl OverMemory<'_> {
     fn write(&mut self, space: Space, address: u64, size: u8, value: u64) {
         if let Some(claim) = self.board.bus(space).find(address, size) {
             let (region, offset) = (usize::from(claim.region), address - claim.first);
+            if claim.region == Claim::ROM {
+                return;
+            }
             return self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
                 device.write(region, offset, size, value & ones(size), ctx);
             });

@@ -74,7 +74,18 @@ pub(crate) struct Mount {
     pub(crate) bases: Vec<Option<u64>>,
     /// Where they are after a reset.
     pub(crate) homes: Vec<Option<u64>>,
+    /// The expansion ROM of its PCI function.
+    pub(crate) rom: Vec<u8>,
     due: Option<u64>,
+}
+
+impl Mount {
+    /// What `size` bytes at `offset` of the expansion ROM read. What is in no ROM reads all ones.
+    pub(crate) fn read_rom(&self, offset: u64, size: u8) -> u64 {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = (0..usize::from(size)).rev().map(|at| self.rom.get(from.saturating_add(at)));
+        bytes.fold(0, |value, byte| value << 8 | u64::from(*byte.unwrap_or(&0xff)))
+    }
 }
 
 /// A PC's devices.
@@ -181,6 +192,20 @@ impl Board {
         self.call(slot, &mut NoMemory, |device, ctx| device.insert(unit, medium, ctx))
     }
 
+    /// Gives the PCI function of device `id` an expansion ROM, which its base register places. False if it has no room for
+    /// one so large. Meant for before the guest runs; no state has it in it.
+    pub fn set_rom(&mut self, id: &str, rom: Vec<u8>) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        let mount = &mut self.mounts[slot];
+        let region = mount.row.pci.and_then(|function| function.rom);
+        let Some(region) = region.and_then(|rom| mount.row.regions.get(rom)) else { return false };
+        if rom.len() as u64 > region.len {
+            return false;
+        }
+        mount.rom = rom;
+        self.plane.pci.fit_rom(slot)
+    }
+
     /// What firmware can ask for; meant for before the guest runs. No state has it in it: it follows from the machine's
     /// configuration.
     pub fn fw_cfg_mut(&mut self) -> &mut FwCfg {
@@ -208,7 +233,7 @@ impl Board {
         if self.slot(id).is_some() {
             return Err(AttachError::Twice(id));
         }
-        if self.mounts.len() >= MAX_DRIVERS || row.regions.len() > 256 {
+        if self.mounts.len() >= MAX_DRIVERS || row.regions.len() > usize::from(Claim::ROM) {
             return Err(AttachError::Full { id });
         }
         // The master's IR2 is the slave's output.
@@ -221,7 +246,8 @@ impl Board {
         }
         let bases: Vec<_> = row.regions.iter().map(|region| region.base).collect();
         let slot = self.mounts.len();
-        self.mounts.push(Mount { row, device, homes: bases.clone(), bases, due: None });
+        let (homes, rom) = (bases.clone(), Vec::new());
+        self.mounts.push(Mount { row, device, homes, bases, rom, due: None });
         if let Err(source) = self.rebuild() {
             self.mounts.pop();
             return Err(AttachError::Region { id, source });
@@ -295,7 +321,9 @@ impl Board {
             {
                 if let Some(base) = base.filter(|_| region.space == space) {
                     let claim = Claim::new(base, region.len, end(space))?;
-                    claims.push(Claim { slot, region: number, widths: region.widths, ..claim });
+                    let is_rom = mount.row.pci.and_then(|f| f.rom) == Some(usize::from(number));
+                    let region_of = if is_rom { Claim::ROM } else { number };
+                    claims.push(Claim { slot, region: region_of, widths: region.widths, ..claim });
                 }
             }
         }

@@ -48,6 +48,9 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The region that is a device's expansion ROM, for which the board answers.
+    pub const ROM: u8 = u8::MAX;
+
     /// Claims the `len` addresses from `first` on, which must end at `end` or before.
     ///
     /// # Errors

@@ -22,7 +22,10 @@ pub(crate) const WIRES: usize = 4;
 struct Config {
     /// The device's slot.
     slot: usize,
+    /// What it is; with a region for its ROM only once it has one.
     function: Function,
+    /// The region for its ROM.
+    rom: Option<usize>,
     regions: &'static [Region],
     space: Space,
     /// The device drives its INTx pin.
@@ -67,11 +70,24 @@ impl Pci {
     ) -> bool {
         let free = self.functions.iter().all(|c| c.function.number() != function.number());
         if free {
+            let rom = function.rom;
+            let function = Function { rom: None, ..function };
             let space = Space::new(&function, regions);
-            self.functions.push(Config { slot, function, regions, space, asserts: false });
+            self.functions.push(Config { slot, function, rom, regions, space, asserts: false });
             self.mark_multifunction();
         }
         free
+    }
+
+    /// The function of the device in `slot` has an expansion ROM from now on, and the base register for it; its
+    /// registers are as after a reset. False if it has no room for one.
+    pub(crate) fn fit_rom(&mut self, slot: usize) -> bool {
+        let Some(config) = self.of_mut(slot) else { return false };
+        config.function.rom = config.rom;
+        config.space = Space::new(&config.function, config.regions);
+        let fitted = config.rom.is_some();
+        self.mark_multifunction();
+        fitted
     }
 
     fn mark_multifunction(&mut self) {
@@ -328,6 +344,9 @@ mod tests {
         let mut pci = Pci::default();
         assert!(pci.add(7, CARD, &REGIONS));
         let at = |register: u32| ENABLE | 3 << 11 | register;
+        write32(&mut pci, at(0x30), u32::MAX);
+        assert_eq!(read32(&mut pci, at(0x30)), 0, "there is no ROM yet");
+        assert!(pci.fit_rom(7) && !pci.fit_rom(8));
         for (register, size) in [(0x10, 0xffff_ffe1), (0x18, 0xffff_f008), (0x30, 0xffff_f801)] {
             write32(&mut pci, at(register), u32::MAX);
             assert_eq!(read32(&mut pci, at(register)), size, "{register:#x}");

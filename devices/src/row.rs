@@ -170,7 +170,8 @@ pub struct Function {
     pub pin: u8,
     /// Base address registers.
     pub bars: &'static [Bar],
-    /// The region of the row that the expansion ROM's base register places, of 2 KiB or more.
+    /// The region of the row that the expansion ROM's base register places, of 2 KiB or more. Without a ROM
+    /// ([`crate::Board::set_rom`]) there is no such register; with one the board answers for the region.
     pub rom: Option<usize>,
     /// Offset of the first capability; 0: none.
     pub capabilities: u8,

@@ -169,13 +169,14 @@ const POWER_MANAGEMENT: Function = Function {
 /// The display adapter that Bochs and QEMU have, which drivers know.
 const DISPLAY: Function = Function {
     device: 2,
-    vendor_id: 0x1234,
-    device_id: 0x1111,
+    vendor_id: vga::ID.0,
+    device_id: vga::ID.1,
     class: 0x0300,
     revision: 2,
     subsystem: (0x1af4, 0x1100),
     command_mask: Function::IO | Function::MEMORY,
     bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
+    rom: Some(6),
     ..Function::NONE
 };
 
@@ -521,6 +522,7 @@ pub static TABLE: &[Entry] = &[
                 Region::memory("window", 0xa_0000, 0x2_0000, WHOLE | 8),
                 Region::movable_memory("frame buffer", vga::VIDEO, WHOLE | 8),
                 Region::movable_memory("mapped registers", 0x1000, WHOLE | 8),
+                Region::movable_memory("ROM", vga::ROM_ROOM, WHOLE | 8),
             ],
             pci: Some(DISPLAY),
             ..row(VGA, "Display adapter", "IBM VGA (1987); Bochs VBE DISPI")

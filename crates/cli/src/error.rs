@@ -51,6 +51,16 @@ pub enum CliError {
          name another firmware by --bios FILE"
     )]
     NoFirmware,
+    /// SeaBIOS, but not the BIOS of the display adapter.
+    #[error(
+        "{} is there, but no vgabios-stdvga.bin, without which nothing is seen: install all of SeaBIOS (Debian: apt-get \
+         install seabios) or run scripts/fetch-guests.sh seabios, name one by --vga-rom FILE, or go without by --vga none",
+        shown(firmware)
+    )]
+    NoVgaBios {
+        /// The firmware that was found.
+        firmware: PathBuf,
+    },
     /// An option that only firmware has a use for.
     #[error("{option} is for firmware, which does not run here: --bios FILE runs it")]
     NoFirmwareUse {
@@ -235,6 +245,7 @@ impl CliError {
             | Self::NeverFrom { .. }
             | Self::ManyInitrds
             | Self::NoFirmware
+            | Self::NoVgaBios { .. }
             | Self::NoFirmwareUse { .. }
             | Self::NoUse { .. }
             | Self::SaveAt { .. }

@@ -13,6 +13,8 @@ const FOLDERS: [&str; 5] = [
 ];
 /// SeaBIOS with all its drivers, and the smaller one.
 const BIOS: [&str; 2] = ["bios-256k.bin", "bios.bin"];
+/// SeaBIOS's for the display adapter.
+const VGA_BIOS: [&str; 1] = ["vgabios-stdvga.bin"];
 
 fn find(names: &[&str], folders: &[&Path]) -> Option<PathBuf> {
     let files = folders.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
@@ -25,6 +27,11 @@ fn find(names: &[&str], folders: &[&Path]) -> Option<PathBuf> {
 /// When it is nowhere.
 pub fn bios() -> Result<PathBuf, CliError> {
     find(&BIOS, &FOLDERS.map(Path::new)).ok_or(CliError::NoFirmware)
+}
+
+/// Its BIOS for the display adapter, if that is anywhere.
+pub fn vga_bios() -> Option<PathBuf> {
+    find(&VGA_BIOS, &FOLDERS.map(Path::new))
 }
 
 #[cfg(test)]

@@ -181,6 +181,9 @@ fn recognised(path: &Path, run: &RunArgs) -> Result<RunArgs, CliError> {
     if guest.load.is_some() {
         return Err(CliError::OnlyRun { option: "a saved state" });
     }
+    if guest.drives.any() {
+        return Err(CliError::OnlyRun { option: "a disk" });
+    }
     // What goes to each guest that takes it is not an error with one that does not.
     if guest.rom.is_some() || guest.bootsector.is_some() {
         return Ok(RunArgs { initrd: Vec::new(), append: None, ..guest });

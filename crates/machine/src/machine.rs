@@ -117,7 +117,7 @@ impl Machine {
         source: &BootSource,
         sinks: Sinks,
     ) -> Result<Self, MachineError> {
-        let image = Image::read(source, cfg.pc.ram_size)?;
+        let image = Image::read_for(source, cfg.pc.ram_size, cfg.pc.vga)?;
         let memory = GuestMemory::with_device_ram(cfg.pc.ram_size, cfg.pc.device_ram())?;
         let board = BoardConfig {
             ram_size: cfg.pc.ram_size,
@@ -142,6 +142,9 @@ impl Machine {
         firmware::tell(board.fw_cfg_mut(), &cfg.pc)?;
         for (name, contents) in image.firmware_files() {
             board.fw_cfg_mut().add(name, contents.to_vec())?;
+        }
+        if let Some(rom) = image.display_rom() {
+            board.set_rom(rows::VGA, rom.to_vec());
         }
         let mut monitor = Monitor::new(cfg.monitor(), memory, board)?;
         monitor.set_budget(cfg.budget());

@@ -41,6 +41,11 @@ use size::{PLANES, TEXT};
 pub(crate) use plain::Place;
 pub use size::{MEMORY, VIDEO};
 
+/// Vendor and device number of its PCI function: those of the adapter that Bochs and QEMU have, which drivers know.
+pub const ID: (u16, u16) = (0x1234, 0x1111);
+/// Bytes that its expansion ROM may have.
+pub const ROM_ROOM: u64 = 0x1_0000;
+
 /// Miscellaneous output: the CRT controller is at 3D4h, not 3B4h; the processor reaches memory.
 const MISC_COLOUR: u8 = 0x01;
 const MISC_MEMORY: u8 = 0x02;

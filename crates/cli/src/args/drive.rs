@@ -86,6 +86,21 @@ impl DriveArgs {
         !self.drive.is_empty() || named.into_iter().any(|path| path.is_some())
     }
 
+    /// Puts the image at `path` into a drive by its option.
+    ///
+    /// # Errors
+    /// When it has one.
+    pub fn take(
+        &mut self,
+        option: &mut dyn FnMut(&mut Self) -> &mut Option<PathBuf>,
+        path: &std::path::Path,
+    ) -> Result<(), CliError> {
+        match option(self).replace(path.to_owned()) {
+            None => Ok(()),
+            Some(_) => Err(CliError::DrivePlace),
+        }
+    }
+
     /// The images of diskettes, by their drives.
     pub fn floppies(&self) -> [Option<Image>; 2] {
         [&self.fda, &self.fdb].map(|path| {

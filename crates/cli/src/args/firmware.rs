@@ -1,6 +1,8 @@
 //! Firmware, and where it looks for a system.
 
-use clap::Args;
+use crate::error::CliError;
+use crate::firmware;
+use clap::{Args, ValueEnum};
 use ringer::{Bios, BootDevice, FirmwareConfig};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,19 +21,42 @@ pub struct FirmwareArgs {
     /// Give firmware this option ROM (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub option_rom: Vec<PathBuf>,
-    /// Give firmware this ROM of a display adapter
+    /// The display adapter's BIOS (default: SeaBIOS's for it, from where that is)
     #[arg(long, value_name = "FILE")]
     pub vga_rom: Option<PathBuf>,
+    /// The display adapter: std has all modes of a VGA and linear ones (the default), none is a machine without one
+    #[arg(long, value_name = "KIND")]
+    pub vga: Option<Vga>,
+}
+
+/// `--vga`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Vga {
+    /// A VGA with the display interface of Bochs.
+    Std,
+    /// No display adapter.
+    None,
 }
 
 impl FirmwareArgs {
-    /// The firmware at `path` with the ROMs that were named.
-    pub fn with(&self, firmware: PathBuf) -> Bios {
-        Bios {
-            firmware,
-            vga_roms: self.vga_rom.iter().cloned().collect(),
-            option_roms: self.option_rom.clone(),
+    /// The firmware that was named, or the usual one, with its ROMs.
+    ///
+    /// # Errors
+    /// When the usual one is to run and is not there, or the display adapter's BIOS that belongs to it.
+    pub fn bios(&self) -> Result<Bios, CliError> {
+        let wanted = self.vga != Some(Vga::None);
+        let usual = || if wanted { firmware::vga_bios() } else { None };
+        let vga_rom = self.vga_rom.clone().or_else(usual);
+        let firmware = match &self.bios {
+            Some(path) => path.clone(),
+            None => firmware::bios()?,
+        };
+        // Other firmware may have one in it, or do without.
+        if self.bios.is_none() && wanted && vga_rom.is_none() {
+            return Err(CliError::NoVgaBios { firmware });
         }
+        let vga_roms = vga_rom.into_iter().collect();
+        Ok(Bios { firmware, vga_roms, option_roms: self.option_rom.clone() })
     }
 
     /// What firmware is told.

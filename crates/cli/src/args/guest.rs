@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// `ringer run`: a guest by its file, or by an option.
 #[derive(Clone, Debug, Args)]
 pub struct GuestRun {
-    /// The guest: a kernel (bzImage or Multiboot), a boot sector or disk image, a ROM or a saved state,
-    /// recognised by its contents
+    /// The guest: a kernel (bzImage or Multiboot), a boot sector or diskette image, a disk or CD image (in the
+    /// drive of --hda or --cdrom), a ROM or a saved state, recognised by its contents
     #[arg(value_name = "GUEST")]
     pub guest: Option<PathBuf>,
     /// The machine, and the guest if an option names it.
@@ -46,6 +46,8 @@ impl RunArgs {
             FileKind::Multiboot => run.multiboot = file,
             FileKind::BootSector => run.bootsector = file,
             FileKind::State => run.load = file,
+            FileKind::Disk => run.drives.take(&mut |drives| &mut drives.hda, path)?,
+            FileKind::Cd => run.drives.take(&mut |drives| &mut drives.cdrom, path)?,
             _ => run.rom = file,
         }
         Ok(run)

@@ -22,7 +22,7 @@ mod verify;
 pub use drive::DriveArgs;
 pub use ends::EndArgs;
 pub use engine::{EngineArgs, Sandboxed};
-pub use firmware::FirmwareArgs;
+pub use firmware::{FirmwareArgs, Vga};
 pub use gdb::GdbArgs;
 pub use generate::{CompletionsArgs, ManArgs};
 pub use guest::GuestRun;

@@ -1,9 +1,8 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, ScriptArgs, TraceArgs};
+use super::{DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, ScriptArgs, TraceArgs, Vga};
 use crate::error::CliError;
 use crate::escape::Escape;
-use crate::firmware;
 use crate::serial::SerialSpec;
 use clap::Args;
 use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
@@ -109,7 +108,9 @@ impl RunArgs {
             }
             (None, None, Some(rom), None) => BootSource::Rom(rom.clone()),
             (None, None, None, Some(disk)) => BootSource::BootSector(disk.clone()),
-            (None, None, None, None) if self.boots_firmware() => self.bios()?,
+            (None, None, None, None) if self.boots_firmware() => {
+                BootSource::Bios(self.firmware.bios()?)
+            }
             _ => return Err(CliError::BootSource),
         };
         if let (false, Some(option)) = (self.boots_firmware(), self.firmware.named()) {
@@ -129,12 +130,6 @@ impl RunArgs {
         let named = [&self.kernel, &self.multiboot, &self.rom, &self.bootsector];
         let asked = self.firmware.bios.is_some() || self.drives.any();
         asked && named.iter().all(|path| path.is_none())
-    }
-
-    /// The firmware that was named, or the usual one.
-    fn bios(&self) -> Result<BootSource, CliError> {
-        let path = self.firmware.bios.clone().map_or_else(firmware::bios, Ok)?;
-        Ok(BootSource::Bios(self.firmware.with(path)))
     }
 
     fn cmdline(&self) -> String {
@@ -164,6 +159,7 @@ impl RunArgs {
                 ide: places.ide.map(|drive| drive.map(|drive| drive.kind)),
                 ahci: places.ahci.map(|drive| drive.map(|drive| drive.kind)),
                 firmware: self.firmware.config(),
+                vga: self.firmware.vga != Some(Vga::None),
                 ..machine.pc
             },
             run: RunConfig {
@@ -203,6 +199,9 @@ impl RunArgs {
             (pc.ide, pc.ahci) = (saved.ide, saved.ahci);
         }
         pc.floppies = saved.floppies;
+        if self.firmware.vga.is_none() {
+            pc.vga = saved.vga;
+        }
         if self.engine.cpu.is_none() {
             pc.model = saved.model;
         }

@@ -34,7 +34,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["chardev", "parallel"], "--serial and --debugcon take stdio, file:F or null"),
     (&["nographic"], "not needed: the console is on standard input and output"),
-    (&["display", "vga", "vnc", "spice", "sdl", "curses", "full-screen", "g"], NO_DISPLAY),
+    (&["display", "vnc", "spice", "sdl", "curses", "full-screen", "g"], NO_DISPLAY),
     (&["nic", "net", "netdev"], NO_NETWORK),
     (&["usb", "usbdevice", "audio", "audiodev", "soundhw"], NO_USB),
     (&["smp", "numa"], ONE_PROCESSOR),

@@ -108,6 +108,22 @@ pub fn have(tool: &str) -> Option<Command> {
     None
 }
 
+/// SeaBIOS with its VGA BIOS, where the command looks for them. Where it is missing the test says that it is skipped; on CI
+/// that is a failure.
+pub fn firmware() -> Option<PathBuf> {
+    let folders = ["guests/firmware", "/usr/share/seabios", "/usr/share/qemu"].map(Path::new);
+    let has = |folder: &&Path| {
+        let file = |name: &str| folder.join(name).is_file();
+        (file("bios-256k.bin") || file("bios.bin")) && file("vgabios-stdvga.bin")
+    };
+    let found = folders.into_iter().find(has);
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "no SeaBIOS: scripts/fetch-guests.sh seabios");
+        eprintln!("skipped: no SeaBIOS (scripts/fetch-guests.sh seabios)");
+    }
+    found.map(Path::to_owned)
+}
+
 pub fn status(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("died: {}: {}", output.status, errors(output)))
 }

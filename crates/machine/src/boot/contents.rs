@@ -18,6 +18,13 @@ const HEAD: u64 = 8192;
 const BZIMAGE: (usize, &[u8]) = (0x202, b"HdrS");
 /// Where a boot sector has its signature.
 const SIGNATURE: (usize, &[u8]) = (510, &[0x55, 0xaa]);
+/// Where a boot sector has its partition table, and the bytes of each of the four entries.
+const TABLE: usize = 446;
+const ENTRY: usize = 16;
+const SECTOR: u64 = 512;
+const LARGEST_DISKETTE: u64 = 2880 << 10;
+/// How a qcow2 image begins.
+const QCOW2: (usize, &[u8]) = (0, b"QFI\xfb");
 /// Where an ISO 9660 image has its magic.
 const ISO: (u64, &[u8]) = (0x8001, b"CD001");
 /// From the end of a ROM to the reset vector.
@@ -31,8 +38,12 @@ pub enum FileKind {
     Linux,
     /// A Multiboot 1 kernel, ELF or flat.
     Multiboot,
-    /// A boot sector, or a disk image that starts with one.
+    /// A boot sector, or an image of a diskette or disk that starts with one.
     BootSector,
+    /// The image of a disk: one with a partition table, or a qcow2 image.
+    Disk,
+    /// The image of a CD.
+    Cd,
     /// A ROM that holds the reset vector.
     Rom,
     /// A machine's saved state.
@@ -46,7 +57,6 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"BZh", "it is compressed (bunzip2 unpacks it)"),
     (&[0x28, 0xb5, 0x2f, 0xfd], "it is compressed (unzstd unpacks it)"),
     (b"PK\x03\x04", "it is an archive (unzip unpacks it)"),
-    (b"QFI\xfb", "it is a qcow2 image (qemu-img convert -O raw makes a disk image of it)"),
     (b"KDMV", "it is a VMDK image (qemu-img convert -O raw makes a disk image of it)"),
     (b"MZ", "it is a program for EFI, Windows or DOS"),
     (b"070701", "it is an initial RAM disk, which goes with --initrd"),
@@ -76,8 +86,18 @@ pub fn recognise(path: &Path) -> Result<FileKind, LoadError> {
     }
     let mut file = input.into_file();
     let mut probe = |at| bytes_at(&mut file, at).map_err(error);
-    let iso = probe(ISO.0)?.starts_with(ISO.1);
-    if let Some(why) = refusal(&head, iso) {
+    // Before the boot sector: that of an image for CDs and disks knows disks alone.
+    if probe(ISO.0)?.starts_with(ISO.1) {
+        return Ok(FileKind::Cd);
+    }
+    if has(&head, SIGNATURE) {
+        return Ok(if is_partitioned(&head, length) {
+            FileKind::Disk
+        } else {
+            FileKind::BootSector
+        });
+    }
+    if let Some(why) = refusal(&head) {
         return Err(unknown(why));
     }
     let whole = length <= rom::MAX_SIZE && length.is_multiple_of(ROM_UNIT as u64);
@@ -101,15 +121,32 @@ fn by_head(head: &[u8]) -> Option<FileKind> {
         Some(FileKind::Linux)
     } else if multiboot::has_header(head) {
         Some(FileKind::Multiboot)
-    } else if has(head, SIGNATURE) {
-        Some(FileKind::BootSector)
+    } else if has(head, QCOW2) {
+        Some(FileKind::Disk)
     } else {
         None
     }
 }
 
+/// Whether the first sector of an image of `length` bytes has a partition table: each of its four entries is empty or says
+/// truly whether it boots, one of them and all that begin within the image are of a kind, and none begins in the first
+/// sector. What is no larger than a diskette has none.
+fn is_partitioned(head: &[u8], length: u64) -> bool {
+    let Some(table) = head.get(TABLE..TABLE + 4 * ENTRY) else { return false };
+    let number = |entry: &[u8], at: usize| {
+        u64::from(u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]))
+    };
+    let mut entries = table.chunks_exact(ENTRY).filter(|entry| entry.iter().any(|&b| b != 0));
+    let sound = |entry: &[u8]| {
+        let (first, sectors) = (number(entry, 8), number(entry, 12));
+        let within = first != 0 && sectors != 0 && first < length.div_ceil(SECTOR);
+        matches!(entry[0], 0 | 0x80) && entry[4] != 0 && within
+    };
+    length > LARGEST_DISKETTE && entries.clone().count() != 0 && entries.all(sound)
+}
+
 /// Why a file whose head is no guest's cannot be one.
-fn refusal(head: &[u8], iso: bool) -> Option<&'static str> {
+fn refusal(head: &[u8]) -> Option<&'static str> {
     if elf::is_64_bit(head) {
         return Some("it is a 64-bit ELF file; Ringer's processors have 32 bits");
     }
@@ -119,9 +156,6 @@ fn refusal(head: &[u8], iso: bool) -> Option<&'static str> {
         } else {
             "it is an ELF file without a Multiboot 1 header in its first 8 KiB (of Linux, the bzImage boots)"
         });
-    }
-    if iso {
-        return Some("it is an ISO image without a boot sector (an isohybrid image has one)");
     }
     OTHERS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, why)| *why)
 }
@@ -163,10 +197,29 @@ mod tests {
         assert_eq!(kind(512, &[sector]), Ok(FileKind::BootSector));
         assert_eq!(kind(65536, &[(65520, &[0xea])]), Ok(FileKind::Rom));
         assert_eq!(kind(64, &[(0, b"RINGERST")]), Ok(FileKind::State));
+        assert_eq!(kind(4096, &[(0, b"QFI\xfb")]), Ok(FileKind::Disk));
+        assert_eq!(kind(40960, &[(0x8001, b"CD001")]), Ok(FileKind::Cd));
+        assert_eq!(kind(40960, &[sector, (0x8001, b"CD001")]), Ok(FileKind::Cd));
         // The magic alone, in the middle of code that looks for it, is no header.
         assert_eq!(kind(512, &[(8, &header(5)), sector]), Ok(FileKind::BootSector));
         // A header too far in is none either.
         assert_eq!(kind(16384, &[(8192, &header(sum)), (16368, &[0x90])]), Ok(FileKind::Rom));
+    }
+
+    #[test]
+    fn a_disk_has_a_partition_table() {
+        let sector: (usize, &[u8]) = (510, &[0x55, 0xaa]);
+        let entry = |boots: u8, kind: u8, first: u8| {
+            [&[boots, 1, 1, 0, kind, 1, 1, 1, first, 0, 0, 0][..], &[9, 0, 0, 0]].concat()
+        };
+        let of = |length: usize, entry: &[u8]| kind(length, &[sector, (446 + 16, entry)]);
+        let large = 4 << 20;
+        assert_eq!(of(large, &entry(0x80, 0x83, 1)), Ok(FileKind::Disk));
+        assert_eq!(of(large, &entry(0, 0xee, 1)), Ok(FileKind::Disk));
+        for code in [entry(0x81, 0x83, 1), entry(0x80, 0, 1), entry(0x80, 0x83, 0), vec![0; 16]] {
+            assert_eq!(of(large, &code), Ok(FileKind::BootSector), "{code:x?}");
+        }
+        assert_eq!(of(1440 << 10, &entry(0x80, 0x83, 1)), Ok(FileKind::BootSector), "a diskette");
     }
 
     #[test]
@@ -175,8 +228,6 @@ mod tests {
             (4096, 0, &b"\x7fELF"[..], "without a Multiboot 1 header"),
             (4096, 0, &b"\x7fELF\x02"[..], "a 64-bit ELF file"),
             (4096, 0, &[0x1f, 0x8b][..], "gunzip"),
-            (40960, 0x8001, &b"CD001"[..], "isohybrid"),
-            (4096, 0, &b"QFI\xfb"[..], "qemu-img"),
             (4096, 4095, &[1][..], "no bzImage"),
             (100, 0, &b"hello"[..], "--multiboot"),
         ] {

@@ -117,6 +117,18 @@ impl Image {
     /// # Errors
     /// When a file cannot be read, is not what it should be, or does not fit.
     pub fn read(source: &BootSource, ram: u64) -> Result<Self, LoadError> {
+        Self::read_for(source, ram, true)
+    }
+
+    /// The same for a machine with or without a display adapter.
+    ///
+    /// # Errors
+    /// As [`Image::read`].
+    pub(crate) fn read_for(
+        source: &BootSource,
+        ram: u64,
+        has_display: bool,
+    ) -> Result<Self, LoadError> {
         match source {
             BootSource::Linux { kernel, initrd, cmdline } => {
                 let bytes = read_file(kernel, file::memory(ram))?;
@@ -138,7 +150,7 @@ impl Image {
                 Self::multiboot(image.to_vec(), Path::new(name), name, Vec::new(), ram)
             }
             BootSource::Rom(path) => Rom::read(path).map(Self::Rom),
-            BootSource::Bios(bios) => BiosImage::read(bios).map(Self::Bios),
+            BootSource::Bios(bios) => BiosImage::read(bios, has_display).map(Self::Bios),
             BootSource::BootSector(path) => Ok(Self::BootSector(BootSector::open(path)?)),
             BootSource::Flat(flat) => flat.check().map(|()| Self::Flat(flat.clone())),
             BootSource::Nothing => Ok(Self::Nothing),
@@ -213,6 +225,11 @@ impl Image {
     #[must_use]
     pub fn boots(&self) -> bool {
         !matches!(self, Self::Nothing)
+    }
+
+    /// The expansion ROM of the display adapter.
+    pub(crate) fn display_rom(&self) -> Option<&[u8]> {
+        if let Self::Bios(bios) = self { bios.display_rom() } else { None }
     }
 
     /// The files that firmware is offered beside what it is told of every PC: name and contents.
