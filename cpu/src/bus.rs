@@ -95,6 +95,18 @@ pub trait Bus {
     /// Writes the low `size` (1, 2 or 4) bytes of `value` to an I/O port.
     fn port_out(&mut self, port: u16, size: u8, value: u32);
 
+    /// Moves up to `count` items of `size` bytes from `port` to memory from `lin` on, as REP INS does, as long as each is no
+    /// more than data that moves: nothing faults, and nobody but the one who reads the data could tell. Returns how many;
+    /// what follows them is for [`Bus::port_in`] and [`Bus::write`].
+    fn burst_in(&mut self, _port: u16, _size: u8, _lin: Lin, _count: u32, _who: Privilege) -> u32 {
+        0
+    }
+
+    /// The same from memory to `port`, as REP OUTS does.
+    fn burst_out(&mut self, _port: u16, _size: u8, _lin: Lin, _count: u32, _who: Privilege) -> u32 {
+        0
+    }
+
     /// Told after the paging registers changed.
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange);
 

@@ -9,6 +9,28 @@ use crate::exception::{Exception, pf};
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// A port whose reads give the numbers 0, 1, 2, … as bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// The port.
+    pub port: u16,
+    /// The next byte.
+    pub next: u64,
+    /// Items that move at once, at most; 0: one at a time.
+    pub burst: u32,
+    /// Items that were moved at once, either way.
+    pub moved: u32,
+}
+
+impl Stream {
+    fn byte(&mut self) -> u8 {
+        // Not the same for each page.
+        let byte = (self.next + (self.next >> 8)) as u8;
+        self.next += 1;
+        byte
+    }
+}
+
 /// Flat memory with ports, and with ranges that fault.
 #[derive(Debug, Clone, Default)]
 pub struct FlatBus {
@@ -16,6 +38,8 @@ pub struct FlatBus {
     pub mem: Vec<u8>,
     /// What a port answers; others answer ones.
     pub ports: HashMap<u16, u32>,
+    /// A port that data streams through.
+    pub stream: Option<Stream>,
     /// Every port write: port, size in bytes, value.
     pub port_writes: Vec<(u16, u8, u32)>,
     /// Linear ranges that are not present.
@@ -90,6 +114,28 @@ impl FlatBus {
         Ok(())
     }
 
+    /// How many of `count` items at `lin` go through `port` at once.
+    fn burst(
+        &mut self,
+        port: u16,
+        size: u8,
+        lin: Lin,
+        count: u32,
+        access: Access,
+        who: Privilege,
+    ) -> u32 {
+        let Some(mut stream) = self.stream.filter(|stream| stream.port == port) else { return 0 };
+        let count = count.min(stream.burst);
+        let len = count * u32::from(size);
+        assert!(lin.in_page() + u64::from(len) <= 0x1000, "a burst stays within a page");
+        if self.check(lin, len, access, who).is_err() {
+            return 0;
+        }
+        stream.moved += count;
+        self.stream = Some(stream);
+        count
+    }
+
     fn guarded(&self) -> bool {
         !(self.absent.is_empty() && self.read_only.is_empty() && self.supervisor.is_empty())
     }
@@ -154,12 +200,34 @@ impl Bus for FlatBus {
     }
 
     fn port_in(&mut self, port: u16, size: u8) -> u32 {
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.port == port) {
+            return (0..size).map(|at| u32::from(stream.byte()) << (8 * at)).sum();
+        }
         let ones = u32::MAX >> (32 - 8 * u32::from(size));
         self.ports.get(&port).copied().unwrap_or(u32::MAX) & ones
     }
 
     fn port_out(&mut self, port: u16, size: u8, value: u32) {
         self.port_writes.push((port, size, value));
+    }
+
+    fn burst_in(&mut self, port: u16, size: u8, lin: Lin, count: u32, who: Privilege) -> u32 {
+        let count = self.burst(port, size, lin, count, Access::Write, who);
+        for at in 0..count * u32::from(size) {
+            let byte = self.stream.as_mut().map_or(0, Stream::byte);
+            self.poke(lin.low().wrapping_add(at), byte);
+        }
+        count
+    }
+
+    fn burst_out(&mut self, port: u16, size: u8, lin: Lin, count: u32, who: Privilege) -> u32 {
+        let count = self.burst(port, size, lin, count, Access::Read, who);
+        for item in 0..count {
+            let at = lin.low().wrapping_add(item * u32::from(size));
+            let ones = u32::MAX >> (32 - 8 * u32::from(size));
+            self.port_writes.push((port, size, self.peek32(at) & ones));
+        }
+        count
     }
 
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {

@@ -60,38 +60,6 @@ impl OverMemory<'_> {
         self.write(Space::Port, u64::from(port), legal(size), u64::from(value));
     }
 
-    /// As many reads of `port` as there are `items`, as `REP INS` makes them, at one moment.
-    pub fn port_in_many(&mut self, now: u64, port: u16, size: u8, items: &mut [u64]) {
-        self.advance(now);
-        let (address, size) = (u64::from(port), legal(size));
-        self.board.plane.stats.port_reads += items.len() as u64;
-        let Some(claim) = self.board.ports.find(address, size) else {
-            items.iter_mut().for_each(|item| *item = self.read(Space::Port, address, size));
-            return;
-        };
-        let (region, offset) = (usize::from(claim.region), address - claim.first);
-        self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
-            device.read_many(region, offset, size, items, ctx);
-        });
-        items.iter_mut().for_each(|item| *item &= ones(size));
-    }
-
-    /// Writes all of `items` to `port`, as `REP OUTS` does, at one moment.
-    pub fn port_out_many(&mut self, now: u64, port: u16, size: u8, items: &[u64]) {
-        self.advance(now);
-        let (address, size) = (u64::from(port), legal(size));
-        self.board.plane.stats.port_writes += items.len() as u64;
-        let Some(claim) = self.board.ports.find(address, size) else {
-            items.iter().for_each(|&item| self.write(Space::Port, address, size, item));
-            return;
-        };
-        let (region, offset) = (usize::from(claim.region), address - claim.first);
-        let items: Vec<u64> = items.iter().map(|item| item & ones(size)).collect();
-        self.board.call(usize::from(claim.slot), self.memory, |device, ctx| {
-            device.write_many(region, offset, size, &items, ctx);
-        });
-    }
-
     /// As [`Board::mmio_read`].
     pub fn mmio_read(&mut self, now: u64, pa: u64, size: u8) -> u64 {
         self.advance(now);
@@ -243,6 +211,28 @@ impl Board {
     /// Writes the low `size` (1, 2 or 4) bytes of `value` to `port`. What no device decodes is lost.
     pub fn port_out(&mut self, now: u64, port: u16, size: u8, value: u32) {
         self.over(&mut NoMemory).port_out(now, port, size, value);
+    }
+
+    /// Fills `buf` as reads of `size` (1, 2 or 4) bytes at `port` would, as long as those do no more than move data, whenever
+    /// they come before the next deadline. Returns how many bytes; the next read is one for [`Board::port_in`].
+    pub fn burst_in(&mut self, port: u16, size: u8, buf: &mut [u8]) -> usize {
+        let Some(claim) = self.ports.find(u64::from(port), size) else { return 0 };
+        let (region, offset) = (usize::from(claim.region), u64::from(port) - claim.first);
+        let device = &mut self.mounts[usize::from(claim.slot)].device;
+        let done = device.burst_in(region, offset, size, buf).min(buf.len());
+        self.plane.stats.port_reads += (done / usize::from(size.max(1))) as u64;
+        done
+    }
+
+    /// Writes the beginning of `data` to `port` by `size` bytes, as far as that does no more than move data, as
+    /// [`Board::burst_in`]. Returns how many bytes.
+    pub fn burst_out(&mut self, port: u16, size: u8, data: &[u8]) -> usize {
+        let Some(claim) = self.ports.find(u64::from(port), size) else { return 0 };
+        let (region, offset) = (usize::from(claim.region), u64::from(port) - claim.first);
+        let device = &mut self.mounts[usize::from(claim.slot)].device;
+        let done = device.burst_out(region, offset, size, data).min(data.len());
+        self.plane.stats.port_writes += (done / usize::from(size.max(1))) as u64;
+        done
     }
 
     /// Reads a memory-mapped register of `size` (1..=8) bytes at physical address `pa`. What no device

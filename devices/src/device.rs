@@ -31,33 +31,18 @@ pub trait Device: fmt::Debug + Send {
     /// Writes the low `size` bytes of `value` (the others are 0) at `offset` of region `region`.
     fn write(&mut self, region: usize, offset: u64, size: u8, value: u64, ctx: &mut Ctx<'_>);
 
-    /// Fills `items` with as many reads at one address (`REP INS`). To be replaced by a device that moves
-    /// blocks through a port.
-    fn read_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &mut [u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        for item in items {
-            *item = self.read(region, offset, size, ctx);
-        }
+    /// Fills `buf` as reads of `size` bytes at one address would (`REP INS`), as long as they do no more than move data: no
+    /// line, no deadline and nothing else that can be asked for changes, but what the next such read gives. Returns how many
+    /// bytes, a multiple of `size`. To be replaced by a device that moves blocks through a port; the last item of a block
+    /// is not among them, since more follows it.
+    fn burst_in(&mut self, _region: usize, _offset: u64, _size: u8, _buf: &mut [u8]) -> usize {
+        0
     }
 
-    /// Writes all of `items` to one address (`REP OUTS`).
-    fn write_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &[u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        for &item in items {
-            self.write(region, offset, size, item, ctx);
-        }
+    /// Takes the beginning of `data` as writes of `size` bytes at one address would (`REP OUTS`), under the same
+    /// conditions. Returns how many bytes.
+    fn burst_out(&mut self, _region: usize, _offset: u64, _size: u8, _data: &[u8]) -> usize {
+        0
     }
 
     /// The deadline has come: brings the device, and its lines, to [`Ctx::now`].

@@ -136,19 +136,32 @@ impl Bench {
         }
     }
 
-    /// A block from the data register, by REP INSW.
+    /// A block from the data register, as REP INSW reads it: as much as moves at once, then an item.
     fn take(&mut self, bytes: usize) -> Vec<u8> {
-        let mut items = vec![0; bytes / 2];
-        self.board.over(&mut self.memory).port_in_many(0, self.base, 2, &mut items);
-        items.iter().flat_map(|&item| (item as u16).to_le_bytes()).collect()
+        let mut data = vec![0; bytes];
+        let mut at = 0;
+        while at < bytes {
+            at += self.board.burst_in(self.base, 2, &mut data[at..]);
+            if let Some(place) = data.get_mut(at..at + 2) {
+                let item = self.board.over(&mut self.memory).port_in(0, self.base, 2);
+                place.copy_from_slice(&(item as u16).to_le_bytes());
+                at += 2;
+            }
+        }
+        data
     }
 
+    /// The same by REP OUTSD.
     fn put(&mut self, data: &[u8]) {
-        let items = data
-            .chunks_exact(4)
-            .map(|four| u64::from(u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
-        let items: Vec<u64> = items.collect();
-        self.board.over(&mut self.memory).port_out_many(0, self.base, 4, &items);
+        let mut at = 0;
+        while at < data.len() {
+            at += self.board.burst_out(self.base, 4, &data[at..]);
+            if let Some(four) = data.get(at..at + 4) {
+                let item = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+                self.board.over(&mut self.memory).port_out(0, self.base, 4, item);
+                at += 4;
+            }
+        }
     }
 
     /// A packet with room for `limit` bytes at a time.
@@ -232,9 +245,15 @@ fn sectors_are_read_by_pio_with_an_interrupt_for_each_block() {
     }
     assert!(!bench.irq());
     assert_eq!((bench.read(7), bench.read(2), bench.read(3)), (0x50, 0, 9));
-    // READ MULTIPLE, by blocks of four.
+    // READ MULTIPLE, by blocks as preset, not at all, and by blocks of four.
+    bench.command(0xc4, 0, 18);
+    bench.read(7);
+    assert_eq!(bench.take(16 * 512)[15 * 512..], bench.disk.sector(15));
+    assert!(bench.irq(), "a block of sixteen");
+    assert_eq!(bench.take(2 * 512)[512..], bench.disk.sector(17));
+    bench.command(0xc6, 0, 0);
     bench.command(0xc4, 0, 6);
-    assert_eq!((bench.read(7) & ERR, bench.read(1)), (ERR, 4), "SET MULTIPLE comes first");
+    assert_eq!((bench.read(7) & ERR, bench.read(1)), (ERR, 4), "switched off");
     bench.command(0xc6, 0, 4);
     bench.command(0xc4, 0, 6);
     bench.read(7);
@@ -509,4 +528,39 @@ fn a_drive_takes_mode_pages_and_tells_its_own() {
     assert_eq!(bench.sense(), [5, 0x26, 0]);
     let inquiry = bench.answer([0x12, 0, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0], 512);
     assert_eq!((inquiry[0], &inquiry[8..14]), (5, &b"RINGER"[..]));
+}
+
+#[test]
+fn what_moves_at_once_leaves_the_board_as_item_by_item() {
+    for (size, ask) in [(1, 700), (2, 510), (2, 8), (4, 2048), (4, 5)] {
+        let mut saved = Vec::new();
+        for at_once in [true, false] {
+            let mut bench = Bench::new();
+            // Two sectors, read, and then half a sector written.
+            for (code, count) in [(0x20, 2), (0x30, 1)] {
+                bench.command(code, 7, count);
+                let mut data = vec![0x77; ask];
+                let (board, base) = (&mut bench.board, bench.base);
+                let most = 511 / usize::from(size) * usize::from(size);
+                let len = ask.min(most) / usize::from(size) * usize::from(size);
+                if at_once && code == 0x20 {
+                    assert_eq!(board.burst_in(base, size, &mut data), len);
+                } else if at_once {
+                    assert_eq!(board.burst_out(base, size, &data), len);
+                }
+                for item in (0..len).step_by(usize::from(size)).filter(|_| !at_once) {
+                    let place = &mut data[item..item + usize::from(size)];
+                    if code == 0x20 {
+                        let value = board.over(&mut bench.memory).port_in(0, base, size);
+                        place.copy_from_slice(&value.to_le_bytes()[..place.len()]);
+                    } else {
+                        board.over(&mut bench.memory).port_out(0, base, size, 0x7777_7777);
+                    }
+                }
+                let stats = (board.stats().port_reads, board.stats().port_writes);
+                saved.push((bench.board.save().unwrap(), data, stats));
+            }
+        }
+        assert!(saved[0] == saved[2] && saved[1] == saved[3], "items of {size} bytes, {ask}");
+    }
 }

@@ -151,6 +151,17 @@ impl Mmu {
         self.write_slow(memory, io, lin, data, who)
     }
 
+    /// Where the `len` bytes at `lin` are in the memory file, if an access to all of them is known to be one to plain RAM of a
+    /// single page that has nothing else to do: no fault, no flag to set, nobody to be told.
+    #[must_use]
+    pub fn plain(&self, lin: Lin, len: usize, access: Access, who: Privilege) -> Option<u64> {
+        match access {
+            Access::Read => self.tlb.read(lin, len, who),
+            Access::Write => self.tlb.write(lin, len, who).filter(|_| !self.journal),
+            Access::Fetch => self.tlb.fetch(lin, len, who),
+        }
+    }
+
     /// Checks an access of `len` bytes and sets accessed and dirty flags as it would.
     ///
     /// # Errors

@@ -54,10 +54,16 @@ fn matches(s: &CpuState, at: u64, len: u32, kinds: impl Fn(u64) -> bool) -> u32 
     hit
 }
 
+/// Whether an access can meet a breakpoint.
+#[inline]
+pub fn is_armed(s: &CpuState) -> bool {
+    s.dr[7] & DR7_ENABLES != 0
+}
+
 /// Gathers the data breakpoints that a completed access of `len` bytes at linear `lin` meets.
 #[inline]
 pub fn note_data(s: &mut CpuState, lin: Lin, len: u32, write: bool) {
-    if s.dr[7] & DR7_ENABLES != 0 {
+    if is_armed(s) {
         s.pending_debug |= matches(s, lin.get(), len, |kind| kind == 3 || (write && kind == WRITE));
     }
 }
@@ -65,7 +71,7 @@ pub fn note_data(s: &mut CpuState, lin: Lin, len: u32, write: bool) {
 /// Gathers the I/O breakpoints (CR4.DE) that an access of `len` bytes at `port` meets.
 #[inline]
 pub fn note_io(s: &mut CpuState, port: u16, len: u32) {
-    if s.dr[7] & DR7_ENABLES != 0 && s.cr4 & crate::state::cr4::DE != 0 {
+    if is_armed(s) && s.cr4 & crate::state::cr4::DE != 0 {
         s.pending_debug |= matches(s, u64::from(port), len, |kind| kind == IO);
     }
 }
@@ -76,7 +82,7 @@ pub fn note_io(s: &mut CpuState, port: u16, len: u32) {
 /// #DB with the breakpoints' DR6 bits.
 #[inline]
 pub fn check_fetch(s: &CpuState) -> Result<(), Exception> {
-    if s.dr[7] & DR7_ENABLES == 0 || s.eflags & Eflags::RF.bits() != 0 || s.shadow_debug {
+    if !is_armed(s) || s.eflags & Eflags::RF.bits() != 0 || s.shadow_debug {
         return Ok(());
     }
     let lin = s.linear(s.cs().base, s.rip.get());

@@ -9,12 +9,16 @@
 //! bus asks for it. The next pass is of the instruction as it was decoded ([`CpuState::string`]), unless an exception or
 //! interrupt was taken in between: a processor has it already, whatever it writes over its own bytes.
 //!
+//! INS and OUTS leave to the bus what is no more than data that moves ([`Bus::burst_in`]), but for the last iteration of each
+//! pass: so passes stop where they would.
+//!
 //! [`CpuState::string`]: crate::CpuState
 
 use super::alu::{Binary, Sub};
 use super::operand::seg_of;
 use super::{Ctx, Handler, debug, sys};
-use crate::bus::Bus;
+use crate::addr::{Lin, PAGE_SIZE};
+use crate::bus::{Access, Bus};
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::state::{Gpr, SegReg};
@@ -23,6 +27,13 @@ use iced_x86::{Code, Instruction, Mnemonic as M, OpKind};
 /// A pass ends where so many divide the count of iterations that are left: the longest that an interrupt waits. Counted from
 /// the end, passes stop at the same places wherever the interpreter takes over from translated code.
 const MOST: u32 = 1024;
+
+/// Fewer iterations than this are not worth asking whether they can be moved at once.
+const FEW: u32 = 4;
+
+/// A pass in which the bus has moved nothing at so many iterations one after another does not ask it again. The first
+/// iteration on a page makes the next ones known to it.
+const PATIENCE: u32 = 2;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
@@ -92,6 +103,35 @@ impl Walk {
         let value = ctx.gpr(r).wrapping_add(self.step);
         ctx.set_gpr_low(r, self.address, value);
     }
+
+    /// How many of `most` items from `seg:at` on lie, upwards, within one page and the segment and can be accessed with no
+    /// more than paging's consent, and the address of the first.
+    fn run<B: Bus, const N: u32>(
+        &self,
+        ctx: &Ctx<'_, B>,
+        (seg, at): (SegReg, u64),
+        most: u32,
+        access: Access,
+    ) -> Option<(Lin, u32)> {
+        if self.step != N || debug::is_armed(ctx.s) {
+            return None;
+        }
+        let lin = ctx.data_linear(seg, at, N, access).ok()?;
+        let space = if self.address == 2 { 1 << 16 } else { 1 << 32 };
+        let room = (PAGE_SIZE - lin.in_page()).min(space - at) / u64::from(N);
+        let count = most.min(u32::try_from(room).unwrap_or(most));
+        if count < FEW {
+            return None;
+        }
+        ctx.linear(seg, at, count * N, access).ok()?;
+        Some((lin, count))
+    }
+
+    /// `count` items are through, by the pointer `r`.
+    fn moved<B: Bus, const N: u32>(&self, ctx: &mut Ctx<'_, B>, r: Gpr, count: u32) {
+        let value = ctx.gpr(r).wrapping_add(count.wrapping_mul(N));
+        ctx.set_gpr_low(r, self.address, value);
+    }
 }
 
 /// One string instruction.
@@ -99,9 +139,17 @@ trait Operation {
     /// The REP prefix also asks ZF: CMPS and SCAS.
     const COMPARES: bool = false;
 
+    /// [`Operation::burst`] may move something.
+    const BURSTS: bool = false;
+
     /// What is checked even when the count is zero: INS and OUTS must be allowed the port.
     fn permitted<B: Bus, const N: u32>(_: &mut Ctx<'_, B>) -> Result<(), Exception> {
         Ok(())
+    }
+
+    /// Up to `most` iterations at once, where the bus can do that: how many.
+    fn burst<B: Bus, const N: u32>(_: &mut Ctx<'_, B>, _: &Walk, _most: u32) -> u32 {
+        0
     }
 
     /// One iteration: the accesses, then SI and DI. Flags go to `flags`.
@@ -128,10 +176,17 @@ fn string<B: Bus, O: Operation, const N: u32>(
     // ZF that ends the repetition: clear for REPE, set for REPNE.
     let until = if i.has_repne_prefix() { Eflags::ZF.bits() } else { 0 };
     let single_step = ctx.s.eflags & Eflags::TF.bits() != 0;
+    let mut patience = if O::BURSTS && !single_step { PATIENCE } else { 0 };
     loop {
-        let count = walk.pointer(ctx, Gpr::Ecx);
+        let mut count = walk.pointer(ctx, Gpr::Ecx);
         if count == 0 {
             break;
+        }
+        if patience != 0 && !ctx.bus.pauses_strings() {
+            let moved = O::burst::<B, N>(ctx, &walk, (count - 1) as u32 % MOST);
+            patience = if moved == 0 { patience - 1 } else { PATIENCE };
+            count -= u64::from(moved);
+            ctx.set_gpr_low(Gpr::Ecx, walk.address, count);
         }
         O::once::<B, N>(ctx, &walk, &mut flags)?;
         ctx.set_gpr_low(Gpr::Ecx, walk.address, count - 1);
@@ -243,6 +298,17 @@ impl Operation for Scas {
 struct Ins;
 
 impl Operation for Ins {
+    const BURSTS: bool = true;
+
+    fn burst<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, walk: &Walk, most: u32) -> u32 {
+        let to = (SegReg::Es, walk.pointer(ctx, Gpr::Edi));
+        let Some((lin, count)) = walk.run::<B, N>(ctx, to, most, Access::Write) else { return 0 };
+        let (port, who) = (ctx.gpr(Gpr::Edx) as u16, ctx.who());
+        let moved = ctx.bus.burst_in(port, N as u8, lin, count, who);
+        walk.moved::<B, N>(ctx, Gpr::Edi, moved);
+        moved
+    }
+
     fn permitted<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         sys::io::check(ctx, ctx.gpr(Gpr::Edx) as u16, N as u8)
     }
@@ -267,6 +333,17 @@ impl Operation for Ins {
 struct Outs;
 
 impl Operation for Outs {
+    const BURSTS: bool = true;
+
+    fn burst<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, walk: &Walk, most: u32) -> u32 {
+        let from = (walk.seg, walk.pointer(ctx, Gpr::Esi));
+        let Some((lin, count)) = walk.run::<B, N>(ctx, from, most, Access::Read) else { return 0 };
+        let (port, who) = (ctx.gpr(Gpr::Edx) as u16, ctx.who());
+        let moved = ctx.bus.burst_out(port, N as u8, lin, count, who);
+        walk.moved::<B, N>(ctx, Gpr::Esi, moved);
+        moved
+    }
+
     fn permitted<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         sys::io::check(ctx, ctx.gpr(Gpr::Edx) as u16, N as u8)
     }

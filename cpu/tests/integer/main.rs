@@ -2,6 +2,7 @@
 //! edges, REP, and what happens between two instructions.
 
 mod between;
+mod bursts;
 mod decimal;
 mod decoding;
 mod machine;

@@ -60,26 +60,12 @@ impl Device for ShieldedDevice {
         fpu::with_host_x87(|| self.0.write(region, offset, size, value, ctx));
     }
 
-    fn read_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &mut [u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        fpu::with_host_x87(|| self.0.read_many(region, offset, size, items, ctx));
+    fn burst_in(&mut self, region: usize, offset: u64, size: u8, buf: &mut [u8]) -> usize {
+        fpu::with_host_x87(|| self.0.burst_in(region, offset, size, buf))
     }
 
-    fn write_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &[u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        fpu::with_host_x87(|| self.0.write_many(region, offset, size, items, ctx));
+    fn burst_out(&mut self, region: usize, offset: u64, size: u8, data: &[u8]) -> usize {
+        fpu::with_host_x87(|| self.0.burst_out(region, offset, size, data))
     }
 
     fn wake(&mut self, ctx: &mut Ctx<'_>) {

@@ -119,8 +119,24 @@ impl Clock {
     /// In virtual time, an access to a device port takes [`PORT_NS`], as on an ISA bus; else a
     /// guest that polls one would wait for ages of host time.
     pub fn charge_port(&mut self) {
+        self.charge_ports(1);
+    }
+
+    /// [`Clock::charge_port`] of so many accesses.
+    pub fn charge_ports(&mut self, accesses: u32) {
         if self.is_virtual() {
-            self.skipped = self.skipped.saturating_add(PORT_NS);
+            self.skipped = self.skipped.saturating_add(u64::from(accesses) * PORT_NS);
+        }
+    }
+
+    /// How many accesses to ports, one after another from now on, come before `deadline`.
+    pub fn ports_before(&self, deadline: Option<u64>) -> u32 {
+        match deadline {
+            Some(deadline) if self.is_virtual() => {
+                let accesses = deadline.saturating_sub(self.now()).div_ceil(PORT_NS);
+                u32::try_from(accesses).unwrap_or(u32::MAX)
+            }
+            _ => u32::MAX,
         }
     }
 
@@ -134,6 +150,21 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accesses_to_ports_are_counted_up_to_a_deadline() {
+        let mut clock = Clock::new(ClockKind::Virtual);
+        clock.retired = 5;
+        for (deadline, accesses) in
+            [(0, 0), (5, 0), (6, 1), (1005, 1), (1006, 2), (u64::MAX, u32::MAX)]
+        {
+            assert_eq!(clock.ports_before(Some(deadline)), accesses, "{deadline}");
+        }
+        assert_eq!(clock.ports_before(None), u32::MAX);
+        clock.charge_ports(2);
+        assert_eq!(clock.now(), 2005);
+        assert_eq!(Clock::new(ClockKind::Real).ports_before(Some(0)), u32::MAX);
+    }
 
     #[test]
     fn virtual_time_ends_without_an_overflow() {

@@ -305,10 +305,10 @@ impl<const MOST: usize> Ring<MOST> {
 
     /// Field by field into its place: an event that is put together first and copied then costs several times that.
     #[inline(always)]
-    fn push(&mut self, what: Happening, at: At, when: When) {
+    fn push(&mut self, what: Happening, at: At, when: When, times: u32) {
         let last = &mut self.events[self.pushed.wrapping_sub(1) % MOST];
         if last.times != 0 && last.at == at && last.what.again(&what) {
-            last.times = last.times.saturating_add(1);
+            last.times = last.times.saturating_add(times);
             last.what = what;
             last.when = when;
             return;
@@ -318,7 +318,7 @@ impl<const MOST: usize> Ring<MOST> {
         place.what = what;
         place.at = at;
         place.when = when;
-        place.times = 1;
+        place.times = times;
     }
 
     /// The oldest first.
@@ -378,9 +378,14 @@ impl Events {
             self.tell(&Event { what, at: self.at, when, times: 1 });
         }
         if matches!(what, Happening::Exception { .. }) {
-            self.exceptions.push(what, self.at, when);
+            self.exceptions.push(what, self.at, when, 1);
         }
-        self.all.push(what, self.at, when);
+        self.all.push(what, self.at, when, 1);
+    }
+
+    /// Keeps `what`, which is not traced, and was so many times.
+    pub fn note_often(&mut self, what: Happening, when: When, times: u32) {
+        self.all.push(what, self.at, when, times);
     }
 
     /// Tells of `what`, which is traced and not kept, at `at`.

@@ -167,6 +167,11 @@ impl Recorder {
         self.counted
     }
 
+    /// Whether [`Recorder::port_written`] is to be told of each write of `port`.
+    pub fn marks(&self, port: u16) -> bool {
+        self.options.mark_port == Some(port)
+    }
+
     /// The guest writes `value` to `port`, after so many instructions.
     pub fn port_written(&mut self, port: u16, value: u32, instructions: u64) {
         if self.options.mark_port == Some(port) {

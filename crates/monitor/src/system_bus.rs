@@ -7,13 +7,13 @@ use crate::bios::BiosHook;
 use crate::clock::Clock;
 use crate::config::ClockKind;
 use crate::dma::Door;
-use crate::events::{At, Events, Happening, When};
+use crate::events::{At, Events, Happening, TraceKinds, When};
 use crate::journal::{FlagsSet, Journal};
 use crate::parts::Parts;
 use crate::profile::{Counters, Ledger, Row};
 use crate::random::Random;
 use crate::recorder::Recorder;
-use ringer_cpu::addr::{Lin, Pa};
+use ringer_cpu::addr::{Lin, PAGE_SIZE, Pa};
 use ringer_cpu::interp::fpu;
 use ringer_cpu::{Access, Bus, CpuState, Exception, PagingChange, PagingRegs, Privilege};
 use ringer_devices::addresses::COM1_BASE;
@@ -131,6 +131,28 @@ impl Io {
             let when = When { retired: self.clock.retired, ns: self.clock.now() };
             self.events.trace(what, when, at);
         }
+    }
+
+    /// How many of `count` accesses to `port` may be made at once: as many as come before the next deadline, or none when
+    /// somebody wants to be told of each.
+    fn unseen(&self, port: u16, count: u32) -> u32 {
+        let told = self.journal.is_some()
+            || self.events.traces(TraceKinds::IO)
+            || self.recorder.as_ref().is_some_and(|recorder| recorder.marks(port));
+        if told { 0 } else { count.min(self.clock.ports_before(self.board.next_deadline())) }
+    }
+
+    /// Counts `count` accesses that were made at once, the last of which was `what`. Nothing of the board has changed by them
+    /// that the run loop sees.
+    fn count_burst(&mut self, count: u32, what: Happening) {
+        if count == 0 {
+            return;
+        }
+        self.counters.port_io += u64::from(count);
+        self.clock.charge_ports(count);
+        self.accesses = self.accesses.wrapping_add(u64::from(count));
+        let ns = if self.clock.is_virtual() { self.clock.now() } else { self.board.time() };
+        self.events.note_often(what, When { retired: self.clock.retired, ns }, count);
     }
 
     fn device<R>(&mut self, access: impl FnOnce(&mut Board, u64) -> R) -> R {
@@ -296,6 +318,12 @@ impl SystemBus {
     }
 }
 
+/// The last of items of `size` (1, 2 or 4) bytes.
+fn last_item(items: &[u8], size: u8) -> u32 {
+    let last = items.len().saturating_sub(usize::from(size));
+    items[last..].iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
+}
+
 impl Bus for SystemBus {
     #[inline]
     fn read(&mut self, lin: Lin, buf: &mut [u8], who: Privilege) -> Result<(), Exception> {
@@ -347,6 +375,36 @@ impl Bus for SystemBus {
         }
         self.io.device_over(&mut self.memory, |board, now| board.port_out(now, port, size, value));
         self.mmu.catch_up(&self.memory);
+    }
+
+    fn burst_in(&mut self, port: u16, size: u8, lin: Lin, count: u32, who: Privilege) -> u32 {
+        let mut buf = [0; PAGE_SIZE as usize];
+        let len = self.io.unseen(port, count).saturating_mul(u32::from(size)) as usize;
+        let Some(buf) = buf.get_mut(..len).filter(|_| len != 0) else { return 0 };
+        let Some(offset) = self.mmu.plain(lin, len, Access::Write, who) else { return 0 };
+        let row = self.io.ledger.switch(Row::Devices);
+        let done = self.io.board.burst_in(port, size, buf);
+        self.memory.write_offset(offset, &buf[..done]);
+        let moved = (done / usize::from(size)) as u32;
+        let what = Happening::PortIn { port, size, value: last_item(&buf[..done], size) };
+        self.io.count_burst(moved, what);
+        self.io.ledger.switch(row);
+        moved
+    }
+
+    fn burst_out(&mut self, port: u16, size: u8, lin: Lin, count: u32, who: Privilege) -> u32 {
+        let mut buf = [0; PAGE_SIZE as usize];
+        let len = self.io.unseen(port, count).saturating_mul(u32::from(size)) as usize;
+        let Some(buf) = buf.get_mut(..len).filter(|_| len != 0) else { return 0 };
+        let Some(offset) = self.mmu.plain(lin, len, Access::Read, who) else { return 0 };
+        let row = self.io.ledger.switch(Row::Devices);
+        self.memory.read_offset(offset, buf);
+        let done = self.io.board.burst_out(port, size, buf);
+        let moved = (done / usize::from(size)) as u32;
+        let what = Happening::PortOut { port, size, value: last_item(&buf[..done], size) };
+        self.io.count_burst(moved, what);
+        self.io.ledger.switch(row);
+        moved
     }
 
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {

@@ -4,7 +4,7 @@
 //! not there, with a status of 0 (ATA-6, 9.16.1); without any device the terminators make every register read 0.
 
 use super::drive::{Drive, DriveState};
-use super::front::{BSY, DEV, Phase};
+use super::front::{BSY, DEV};
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
 
@@ -168,48 +168,14 @@ impl Channel {
         }
     }
 
-    /// Fills `items` from the data register, blocks at a time.
-    pub(crate) fn take_many(&mut self, size: u8, items: &mut [u64]) {
-        let mut done = 0;
-        while done < items.len() {
-            let rest = &mut items[done..];
-            let taken = match self.current() {
-                Some(drive) if drive.front().phase == Phase::In => {
-                    let taken = drive.front_mut().take_many(size, rest);
-                    if drive.front().left() == 0 {
-                        drive.block_moved();
-                    }
-                    taken
-                }
-                _ => 0,
-            };
-            if taken == 0 {
-                // Nothing more, or less than an item of it.
-                rest[0] = self.take(size);
-            }
-            done += taken.max(1);
-        }
+    /// Fills `buf` from the data register as far as only data moves: how many bytes.
+    pub(crate) fn burst_in(&mut self, size: u8, buf: &mut [u8]) -> usize {
+        self.current().map_or(0, |drive| drive.front_mut().burst_in(size, buf))
     }
 
-    /// Writes `items` to the data register, blocks at a time.
-    pub(crate) fn put_many(&mut self, size: u8, items: &[u64]) {
-        let mut done = 0;
-        while done < items.len() {
-            let put = match self.current() {
-                Some(drive) if matches!(drive.front().phase, Phase::Out | Phase::Packet) => {
-                    let put = drive.front_mut().put_many(size, &items[done..]);
-                    if drive.front().left() == 0 {
-                        drive.block_moved();
-                    }
-                    put
-                }
-                _ => 0,
-            };
-            if put == 0 {
-                self.put(size, items[done]);
-            }
-            done += put.max(1);
-        }
+    /// Writes the beginning of `data` to the data register as far as only data moves: how many bytes.
+    pub(crate) fn burst_out(&mut self, size: u8, data: &[u8]) -> usize {
+        self.current().map_or(0, |drive| drive.front_mut().burst_out(size, data))
     }
 
     pub(crate) fn save(&self) -> ChannelState {

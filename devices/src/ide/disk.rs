@@ -83,7 +83,8 @@ impl DiskState {
             unit,
             heads: HEADS,
             track: TRACK,
-            multiple: 0,
+            // A preset, as IDENTIFY says: a driver then has one interrupt for a whole block, where it did not ask for it.
+            multiple: MAX_MULTIPLE,
             mode: 0x0c,
             write_cache: true,
             look_ahead: true,

@@ -240,31 +240,33 @@ impl Front {
         self.left() == 0
     }
 
-    /// Fills `items` from the block, as far as it goes: how many.
-    pub(super) fn take_many(&mut self, size: u8, items: &mut [u64]) -> usize {
+    /// The bytes of the block that items of `size` bytes can move, `most` at most, and the last item is not among: when the
+    /// block is through, more happens than that data moves.
+    fn burst(&mut self, size: u8, most: usize) -> &mut [u8] {
         let size = usize::from(size.clamp(1, 8));
-        let whole = self.block.get(self.at..).unwrap_or_default().chunks_exact(size);
-        let mut done = 0;
-        for (item, bytes) in items.iter_mut().zip(whole) {
-            let mut word = [0; 8];
-            word[..size].copy_from_slice(bytes);
-            *item = u64::from_le_bytes(word);
-            done += 1;
-        }
-        self.at += done * size;
-        done
+        let len = self.left().saturating_sub(1).min(most);
+        let from = self.at;
+        self.at += len - len % size;
+        self.block.get_mut(from..self.at).unwrap_or_default()
     }
 
-    /// Fills the block from `items`, as far as it goes: how many.
-    pub(super) fn put_many(&mut self, size: u8, items: &[u64]) -> usize {
-        let size = usize::from(size.clamp(1, 8));
-        let whole = self.block.get_mut(self.at..).unwrap_or_default().chunks_exact_mut(size);
-        let mut done = 0;
-        for (item, bytes) in items.iter().zip(whole) {
-            bytes.copy_from_slice(&item.to_le_bytes()[..size]);
-            done += 1;
+    /// Fills `buf` from the block as [`Front::take`] would, short of its last item: how many bytes.
+    pub(super) fn burst_in(&mut self, size: u8, buf: &mut [u8]) -> usize {
+        if self.phase != Phase::In {
+            return 0;
         }
-        self.at += done * size;
-        done
+        let block = self.burst(size, buf.len());
+        buf[..block.len()].copy_from_slice(block);
+        block.len()
+    }
+
+    /// Fills the block from `data` as [`Front::put`] would, short of its last item: how many bytes.
+    pub(super) fn burst_out(&mut self, size: u8, data: &[u8]) -> usize {
+        if !matches!(self.phase, Phase::Out | Phase::Packet) {
+            return 0;
+        }
+        let block = self.burst(size, data.len());
+        block.copy_from_slice(&data[..block.len()]);
+        block.len()
     }
 }

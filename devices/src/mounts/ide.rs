@@ -137,42 +137,18 @@ impl Device for Ide {
         self.settle(n, ctx);
     }
 
-    fn read_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &mut [u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        if !matches!((region, offset), (PRIMARY | SECONDARY, 0)) {
-            for item in items {
-                *item = self.read(region, offset, size, ctx);
-            }
-            return;
+    fn burst_in(&mut self, region: usize, offset: u64, size: u8, buf: &mut [u8]) -> usize {
+        match (region, offset) {
+            (PRIMARY | SECONDARY, 0) => self.channels[channel(region)].burst_in(size, buf),
+            _ => 0,
         }
-        let n = channel(region);
-        self.channels[n].take_many(size, items);
-        self.settle(n, ctx);
     }
 
-    fn write_many(
-        &mut self,
-        region: usize,
-        offset: u64,
-        size: u8,
-        items: &[u64],
-        ctx: &mut Ctx<'_>,
-    ) {
-        if !matches!((region, offset), (PRIMARY | SECONDARY, 0)) {
-            for &item in items {
-                self.write(region, offset, size, item, ctx);
-            }
-            return;
+    fn burst_out(&mut self, region: usize, offset: u64, size: u8, data: &[u8]) -> usize {
+        match (region, offset) {
+            (PRIMARY | SECONDARY, 0) => self.channels[channel(region)].burst_out(size, data),
+            _ => 0,
         }
-        let n = channel(region);
-        self.channels[n].put_many(size, items);
-        self.settle(n, ctx);
     }
 
     fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
