@@ -77,6 +77,32 @@ fn sectors_that_a_guest_copies_are_in_the_image() {
 }
 
 #[test]
+fn a_sector_moves_the_same_way_in_each_engine_and_item_by_item_where_that_is_seen() {
+    let files = Files::new();
+    let image = files.write("disk.img", &sectors());
+    let trace = files.path("trace");
+    let item_by_item = ["--trace", "io", "--trace-file", text(&trace)];
+    let mut digests = Vec::new();
+    for options in
+        [&["--engine", "bt"][..], &["--engine", "interp"], &["--engine", "lockstep"], &item_by_item]
+    {
+        fs::write(&image, sectors()).unwrap();
+        let report = files.path("report");
+        let all = ["--clock", "virtual", "--report", text(&report), "--hda", text(&image)];
+        ended(&copy(&files, &[options, &all[..]].concat()), WELL);
+        assert_eq!(fs::read(&image).unwrap()[3 * 512..4 * 512], sectors()[512..1024]);
+        let report: serde_json::Value =
+            serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+        digests.push((report["digest"].clone(), report["instructions"].clone()));
+    }
+    assert!(digests[0].0.is_string() && digests.iter().all(|it| *it == digests[0]), "{digests:?}");
+    let trace = fs::read_to_string(&trace).unwrap();
+    for access in ["in 01f0h ->", "out 01f0h <-"] {
+        assert_eq!(trace.matches(access).count(), 128, "{access}");
+    }
+}
+
+#[test]
 fn an_image_that_must_not_be_written_is_not() {
     let files = Files::new();
     let image = files.write("disk.img", &sectors());
