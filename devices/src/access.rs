@@ -7,6 +7,7 @@ use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::host::{BoardEvent, Output, Room};
 use crate::irq::Taken;
+use crate::link::{HEADER, MAX_FRAME};
 use crate::memory::{Dma, NoMemory, Shadow};
 use crate::pic::Mask;
 use crate::row::{DmaKind, Line, Space};
@@ -106,6 +107,18 @@ impl OverMemory<'_> {
         self.advance(now);
         let Some(slot) = self.board.keyboard else { return 0 };
         self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx))
+    }
+
+    /// As [`Board::frame_input`].
+    pub fn frame_input(&mut self, now: u64, frame: &[u8]) -> bool {
+        self.advance(now);
+        let Some(slot) = self.board.linked() else { return true };
+        if !(HEADER..=MAX_FRAME).contains(&frame.len()) {
+            return true;
+        }
+        let taken = self.board.call(slot, self.memory, |device, ctx| device.frame(frame, ctx));
+        self.board.plane.stats.frames_in += u64::from(taken);
+        taken
     }
 
     /// As [`Board::reset`].
@@ -275,6 +288,26 @@ impl Board {
         self.plane.now
     }
 
+    /// A frame comes in over the link of the network adapter. False: that has no room for it now, and it has to wait until
+    /// the guest has made some. One that nobody wants, or that no frame is, is taken and gone.
+    pub fn frame_input(&mut self, now: u64, frame: &[u8]) -> bool {
+        self.over(&mut NoMemory).frame_input(now, frame)
+    }
+
+    /// Whether a network adapter is connected to something.
+    pub fn is_linked(&self) -> bool {
+        self.plane.link.is_some()
+    }
+
+    /// From now on, or no longer, what the network adapter sends has been sent before.
+    pub fn hold_link(&mut self, held: bool) {
+        self.plane.link_held = held;
+    }
+
+    fn linked(&self) -> Option<usize> {
+        self.plane.link.as_ref().map(|(slot, _)| *slot)
+    }
+
     /// The time, in nanoseconds, at which a device will next do something by itself: after the board's
     /// time, and never `u64::MAX`.
     pub fn next_deadline(&self) -> Option<u64> {
@@ -293,17 +326,17 @@ impl Board {
     }
 
     /// Whether INTR can still be asserted while the processor does nothing: it is, or a device with a deadline, or
-    /// with `input` one that listens to the outside, drives a line that the interrupt controllers let through.
+    /// with `input` one that listens to the outside, or one with a link, drives a line that the interrupt controllers let
+    /// through.
     pub fn can_interrupt(&self, input: bool) -> bool {
-        let outside = || [self.serial, self.keyboard].into_iter().flatten();
+        let typed = [self.serial, self.keyboard].into_iter().flatten().filter(|_| input);
+        // A network has no end.
+        let mut outside = typed.chain(self.linked());
         let hears = |slot: usize| {
             let mount = &self.mounts[slot];
             mount.device.listens() && self.is_let_through(slot)
         };
-        self.intr()
-            || self.nmi()
-            || self.next_interrupt().is_some()
-            || (input && outside().any(hears))
+        self.intr() || self.nmi() || self.next_interrupt().is_some() || outside.any(hears)
     }
 
     fn is_let_through(&self, slot: usize) -> bool {

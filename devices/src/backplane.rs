@@ -9,6 +9,7 @@ use crate::given::Given;
 use crate::host::{BoardEvent, Events, Output, PostLog};
 use crate::irq::{Irqs, PIRQ_DRIVER};
 use crate::isa_dma::IsaDma;
+use crate::link::Link;
 use crate::memory::Shadow;
 use crate::msrs::Msrs;
 use crate::pci::{Pci, WIRES};
@@ -41,6 +42,10 @@ pub struct Stats {
     pub serial_in: u64,
     /// Bytes that COM1 sent.
     pub serial_out: u64,
+    /// Frames that came in and that a network adapter had room for.
+    pub frames_in: u64,
+    /// Frames that went out.
+    pub frames_out: u64,
 }
 
 /// The shared wires.
@@ -68,6 +73,10 @@ pub(crate) struct Backplane {
     pub(crate) outputs: Vec<Option<Output>>,
     /// Those that had no room when they were last asked, a bit for each slot.
     pub(crate) full: u64,
+    /// What the network adapter in a slot is connected to.
+    pub(crate) link: Option<(usize, Box<dyn Link>)>,
+    /// What it sends was sent before.
+    pub(crate) link_held: bool,
     /// Memory to switch before the next instruction: one entry for each place.
     pub(crate) shadows: Vec<Shadow>,
     /// Regions to move when the call into the device is over: slot, region, new base.
@@ -93,6 +102,8 @@ impl Backplane {
             post: PostLog::new(log_post),
             outputs: Vec::new(),
             full: 0,
+            link: None,
+            link_held: false,
             shadows: Vec::new(),
             remaps: Vec::new(),
         }

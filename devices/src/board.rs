@@ -16,6 +16,7 @@ use crate::device::{Device, Reset};
 use crate::fw_cfg::FwCfg;
 use crate::host::{Output, SerialSink};
 use crate::irq::MAX_DRIVERS;
+use crate::link::Link;
 use crate::medium::Medium;
 use crate::memory::{Dma, NoMemory};
 use crate::row::{Row, Space, Wire};
@@ -204,6 +205,12 @@ impl Board {
         }
         mount.rom = rom;
         self.plane.pci.fit_rom(slot)
+    }
+
+    /// Connects the network adapter `id` to `link`; a board has one that is connected. False if there is no such device.
+    pub fn connect_link(&mut self, id: &str, link: Box<dyn Link>) -> bool {
+        let slot = self.slot(id);
+        slot.map(|slot| self.plane.link = Some((slot, link))).is_some()
     }
 
     /// What firmware can ask for; meant for before the guest runs. No state has it in it: it follows from the machine's

@@ -34,6 +34,7 @@ fn config() -> BoardConfig {
         ahci: [None; 6],
         floppies: [None; 2],
         vga: false,
+        nics: Default::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::floppy::format::FloppyDrive;
 use crate::ide::DriveKind;
+use crate::link::Nics;
 
 /// How a board is equipped.
 #[derive(Clone, Copy, Debug)]
@@ -26,4 +27,6 @@ pub struct BoardConfig {
     pub floppies: [Option<FloppyDrive>; 2],
     /// Whether there is a display adapter.
     pub vga: bool,
+    /// The network adapters.
+    pub nics: Nics,
 }

@@ -3,6 +3,7 @@
 use crate::backplane::Backplane;
 use crate::host::{BoardEvent, Room};
 use crate::isa_dma::IsaTransfer;
+use crate::link::{HEADER, MAX_FRAME};
 use crate::memory::{DeviceRam, Dma, DmaError, NoRam, Shadow};
 use crate::row::{DmaKind, Row, Wire};
 use std::fmt;
@@ -102,6 +103,18 @@ impl Ctx<'_> {
         }
         if output.room() != Room::Free {
             self.plane.full |= 1 << self.slot;
+        }
+    }
+
+    /// Sends a frame over the device's link; without one, or with a length that no frame has, it is lost.
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        let plane = &mut *self.plane;
+        if !(HEADER..=MAX_FRAME).contains(&frame.len()) || plane.link_held {
+            return;
+        }
+        if let Some((_, link)) = plane.link.as_mut().filter(|(slot, _)| *slot == self.slot) {
+            plane.stats.frames_out += 1;
+            link.send(frame);
         }
     }
 

@@ -65,6 +65,12 @@ pub trait Device: fmt::Debug + Send {
         0
     }
 
+    /// A frame comes in over the device's link, of [`crate::link::HEADER`] to [`crate::link::MAX_FRAME`] bytes. False: there
+    /// is no room for it now, and it is offered again later.
+    fn frame(&mut self, _frame: &[u8], _ctx: &mut Ctx<'_>) -> bool {
+        true
+    }
+
     /// The host backend takes nothing more of what the device sends, or does so again. Without it the backend always
     /// does.
     fn backed_up(&mut self, _full: bool, _ctx: &mut Ctx<'_>) {}

@@ -43,6 +43,8 @@ mod deadlines;
 pub mod device;
 mod display;
 mod dma;
+#[allow(clippy::cast_possible_truncation)] // Fields of registers and descriptors.
+mod e1000;
 mod floppy;
 #[allow(clippy::cast_possible_truncation)] // Lengths that are checked first.
 pub mod fw_cfg;
@@ -61,6 +63,7 @@ mod keyboard;
 mod keys;
 #[allow(clippy::cast_possible_truncation)] // Fields of registers.
 mod lapic;
+pub mod link;
 pub mod medium;
 pub mod memory;
 mod mounts;
@@ -95,6 +98,7 @@ pub use ide::DriveKind;
 pub use input::{Input, MouseInput};
 pub use isa_dma::IsaTransfer;
 pub use keys::Key;
+pub use link::{Link, Mac, MacError, NicModel, Nics};
 pub use medium::{Medium, MediumError};
 pub use pic::Mask;
 pub use row::Row;

@@ -9,12 +9,14 @@ use crate::addresses::{
 };
 use crate::config::BoardConfig;
 use crate::device::Device;
+use crate::link::NicModel;
 use crate::mounts::ahci::AhciFunction;
 use crate::mounts::apm::Apm;
 use crate::mounts::coprocessor::Coprocessor;
 use crate::mounts::debug_console::DebugConsole;
 use crate::mounts::debug_exit::DebugExit;
 use crate::mounts::dma::DmaPorts;
+use crate::mounts::e1000::{self, E1000Function};
 use crate::mounts::fast_a20::FastA20;
 use crate::mounts::floppy::FloppyPorts;
 use crate::mounts::fw_cfg::FwCfgPorts;
@@ -59,6 +61,8 @@ pub const IDE: &str = "ide";
 pub const FLOPPY: &str = "floppy";
 /// The display adapter.
 pub const VGA: &str = "vga";
+/// The network adapter that is an Intel 82540EM.
+pub const E1000: &str = NicModel::E1000.id();
 /// What kvm-unit-tests expect.
 pub const TEST_DEVICE: &str = "test-device";
 /// The local APIC.
@@ -177,6 +181,20 @@ const DISPLAY: Function = Function {
     command_mask: Function::IO | Function::MEMORY,
     bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
     rom: Some(6),
+    ..Function::NONE
+};
+
+/// An 82540EM, where drivers expect the first network adapter of such a machine.
+const GIGABIT: Function = Function {
+    device: 3,
+    vendor_id: 0x8086,
+    device_id: 0x100e,
+    class: 0x0200,
+    revision: 3,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::IO | Function::MEMORY | Function::MASTER | Function::INTX_OFF,
+    pin: 1,
+    bars: &[Bar::new(0, 0), Bar::new(1, 1)],
     ..Function::NONE
 };
 
@@ -529,5 +547,21 @@ pub static TABLE: &[Entry] = &[
         },
         fitted: |config| config.vga,
         make: |_| Box::new(VgaPorts::new()),
+    },
+    Entry {
+        row: Row {
+            regions: &[
+                Region::movable_memory("registers", e1000::MEMORY as u64, 4),
+                Region::movable_ports("window", 64, 4),
+            ],
+            pci: Some(GIGABIT),
+            lines: &[Line::INTX],
+            clocked: true,
+            dma: DmaKind::Master,
+            fuzz: EVEN,
+            ..row(E1000, "Gigabit Ethernet", "Intel 82540EM (317453)")
+        },
+        fitted: |config| config.nics.e1000.is_some(),
+        make: |config| Box::new(E1000Function::new(config.nics.e1000)),
     },
 ];

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, events, full_board};
 use ringer_devices::row::{Region, Row, Space};
-use ringer_devices::{Board, BoardLoadError, Section, rows};
+use ringer_devices::{Board, BoardLoadError, Mac, Section, rows};
 use std::fmt::Write as _;
 
 /// Rows whose state outlives a reset, and what of it.
@@ -92,7 +92,7 @@ impl Run {
     /// function's configuration space.
     fn outside(&mut self, row: &Row, random: &mut Random) {
         let (board, now) = (&mut self.board, self.now);
-        match random.below(8) {
+        match random.below(10) {
             0 => board.set_ferr(now, random.next() & 1 != 0),
             1 => drop(write!(self.seen, " ack {:x}", board.ack(now))),
             2 => drop(write!(
@@ -108,6 +108,14 @@ impl Run {
                 let mouse = [0xff, random.next() as u8, 3, 0, 0xfe, 0xff, 1, 0];
                 let bytes = [&[0x1c], &mouse[..], &[0xfe, 3, 0xf0, 0x1c, 0xe0]].concat();
                 write!(self.seen, " keys {}", board.key_input(now, &bytes)).unwrap();
+            }
+            7 => {
+                // To the adapter, to all, to a group; short, long; no frame at all.
+                let to =
+                    [Mac::DEFAULT.0, [0xff; 6], [1, 0, 0x5e, 0, 0, 1]][random.below(3) as usize];
+                let len = random.below(1600) as usize;
+                let frame: Vec<u8> = to.into_iter().chain(std::iter::repeat(8)).take(len).collect();
+                write!(self.seen, " frame {}", board.frame_input(now, &frame)).unwrap();
             }
             _ => {
                 let function = row.pci.map_or(random.below(32) as u8, |pci| pci.number());

@@ -78,6 +78,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         ahci: [None; 6],
         floppies: [None; 2],
         vga: false,
+        nics: Default::default(),
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

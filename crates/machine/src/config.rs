@@ -2,7 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_devices::{DriveKind, FloppyDrive, vga};
+use ringer_devices::{DriveKind, FloppyDrive, Nics, vga};
 use ringer_monitor::{
     ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
 };
@@ -77,6 +77,8 @@ pub struct PcConfig {
     pub firmware: FirmwareConfig,
     /// There is a display adapter.
     pub vga: bool,
+    /// Network adapters.
+    pub nics: Nics,
 }
 
 impl PcConfig {
@@ -107,6 +109,7 @@ impl Default for PcConfig {
             ahci: [None; 6],
             firmware: FirmwareConfig::default(),
             vga: true,
+            nics: Nics::default(),
         }
     }
 }

@@ -44,6 +44,12 @@ impl Handle {
         Ok(self.kicker.whole_key_input(&layout.typed(text)?))
     }
 
+    /// A frame comes in for the guest's network adapter ([`ringer_devices::link`]). False: too many wait for the guest
+    /// already, and this one does not.
+    pub fn frame_input(&self, frame: &[u8]) -> bool {
+        self.kicker.frame_input(frame)
+    }
+
     /// Bytes of keys that wait for the guest at most.
     pub const MAX_KEYS: usize = ringer_monitor::MAX_KEYS;
 

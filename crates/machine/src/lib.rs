@@ -41,7 +41,7 @@ pub use ringer_monitor::{
     KickSignal, LedgerRow, Marker, MemoryBudget, Moment, Onlooker, Profile, Row, TraceKinds,
     TranslatorOptions, UnusableSignal, WatchHit, WatchKind, Watchpoint, When,
 };
-pub use shield::ShieldedDevice;
+pub use shield::{ShieldedDevice, ShieldedLink};
 pub use size::{SizeError, parse_size};
 pub use state::{MachineState, StateDigest, StateError};
 pub use stop::{Stop, status};

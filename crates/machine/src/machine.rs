@@ -130,6 +130,7 @@ impl Machine {
             ahci: cfg.pc.ahci,
             floppies: cfg.pc.floppies,
             vga: cfg.pc.vga,
+            nics: cfg.pc.nics,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));

@@ -6,7 +6,7 @@
 
 use ringer_cpu::interp::fpu;
 use ringer_devices::state::StateError;
-use ringer_devices::{Ctx, Device, Reset, Room, SerialSink};
+use ringer_devices::{Ctx, Device, Link, Reset, Room, SerialSink};
 use std::io;
 
 /// A sink that finds the host's x87 unit as its own.
@@ -36,6 +36,24 @@ impl SerialSink for Shielded {
     fn room(&mut self) -> Room {
         let said = std::mem::replace(&mut self.room, Room::None);
         if said == Room::Free { said } else { fpu::with_host_x87(|| self.sink.room()) }
+    }
+}
+
+/// A link that finds the host's x87 unit as its own.
+#[derive(Debug)]
+pub struct ShieldedLink(Box<dyn Link>);
+
+impl ShieldedLink {
+    /// Shields `link`.
+    #[must_use]
+    pub fn new(link: Box<dyn Link>) -> Self {
+        Self(link)
+    }
+}
+
+impl Link for ShieldedLink {
+    fn send(&mut self, frame: &[u8]) {
+        fpu::with_host_x87(|| self.0.send(frame));
     }
 }
 
@@ -86,6 +104,10 @@ impl Device for ShieldedDevice {
 
     fn receive(&mut self, bytes: &[u8], ctx: &mut Ctx<'_>) -> usize {
         fpu::with_host_x87(|| self.0.receive(bytes, ctx))
+    }
+
+    fn frame(&mut self, frame: &[u8], ctx: &mut Ctx<'_>) -> bool {
+        fpu::with_host_x87(|| self.0.frame(frame, ctx))
     }
 
     fn backed_up(&mut self, full: bool, ctx: &mut Ctx<'_>) {

@@ -1,6 +1,7 @@
 //! How other threads reach the vCPU: serial input, keys and the wish to end.
 
 use crate::signals::KickTarget;
+use ringer_devices::link::MAX_FRAME;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,11 +9,14 @@ use std::time::Instant;
 
 /// Bytes of keys that wait for the guest at most: a page of text.
 pub const MAX_KEYS: usize = 64 << 10;
+/// Frames that wait for the guest's network adapter at most: what a fast network sends while a guest does something else.
+pub const MAX_FRAMES: usize = 1024;
 
 #[derive(Debug, Default)]
 struct Mail {
     serial: VecDeque<u8>,
     keys: VecDeque<u8>,
+    frames: VecDeque<Vec<u8>>,
     quit: bool,
     pause: bool,
     power_off: bool,
@@ -71,6 +75,24 @@ impl Kicker {
             }
         });
         fits
+    }
+
+    /// A frame for the guest's network adapter ([`ringer_devices::link`]). Whether there was room: no more than
+    /// [`MAX_FRAMES`] wait. A guest that others wait for already is not interrupted again.
+    pub fn frame_input(&self, frame: &[u8]) -> bool {
+        let mut mail = self.0.lock();
+        let waiting = mail.frames.len();
+        if waiting >= MAX_FRAMES || frame.len() > MAX_FRAME {
+            return frame.len() > MAX_FRAME;
+        }
+        mail.frames.push_back(frame.to_vec());
+        if waiting == 0 {
+            if let Some(vcpu) = &mail.vcpu {
+                vcpu.kick();
+            }
+            self.0.arrived.notify_all();
+        }
+        true
     }
 
     /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that
@@ -164,6 +186,8 @@ pub struct Taken {
     pub more: bool,
     /// Bytes of keys, all there are.
     pub keys: Vec<u8>,
+    /// Frames, the oldest.
+    pub frames: Vec<Vec<u8>>,
 }
 
 /// What a sleeper knows: other than that wakes it.
@@ -173,6 +197,8 @@ pub struct Thinks {
     pub takes_serial: bool,
     /// The keyboard has room.
     pub takes_keys: bool,
+    /// The network adapter has room.
+    pub takes_frames: bool,
     /// [`Inbox::is_ended`].
     pub ended: bool,
 }
@@ -210,14 +236,17 @@ impl Inbox {
         self.0.compare.load(Ordering::Relaxed)
     }
 
-    /// Takes at most `max` serial bytes, and all keys.
+    /// Takes at most `max` serial bytes, all keys, and at most `frames` frames.
     #[must_use]
-    pub fn take(&self, max: usize) -> Taken {
+    pub fn take(&self, max: usize, frames: usize) -> Taken {
         let mut mail = self.0.lock();
         let n = mail.serial.len().min(max);
         let serial = mail.serial.drain(..n).collect();
         let keys = mail.keys.drain(..).collect();
-        Taken { serial, more: !mail.serial.is_empty(), keys }
+        let n = mail.frames.len().min(frames);
+        let frames = mail.frames.drain(..n).collect();
+        let more = !mail.serial.is_empty() || !mail.frames.is_empty();
+        Taken { serial, more, keys, frames }
     }
 
     /// Whether nothing more will come than what waits.
@@ -230,7 +259,7 @@ impl Inbox {
     #[must_use]
     pub fn has_input(&self) -> bool {
         let mail = self.0.lock();
-        !mail.serial.is_empty() || !mail.keys.is_empty()
+        !mail.serial.is_empty() || !mail.keys.is_empty() || !mail.frames.is_empty()
     }
 
     /// Takes what is not for the guest.
@@ -283,20 +312,34 @@ impl Inbox {
         }
     }
 
+    /// Gives back frames that the network adapter had no room for.
+    pub fn give_back_frames(&self, frames: impl DoubleEndedIterator<Item = Vec<u8>>) {
+        let mut mail = self.0.lock();
+        for frame in frames.rev() {
+            mail.frames.push_front(frame);
+        }
+    }
+
     /// Sleeps until `until` or until there is mail that matters to one who thinks so of the inbox, whichever is first.
-    pub fn wait(&self, until: Option<Instant>, thinks: &Thinks) {
+    /// Whether there is such mail, or somebody else has woken the sleeper.
+    pub fn wait(&self, until: Option<Instant>, thinks: &Thinks) -> bool {
         let mail = self.0.lock();
         let serial = thinks.takes_serial && !mail.serial.is_empty();
         let keys = thinks.takes_keys && !mail.keys.is_empty();
+        let frames = thinks.takes_frames && !mail.frames.is_empty();
         let wishes = mail.quit || mail.pause || mail.power_off || mail.reset || mail.glance;
-        if wishes || serial || keys || mail.ended != thinks.ended {
-            return;
+        if wishes || serial || keys || frames || mail.ended != thinks.ended {
+            return true;
         }
         match until {
-            None => drop(self.0.arrived.wait(mail)),
+            None => {
+                drop(self.0.arrived.wait(mail));
+                true
+            }
             Some(t) => {
                 let left = t.saturating_duration_since(Instant::now());
-                drop(self.0.arrived.wait_timeout(mail, left));
+                let woken = self.0.arrived.wait_timeout(mail, left);
+                woken.map_or(true, |(_, waited)| !waited.timed_out())
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What came from outside, and when: kept so that a run can be gone through again.
 //!
-//! With the virtual clock serial input and keys are all that a run depends on besides its start. They are
+//! With the virtual clock serial input, keys and frames are all that a run depends on besides its start. They are
 //! taken where they can be found again, right after an instruction has retired; a run that is repeated gets
 //! them there, and others wait until it has come to the end of what was kept.
 
@@ -14,6 +14,8 @@ pub(crate) struct Input {
     pub serial: Vec<u8>,
     /// For the keyboard.
     pub keys: Vec<u8>,
+    /// For the network adapter.
+    pub frames: Vec<Vec<u8>>,
 }
 
 /// What is kept, if it is.
@@ -84,30 +86,42 @@ impl Inputs {
     }
 
     /// These came.
-    pub fn note(&mut self, retired: u64, now: u64, serial: &[u8], keys: &[u8]) {
-        let Some(log) = self.log.as_mut().filter(|_| !(serial.is_empty() && keys.is_empty()))
-        else {
-            return;
-        };
+    pub fn note(&mut self, retired: u64, now: u64, came: Came<'_>) {
+        let Came { serial, keys, frames } = came;
+        let nothing = serial.is_empty() && keys.is_empty() && frames.is_empty();
+        let Some(log) = self.log.as_mut().filter(|_| !nothing) else { return };
         log.truncate(self.next);
-        log.push(Input { retired, now, serial: serial.to_vec(), keys: keys.to_vec() });
+        let (serial, keys, frames) = (serial.to_vec(), keys.to_vec(), frames.to_vec());
+        log.push(Input { retired, now, serial, keys, frames });
         self.next = log.len();
     }
+}
+
+/// What devices took at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Came<'a> {
+    pub serial: &'a [u8],
+    pub keys: &'a [u8],
+    pub frames: &'a [Vec<u8>],
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn note(inputs: &mut Inputs, retired: u64, now: u64, serial: &[u8], keys: &[u8]) {
+        inputs.note(retired, now, Came { serial, keys, frames: &[] });
+    }
+
     #[test]
     fn what_came_comes_again_when_it_came() {
         let mut inputs = Inputs::default();
-        inputs.note(1, 1, b"lost", b"");
+        note(&mut inputs, 1, 1, b"lost", b"");
         assert_eq!((inputs.position(), inputs.next_time()), (0, None));
         inputs.keep();
-        inputs.note(10, 20, b"ab", b"");
-        inputs.note(10, 30, b"", b"k");
-        inputs.note(11, 31, b"", b"");
+        note(&mut inputs, 10, 20, b"ab", b"");
+        note(&mut inputs, 10, 30, b"", b"k");
+        note(&mut inputs, 11, 31, b"", b"");
         assert_eq!((inputs.position(), inputs.next_time()), (2, None));
         inputs.go_to(0);
         assert_eq!(inputs.next_time(), Some(20));
@@ -122,10 +136,10 @@ mod tests {
     fn another_future_takes_the_place_of_the_old_one() {
         let mut inputs = Inputs::default();
         inputs.keep();
-        inputs.note(1, 1, b"a", b"");
-        inputs.note(2, 2, b"b", b"");
+        note(&mut inputs, 1, 1, b"a", b"");
+        note(&mut inputs, 2, 2, b"b", b"");
         inputs.go_to(1);
-        inputs.note(2, 2, b"c", b"");
+        note(&mut inputs, 2, 2, b"c", b"");
         inputs.go_to(1);
         assert_eq!(inputs.due(2, 2).unwrap().serial, b"c");
         inputs.go_to(1);

@@ -90,7 +90,7 @@ pub use budget::MemoryBudget;
 pub use config::{ClockKind, Engine, MonitorConfig, MonitorError, UnknownEngine};
 pub use events::{At, Event, Happening, TraceKinds, When};
 pub use glance::{Glance, Onlooker};
-pub use inbox::{Kicker, MAX_KEYS};
+pub use inbox::{Kicker, MAX_FRAMES, MAX_KEYS};
 pub use marks::Marker;
 pub use moment::{BlockView, Moment};
 pub use parts::Parts;

@@ -82,6 +82,8 @@ pub struct Monitor {
     serial_full: bool,
     /// The keyboard had none for the last keys.
     keys_full: bool,
+    /// The network adapter had none for the last frame.
+    frames_full: bool,
     /// Where the run was before its last step.
     previous: Option<Moment>,
     /// Input waits for the next instruction: where it comes must be found again.
@@ -130,6 +132,7 @@ impl Monitor {
             ran: 0,
             serial_full: false,
             keys_full: false,
+            frames_full: false,
             previous: None,
             put_off: false,
             idled: Idled::default(),
@@ -489,7 +492,7 @@ impl Monitor {
             .irq_pending
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
-        io.seen = io.look(self.serial_full || self.keys_full || more);
+        io.seen = io.look(self.serial_full || self.keys_full || self.frames_full || more);
         // What is due and was not let in (a run that stops here does so before) waits for an instruction: a
         // deadline that has passed would leave none time to run.
         let soon = io.clock.now().saturating_add(1);

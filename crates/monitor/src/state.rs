@@ -140,7 +140,7 @@ mod tests {
         assert_eq!((new.clock.now(), new.clock.retired), (old.clock.now(), 1000));
         assert_eq!(new.save(&loaded), state);
         assert_eq!(new.random.next(true), old.random.next(true));
-        let taken = new.inbox.take(16);
+        let taken = new.inbox.take(16, 0);
         assert_eq!((&taken.serial[..], &taken.keys[..]), (&b"abc"[..], &[0x1c, 0xf0][..]));
     }
 

@@ -215,6 +215,7 @@ fn machine() -> Monitor {
         ahci: [None; 6],
         floppies: [None; 2],
         vga: false,
+        nics: Default::default(),
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -345,6 +345,7 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
         ahci: [None; 6],
         floppies: [None; 2],
         vga: false,
+        nics: Default::default(),
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

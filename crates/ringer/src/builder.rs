@@ -3,10 +3,12 @@
 use crate::error::Error;
 use crate::machine::Machine;
 use ringer_devices::row::Row;
-use ringer_devices::{Device, DriveKind, FloppyDrive, Medium, SerialSink, rows};
+use ringer_devices::{
+    Device, DriveKind, FloppyDrive, Link, Mac, Medium, NicModel, SerialSink, rows,
+};
 use ringer_machine::{
     BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState,
-    ShieldedDevice, Sinks,
+    ShieldedDevice, ShieldedLink, Sinks,
 };
 use std::fmt;
 use std::io;
@@ -30,6 +32,7 @@ pub struct Builder {
     sinks: Sinks,
     devices: Vec<(Row, Box<dyn Device>)>,
     media: Vec<(&'static str, usize, Box<dyn Medium>)>,
+    link: Option<(NicModel, Box<dyn Link>)>,
 }
 
 impl fmt::Debug for Builder {
@@ -50,6 +53,7 @@ impl Default for Builder {
             sinks: Sinks { serial: Box::new(Nowhere), debugcon: Box::new(Nowhere) },
             devices: Vec::new(),
             media: Vec::new(),
+            link: None,
         }
     }
 }
@@ -251,6 +255,15 @@ impl Builder {
         self
     }
 
+    /// A network adapter, connected to `link`, which is called on the thread that runs the machine. What comes in goes to
+    /// [`crate::Handle::frame_input`]. A machine has one adapter that is connected.
+    #[must_use]
+    pub fn nic(mut self, model: NicModel, mac: Mac, link: Box<dyn Link>) -> Self {
+        self.config.pc.nics = self.config.pc.nics.with(model, mac);
+        self.link = Some((model, Box::new(ShieldedLink::new(link))));
+        self
+    }
+
     /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
     /// instruction.
     ///
@@ -264,6 +277,9 @@ impl Builder {
         }
         for (device, place, medium) in self.media {
             machine.monitor_mut().board_mut().insert(device, place, Some(medium));
+        }
+        if let Some((model, link)) = self.link {
+            machine.monitor_mut().board_mut().connect_link(model.id(), link);
         }
         Ok(Machine::new(machine))
     }

@@ -48,8 +48,8 @@ pub use machine::Machine;
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 pub use ringer_devices::{
-    DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Medium, MediumError,
-    MouseInput, TypingError,
+    DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Link, Mac, MacError, Medium,
+    MediumError, MouseInput, NicModel, TypingError,
 };
 #[doc(inline)]
 pub use ringer_machine::{

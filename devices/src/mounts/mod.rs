@@ -9,6 +9,7 @@ pub(crate) mod coprocessor;
 pub(crate) mod debug_console;
 pub(crate) mod debug_exit;
 pub(crate) mod dma;
+pub(crate) mod e1000;
 pub(crate) mod fast_a20;
 pub(crate) mod floppy;
 pub(crate) mod fw_cfg;

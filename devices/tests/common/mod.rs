@@ -3,7 +3,8 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use ringer_devices::ide::DriveKind;
-use ringer_devices::{Board, BoardConfig, BoardEvent, SerialSink};
+use ringer_devices::link::{HEADER, MAX_FRAME};
+use ringer_devices::{Board, BoardConfig, BoardEvent, Link, Nics, SerialSink, rows};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -39,11 +40,24 @@ pub const CONFIG: BoardConfig = BoardConfig {
         Some(ringer_devices::FloppyDrive::Kib1200),
     ],
     vga: true,
+    nics: Nics { e1000: Some(ringer_devices::Mac::DEFAULT) },
 };
+
+/// A link whose other end hangs loose.
+#[derive(Debug)]
+pub struct Loose;
+
+impl Link for Loose {
+    fn send(&mut self, frame: &[u8]) {
+        assert!((HEADER..=MAX_FRAME).contains(&frame.len()), "{} bytes", frame.len());
+    }
+}
 
 /// A board with every row on it; its sinks lose what they are given.
 pub fn full_board() -> Board {
-    Board::new(CONFIG, wire().0, wire().0)
+    let mut board = Board::new(CONFIG, wire().0, wire().0);
+    assert!(board.connect_link(rows::E1000, Box::new(Loose)));
+    board
 }
 
 /// Names of the events that wait, oldest first.

@@ -3,7 +3,9 @@
 
 use crate::target::Target;
 use ringer_devices::row::Space;
-use ringer_devices::{Board, BoardConfig, DriveKind, Medium, MediumError, SerialSink, rows};
+use ringer_devices::{
+    Board, BoardConfig, DriveKind, Link, Mac, Medium, MediumError, Nics, SerialSink, rows,
+};
 use std::io;
 
 /// Accesses, each of six bytes: what, where, and a value.
@@ -31,12 +33,17 @@ fn steps(count: u8) -> Vec<u8> {
         .collect()
 }
 
+#[derive(Debug)]
 struct Nowhere;
 
 impl SerialSink for Nowhere {
     fn write(&mut self, _: &[u8]) -> io::Result<()> {
         Ok(())
     }
+}
+
+impl Link for Nowhere {
+    fn send(&mut self, _: &[u8]) {}
 }
 
 /// A medium that nothing changes, so that a copy of the board has the same.
@@ -78,11 +85,13 @@ fn board() -> Board {
         ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
         floppies: [None; 2],
         vga: true,
+        nics: Nics { e1000: Some(Mac::DEFAULT) },
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {
         board.insert(device, unit, Some(Box::new(Still)));
     }
+    board.connect_link(rows::E1000, Box::new(Nowhere));
     board
 }
 
@@ -117,7 +126,10 @@ fn step(board: &mut Board, now: &mut u64, bytes: &[u8]) -> u64 {
         }
         6 => {
             let taken = board.serial_input(*now, &bytes[1..]);
-            return taken as u64 + board.key_input(*now, &bytes[1..]) as u64;
+            let frame = [&[0xff; 6], &bytes[1..], &[bytes[0]; 60]].concat();
+            let framed = board.frame_input(*now, &frame);
+            let keys = board.key_input(*now, &bytes[1..]);
+            return (u64::from(framed) << 32) + taken as u64 + keys as u64;
         }
         _ => board.reset(*now),
     }

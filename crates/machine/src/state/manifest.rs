@@ -4,7 +4,7 @@
 use super::boot_record::BootRecord;
 use super::error::StateError;
 use crate::config::{DEBUG_EXIT_PORT, PcConfig};
-use ringer_devices::{DriveKind, FloppyDrive};
+use ringer_devices::{DriveKind, FloppyDrive, Nics};
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,9 @@ pub struct MachineRecord {
     /// There is no display adapter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_vga: bool,
+    /// The network adapters, if there are any.
+    #[serde(default, skip_serializing_if = "Nics::is_empty")]
+    pub nics: Nics,
 }
 
 fn is_empty<T>(drives: &[Option<T>]) -> bool {
@@ -88,6 +91,7 @@ impl MachineRecord {
             floppies: pc.floppies,
             ahci: pc.ahci,
             no_vga: !pc.vga,
+            nics: pc.nics,
         }
     }
 
@@ -111,6 +115,7 @@ impl MachineRecord {
             ahci,
             floppies,
             vga,
+            nics: self.nics,
             ..PcConfig::default()
         })
     }
@@ -149,7 +154,8 @@ impl MachineRecord {
         let floppies = [self.floppies, here.floppies].map(|drives| format!("{drives:?}"));
         same("the floppy drives", &floppies[0], &floppies[1])?;
         let vga = |record: &Self| if record.no_vga { "absent" } else { "there" };
-        same("the display adapter", vga(self), vga(here))
+        same("the display adapter", vga(self), vga(here))?;
+        same("the network adapters", &format!("{:?}", self.nics), &format!("{:?}", here.nics))
     }
 }
 

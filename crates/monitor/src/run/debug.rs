@@ -62,6 +62,7 @@ impl Monitor {
     /// Whether the run is where it has been before: input that is kept comes again, and new input waits.
     pub fn hold_input(&mut self, held: bool) {
         self.inputs.hold(held);
+        self.chassis.bus.io.board.hold_link(held);
     }
 
     /// What the guest does from here on is not what it did the last time: kept input that it has not had yet

@@ -1,12 +1,16 @@
 //! What other threads sent, on its way to the guest.
 
 use super::Monitor;
+use crate::dma::Door;
+use crate::inputs::Came;
 use crate::moment::Moment;
 use crate::stop::RunEnd;
 use ringer_cpu::Activity;
 
 /// Serial bytes taken from the inbox at a time.
 const SERIAL_CHUNK: usize = 16;
+/// Frames likewise.
+const FRAMES: usize = 64;
 
 impl Monitor {
     /// How the run ends because another thread wants that.
@@ -38,7 +42,7 @@ impl Monitor {
             self.put_off = more && self.inputs.are_through();
             return more;
         }
-        let input = self.inbox.take(SERIAL_CHUNK);
+        let input = self.inbox.take(SERIAL_CHUNK, FRAMES);
         let (mut serial, mut keys) = (0, 0);
         let board = &mut self.chassis.bus.io.board;
         self.serial_full = false;
@@ -53,8 +57,26 @@ impl Monitor {
             self.keys_full = keys < input.keys.len();
             self.inbox.give_back_keys(&input.keys[keys..]);
         }
-        self.inputs.note(self.retired(), now, &input.serial[..serial], &input.keys[..keys]);
+        let frames = self.take_frames(now, &input.frames);
+        self.frames_full = frames < input.frames.len();
+        let (taken, left) = input.frames.split_at(frames);
+        self.inbox.give_back_frames(left.iter().cloned());
+        let (serial, keys) = (&input.serial[..serial], &input.keys[..keys]);
+        self.inputs.note(self.retired(), now, Came { serial, keys, frames: taken });
         input.more
+    }
+
+    /// Gives frames to the network adapter. How many it takes.
+    fn take_frames(&mut self, now: u64, frames: &[Vec<u8>]) -> usize {
+        if frames.is_empty() {
+            return 0;
+        }
+        let bus = &mut self.chassis.bus;
+        let mut door = Door(&mut bus.memory);
+        let mut board = bus.io.board.over(&mut door);
+        let taken = frames.iter().take_while(|frame| board.frame_input(now, frame)).count();
+        bus.note_host_writes();
+        taken
     }
 
     /// Lets what is kept of input in where it came, and says whether the rest may come now: where that can be
@@ -66,10 +88,16 @@ impl Monitor {
         if delivered > 0 || runs && self.chassis.code.breakpoints.is_due(cpu) {
             return false;
         }
-        let board = &mut self.chassis.bus.io.board;
+        let bus = &mut self.chassis.bus;
         while let Some(input) = self.inputs.due(retired, now) {
+            let mut door = Door(&mut bus.memory);
+            let mut board = bus.io.board.over(&mut door);
             board.serial_input(now, &input.serial);
             board.key_input(now, &input.keys);
+            for frame in &input.frames {
+                board.frame_input(now, frame);
+            }
+            bus.note_host_writes();
         }
         self.inputs.are_through()
     }

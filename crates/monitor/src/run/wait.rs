@@ -20,7 +20,9 @@ impl Monitor {
         }
         // Whoever stops the run at a time may send something then.
         let ended = self.inbox.is_ended() && self.vcpu.schedule.time.is_none();
-        let input = !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
+        // A network has no end, but for one who goes through a run again.
+        let linked = self.chassis.bus.io.board.is_linked() && self.inputs.are_through();
+        let input = linked || !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
         let io = &mut self.chassis.bus.io;
         let by_intr = self.vcpu.interruptible() && io.board.can_interrupt(input);
         let by_nmi = self.vcpu.takes_nmi() && io.board.can_pull_nmi();
@@ -39,14 +41,24 @@ impl Monitor {
         let device = io.board.next_interrupt().filter(|_| !vain);
         let deadline = [device, self.inputs.next_time(), self.vcpu.schedule.time];
         let deadline = deadline.into_iter().flatten().min();
+        let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
+        let thinks = Thinks { takes_serial, takes_keys, takes_frames: !self.frames_full, ended };
         match deadline {
-            Some(deadline) if io.clock.is_virtual() => io.clock.skip_to(deadline),
+            Some(deadline) if io.clock.is_virtual() && !linked => io.clock.skip_to(deadline),
+            Some(deadline) if io.clock.is_virtual() => {
+                // What answers on a network needs time that is the world's: the leap takes as long as it is.
+                let wait = Duration::from_nanos(deadline.saturating_sub(io.clock.now()));
+                let until = Instant::now().checked_add(wait);
+                let until = [until, self.vcpu.schedule.ends].into_iter().flatten().min();
+                if !self.inbox.wait(until, &thinks) {
+                    io.clock.skip_to(deadline);
+                }
+            }
             deadline => {
                 let began = io.clock.now();
                 let wake = deadline.map(|ns| io.clock.instant_at(ns));
                 let until = [wake, self.vcpu.schedule.ends].into_iter().flatten().min();
-                let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
-                self.inbox.wait(until, &Thinks { takes_serial, takes_keys, ended });
+                self.inbox.wait(until, &thinks);
                 let ended = io.clock.now().min(deadline.unwrap_or(u64::MAX));
                 io.board.slept(ended.saturating_sub(began));
             }
@@ -65,7 +77,8 @@ impl Monitor {
         let look = Instant::now() + LOOK;
         let until = self.vcpu.schedule.ends.map_or(look, |end| end.min(look));
         let ended = self.inbox.is_ended();
-        self.inbox.wait(Some(until), &Thinks { takes_serial: false, takes_keys: false, ended });
+        let (takes_serial, takes_keys, takes_frames) = (false, false, false);
+        self.inbox.wait(Some(until), &Thinks { takes_serial, takes_keys, takes_frames, ended });
         io.ledger.switch(row);
         true
     }

@@ -97,6 +97,7 @@ fn machine_with(
         ahci: [None; 6],
         floppies: [None; 2],
         vga: true,
+        nics: Default::default(),
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -254,6 +254,7 @@ pub fn with_translating<R>(
         ahci: [None; 6],
         floppies: [None; 2],
         vga: false,
+        nics: Default::default(),
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
