@@ -1,4 +1,4 @@
-#! title = "A FAT12 boot sector that prints the file HELLO.TXT of its diskette on the first serial port"
+#! title = "A FAT12 boot sector that writes the file HELLO.TXT of its diskette to port E9h"
 #! load = "bootsector"
 # Used by scripts/floppies.sh, which has mtools put it on diskettes of every size: bytes 3 to 3Dh are mtools' own.
     .intel_syntax noprefix
@@ -87,7 +87,9 @@ cluster:
     mov cx, bp
 5:  sub bp, cx
     jcxz 6f
+    push ax
     call text
+    pop ax
 6:  pop cx
     loop 4b
     pop ax
@@ -135,14 +137,7 @@ read:
 # CX bytes from SI.
 text:
     lodsb
-    mov ah, al
-    mov dx, 0x3fd
-8:  in al, dx
-    test al, 0x20
-    jz 8b
-    mov dl, 0xf8
-    mov al, ah
-    out dx, al
+    out 0xe9, al
     loop text
     ret
 

@@ -1,7 +1,7 @@
 //! The processor's accesses to memory that is not plain: through the graphics controller, byte by byte.
 
+use super::Vga;
 use super::size::{DWORDS, TEXT, VIDEO};
-use super::{MISC_MEMORY, Vga};
 use crate::memory::DeviceRam;
 
 /// Where a byte of the processor's is: a doubleword, and planes there.
@@ -86,7 +86,7 @@ impl Vga {
     /// Where it is in the planes.
     fn locate(&self, offset: u64) -> Option<At> {
         let dispi = self.dispi.is_enabled();
-        if self.misc & MISC_MEMORY == 0 || (dispi && self.dispi.bits() != 4) {
+        if dispi && self.dispi.bits() != 4 {
             return None;
         }
         let (first, len) = if dispi { (0, 0x1_0000) } else { self.graphics.place() };
@@ -96,7 +96,9 @@ impl Vga {
         let mut to = At { dword: at, plane: self.graphics.read_plane(), mask };
         if self.sequencer.chain4() {
             to = At { dword: at >> 2, plane: lane & 3, mask: mask & 1 << (lane & 3) };
-        } else if self.sequencer.odd_even() {
+        } else if self.sequencer.odd_even() && self.graphics.reads_odd_even() {
+            // IBM's does so by the sequencer alone; the adapter that this one is needs both, and GRUB as firmware loads its
+            // font with one of them.
             to.dword = at >> 1;
             to.mask &= if lane & 1 == 0 { 0x05 } else { 0x0a };
         }
@@ -109,21 +111,27 @@ impl Vga {
 
     /// Reads `size` bytes at `offset` of the frame buffer, where that is not plain.
     pub(crate) fn frame_in(&mut self, offset: u64, size: u8, ram: &mut dyn DeviceRam) -> u64 {
-        self.fold(ram);
         let mut value = [0; 8];
         let bytes = value.get_mut(..usize::from(size)).unwrap_or_default();
-        ram.read(offset, bytes);
+        for (at, byte) in (offset..).zip(bytes.chunks_exact_mut(1)) {
+            ram.read(self.frame_at(at), byte);
+        }
         u64::from_le_bytes(value)
     }
 
     /// Writes `size` bytes at `offset` of the frame buffer, where that is not plain.
     pub(crate) fn frame_out(&mut self, offset: u64, size: u8, value: u64, ram: &mut dyn DeviceRam) {
-        self.fold(ram);
         let bytes = value.to_le_bytes();
-        ram.write(offset, bytes.get(..usize::from(size)).unwrap_or_default());
-        if self.paged {
-            self.unfold(ram);
+        let bytes = bytes.get(..usize::from(size)).unwrap_or_default();
+        for (at, byte) in (offset..).zip(bytes.chunks_exact(1)) {
+            ram.write(self.frame_at(at), byte);
         }
+    }
+
+    /// Where byte `offset` of the frame buffer is: with the page of text, if that has it.
+    fn frame_at(&self, offset: u64) -> u64 {
+        let (dword, plane) = (offset / 4, offset % 4);
+        if self.paged && plane < 2 && dword < TEXT / 2 { VIDEO + 2 * dword + plane } else { offset }
     }
 }
 

@@ -46,9 +46,9 @@ pub const ID: (u16, u16) = (0x1234, 0x1111);
 /// Bytes that its expansion ROM may have.
 pub const ROM_ROOM: u64 = 0x1_0000;
 
-/// Miscellaneous output: the CRT controller is at 3D4h, not 3B4h; the processor reaches memory.
+/// Miscellaneous output: the CRT controller is at 3D4h, not 3B4h. That the processor reaches memory (bit 1) is kept and always
+/// so, as with the adapter that this one is by its PCI numbers: GRUB as firmware leaves the bit clear.
 const MISC_COLOUR: u8 = 0x01;
-const MISC_MEMORY: u8 = 0x02;
 /// Bits of it that exist.
 const MISC: u8 = 0xef;
 

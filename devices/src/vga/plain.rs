@@ -3,8 +3,8 @@
 //! No byte of memory is at two addresses at once, so a linear mode's memory is in the frame buffer or, as far as its bank
 //! goes, at A0000h; the guest says which of them it means to use.
 
+use super::Vga;
 use super::size::{PLANES, TEXT, VIDEO};
-use super::{MISC_MEMORY, Vga};
 use crate::memory::DeviceRam;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,6 @@ impl Vga {
         let (first, len) = self.graphics.place();
         let chained = self.sequencer.chain4()
             && self.sequencer.map_mask() == 0x0f
-            && self.misc & MISC_MEMORY != 0
             && self.graphics.is_plain();
         let window = if self.paged {
             Some(at(first, TEXT, VIDEO))
@@ -67,7 +66,6 @@ impl Vga {
     /// Whether even addresses are bytes of plane 0 and odd ones of plane 1, in a window of the page's size, as for text.
     fn wants_page(&self) -> bool {
         !self.dispi.is_enabled()
-            && self.misc & MISC_MEMORY != 0
             && u64::from(self.graphics.place().1) == TEXT
             && !self.sequencer.chain4()
             && self.sequencer.odd_even()

@@ -238,10 +238,27 @@ fn read_modes_and_latches() {
     bench.set(0x3ce, 4, 1);
     bench.out(0x3d4, 0x22);
     assert_eq!(bench.vga.port_in(0x3d5, 0), 0xcc, "the latch of plane 1");
-    // Out of the window, and with memory off.
+    // Out of the window; memory is not switched off.
     assert_eq!(bench.read(0xb_0000), 0xff);
+    bench.set(0x3ce, 7, 0x0b);
     bench.out(0x3c2, 0xe1);
-    assert_eq!(bench.read(0xa_0007), 0xff);
+    assert_eq!(bench.read(0xa_0007), 0xf0 & 0xcc);
+}
+
+#[test]
+fn even_and_odd_addresses_are_planes_where_both_registers_say_so() {
+    let mut bench = Bench::new();
+    bench.mode_12();
+    for at in 0..4 {
+        bench.put_planes(at, [0; 4]);
+    }
+    bench.set(0x3c4, 4, 0x02);
+    bench.write(0xa_0001, 0xaa);
+    assert_eq!(bench.planes(1), [0xaa; 4], "the sequencer alone");
+    bench.set(0x3ce, 5, 0x10);
+    bench.write(0xa_0004, 0x77);
+    bench.write(0xa_0005, 0x55);
+    assert_eq!(bench.planes(2), [0x77, 0x55, 0x77, 0x55]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn field<'c, B: Bus>(ctx: &'c mut Ctx<'_, B>, address: u32) -> Result<&'c mut u6
         address::SYSENTER_CS if has(Features::SEP) => Ok(&mut msr.sysenter_cs),
         address::SYSENTER_ESP if has(Features::SEP) => Ok(&mut msr.sysenter_esp),
         address::SYSENTER_EIP if has(Features::SEP) => Ok(&mut msr.sysenter_eip),
-        address::APIC_BASE if has(Features::APIC) => Ok(&mut msr.apic_base),
+        address::APIC_BASE if has(Features::SEP) => Ok(&mut msr.apic_base),
         address::PAT if has(Features::PAT) => Ok(&mut msr.pat),
         address::EFER if has(Features::NX) => Ok(&mut msr.efer),
         address::MISC_ENABLE if has(Features::SSE2) => Ok(&mut msr.misc_enable),
@@ -101,13 +101,7 @@ fn wrmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
         address::TIME_STAMP_COUNTER => {
             ctx.s.msr.tsc_offset = value.wrapping_sub(ctx.bus.tsc());
         }
-        address::APIC_BASE if ctx.unit.features.contains(Features::APIC) => {
-            if value & !(apic_base::BASE | apic_base::BSP | apic_base::ON) != 0 {
-                return Err(Exception::gp(0));
-            }
-            ctx.s.msr.apic_base = value;
-            ctx.bus.set_apic_base(value);
-        }
+        address::APIC_BASE => set_apic_base(ctx, value)?,
         address::TSC_DEADLINE if ctx.unit.features.contains(Features::TSC_DEADLINE) => {
             let at = deadline(value, ctx.s.msr.tsc_offset);
             ctx.bus.set_tsc_deadline(at);
@@ -121,6 +115,21 @@ fn wrmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
             Err(_) if ctx.bus.set_msr(n, value) => {}
             written => written?,
         },
+    }
+    Ok(())
+}
+
+/// A processor of this family has the register also where its local APIC has been switched off for good: that stays so, and
+/// firmware that writes the register in passing is content.
+fn set_apic_base<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
+    let register = field(ctx, address::APIC_BASE)?;
+    if value & !(apic_base::BASE | apic_base::BSP | apic_base::ON) != 0 {
+        return Err(Exception::gp(0));
+    }
+    *register = value & !apic_base::ON;
+    if ctx.unit.features.contains(Features::APIC) {
+        ctx.s.msr.apic_base = value;
+        ctx.bus.set_apic_base(value);
     }
     Ok(())
 }

@@ -1,0 +1,106 @@
+#!/bin/sh
+# Real systems from real media, each driven by its script in scripts/guests to a screen or line that shows that it got there
+# (docs/guests.md). What is missing is fetched or built first. One line for each, a count at the end; fails when one fails.
+#
+# usage: scripts/guests-check.sh [--short] [--pictures DIR] [--engine E] [NAME...]
+#   without names: all; --short: those that CI runs, which take seconds
+#   --pictures DIR: the last screen of each as DIR/NAME.png
+# needs: apt-get and dpkg-deb for what is fetched; xorriso for isolinux; a built target/release/ringer ($RINGER is another)
+set -eu
+cd "$(dirname "$0")/.."
+ringer=${RINGER:-$PWD/target/release/ringer}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Name, s in --short or l, seconds at most, what is fetched (a comma between), what runs. Where FILE is unpacked or built
+# first, it is $work/FILE, by prepare_NAME.
+table() {
+    cat <<EOF
+seabios        s  60 seabios       --floppy $work/blank.img
+grub-floppy    s  90 seabios,grub-rescue --floppy guests/grub-rescue/grub-rescue-floppy.img
+grub-cd        s  90 seabios,grub-rescue --cdrom guests/grub-rescue/grub-rescue-cdrom.iso
+grub-disk      s  90 seabios,grub-rescue --snapshot --hda guests/grub-rescue/grub-rescue-cdrom.iso
+grub-firmware  s  90 grub-firmware,grub-rescue --bios guests/firmware/grub.bin --snapshot --hda guests/grub-rescue/grub-rescue-cdrom.iso
+u-boot         s  90 u-boot,grub-rescue --bios guests/firmware/u-boot.rom --vga none --snapshot --hda guests/grub-rescue/grub-rescue-cdrom.iso
+ipxe           s  90 seabios,ipxe  --cdrom guests/ipxe/ipxe.iso
+isolinux       s  90 seabios,isolinux,syslinux --cdrom $work/isolinux.iso
+invaders       s  60 grub-invaders --multiboot guests/grub-invaders/invaders.exec
+xen            s  60 xen           --multiboot $work/xen --append console=com1
+mach           l 200 gnumach,grub-rescue --multiboot $work/gnumach --append console=com0 --snapshot --hda guests/grub-rescue/grub-rescue-cdrom.iso
+memtest        l 500 memtest       -m 64M --kernel guests/memtest/memtest86+ia32.bin
+memtest-cd     l 300 seabios,memtest -m 64M --cdrom guests/memtest/memtest86+ia32.iso
+netboot-serial l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append console=ttyS0
+netboot-screen l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append nomodeset
+EOF
+}
+
+die() { echo "guests-check: $*" >&2; exit 2; }
+
+prepare_seabios() { truncate -s 1440K "$work/blank.img"; }
+prepare_xen() { gunzip -c guests/xen/xen-4.17-amd64.gz > "$work/xen"; }
+prepare_mach() { gunzip -c guests/gnumach/gnumach-1.8-486.gz > "$work/gnumach"; }
+prepare_isolinux() {
+    command -v xorriso > /dev/null || { echo "xorriso is not installed"; return 1; }
+    mkdir -p "$work/tree/isolinux"
+    cp guests/syslinux/*.c32 guests/syslinux/isolinux.bin "$work/tree/isolinux"
+    printf 'SERIAL 0 115200\nPROMPT 1\nLABEL hdt\n  KERNEL hdt.c32\n' > "$work/tree/isolinux/isolinux.cfg"
+    xorriso -as mkisofs -quiet -o "$work/isolinux.iso" -b isolinux/isolinux.bin -c isolinux/boot.cat \
+        -no-emul-boot -boot-load-size 4 -boot-info-table "$work/tree" > "$work/log" 2>&1 || { cat "$work/log"; return 1; }
+}
+
+now() { date +%s%N; }
+
+short=no pictures='' engine=bt names=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --short) short=yes ;;
+        --pictures) pictures=${2:?}; shift; mkdir -p "$pictures" ;;
+        --engine) engine=${2:?}; shift ;;
+        -h|--help) sed -n '2,9p' "$0"; table | cut -d' ' -f1; exit 0 ;;
+        -*) die "$1: no such option (try -h)" ;;
+        *) table | grep -q "^$1 " || die "no guest is called $1 (try -h)"; names="$names $1" ;;
+    esac
+    shift
+done
+[ -x "$ringer" ] || die "$ringer is not built (cargo build --release)"
+
+passed=0 failed=0
+while read -r name length limit fetched options; do
+    case "$names" in
+        '') [ $short = no ] || [ "$length" = s ] || continue ;;
+        *) case "$names " in *" $name "*) ;; *) continue ;; esac ;;
+    esac
+    # shellcheck disable=SC2046
+    if ! scripts/fetch-guests.sh $(echo "$fetched" | tr , ' ') > "$work/log" 2>&1 < /dev/null; then
+        failed=$((failed + 1))
+        echo "FAILED  $name: cannot be fetched: $(tail -n 1 "$work/log")"
+        continue
+    fi
+    if command -v "prepare_$name" > /dev/null && ! why=$("prepare_$name"); then
+        failed=$((failed + 1))
+        echo "FAILED  $name: cannot be prepared: $why"
+        continue
+    fi
+    script=scripts/guests/$name.script
+    [ -f "$script" ] || die "there is no $script"
+    if [ -n "$pictures" ]; then options="$options --screenshot $pictures/$name.png"; fi
+    from=$(now)
+    status=0
+    # shellcheck disable=SC2086
+    timeout $((limit + 10)) "$ringer" run --engine "$engine" --timeout "$limit" --script "$script" $options \
+        > "$work/out" 2> "$work/err" < /dev/null || status=$?
+    seconds=$(awk -v ns=$(($(now) - from)) 'BEGIN { printf "%.1f", ns / 1e9 }')
+    if grep -q '^power off' "$script"; then wanted=0; else wanted=78; fi
+    if [ $status = $wanted ]; then
+        passed=$((passed + 1))
+        echo "ok      $name: $(sed -n '1s/^# //p' "$script") ($seconds s)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name: status $status after $seconds s: $(head -n 1 "$work/err")"
+        sed -n '2,40p' "$work/err"
+    fi
+done <<EOF
+$(table)
+EOF
+echo "guests-check: $passed passed, $failed failed"
+[ $failed = 0 ]
