@@ -35,6 +35,7 @@ fn config() -> BoardConfig {
         floppies: [None; 2],
         vga: false,
         nics: Default::default(),
+        virtio: crate::VirtioConfig::NONE,
     }
 }
 

@@ -3,6 +3,21 @@
 use crate::floppy::format::FloppyDrive;
 use crate::ide::DriveKind;
 use crate::link::Nics;
+use serde::{Deserialize, Serialize};
+
+/// The virtio devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtioConfig {
+    /// The disks.
+    pub disks: [bool; 4],
+}
+
+impl VirtioConfig {
+    /// None.
+    pub const NONE: VirtioConfig = VirtioConfig { disks: [false; 4] };
+    /// All.
+    pub const ALL: VirtioConfig = VirtioConfig { disks: [true; 4] };
+}
 
 /// How a board is equipped.
 #[derive(Clone, Copy, Debug)]
@@ -29,4 +44,6 @@ pub struct BoardConfig {
     pub vga: bool,
     /// The network adapters.
     pub nics: Nics,
+    /// The virtio devices.
+    pub virtio: VirtioConfig,
 }

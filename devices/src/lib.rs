@@ -85,11 +85,12 @@ mod ticks;
 mod typing;
 mod uart;
 pub mod vga;
+mod virtio;
 
 pub use access::OverMemory;
 pub use backplane::Stats;
 pub use board::{AttachError, Board};
-pub use config::BoardConfig;
+pub use config::{BoardConfig, VirtioConfig};
 pub use ctx::Ctx;
 pub use device::{Device, Reset};
 pub use floppy::format::{Density, FloppyDrive, FloppyFormat};

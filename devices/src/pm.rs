@@ -145,7 +145,7 @@ mod tests {
         let mut pm = Pm::new(0);
         assert!(!pm.write(PM1_CONTROL, 0x00, 0));
         assert!(pm.write(PM1_CONTROL + 1, 0x20, 0));
-        assert_eq!(pm.read(PM1_CONTROL, 2, 0), SCI_EN.into());
+        assert_eq!(pm.read(PM1_CONTROL, 2, 0), u32::from(SCI_EN));
     }
 
     #[test]

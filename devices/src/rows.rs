@@ -36,6 +36,7 @@ use crate::mounts::serial::Serial;
 use crate::mounts::test_device::{self, TestDevice};
 use crate::mounts::timer::Timer;
 use crate::mounts::vga::VgaPorts;
+use crate::mounts::virtio::{self, VirtioFunction};
 use crate::pm;
 use crate::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
 use crate::smbus;
@@ -65,6 +66,8 @@ pub const VGA: &str = "vga";
 pub const E1000: &str = NicModel::E1000.id();
 /// What kvm-unit-tests expect.
 pub const TEST_DEVICE: &str = "test-device";
+/// The virtio disks, each of which is unit 0 of its device.
+pub const VIRTIO_DISKS: [&str; 4] = ["virtio-blk0", "virtio-blk1", "virtio-blk2", "virtio-blk3"];
 /// The local APIC.
 pub const LOCAL_APIC: &str = "local-apic";
 
@@ -229,6 +232,17 @@ const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
         loads: &[],
         fuzz: TIMELESS,
     }
+}
+
+/// Virtio disk `$n`.
+macro_rules! virtio_disk {
+    ($n:literal) => {
+        Entry {
+            row: virtio::DISKS[$n],
+            fitted: |config| config.virtio.disks[$n],
+            make: |_| Box::new(VirtioFunction::disk($n)),
+        }
+    };
 }
 
 fn always(_: &BoardConfig) -> bool {
@@ -564,4 +578,8 @@ pub static TABLE: &[Entry] = &[
         fitted: |config| config.nics.e1000.is_some(),
         make: |config| Box::new(E1000Function::new(config.nics.e1000)),
     },
+    virtio_disk!(0),
+    virtio_disk!(1),
+    virtio_disk!(2),
+    virtio_disk!(3),
 ];

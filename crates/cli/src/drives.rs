@@ -1,6 +1,6 @@
 //! Images of a run, opened before the guest runs, and what the user is told of them afterwards.
 
-use crate::args::RunArgs;
+use crate::args::{Interface, RunArgs};
 use crate::error::CliError;
 use crate::say::say;
 use crate::terminal;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// The media of a run's drives.
 pub struct Drives {
-    /// IDE or AHCI, and the place there.
-    disks: Vec<(bool, usize, Box<dyn Medium>)>,
+    /// What they hang on, and the place there.
+    disks: Vec<(Interface, usize, Box<dyn Medium>)>,
     /// Drives for diskettes, and those.
     floppies: Vec<(usize, FloppyDrive, Box<dyn Medium>)>,
 }
@@ -34,14 +34,18 @@ impl Drives {
         let with_state = args.load.is_some() || !args.save_at.is_empty();
         let mut media = Vec::new();
         let places = args.drives.places()?;
-        let ide = places.ide.into_iter().enumerate().map(|(place, drive)| (false, place, drive));
-        let ahci = places.ahci.into_iter().enumerate().map(|(place, drive)| (true, place, drive));
-        for (on_ahci, place, drive) in ide.chain(ahci) {
+        let ide = places.ide.into_iter().enumerate();
+        let ide = ide.map(|(place, drive)| (Interface::Ide, place, drive));
+        let ahci = places.ahci.into_iter().enumerate();
+        let ahci = ahci.map(|(place, drive)| (Interface::Ahci, place, drive));
+        let virtio = places.virtio.into_iter().enumerate();
+        let virtio = virtio.map(|(place, drive)| (Interface::Virtio, place, drive));
+        for (interface, place, drive) in ide.chain(ahci).chain(virtio) {
             let Some(image) = drive.and_then(|drive| drive.image) else { continue };
             if with_state && !image.read_only {
                 return Err(CliError::WrittenBesideState { path: image.path });
             }
-            media.push((on_ahci, place, image.open(Arc::new(tell))?));
+            media.push((interface, place, image.open(Arc::new(tell))?));
         }
         let mut floppies = Vec::new();
         for (place, image) in args.drives.floppies().into_iter().enumerate() {
@@ -60,9 +64,10 @@ impl Drives {
     /// Puts them into the drives of the machine that `builder` builds.
     pub fn put_into(self, builder: Builder) -> Builder {
         let disks = self.disks.into_iter();
-        let builder = disks.fold(builder, |builder, (ahci, place, medium)| match ahci {
-            true => builder.ahci_medium(place, medium),
-            false => builder.ide_medium(place, medium),
+        let builder = disks.fold(builder, |builder, (interface, place, medium)| match interface {
+            Interface::Ide => builder.ide_medium(place, medium),
+            Interface::Ahci => builder.ahci_medium(place, medium),
+            Interface::Virtio => builder.virtio_disk(place, medium),
         });
         self.floppies.into_iter().fold(builder, |builder, (place, kind, medium)| {
             builder.floppy_drive(place, kind).floppy_medium(place, medium)

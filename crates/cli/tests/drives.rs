@@ -135,7 +135,7 @@ fn what_cannot_be_used_is_said_in_one_line() {
         assert_line(&copy(&files, &["--hda", text(&path)]), 2, part);
     }
     for (drive, part) in [
-        ("file=x,if=scsi", "if is ide or ahci"),
+        ("file=x,if=scsi", "if is ide, ahci or virtio"),
         ("media=disk", "file=FILE is missing"),
         ("cache=none", "\"cache\" is none of"),
     ] {

@@ -79,6 +79,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         floppies: [None; 2],
         vga: false,
         nics: Default::default(),
+        virtio: ringer_devices::VirtioConfig::NONE,
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

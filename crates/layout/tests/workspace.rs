@@ -64,11 +64,12 @@ fn a_function_has_80_lines_at_most() {
 }
 
 /// Files whose calls are none of the standard library's that panic, or cannot: file, call, how many, why.
-const NO_PANICS: [(&str, &str, usize, &str); 8] = [
+const NO_PANICS: [(&str, &str, usize, &str); 9] = [
     ("cpu/src/interp/fpu/live.rs", "expect", 1, "eight bytes are an array of eight"),
     ("crates/monitor/src/faults.rs", "expect", 1, "a method of its own"),
     ("crates/testkit/src/bin/hwtest.rs", "eprintln", 1, "a tool of the developers'"),
     ("devices/src/board.rs", "expect", 1, "rows that overlap fail every test"),
+    ("devices/src/virtio/queue.rs", "expect", 1, "sizes of rings are constants of the devices"),
     ("translator/src/runtime/cache.rs", "expect", 1, "four bytes are an array of four"),
     ("translator/src/runtime/memory.rs", "expect", 1, "an offset in the cache, which is smaller"),
     ("translator/src/runtime/stubs.rs", "expect", 1, "the stubs' labels are the same in every run"),

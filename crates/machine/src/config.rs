@@ -2,7 +2,7 @@
 //! second may differ from run to run.
 
 use ringer_cpu::CpuModel;
-use ringer_devices::{DriveKind, FloppyDrive, Nics, vga};
+use ringer_devices::{DriveKind, FloppyDrive, Nics, VirtioConfig, vga};
 use ringer_monitor::{
     ClockKind, Engine, KickSignal, MemoryBudget, MonitorConfig, TranslatorOptions,
 };
@@ -79,6 +79,8 @@ pub struct PcConfig {
     pub vga: bool,
     /// Network adapters.
     pub nics: Nics,
+    /// The virtio devices.
+    pub virtio: VirtioConfig,
 }
 
 impl PcConfig {
@@ -110,6 +112,7 @@ impl Default for PcConfig {
             firmware: FirmwareConfig::default(),
             vga: true,
             nics: Nics::default(),
+            virtio: VirtioConfig::NONE,
         }
     }
 }

@@ -131,6 +131,7 @@ impl Machine {
             floppies: cfg.pc.floppies,
             vga: cfg.pc.vga,
             nics: cfg.pc.nics,
+            virtio: cfg.pc.virtio,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));

@@ -216,6 +216,7 @@ fn machine() -> Monitor {
         floppies: [None; 2],
         vga: false,
         nics: Default::default(),
+        virtio: ringer_devices::VirtioConfig::NONE,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

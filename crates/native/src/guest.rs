@@ -346,6 +346,7 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
         floppies: [None; 2],
         vga: false,
         nics: Default::default(),
+        virtio: ringer_devices::VirtioConfig::NONE,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

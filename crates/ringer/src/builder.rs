@@ -264,6 +264,17 @@ impl Builder {
         self
     }
 
+    /// A virtio disk in place `place` (0..=3), with `medium` in it; another place has none. As [`Builder::ide_medium`].
+    #[must_use]
+    pub fn virtio_disk(mut self, place: usize, medium: Box<dyn Medium>) -> Self {
+        let disks = self.config.pc.virtio.disks.iter_mut();
+        if let Some((there, device)) = disks.zip(rows::VIRTIO_DISKS).nth(place) {
+            *there = true;
+            self.media.push((device, 0, medium));
+        }
+        self
+    }
+
     /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
     /// instruction.
     ///

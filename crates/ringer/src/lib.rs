@@ -49,7 +49,7 @@ pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 pub use ringer_devices::{
     DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Link, Mac, MacError, Medium,
-    MediumError, MouseInput, NicModel, TypingError,
+    MediumError, MouseInput, NicModel, TypingError, VirtioConfig,
 };
 #[doc(inline)]
 pub use ringer_machine::{

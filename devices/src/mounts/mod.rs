@@ -29,3 +29,4 @@ pub(crate) mod serial;
 pub(crate) mod test_device;
 pub(crate) mod timer;
 pub(crate) mod vga;
+pub(crate) mod virtio;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
+pub mod virtio;
+
 use ringer_devices::ide::DriveKind;
 use ringer_devices::link::{HEADER, MAX_FRAME};
 use ringer_devices::{Board, BoardConfig, BoardEvent, Link, Nics, SerialSink, rows};
@@ -41,6 +43,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
     ],
     vga: true,
     nics: Nics { e1000: Some(ringer_devices::Mac::DEFAULT) },
+    virtio: ringer_devices::VirtioConfig::ALL,
 };
 
 /// A link whose other end hangs loose.

@@ -11,13 +11,15 @@ use std::path::PathBuf;
 const IDE_DRIVES: usize = 4;
 /// Ports of the AHCI adapter.
 const AHCI_PORTS: usize = 6;
+/// Virtio disks.
+const VIRTIO_DISKS: usize = 4;
 /// Where a CD-ROM drive goes that does not say where: the second channel's first place, as QEMU has it.
 const CD_PLACE: usize = 2;
 
 /// Drives and images.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DriveArgs {
-    /// A drive with an image: file=FILE, and any of if=ide|ahci, index=N (the channels' devices in order, or the port), media=disk|cdrom,
+    /// A drive with an image: file=FILE, and any of if=ide|ahci|virtio, index=N (the channels' devices in order, the port, or which of the virtio disks), media=disk|cdrom,
     /// format=raw|qcow2, readonly=on, snapshot=on (what the guest writes is kept apart and thrown away), backing=on (a qcow2
     /// image may read its backing files); a comma in FILE is written twice (may be repeated)
     #[arg(long, value_name = "KEY=VALUE,...")]
@@ -48,6 +50,17 @@ pub struct DriveArgs {
     pub snapshot: bool,
 }
 
+/// What a drive hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// A PIIX3's channels.
+    Ide,
+    /// An AHCI adapter.
+    Ahci,
+    /// Nothing: it is a virtio disk.
+    Virtio,
+}
+
 /// A drive that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drive {
@@ -55,8 +68,8 @@ pub struct Drive {
     pub kind: DriveKind,
     /// What is in it.
     pub image: Option<Image>,
-    /// On the AHCI adapter, and not on IDE.
-    ahci: bool,
+    /// What it hangs on.
+    interface: Interface,
     /// Where it is to be.
     index: Option<usize>,
 }
@@ -68,13 +81,15 @@ pub struct Places {
     pub ide: [Option<Drive>; IDE_DRIVES],
     /// The AHCI adapter's ports.
     pub ahci: [Option<Drive>; AHCI_PORTS],
+    /// The virtio disks.
+    pub virtio: [Option<Drive>; VIRTIO_DISKS],
 }
 
 impl Drive {
     fn named(path: &std::path::Path, kind: DriveKind, index: usize) -> Self {
         let mut image = Image::new(path);
         image.read_only = kind == DriveKind::Cd;
-        Self { kind, image: Some(image), ahci: false, index: Some(index) }
+        Self { kind, image: Some(image), interface: Interface::Ide, index: Some(index) }
     }
 }
 
@@ -136,13 +151,14 @@ impl DriveArgs {
             if let Some(image) = drive.image.as_mut() {
                 image.snapshot |= self.snapshot;
             }
-            let slots = match drive.ahci {
-                true => &mut places.ahci[..],
-                false => &mut places.ide[..],
+            let slots = match drive.interface {
+                Interface::Ide => &mut places.ide[..],
+                Interface::Ahci => &mut places.ahci[..],
+                Interface::Virtio => &mut places.virtio[..],
             };
-            let wanted: &[usize] = match (drive.index, drive.ahci, drive.kind) {
+            let wanted: &[usize] = match (drive.index, drive.interface, drive.kind) {
                 (Some(index), ..) => &[index],
-                (None, false, DriveKind::Cd) => &[CD_PLACE, 3, 1, 0],
+                (None, Interface::Ide, DriveKind::Cd) => &[CD_PLACE, 3, 1, 0],
                 (None, ..) => &[0, 1, 2, 3, 4, 5],
             };
             let free = |&&place: &&usize| slots.get(place).is_some_and(Option::is_none);
@@ -177,7 +193,8 @@ fn switch(key: &str, value: &str) -> Result<bool, String> {
 fn parse(text: &OsString) -> Result<Drive, String> {
     let mut file = None;
     let mut image = Image::new("");
-    let mut drive = Drive { kind: DriveKind::Disk, image: None, ahci: false, index: None };
+    let mut drive =
+        Drive { kind: DriveKind::Disk, image: None, interface: Interface::Ide, index: None };
     for pair in pairs(text.as_bytes()) {
         let at = pair.iter().position(|&byte| byte == b'=');
         let (key, value) = pair.split_at(at.unwrap_or(pair.len()));
@@ -187,9 +204,10 @@ fn parse(text: &OsString) -> Result<Drive, String> {
         match (&*key, &*word) {
             ("file", "") => return Err("file= names no file".to_owned()),
             ("file", _) => file = Some(PathBuf::from(OsString::from_vec(value.to_vec()))),
-            ("if", "ide") => drive.ahci = false,
-            ("if", "ahci") => drive.ahci = true,
-            ("if", _) => return unknown("ide or ahci"),
+            ("if", "ide") => drive.interface = Interface::Ide,
+            ("if", "ahci") => drive.interface = Interface::Ahci,
+            ("if", "virtio") => drive.interface = Interface::Virtio,
+            ("if", _) => return unknown("ide, ahci or virtio"),
             ("media", "disk") => drive.kind = DriveKind::Disk,
             ("media", "cdrom") => drive.kind = DriveKind::Cd,
             ("media", _) => return unknown("disk or cdrom"),
@@ -213,6 +231,9 @@ fn parse(text: &OsString) -> Result<Drive, String> {
     image.read_only |= drive.kind == DriveKind::Cd;
     drive.image = file.map(|path| Image { path, ..image });
     match (drive.kind, &drive.image) {
+        (DriveKind::Cd, _) if drive.interface == Interface::Virtio => {
+            Err("a virtio disk is no CD-ROM drive: use if=ide or if=ahci".to_owned())
+        }
         (DriveKind::Disk, None) => Err("file=FILE is missing".to_owned()),
         _ => Ok(drive),
     }
@@ -251,7 +272,8 @@ mod tests {
         for (text, part) in [
             ("format=raw", "file=FILE is missing"),
             ("file=", "names no file"),
-            ("file=x,if=scsi", "if is ide or ahci"),
+            ("file=x,if=scsi", "if is ide, ahci or virtio"),
+            ("file=x,if=virtio,media=cdrom", "no CD-ROM drive"),
             ("file=x,format=vmdk", "raw or qcow2"),
             ("file=x,index=6", "0 to 3"),
             ("file=x,index=4", "two drives in one place"),

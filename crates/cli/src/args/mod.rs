@@ -19,7 +19,7 @@ mod trace;
 mod values;
 mod verify;
 
-pub use drive::DriveArgs;
+pub use drive::{DriveArgs, Interface};
 pub use ends::EndArgs;
 pub use engine::{EngineArgs, Sandboxed};
 pub use firmware::{FirmwareArgs, Vga};

@@ -5,7 +5,10 @@ use crate::error::CliError;
 use crate::escape::Escape;
 use crate::serial::SerialSpec;
 use clap::Args;
-use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
+use ringer::{
+    BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, VirtioConfig,
+    parse_size,
+};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -158,6 +161,7 @@ impl RunArgs {
                 log_post: self.report.is_some(),
                 ide: places.ide.map(|drive| drive.map(|drive| drive.kind)),
                 ahci: places.ahci.map(|drive| drive.map(|drive| drive.kind)),
+                virtio: VirtioConfig { disks: places.virtio.map(|drive| drive.is_some()) },
                 firmware: self.firmware.config(),
                 vga: self.firmware.vga != Some(Vga::None),
                 ..machine.pc
@@ -197,6 +201,7 @@ impl RunArgs {
         }
         if !self.drives.any() {
             (pc.ide, pc.ahci) = (saved.ide, saved.ahci);
+            pc.virtio.disks = saved.virtio.disks;
         }
         pc.floppies = saved.floppies;
         if self.firmware.vga.is_none() {

@@ -4,7 +4,8 @@
 use crate::target::Target;
 use ringer_devices::row::Space;
 use ringer_devices::{
-    Board, BoardConfig, DriveKind, Link, Mac, Medium, MediumError, Nics, SerialSink, rows,
+    Board, BoardConfig, DriveKind, Link, Mac, Medium, MediumError, Nics, SerialSink, VirtioConfig,
+    rows,
 };
 use std::io;
 
@@ -86,6 +87,7 @@ fn board() -> Board {
         floppies: [None; 2],
         vga: true,
         nics: Nics { e1000: Some(Mac::DEFAULT) },
+        virtio: VirtioConfig::ALL,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {

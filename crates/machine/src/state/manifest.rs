@@ -4,7 +4,7 @@
 use super::boot_record::BootRecord;
 use super::error::StateError;
 use crate::config::{DEBUG_EXIT_PORT, PcConfig};
-use ringer_devices::{DriveKind, FloppyDrive, Nics};
+use ringer_devices::{DriveKind, FloppyDrive, Nics, VirtioConfig};
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,13 @@ pub struct MachineRecord {
     /// The network adapters, if there are any.
     #[serde(default, skip_serializing_if = "Nics::is_empty")]
     pub nics: Nics,
+    /// The virtio devices, if there are any.
+    #[serde(default, skip_serializing_if = "has_no_virtio")]
+    pub virtio: VirtioConfig,
+}
+
+fn has_no_virtio(devices: &VirtioConfig) -> bool {
+    *devices == VirtioConfig::NONE
 }
 
 fn is_empty<T>(drives: &[Option<T>]) -> bool {
@@ -92,6 +99,7 @@ impl MachineRecord {
             ahci: pc.ahci,
             no_vga: !pc.vga,
             nics: pc.nics,
+            virtio: pc.virtio,
         }
     }
 
@@ -116,6 +124,7 @@ impl MachineRecord {
             floppies,
             vga,
             nics: self.nics,
+            virtio: self.virtio,
             ..PcConfig::default()
         })
     }
@@ -155,7 +164,9 @@ impl MachineRecord {
         same("the floppy drives", &floppies[0], &floppies[1])?;
         let vga = |record: &Self| if record.no_vga { "absent" } else { "there" };
         same("the display adapter", vga(self), vga(here))?;
-        same("the network adapters", &format!("{:?}", self.nics), &format!("{:?}", here.nics))
+        same("the network adapters", &format!("{:?}", self.nics), &format!("{:?}", here.nics))?;
+        let virtio = [self.virtio, here.virtio].map(|devices| format!("{devices:?}"));
+        same("the virtio devices", &virtio[0], &virtio[1])
     }
 }
 

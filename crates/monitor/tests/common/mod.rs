@@ -98,6 +98,7 @@ fn machine_with(
         floppies: [None; 2],
         vga: true,
         nics: Default::default(),
+        virtio: ringer_devices::VirtioConfig::NONE,
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

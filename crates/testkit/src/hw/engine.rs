@@ -255,6 +255,7 @@ pub fn with_translating<R>(
         floppies: [None; 2],
         vga: false,
         nics: Default::default(),
+        virtio: ringer_devices::VirtioConfig::NONE,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
