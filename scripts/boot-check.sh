@@ -1,7 +1,7 @@
 #!/bin/sh
-# Boots the Debian guest, types commands at its shell and checks the answers: sh scripts/boot-check.sh [ENGINE]
+# Boots the Debian guest, types commands at its shell and checks the answers: sh scripts/boot-check.sh [ENGINE [CPU]]
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/fetch-debian-guest.sh
 cargo build --release -p ringer -p ringer-benches
-exec "${CARGO_TARGET_DIR:-target}/release/boot-check" "${1:-bt}"
+exec "${CARGO_TARGET_DIR:-target}/release/boot-check" "${1:-bt}" ${2:+"$2"}

@@ -4,6 +4,8 @@
 pub const COM1_BASE: u16 = 0x3f8;
 /// First port of the ACPI power-management block.
 pub const PM_BASE: u16 = 0x600;
+/// First port of the configuration device.
+pub const FW_CFG_BASE: u16 = 0x510;
 /// The reset control register, which hides inside the PCI address register.
 pub const RESET_CONTROL: u16 = 0xcf9;
 /// The control port of advanced power management, whose OUT is a firmware call.

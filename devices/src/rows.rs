@@ -4,8 +4,8 @@
 //! table in `devices/README.md` follow from the row.
 
 use crate::addresses::{
-    COM1_BASE, FIRMWARE_PORT, HPET_BASE, IO_APIC_BASE, IRQ_SCI, LOCAL_APIC_BASE, PM_BASE,
-    RESET_CONTROL,
+    COM1_BASE, FIRMWARE_PORT, FW_CFG_BASE, HPET_BASE, IO_APIC_BASE, IRQ_SCI, LOCAL_APIC_BASE,
+    PM_BASE, RESET_CONTROL,
 };
 use crate::config::BoardConfig;
 use crate::device::Device;
@@ -507,7 +507,7 @@ pub static TABLE: &[Entry] = &[
     Entry {
         row: Row {
             regions: &[
-                Region::ports("selector", 0x510, 2, 2),
+                Region::ports("selector", FW_CFG_BASE, 2, 2),
                 Region::ports("data", 0x511, 1, BYTES),
                 Region::ports("DMA address", 0x514, 8, WHOLE),
             ],

@@ -1,7 +1,7 @@
 //! Boots the Debian guest in Ringer, types commands at its shell, checks the answers, and switches
 //! it off: the project's main job as a check that anyone can run.
 //!
-//! `cargo run --release -p ringer-benches --bin boot-check [ENGINE]`
+//! `cargo run --release -p ringer-benches --bin boot-check [ENGINE [CPU]]`
 
 use ringer_benches::guest::{Guest, PROMPT, boot};
 use std::process::ExitCode;
@@ -17,8 +17,13 @@ const TALK: &[(&str, &[&str])] = &[
     ("echo $((6*7)) | sed s/^/answer-/", &["answer-42"]),
 ];
 
-fn talk(engine: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut vm, seconds) = boot(Guest::debian().ringer(engine, "run").arg("--verify"))?;
+fn talk(engine: &str, cpu: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut command = Guest::debian().ringer(engine, "run");
+    command.arg("--verify");
+    if let Some(cpu) = cpu {
+        command.args(["--cpu", cpu]);
+    }
+    let (mut vm, seconds) = boot(&mut command)?;
     println!("boot-check: {engine}: shell after {seconds:.2} s");
     for (line, wanted) in TALK {
         vm.send(&format!("{line}\n"))?;
@@ -40,7 +45,8 @@ fn talk(engine: &str) -> Result<(), Box<dyn std::error::Error>> {
 
 fn main() -> ExitCode {
     let engine = std::env::args().nth(1).unwrap_or_else(|| "bt".to_owned());
-    match talk(&engine) {
+    let cpu = std::env::args().nth(2);
+    match talk(&engine, cpu.as_deref()) {
         Ok(()) => {
             println!("boot-check: {engine}: 1 passed, 0 failed");
             ExitCode::SUCCESS

@@ -2,7 +2,7 @@
 //! devices that a PC's firmware lists.
 
 use super::sdt::bytes;
-use crate::addresses::COM1_BASE;
+use crate::addresses::{COM1_BASE, FW_CFG_BASE};
 use crate::pm;
 use acpi_tables::aml::{
     AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Name, Package, ResourceTemplate,
@@ -101,11 +101,27 @@ fn isa_bridge() -> Terms {
             &isa_device("RTC_", "PNP0B00", vec![&io(0x70, 2), &IrqNoFlags(8)]),
             &isa_device("FPU_", "PNP0C04", vec![&io(0xf0, 2), &IrqNoFlags(13)]),
             &isa_device("KBD_", "PNP0303", vec![&io(0x60, 1), &io(0x64, 1), &IrqNoFlags(1)]),
+            &isa_device("MOU_", "PNP0F13", vec![&IrqNoFlags(12)]),
+            &configuration(),
             &isa_device("COM1", "PNP0501", vec![&io(COM1_BASE, 8), &IrqNoFlags(4)]),
         ],
     )))
 }
 
+/// The configuration device, by the identifier that its drivers look for.
+fn configuration() -> Terms {
+    Terms(bytes(&Device::new(
+        "FWCF".into(),
+        vec![
+            &Name::new("_HID".into(), &"QEMU0002"),
+            &Name::new("_STA".into(), &STATUS_CONFIGURES),
+            &Name::new("_CRS".into(), &ResourceTemplate::new(vec![&io(FW_CFG_BASE, 12)])),
+        ],
+    )))
+}
+
+/// Present, enabled, working, but nothing to show.
+const STATUS_CONFIGURES: u8 = 0x0b;
 /// Present, enabled, shown, working.
 const STATUS_THERE: u8 = 0x0f;
 
@@ -134,7 +150,10 @@ mod tests {
         // A package length of two bytes counts itself.
         let [first, second] = [1, 2].map(|at| usize::from(scope[at]));
         assert_eq!((first >> 6, first & 15 | second << 4), (1, scope.len() - 1));
-        for name in [b"PCI0", b"ISA_", b"PIC_", b"TMR_", b"RTC_", b"FPU_", b"KBD_", b"COM1"] {
+        for name in [
+            b"PCI0", b"ISA_", b"PIC_", b"TMR_", b"RTC_", b"FPU_", b"KBD_", b"MOU_", b"FWCF",
+            b"COM1",
+        ] {
             let at = scope.windows(4).position(|window| window == name).unwrap();
             let before = &scope[at - 6..at];
             assert!(before.windows(2).any(|op| op == [0x5b, 0x82]), "{name:?}");

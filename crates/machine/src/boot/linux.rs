@@ -44,6 +44,8 @@ pub struct LinuxImage {
     initrd: Option<(u32, Payload)>,
     cmdline: Vec<u8>,
     ram: u64,
+    /// The kernel is told of a VGA in text mode.
+    display: bool,
 }
 
 fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
@@ -126,7 +128,12 @@ impl LinuxImage {
         let initrd = initrd.map(|payload| place_initrd(&header, payload, end, ram)).transpose()?;
         let mut text = cmdline.as_bytes().to_vec();
         text.push(0);
-        Ok(Self { header, kernel, initrd, cmdline: text, ram })
+        Ok(Self { header, kernel, initrd, cmdline: text, ram, display: false })
+    }
+
+    /// The same on a machine whose display adapter shows text, as a BIOS leaves it.
+    pub(super) fn with_display(self, display: bool) -> Self {
+        Self { display, ..self }
     }
 
     fn zero_page(&self, rsdp: u32) -> boot_params {
@@ -153,6 +160,14 @@ impl LinuxImage {
         let above = (self.ram - u64::from(HIGH_MEMORY)) >> 10;
         params.alt_mem_k = u32::try_from(above).unwrap_or(u32::MAX);
         params.screen_info.ext_mem_k = above.min(0xfc00) as u16;
+        if self.display {
+            let screen = &mut params.screen_info;
+            screen.orig_video_mode = 3;
+            screen.orig_video_cols = 80;
+            screen.orig_video_lines = 25;
+            screen.orig_video_isVGA = 1;
+            screen.orig_video_points = 16;
+        }
         params
     }
 

@@ -139,3 +139,14 @@ fn no_header_value_can_upset_the_loader() {
         }
     }
 }
+
+#[test]
+fn a_display_is_told_of_as_the_text_mode_that_a_bios_leaves() {
+    for display in [false, true] {
+        let image = LinuxImage::new(kernel(|_| {}), None, "", RAM).expect("a kernel");
+        let screen = image.with_display(display).zero_page(0).screen_info;
+        let size = (screen.orig_video_cols, screen.orig_video_lines, screen.orig_video_points);
+        let wanted = if display { (80, 25, 16) } else { (0, 0, 0) };
+        assert_eq!((screen.orig_video_isVGA, size), (u8::from(display), wanted));
+    }
+}

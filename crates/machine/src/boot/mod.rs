@@ -137,7 +137,7 @@ impl Image {
                     initrd.map(|path| Payload::open(path, file::memory(ram))).transpose()?;
                 let image = LinuxImage::new(bytes, initrd, cmdline, ram);
                 image
-                    .map(Self::Linux)
+                    .map(|image| Self::Linux(image.with_display(has_display)))
                     .map_err(|source| LoadError::Linux { path: kernel.clone(), source })
             }
             BootSource::Multiboot { kernel, modules, cmdline } => {

@@ -2,6 +2,7 @@
 //! interrupts are routed, PCI functions have addresses and are on. (Shadow RAM is open as memory is built.)
 
 use ringer_devices::Board;
+use ringer_devices::addresses::IRQ_SCI;
 
 /// The configuration mechanism.
 const ADDRESS: u16 = 0xcf8;
@@ -11,6 +12,9 @@ const ENABLE: u32 = 0x8000_0000;
 /// The ISA bridge, and its registers that are programmed.
 const ISA_BRIDGE: u32 = 0x08;
 const ROUTES: u32 = 0x60;
+
+/// Power management, whose interrupt is the ISA bridge's own and goes through no wire.
+const POWER: u32 = 0x0b;
 
 /// IRQs of the four interrupt wires, and the same as the register that makes them level-triggered.
 const IRQS: [u8; 4] = [10, 10, 11, 11];
@@ -98,8 +102,9 @@ impl Bus<'_> {
         let pin = self.read(function, INTERRUPT) >> 8 & 0xff;
         if let Some(pin) = pin.checked_sub(1) {
             let wire = ((function >> 3).wrapping_sub(1).wrapping_add(pin)) as usize % IRQS.len();
+            let irq = if function == POWER { IRQ_SCI } else { IRQS[wire] };
             self.select(function, INTERRUPT);
-            self.board.port_out(self.now, DATA, 1, u32::from(IRQS[wire]));
+            self.board.port_out(self.now, DATA, 1, u32::from(irq));
         }
     }
 }
