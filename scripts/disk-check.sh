@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian's kernel on disks and a CD, by IDE and AHCI: it finds them, makes, mounts and fills file systems, and what the host then finds in the
+# Debian's kernel on disks and a CD, by IDE, AHCI and virtio: it finds them, makes, mounts and fills file systems, and what the host then finds in the
 # images is clean and the same. Read-only images, snapshots, a full disk and a cut-off image: the guest sees an I/O error, the
 # user one line. sh scripts/disk-check.sh [STEP...]
 set -eu
@@ -28,16 +28,17 @@ clean() { e2fsck -fn "$1" >fsck 2>&1 || { cat fsck >&2; fail "e2fsck is not cont
 same() { debugfs -R "cat $2" "$1" 2>/dev/null | cmp -s - "$3" || fail "$2 in $1 is not what was written"; }
 image() { rm -f "$1"; truncate -s "$2" "$1"; mke2fs -q -F -t ext4 "$1"; }
 
-# Files from a CD to a raw and a qcow2 disk on the interface $1, which the guest makes file systems on, too.
+# Files from a CD at interface $2 to a raw and a qcow2 disk on the interface $1, called /dev/$3a and b, which the guest makes file
+# systems on, too.
 files() {
     image raw.img 32M
     qemu-img create -q -f qcow2 disk.qcow2 64M
     mkdir -p cd
     head -c 3000000 /dev/urandom >cd/data
     xorriso -as mkisofs -quiet -V CD -o cd.iso cd
-    boot 'mount -t ext4 /dev/sda /mnt && mount -t iso9660 -o ro /dev/sr0 /cd && cp /cd/data /mnt/data && umount /mnt &&
-        mke2fs /dev/sdb >/dev/null && mount -t ext4 /dev/sdb /mnt && cp /cd/data /mnt/one && cp /mnt/one /mnt/two && umount /mnt && umount /cd' \
-        --drive "file=raw.img,format=raw,if=$1" --drive "file=disk.qcow2,if=$1" --drive "file=cd.iso,media=cdrom,if=$1"
+    boot "mount -t ext4 /dev/$3a /mnt && mount -t iso9660 -o ro /dev/sr0 /cd && cp /cd/data /mnt/data && umount /mnt &&
+        mke2fs /dev/$3b >/dev/null && mount -t ext4 /dev/$3b /mnt && cp /cd/data /mnt/one && cp /mnt/one /mnt/two && umount /mnt && umount /cd" \
+        --drive "file=raw.img,format=raw,if=$1" --drive "file=disk.qcow2,if=$1" --drive "file=cd.iso,media=cdrom,if=$2"
     expect '^status 0'
     said 0
     clean raw.img
@@ -48,8 +49,9 @@ files() {
     same disk.raw two cd/data
 }
 
-ide() { files ide; }
-ahci() { files ahci; }
+ide() { files ide ide sd; }
+ahci() { files ahci ahci sd; }
+virtio() { files virtio ide vd; }
 
 protected() {
     image raw.img 16M
@@ -91,8 +93,7 @@ cut() {
     grep -q 'cut off' said || fail "$(cat said)"
 }
 
-# Not ahci: under --kernel nobody leads PCI interrupt pins anywhere, and the guest waits for interrupts in vain.
-for step in ${*:-ide protected full cut}; do
+for step in ${*:-ide ahci virtio protected full cut}; do
     $step
     echo "disk-check: $step: all is well"
 done

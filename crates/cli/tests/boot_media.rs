@@ -67,6 +67,7 @@ fn each_medium_boots_and_reads_on() {
         (&[&"--floppy" as &dyn AsRef<_>, &m.floppy][..], "00"),
         (&[&"--hda", &m.disk], "80"),
         (&[&"--drive", &format!("file={},if=ahci", m.disk.display())], "80"),
+        (&[&"--drive", &format!("file={},if=virtio", m.disk.display())], "80"),
         (&[&"--cdrom", &m.cd], "e0"),
         (&[&"--drive", &format!("file={},if=ahci,media=cdrom", m.cd.display())], "e0"),
         // By their contents.
