@@ -1,6 +1,8 @@
 #!/bin/sh
 # Saves Debian's boot under the virtual clock at random instructions, loads each state in a new process, and compares serial output
-# and final state with the unbroken run's: sh scripts/state-check.sh [--saves N] [--seed S] [--instructions N] [--engine E]
+# and final state with the unbroken run's: sh scripts/state-check.sh [--saves N] [--seed S] [--instructions N] [--engine E] [-- OPTIONS]
+#
+# Behind -- stand the options of another machine, and its boot is saved: -- --cdrom guests/grub-rescue/grub-rescue-cdrom.iso
 set -eu
 cd "$(dirname "$0")/.."
 saves=20
@@ -13,16 +15,32 @@ while [ $# -gt 0 ]; do
         --seed) seed=$2 ;;
         --instructions) limit=$2 ;;
         --engine) engine=$2 ;;
+        --) shift; break ;;
         *) echo "state-check: unknown option $1" >&2; exit 2 ;;
     esac
     shift 2
 done
-[ -s guests/debian/vmlinuz ] && [ -s guests/debian/initrd.gz ] || sh scripts/fetch-debian-guest.sh
+if [ $# -eq 0 ]; then
+    [ -s guests/debian/vmlinuz ] && [ -s guests/debian/initrd.gz ] || sh scripts/fetch-debian-guest.sh
+    set -- --kernel guests/debian/vmlinuz --initrd guests/debian/initrd.gz -m 128M --append console=ttyS0
+fi
 ringer=${RINGER:-${CARGO_TARGET_DIR:-target}/release/ringer}
 [ -n "${RINGER:-}" ] || cargo build --release -q -p ringer
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "state-check: seed $seed, $saves saves in $limit instructions, saved by $engine"
+
+# Drives are not in a state, so they are given again: the options that name one.
+drives() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --cdrom | --floppy | --fda | --fdb | --hd[abcd] | --drive) printf '%s %s ' "$1" "$2"; shift ;;
+            --snapshot) printf '%s ' "$1" ;;
+        esac
+        shift
+    done
+}
+drives=$(drives "$@")
 
 # A run to the limit, whose status is 68: run NAME OPTIONS...
 run() {
@@ -49,20 +67,19 @@ same() {
     done
 }
 
-guest="--kernel guests/debian/vmlinuz --initrd guests/debian/initrd.gz -m 128M --engine $engine"
-run whole $guest --append "console=ttyS0"
+run whole --engine "$engine" --clock virtual "$@"
 length=$(of whole instructions)
 points=$(awk -v n="$saves" -v seed="$seed" -v length_="$length" \
     'BEGIN { srand(seed); for (i = 0; i < n; i++) printf "%.0f\n", 1 + int(rand() * (length_ - 1)) }' | sort -nu)
 options=
 for n in $points; do options="$options --save-at $n $work/$n.state"; done
-run saved $guest --append "console=ttyS0" $options
+run saved --engine "$engine" --clock virtual "$@" $options
 same saved
 cmp "$work/whole.serial" "$work/saved.serial"
 
 for n in $points; do
     # The other engine would take minutes for a whole boot; tests on ROMs cross over.
-    run "$n" --load "$work/$n.state" --engine "$engine"
+    run "$n" --load "$work/$n.state" --engine "$engine" $drives
     same "$n"
     rest=$(wc -c <"$work/$n.serial")
     tail -c "$rest" "$work/whole.serial" | cmp - "$work/$n.serial"
