@@ -12,8 +12,9 @@ ringer=${RINGER:-$PWD/target/release/ringer}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Name, s in --short or l, seconds at most, what is fetched (a comma between), what runs. Where FILE is unpacked or built
-# first, it is $work/FILE, by prepare_NAME.
+# Name, s in --short or l, seconds at most, what is fetched (a comma between), what runs. What is unpacked or built first is in
+# $work, by prepare_NAME; what is judged afterwards, by judge_NAME. A name with a colon has the script and these functions of
+# what is before the colon.
 table() {
     cat <<EOF
 seabios        s  60 seabios       --floppy $work/blank.img
@@ -31,6 +32,10 @@ memtest        l 500 memtest       -m 64M --kernel guests/memtest/memtest86+ia32
 memtest-cd     l 300 seabios,memtest -m 64M --cdrom guests/memtest/memtest86+ia32.iso
 netboot-serial l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append console=ttyS0
 netboot-screen l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append nomodeset
+debian:ide     l 500 seabios       -m 512M --hda $work/disk.img
+debian:ahci    l 500 seabios       -m 512M --drive file=$work/disk.img,if=ahci
+debian:virtio  l 500 seabios       -m 512M --drive file=$work/disk.img,if=virtio
+debian:qcow2   l 500 seabios       -m 512M --hda $work/disk.qcow2
 EOF
 }
 
@@ -48,6 +53,30 @@ prepare_isolinux() {
         -no-emul-boot -boot-load-size 4 -boot-info-table "$work/tree" > "$work/log" 2>&1 || { cat "$work/log"; return 1; }
 }
 
+# A copy of the disk, which the guest writes.
+prepare_debian() {
+    rm -f "$work"/disk.*
+    scripts/debian-disk.sh > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
+    cp --sparse=always guests/debian-disk/disk.img "$work/disk.img"
+    case $name in
+        *qcow2)
+            command -v qemu-img > /dev/null || { echo "qemu-img is not installed"; return 1; }
+            qemu-img convert -O qcow2 "$work/disk.img" "$work/disk.qcow2"
+            rm "$work/disk.img" ;;
+    esac
+}
+
+# Nothing is wrong with the image and the file system that the guest leaves.
+judge_debian() {
+    if [ -f "$work/disk.qcow2" ]; then
+        qemu-img check -q "$work/disk.qcow2" || return 1
+        qemu-img convert -O raw "$work/disk.qcow2" "$work/disk.img"
+    fi
+    dd if="$work/disk.img" of="$work/part.img" bs=1M skip=1 conv=sparse status=none
+    e2fsck -fn "$work/part.img" > "$work/log" 2>&1 || { tail -n 3 "$work/log"; return 1; }
+    rm -f "$work/part.img"
+}
+
 now() { date +%s%N; }
 
 short=no pictures='' engine=bt names=''
@@ -58,7 +87,7 @@ while [ $# -gt 0 ]; do
         --engine) engine=${2:?}; shift ;;
         -h|--help) sed -n '2,9p' "$0"; table | cut -d' ' -f1; exit 0 ;;
         -*) die "$1: no such option (try -h)" ;;
-        *) table | grep -q "^$1 " || die "no guest is called $1 (try -h)"; names="$names $1" ;;
+        *) table | grep -q "^$1[ :]" || die "no guest is called $1 (try -h)"; names="$names $1" ;;
     esac
     shift
 done
@@ -68,7 +97,7 @@ passed=0 failed=0
 while read -r name length limit fetched options; do
     case "$names" in
         '') [ $short = no ] || [ "$length" = s ] || continue ;;
-        *) case "$names " in *" $name "*) ;; *) continue ;; esac ;;
+        *) case "$names " in *" $name "* | *" ${name%%:*} "*) ;; *) continue ;; esac ;;
     esac
     # shellcheck disable=SC2046
     if ! scripts/fetch-guests.sh $(echo "$fetched" | tr , ' ') > "$work/log" 2>&1 < /dev/null; then
@@ -76,22 +105,27 @@ while read -r name length limit fetched options; do
         echo "FAILED  $name: cannot be fetched: $(tail -n 1 "$work/log")"
         continue
     fi
-    if command -v "prepare_$name" > /dev/null && ! why=$("prepare_$name"); then
+    kind=${name%%:*}
+    if command -v "prepare_$kind" > /dev/null && ! why=$("prepare_$kind"); then
         failed=$((failed + 1))
         echo "FAILED  $name: cannot be prepared: $why"
         continue
     fi
-    script=scripts/guests/$name.script
+    script=scripts/guests/$kind.script
     [ -f "$script" ] || die "there is no $script"
-    if [ -n "$pictures" ]; then options="$options --screenshot $pictures/$name.png"; fi
+    if [ -n "$pictures" ]; then options="$options --screenshot $pictures/$kind.png"; fi
     from=$(now)
     status=0
     # shellcheck disable=SC2086
     timeout $((limit + 10)) "$ringer" run --engine "$engine" --timeout "$limit" --script "$script" $options \
         > "$work/out" 2> "$work/err" < /dev/null || status=$?
     seconds=$(awk -v ns=$(($(now) - from)) 'BEGIN { printf "%.1f", ns / 1e9 }')
-    if grep -q '^power off' "$script"; then wanted=0; else wanted=78; fi
-    if [ $status = $wanted ]; then
+    # The step that ends it, or the guest itself; Xen halts.
+    if [ "$name" = xen ]; then wanted=78; else wanted=0; fi
+    if [ $status = $wanted ] && command -v "judge_$kind" > /dev/null && ! why=$("judge_$kind"); then
+        failed=$((failed + 1))
+        echo "FAILED  $name: what it left is damaged: $why"
+    elif [ $status = $wanted ]; then
         passed=$((passed + 1))
         echo "ok      $name: $(sed -n '1s/^# //p' "$script") ($seconds s)"
     else
