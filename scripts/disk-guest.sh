@@ -1,12 +1,13 @@
 #!/bin/sh
-# Makes guests/debian/disk.gz: an initrd with busybox and those modules of Debian's 686 kernel that disks, CDs and their file
-# systems need. What follows `ringer.run=` on the kernel's command line is run by its shell, with ~ for each space, since the
+# Makes guests/debian/disk.gz (or NAME.gz with RINGER_INITRD=NAME): an initrd with busybox and those modules of Debian's 686 kernel
+# that disks, CDs, their file systems and network adapters need. What follows `ringer.run=` on the kernel's command line is run by its shell, with ~ for each space, since the
 # kernel takes few words; then the guest powers off.
 set -eu
 cd "$(dirname "$0")/.."
 out=guests/debian
 [ -s $out/vmlinuz ] && ls $out/apt/debs/linux-image-*.deb >/dev/null 2>&1 || sh scripts/fetch-debian-guest.sh --force
-[ "${1:-}" != --force ] && [ -s $out/disk.gz ] && [ $out/disk.gz -nt scripts/disk-guest.sh ] && exit 0
+initrd=$out/${RINGER_INITRD:-disk}.gz
+[ "${1:-}" != --force ] && [ -s "$initrd" ] && [ "$initrd" -nt scripts/disk-guest.sh ] && exit 0
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,7 +25,7 @@ with_needs() {
     line=$(grep "/$1\.ko:" "$from/modules.dep") || return 0
     echo "$line" | tr -d : | tr ' ' '\n'
 }
-for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse; do
+for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse e1000 8139too 8139cp virtio_net; do
     with_needs "$name"
 done | sort -u | while read -r file; do
     file=${file#"lib/modules/$version/"}
@@ -56,7 +57,22 @@ esac
 poweroff -f
 EOF
 chmod +x "$work/root/init"
+# What busybox's DHCP client runs.
+mkdir -p "$work/root/etc/udhcpc"
+cat >"$work/root/etc/udhcpc/default.script" <<'EOF'
+#!/bin/sh
+case $1 in
+bound | renew)
+    ip addr flush dev "$interface"
+    ip addr add "$ip/${mask:-24}" dev "$interface"
+    [ -z "$router" ] || ip route add default via "${router%% *}"
+    for server in $dns; do echo "nameserver $server"; done >/etc/resolv.conf
+    ;;
+*) ip link set "$interface" up ;;
+esac
+EOF
+chmod +x "$work/root/etc/udhcpc/default.script"
 sh scripts/pack-initramfs.sh "$work/root" >"$work/disk.cpio"
-gzip -n -6 <"$work/disk.cpio" >"$out/disk.gz.new"
-mv "$out/disk.gz.new" "$out/disk.gz"
-echo "disk-guest: done: $out/disk.gz" >&2
+gzip -n -6 <"$work/disk.cpio" >"$initrd.new"
+mv "$initrd.new" "$initrd"
+echo "disk-guest: done: $initrd" >&2

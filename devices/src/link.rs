@@ -89,6 +89,9 @@ impl NicModel {
     /// All.
     pub const ALL: [NicModel; 1] = [NicModel::E1000];
 
+    /// What guests have unless somebody says otherwise: drivers of all systems know it.
+    pub const DEFAULT: NicModel = NicModel::E1000;
+
     /// Its device's [`crate::Row::id`], by which users name it, too.
     #[must_use]
     pub const fn id(self) -> &'static str {
@@ -115,6 +118,14 @@ impl Nics {
             NicModel::E1000 => self.e1000 = Some(mac),
         }
         self
+    }
+
+    /// The address of the one of that model.
+    #[must_use]
+    pub fn of(&self, model: NicModel) -> Option<Mac> {
+        match model {
+            NicModel::E1000 => self.e1000,
+        }
     }
 
     /// Whether there is none.

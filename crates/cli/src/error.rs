@@ -168,6 +168,30 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// `--net`.
+    #[error("--net {text}: {reason}")]
+    Net {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `--pcap` without a network.
+    #[error(
+        "--pcap records the frames of a network, and there is none: --net user gives the guest one"
+    )]
+    PcapAlone,
+    /// A network that cannot be opened.
+    #[error(transparent)]
+    Network(ringer_net::NetError),
+    /// A state without the adapter.
+    #[error(
+        "the saved machine has no {model} adapter: give --net to the run that saves, or leave it out here"
+    )]
+    NoSavedAdapter {
+        /// The adapter.
+        model: &'static str,
+    },
     /// Two drives in one place.
     #[error(
         "two drives in one place, or more than there are places for: --hda to --hdd, --cdrom (which is --hdc), --drive …,index=N"
@@ -252,6 +276,10 @@ impl CliError {
             | Self::NoDrive { .. }
             | Self::OnlyRun { .. }
             | Self::Drive { .. }
+            | Self::Net { .. }
+            | Self::PcapAlone
+            | Self::Network(_)
+            | Self::NoSavedAdapter { .. }
             | Self::DrivePlace
             | Self::Image(_)
             | Self::WrittenBesideState { .. }

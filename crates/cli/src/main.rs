@@ -17,6 +17,7 @@ mod generate;
 mod keys;
 mod memory;
 mod nano;
+mod net;
 mod output;
 mod patience;
 mod pause;

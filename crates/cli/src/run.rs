@@ -6,6 +6,7 @@ use crate::deadline::Deadline;
 use crate::drives::Drives;
 use crate::error::CliError;
 use crate::escape::{self, Escape, EscapeKey};
+use crate::net::OpenNetwork;
 use crate::patience;
 use crate::picture::Picture;
 use crate::plan::{Over, Plan};
@@ -173,7 +174,7 @@ pub fn run_guest(
     let profile = watch.is_some();
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
-    let (config, source) = match &state {
+    let (mut config, source) = match &state {
         Some(state) => args.like(state, profile)?,
         None => (args.machine(profile)?, args.source()?),
     };
@@ -186,7 +187,9 @@ pub fn run_guest(
     let mut trace = TraceOutput::open(&args.trace)?;
     let lines = Lines::open(&args.serial, &args.debugcon)?;
     let drives = Drives::open(args)?;
+    let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
     let builder = drives.put_into(Machine::builder().config(config).boot(source));
+    let builder = network.connect(builder);
     let sinks = match &watch {
         Some(watch) => watch.sinks(lines.sinks()),
         None => lines.sinks(),
@@ -211,7 +214,9 @@ pub fn run_guest(
     }
     plan.end_at(deadline.loaded());
     let console = Console::of(&args.serial, args.escape);
+    let network = network.serve(machine.handle())?;
     let driven = drive(&mut machine, &lines, console, &mut plan);
+    network.end();
     let traced = trace.map(|trace| trace.finish());
     let Driven { stop, failure, .. } = driven?;
     Lost(traced.into_iter().collect::<Result<_, _>>()?).tell(&stop)?;

@@ -127,6 +127,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--trace", !args.run.trace.trace.is_empty()),
         ("--gdb", args.run.gdb.address().is_some()),
         ("--drive", args.run.drives.any()),
+        ("--net", args.run.net.net.is_some()),
         ("--script", args.run.script.script.is_some()),
         ("--screenshot", args.run.script.screenshot.is_some()),
     ] {

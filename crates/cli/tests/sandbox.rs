@@ -65,6 +65,7 @@ fn the_kernel_says_so_of_every_thread() {
     let socket = files.path("gdb");
     let (state, socket) = (state.to_str().expect("UTF-8"), socket.to_str().expect("UTF-8"));
     let words = ["--serial", "pty", "--gdb", socket, "--save-at", "1000000000000", state];
+    let words = [&words[..], &["--net", "user"]].concat();
     let running = start(command(), &files, &words);
     let mut seen = Vec::new();
     for (name, is) in threads(running.0.id()) {
@@ -78,7 +79,9 @@ fn the_kernel_says_so_of_every_thread() {
         }
         seen.push(name);
     }
-    for name in ["ringer", "output", "console input", "signals", "gdb listener", "state files"] {
+    for name in
+        ["ringer", "output", "console input", "signals", "gdb listener", "state files", "network"]
+    {
         assert!(seen.iter().any(|known| known == name), "{name} is not among {seen:?}");
     }
 }

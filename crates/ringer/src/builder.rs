@@ -260,6 +260,12 @@ impl Builder {
     #[must_use]
     pub fn nic(mut self, model: NicModel, mac: Mac, link: Box<dyn Link>) -> Self {
         self.config.pc.nics = self.config.pc.nics.with(model, mac);
+        self.link(model, link)
+    }
+
+    /// Connects the network adapter of that model, which the configuration has, to `link`.
+    #[must_use]
+    pub fn link(mut self, model: NicModel, link: Box<dyn Link>) -> Self {
         self.link = Some((model, Box::new(ShieldedLink::new(link))));
         self
     }

@@ -24,6 +24,8 @@ bitflags! {
         const FILES = 1 << 6;
         /// Builds one machine after another, and has a thread of its own run each: what it opens is granted.
         const COORDINATOR = 1 << 7;
+        /// Passes a guest's network traffic on by sockets of its own: it connects to others, opens no file and starts nothing.
+        const NETWORK = 1 << 8;
     }
 }
 
@@ -65,17 +67,19 @@ const ALL: Threads = Threads::all();
 const VCPU: Threads = Threads::VCPU;
 const GDB: Threads = Threads::GDB;
 const FILES: Threads = Threads::FILES;
+const NETWORK: Threads = Threads::NETWORK;
 /// Those that make threads, which begin with the same filter.
 const MAKERS: Threads = VCPU.union(GDB).union(Threads::SIGNALS);
-const READERS: Threads = VCPU.union(Threads::INPUT);
+const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK);
 const KICKS: Threads = VCPU
     .union(GDB)
     .union(Threads::LISTENER)
     .union(Threads::OUTPUT)
     .union(Threads::INPUT)
-    .union(Threads::SIGNALS);
-/// Those that ask whether a terminal is ready.
-const TERMINALS: Threads = VCPU.union(Threads::OUTPUT).union(Threads::INPUT);
+    .union(Threads::SIGNALS)
+    .union(NETWORK);
+/// Those that ask whether a terminal is ready, or a socket.
+const TERMINALS: Threads = VCPU.union(Threads::OUTPUT).union(Threads::INPUT).union(NETWORK);
 
 /// `ioctl` on a terminal: its settings (both forms) and its size; for gdb's line, whether it waits.
 const TERMINAL: &[u64] = &[
@@ -90,6 +94,10 @@ const TERMINAL: &[u64] = &[
     0x402c_542d, // TCSETSF2
     0x5421,      // FIONBIO
 ];
+/// `socket`: IPv4 and IPv6.
+const INTERNET: &[u64] = &[libc::AF_INET as u64, libc::AF_INET6 as u64];
+/// `ioctl` on a socket.
+const NONBLOCKING: &[u64] = &[libc::FIONBIO];
 /// `prctl`: a thread's name, and glibc's names for its heap.
 const NAMES: &[u64] = &[libc::PR_SET_NAME as u64, 0x5356_4d41];
 /// `arch_prctl`: GS base, read and set.
@@ -182,7 +190,12 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_waitid, VCPU, Any, "the same"),
     row(libc::SYS_exit, ALL, Any, "a thread ends"),
     row(libc::SYS_exit_group, ALL, Any, "the process ends"),
-    row(libc::SYS_getrandom, VCPU.union(FILES), Any, "RDRAND; names of files; hash maps"),
+    row(
+        libc::SYS_getrandom,
+        VCPU.union(FILES).union(NETWORK),
+        Any,
+        "RDRAND; names of files; hash maps",
+    ),
     // gdb, by a connection that is open.
     row(libc::SYS_recvfrom, GDB, Any, "what gdb sends"),
     row(libc::SYS_sendto, GDB, Any, "what it is answered"),
@@ -190,6 +203,17 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_shutdown, GDB, Any, "the end of a connection, or of listening"),
     row(libc::SYS_accept4, Threads::LISTENER, Any, "gdb comes"),
     row(libc::SYS_unlink, Threads::LISTENER, Any, "a Unix socket is removed"),
+    // A guest's connections, passed on. Ports that lead to the guest are open by then.
+    row(libc::SYS_socket, NETWORK, OneOf(0, INTERNET), "the host's half of a connection"),
+    row(libc::SYS_connect, NETWORK, Any, "the same"),
+    row(libc::SYS_accept4, NETWORK, Any, "a connection to a port that leads to the guest"),
+    row(libc::SYS_recvfrom, NETWORK, Any, "what the other end sends"),
+    row(libc::SYS_sendto, NETWORK, Any, "what the guest sends"),
+    row(libc::SYS_getsockopt, NETWORK, Any, "whether a connection was made"),
+    row(libc::SYS_getpeername, NETWORK, Any, "the same"),
+    row(libc::SYS_setsockopt, NETWORK, Any, "small pieces are sent at once; resets"),
+    row(libc::SYS_shutdown, NETWORK, Any, "the guest sends no more"),
+    row(libc::SYS_ioctl, NETWORK, OneOf(1, NONBLOCKING), "a socket is not waited for"),
     // Files of saved states, in folders that are granted.
     row(libc::SYS_openat, FILES, Any, "the file, and its folder to have it on the disk"),
     row(libc::SYS_open, FILES, Any, "the same, with musl"),

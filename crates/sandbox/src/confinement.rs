@@ -105,7 +105,9 @@ pub fn confine(threads: Threads) -> Option<Confined> {
     let no_new_privileges = privileges::no_new();
     let no_capabilities = privileges::drop_capabilities(threads);
     let grants = sandbox.grants.iter().filter(|grant| grant.threads.intersects(threads));
-    let files = files::restrict(grants.map(|grant| (grant.path.as_path(), grant.access)));
+    let connects = threads.intersects(Threads::NETWORK);
+    let grants = grants.map(|grant| (grant.path.as_path(), grant.access));
+    let files = files::restrict(grants, connects);
     // Before the filter, which has no such calls.
     let whole = threads.intersects(Threads::VCPU);
     if whole {

@@ -46,21 +46,27 @@ pub(crate) struct Restricted {
 
 const UNRESTRICTED: Restricted = Restricted { paths: false, ports: false };
 
-/// Restricts the calling thread to `granted`, as far as the kernel can.
-pub(crate) fn restrict<'a>(granted: impl Iterator<Item = (&'a Path, Access)>) -> Restricted {
+/// Restricts the calling thread to `granted`, as far as the kernel can; one that `connects` may do so to any TCP port.
+pub(crate) fn restrict<'a>(
+    granted: impl Iterator<Item = (&'a Path, Access)>,
+    connects: bool,
+) -> Restricted {
     // A kernel without Landlock is no error; what else could be one leaves the thread as it was.
-    try_restrict(granted).unwrap_or(UNRESTRICTED)
+    try_restrict(granted, connects).unwrap_or(UNRESTRICTED)
 }
 
 fn try_restrict<'a>(
     granted: impl Iterator<Item = (&'a Path, Access)>,
+    connects: bool,
 ) -> Result<Restricted, RulesetError> {
     let all = AccessFs::from_all(NEWEST);
-    let ports = has_ports();
+    let ports = has_ports() && !connects;
+    let mut net = AccessNet::from_all(NEWEST);
+    net.remove(if connects { AccessNet::ConnectTcp.into() } else { BitFlags::EMPTY });
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)?
-        .handle_access(AccessNet::from_all(NEWEST))?
+        .handle_access(net)?
         .scope(Scope::AbstractUnixSocket)?
         .create()?;
     for (path, access) in granted {

@@ -71,9 +71,9 @@ pub(crate) const NEVER: &[Never] = &[
     never(libc::SYS_creat),
     with(libc::SYS_ioctl, Args::OneOf(1, TYPES), NOBODY),
     // The network.
-    never(libc::SYS_socket),
+    only(libc::SYS_socket, Threads::NETWORK),
     never(libc::SYS_socketpair),
-    never(libc::SYS_connect),
+    only(libc::SYS_connect, Threads::NETWORK),
     never(libc::SYS_bind),
     // Ways around a filter, and what exploits of the kernel begin with.
     never(libc::SYS_io_uring_setup),

@@ -2,6 +2,7 @@
 
 use ringer_sandbox::{Access, Confined, Sandbox, Threads, confine};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
@@ -33,6 +34,9 @@ const DEADLY: &[Deed] = &[
     ("ptrace", Threads::VCPU, || call(libc::SYS_ptrace, 0, 0, 0)),
     ("another's memory", Threads::VCPU, || call(libc::SYS_process_vm_writev, 1, 0, 0)),
     ("socket", Threads::VCPU.union(Threads::GDB), || call(libc::SYS_socket, 2, 1, 0)),
+    ("a program, network", Threads::NETWORK, || call(libc::SYS_execve, 0, 0, 0)),
+    ("a file to write, network", Threads::NETWORK, || fs::write("/dev/null", b"").is_ok()),
+    ("a port, network", Threads::NETWORK, || call(libc::SYS_bind, 0, 0, 0)),
     ("connect", Threads::LISTENER, || call(libc::SYS_connect, 0, 0, 0)),
     ("a file to write", Threads::VCPU, || fs::write("/dev/null", b"").is_ok()),
     ("a file to write, serial output", Threads::OUTPUT, || fs::write("/dev/null", b"").is_ok()),
@@ -58,6 +62,9 @@ const REFUSALS: &[Deed] = &[
     ("who else there is", Threads::VCPU, || call(libc::SYS_getppid, 0, 0, 0)),
     ("whether a file is there", Threads::VCPU, || fs::metadata("/etc/passwd").is_ok()),
     ("connections by others", Threads::VCPU, || call(libc::SYS_accept4, 0, 0, 0)),
+    ("a socket of packets", Threads::NETWORK, || call(libc::SYS_socket, 17, 3, 0)),
+    ("a local socket", Threads::NETWORK, || call(libc::SYS_socket, 1, 1, 0)),
+    ("a file to read, network", Threads::NETWORK, || fs::read("/etc/passwd").is_ok()),
     ("a state elsewhere", Threads::FILES, || fs::write("/tmp/ringer-elsewhere", b"").is_ok()),
     ("a file that is not granted", Threads::FILES, || fs::read("/etc/passwd").is_ok()),
 ];
@@ -69,6 +76,11 @@ const DEEDS: &[Deed] = &[
     ("heaps that shrink", Threads::VCPU, || {
         let work = || drop((0..64).map(|_| vec![1_u8; 100 << 10]).collect::<Vec<_>>());
         std::thread::spawn(work).join().is_ok()
+    }),
+    ("a connection", Threads::NETWORK, || {
+        // Nobody listens at port 1 of loopback, and it is the host that says so.
+        let refused = std::net::TcpStream::connect(("127.0.0.1", 1)).map_err(|e| e.kind());
+        refused.is_ok() || refused.is_err_and(|kind| kind == ErrorKind::ConnectionRefused)
     }),
     ("time", Threads::OUTPUT, || {
         std::thread::sleep(std::time::Duration::from_millis(1));

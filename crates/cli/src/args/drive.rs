@@ -170,7 +170,7 @@ impl DriveArgs {
 }
 
 /// The pairs of a `--drive`, in which a double comma is one of a value's own.
-fn pairs(text: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn pairs(text: &[u8]) -> Vec<Vec<u8>> {
     let mut pairs = vec![Vec::new()];
     let mut bytes = text.iter().copied().peekable();
     while let Some(byte) = bytes.next() {

@@ -1,6 +1,8 @@
 //! `ringer run`: which guest and which machine.
 
-use super::{DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, ScriptArgs, TraceArgs, Vga};
+use super::{
+    DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, NetArgs, ScriptArgs, TraceArgs, Vga,
+};
 use crate::error::CliError;
 use crate::escape::Escape;
 use crate::serial::SerialSpec;
@@ -43,6 +45,9 @@ pub struct RunArgs {
     /// Drives and their images.
     #[command(flatten)]
     pub drives: DriveArgs,
+    /// The network.
+    #[command(flatten)]
+    pub net: NetArgs,
     /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
     #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,

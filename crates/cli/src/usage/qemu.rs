@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 const DRIVES: &str = "--drive file=FILE,… or --hda FILE is a disk, --cdrom FILE a CD";
 const NO_DISPLAY: &str = "no display yet; what the guest writes to its first serial port is on standard output (--serial)";
-const NO_NETWORK: &str = "no network yet; leave it out";
+const NETWORK: &str = "--net user is a router in the process, with hostfwd=tcp::PORT-:PORT as there; --net tap,ifname=NAME and --net passt,path=SOCKET, model=MODEL and mac=ADDRESS behind each";
 const NO_USB: &str = "no USB and no sound yet; leave it out";
 const NO_MONITOR: &str = "the monitor is gdb's (--gdb); Ctrl-A H on the console lists its keys";
 const NEEDLESS: &str = "not needed here; leave it out";
@@ -35,7 +35,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["chardev", "parallel"], "--serial and --debugcon take stdio, file:F or null"),
     (&["nographic"], "not needed: the console is on standard input and output"),
     (&["display", "vnc", "spice", "sdl", "curses", "full-screen", "g"], NO_DISPLAY),
-    (&["nic", "net", "netdev"], NO_NETWORK),
+    (&["nic", "netdev"], NETWORK),
     (&["usb", "usbdevice", "audio", "audiodev", "soundhw"], NO_USB),
     (&["smp", "numa"], ONE_PROCESSOR),
     (&["machine", "M"], ONE_MACHINE),
