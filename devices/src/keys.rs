@@ -62,7 +62,7 @@ const TABLE: [Row; 106] = [
 ];
 
 /// Other names of keys, as people say them.
-const ALIASES: [(&str, &str); 22] = [
+const ALIASES: &[(&str, &str)] = &[
     ("escape", "esc"),
     ("return", "enter"),
     ("ret", "enter"),
@@ -85,6 +85,18 @@ const ALIASES: [(&str, &str); 22] = [
     ("break", "pause"),
     ("period", "dot"),
     ("kpstar", "kpasterisk"),
+    ("`", "grave"),
+    ("-", "minus"),
+    ("=", "equal"),
+    ("[", "leftbracket"),
+    ("]", "rightbracket"),
+    ("\\", "backslash"),
+    (";", "semicolon"),
+    ("'", "apostrophe"),
+    (",", "comma"),
+    (".", "dot"),
+    ("/", "slash"),
+    ("<", "less"),
 ];
 
 impl Key {
@@ -92,7 +104,7 @@ impl Key {
     #[must_use]
     pub fn named(name: &str) -> Option<Key> {
         let name = name.to_ascii_lowercase();
-        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(&*name, |(_, key)| key);
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(&*name, |(_, key)| *key);
         let at = TABLE.iter().position(|row| row.0 == name)?;
         u8::try_from(at).ok().map(Key)
     }
@@ -102,9 +114,40 @@ impl Key {
         TABLE.iter().map(|row| row.0)
     }
 
+    /// Other names of some.
+    pub fn other_names() -> impl Iterator<Item = &'static str> {
+        ALIASES.iter().map(|(alias, _)| *alias)
+    }
+
+    /// What [`crate::Board::key_input`] takes for `keys` that are pressed one after the other, and released the other way
+    /// round.
+    #[must_use]
+    pub fn chord(keys: &[Key]) -> Vec<u8> {
+        let pressed = keys.iter().map(|key| key.input(true));
+        pressed.chain(keys.iter().rev().map(|key| key.input(false))).flatten().collect()
+    }
+
     /// The key that sends this code in set 2, with its prefix (E0h or E1h) in the upper byte.
     pub(crate) fn of_code(code: u16) -> Option<Key> {
         let at = TABLE.iter().position(|row| row.1 == code)?;
+        u8::try_from(at).ok().map(Key)
+    }
+
+    /// The key with this code in set 1, bit 7 of it standing for the prefix E0h: as viewers of screens number keys.
+    #[must_use]
+    pub fn of_viewer(code: u8) -> Option<Key> {
+        // Codes without a row of their own: Print as Alt makes it, and Pause.
+        match code {
+            0x54 => return Key::named("print"),
+            0xc6 => return Key::named("pause"),
+            _ => {}
+        }
+        let at = TABLE.iter().position(|row| {
+            let [prefix, set_2] = row.1.to_be_bytes();
+            row.1 != PAUSE
+                && translated(set_2) == code & 0x7f
+                && (prefix != 0) == (code & 0x80 != 0)
+        })?;
         u8::try_from(at).ok().map(Key)
     }
 
@@ -189,6 +232,26 @@ mod tests {
             assert!(Key::named(alias).is_some() && Key::named(alias) == Key::named(key));
         }
         assert_eq!(Key::named("any"), None);
+    }
+
+    #[test]
+    fn chords_are_pressed_in_order_and_released_the_other_way_round() {
+        let keys = ["ctrl", "alt", "delete"].map(|name| Key::named(name).unwrap());
+        let want = [0x14, 0x11, 0xe0, 0x71, 0xe0, 0xf0, 0x71, 0xf0, 0x11, 0xf0, 0x14];
+        assert_eq!(Key::chord(&keys), want);
+    }
+
+    #[test]
+    fn viewers_number_keys_by_set_1() {
+        for (at, row) in TABLE.iter().enumerate() {
+            let key = Key(u8::try_from(at).unwrap());
+            let code = match row.1 {
+                PAUSE => 0xc6,
+                code => translated(code as u8) | if code > 0xff { 0x80 } else { 0 },
+            };
+            assert_eq!(Key::of_viewer(code), Some(key), "{}", row.0);
+        }
+        assert_eq!(Key::of_viewer(0x7f), None);
     }
 
     #[test]

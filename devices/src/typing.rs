@@ -126,12 +126,13 @@ const COMPOSED: [(char, &str, &str); 4] = [
 ];
 
 /// Keys of control characters.
-const CONTROLS: [(char, &str); 6] = [
+const CONTROLS: [(char, &str); 7] = [
     (' ', "space"),
     ('\n', "enter"),
     ('\r', "enter"),
     ('\t', "tab"),
     ('\x08', "backspace"),
+    ('\x7f', "backspace"),
     ('\x1b', "esc"),
 ];
 
@@ -188,6 +189,16 @@ impl Layout {
             let key = Key::named(KEYS.get(at)?).filter(|_| wanted)?;
             Some(Stroke { key, with: WITH[level].and_then(Key::named) })
         })
+    }
+
+    /// The key that has `character`, dead or not, and what is held with it: nothing, Shift, or AltGr.
+    #[must_use]
+    pub fn key_of(&self, character: char) -> Option<(Key, Option<Key>)> {
+        if let Some((_, name)) = CONTROLS.iter().find(|(control, _)| *control == character) {
+            return Key::named(name).map(|key| (key, None));
+        }
+        let stroke = self.stroke(character, false).or_else(|| self.stroke(character, true))?;
+        Some((stroke.key, stroke.with))
     }
 
     fn strokes(&self, character: char) -> Option<Vec<Stroke>> {

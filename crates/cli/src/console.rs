@@ -49,15 +49,22 @@ impl Keys {
     }
 }
 
-/// Starts a thread that sends what `reader` yields to the guest until its end; `escape` announces commands.
+/// Starts a thread that sends what `reader` yields to the guest until its end; `escape` announces commands. Where somebody can
+/// type elsewhere (`others`) that end is not the last of the input.
 pub fn feed(
     handle: Handle,
     reader: impl Read + Send + 'static,
     escape: Option<EscapeKey>,
+    others: bool,
 ) -> Result<(), Refusal> {
-    let task = move || match escape {
-        Some(escape) => with_keys(&handle, reader, escape),
-        None => plain(&handle, reader),
+    let task = move || {
+        match escape {
+            Some(escape) => with_keys(&handle, reader, escape),
+            None => plain(&handle, reader),
+        }
+        if !others {
+            handle.end_input();
+        }
     };
     start("console input", Threads::INPUT, task)
 }
@@ -75,7 +82,7 @@ fn next<'a>(reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// Sends what is typed until its end, and says that this was it.
+/// Sends what is typed until its end.
 fn plain(handle: &Handle, mut reader: impl Read) {
     let mut buffer = [0; 1024];
     while let Some(bytes) = next(&mut reader, &mut buffer) {
@@ -84,7 +91,6 @@ fn plain(handle: &Handle, mut reader: impl Read) {
             pause(PAUSE);
         }
     }
-    handle.end_input();
 }
 
 fn with_keys(handle: &Handle, mut reader: impl Read, escape: EscapeKey) {
@@ -108,7 +114,6 @@ fn with_keys(handle: &Handle, mut reader: impl Read, escape: EscapeKey) {
         let room = KEPT.saturating_sub(handle.backlog());
         handle.serial_input(&typed[..typed.len().min(room)]);
     }
-    handle.end_input();
 }
 
 fn help(key: EscapeKey) {

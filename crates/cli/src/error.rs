@@ -1,9 +1,10 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
 use ringer::{Refusal, StorageError, SymbolsError, status};
-use ringer_input::shown;
+use ringer_input::{InputError, shown};
 use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
+use ringer_view::ViewError;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -248,10 +249,41 @@ pub enum CliError {
         text: String,
     },
     /// A step of a script.
-    #[error("no drive is called {drive:?}")]
+    #[error(
+        "no drive is called {drive:?}: there are {}",
+        if there.is_empty() { "none whose media can be changed (--floppy FILE, --cdrom FILE, --drive media=cdrom)" } else { there }
+    )]
     NoDrive {
         /// Which drive it names.
         drive: String,
+        /// Those that there are.
+        there: String,
+    },
+    /// A drive whose medium stays.
+    #[error("the drive {drive} does not let go: the guest has locked it")]
+    Locked {
+        /// Which.
+        drive: String,
+    },
+    /// --display.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// Two want the terminal.
+    #[error(
+        "--display terminal has the terminal to itself: give --serial and --debugcon file:F, null or pty"
+    )]
+    TerminalTaken,
+    /// There is none.
+    #[error("--display terminal: standard input and output are no terminal")]
+    NoTerminal,
+    /// --display-password.
+    #[error("--display-password: {0}")]
+    PasswordFile(#[source] InputError),
+    /// A file of a password without one.
+    #[error("--display-password {}: its first line is empty", shown(path))]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
     },
     /// The test kit.
     #[error(transparent)]
@@ -274,6 +306,7 @@ impl CliError {
             | Self::NoUse { .. }
             | Self::SaveAt { .. }
             | Self::NoDrive { .. }
+            | Self::Locked { .. }
             | Self::OnlyRun { .. }
             | Self::Drive { .. }
             | Self::Net { .. }
@@ -292,11 +325,16 @@ impl CliError {
             | Self::NoPicture
             | Self::UnknownPlace { .. }
             | Self::Sandbox { .. }
+            | Self::PasswordFile(_)
+            | Self::TerminalTaken
+            | Self::NoTerminal
+            | Self::NoPassword { .. }
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } | Self::Unread { .. } | Self::NeverSaved { .. } => status::OUTPUT,
             Self::Host { .. } | Self::Nano(_) => status::INTERNAL,
             Self::Machine(e) => e.status(),
             Self::Testkit(e) => e.status(),
+            Self::View(e) => e.status(),
         }
     }
 }

@@ -9,12 +9,12 @@ mod args;
 mod console;
 mod deadline;
 mod debugger;
+mod display;
 mod drives;
 mod error;
 mod escape;
 mod firmware;
 mod generate;
-mod keys;
 mod memory;
 mod nano;
 mod net;
@@ -107,9 +107,9 @@ fn dispatch(command: Command) -> Result<u8, CliError> {
         Command::Test(args) => suite::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
-        Command::RestoreTerminal => {
+        Command::RestoreTerminal { screen } => {
             signals::ignore_background_output();
-            terminal::watch();
+            terminal::watch(screen);
             Ok(0)
         }
     }

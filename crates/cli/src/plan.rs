@@ -2,6 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::debugger::Debugger;
+use crate::drives::Exchange;
 use crate::error::CliError;
 use crate::script::Playing;
 use ringer::{Machine, Sinks, Stop, Symbols, TraceKinds, Until};
@@ -69,13 +70,22 @@ impl Plan {
             to: point("--trace-to", &args.trace.trace_to)?,
             symbols: Arc::clone(symbols),
         };
+        let script = args.script.script.as_ref();
+        let script = script.map(|script| Playing::new(script, args.display.keyboard));
         Ok(Self {
             texts: args.ends.texts().cloned().collect(),
             ends: None,
             trace: Some(trace).filter(|_| !kinds.is_empty()),
             debugger: Debugger::listen(&args.gdb)?,
-            script: args.script.script.as_ref().map(Playing::new).transpose()?,
+            script: script.transpose()?,
         })
+    }
+
+    /// These are the images that the script, if there is one, puts into drives.
+    pub fn have(&mut self, exchange: Exchange) {
+        if let Some(script) = &mut self.script {
+            script.have(exchange);
+        }
     }
 
     /// Ends the run at this moment, if there is one.

@@ -3,6 +3,7 @@
 use crate::args::{DemoArgs, EndArgs, GuestRun, RunArgs};
 use crate::console;
 use crate::deadline::Deadline;
+use crate::display::View;
 use crate::drives::Drives;
 use crate::error::CliError;
 use crate::escape::{self, Escape, EscapeKey};
@@ -134,18 +135,27 @@ impl Lost {
 pub struct Console {
     stdio: bool,
     escape: Option<EscapeKey>,
+    /// Somebody can type at a view of the screen: the end of another input is not that of all.
+    viewed: bool,
 }
 
 impl Console {
     /// They are not.
-    pub const NONE: Self = Self { stdio: false, escape: None };
+    pub const NONE: Self = Self { stdio: false, escape: None, viewed: false };
 
     /// The console of a first serial port there, with what `--escape` says.
     pub fn of(serial: &SerialSpec, escape: Option<Escape>) -> Self {
         match serial {
-            SerialSpec::Stdio => Self { stdio: true, escape: escape::of_console(escape) },
+            SerialSpec::Stdio => {
+                Self { stdio: true, escape: escape::of_console(escape), ..Self::NONE }
+            }
             _ => Self::NONE,
         }
+    }
+
+    /// The same, where the screen is shown, or is not.
+    fn viewed(self, viewed: bool) -> Self {
+        Self { viewed, ..self }
     }
 }
 
@@ -171,7 +181,7 @@ pub fn run_guest(
 ) -> Result<Ended, CliError> {
     // Before the first thread starts, which may be gdb's: each inherits the mask.
     signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
-    let profile = watch.is_some();
+    let profile = watch.is_some() || args.display.counts();
     let state = args.load.as_deref().map(MachineState::open).transpose();
     let state = state.map_err(ringer::Error::from)?;
     let (mut config, source) = match &state {
@@ -185,8 +195,11 @@ pub fn run_guest(
     let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
     let screenshot = args.script.screenshot.as_deref().map(Picture::create).transpose()?;
     let mut trace = TraceOutput::open(&args.trace)?;
-    let lines = Lines::open(&args.serial, &args.debugcon)?;
-    let drives = Drives::open(args)?;
+    let serial = args.serial();
+    let mut view = View::open(args)?;
+    let lines = Lines::open(&serial, &args.debugcon)?;
+    let mut drives = Drives::open(args)?;
+    plan.have(drives.take_exchange());
     let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
     let builder = drives.put_into(Machine::builder().config(config).boot(source));
     let builder = network.connect(builder);
@@ -212,8 +225,9 @@ pub fn run_guest(
     if let Some(trace) = &mut trace {
         trace.begin(machine.handle())?;
     }
+    view.begin(&mut machine)?;
     plan.end_at(deadline.loaded());
-    let console = Console::of(&args.serial, args.escape);
+    let console = Console::of(&serial, args.escape).viewed(args.display.is_shown());
     let network = network.serve(machine.handle())?;
     let driven = drive(&mut machine, &lines, console, &mut plan);
     network.end();
@@ -278,7 +292,7 @@ pub fn drive(
     let handle = machine.handle();
     lines.belong_to(&handle);
     signals::forward(handle.clone()).map_err(host("signals"))?;
-    let Console { stdio, escape } = console;
+    let Console { stdio, escape, viewed } = console;
     if let Some(key) = escape.filter(|_| terminal::is_raw_console()) {
         say(format_args!("{key} X ends the run, {key} H lists the other keys"));
     }
@@ -288,12 +302,13 @@ pub fn drive(
         None
     };
     if stdio {
-        console::feed(handle.clone(), io::stdin(), escape).map_err(host("console input"))?;
+        console::feed(handle.clone(), io::stdin(), escape, viewed)
+            .map_err(host("console input"))?;
     }
     if let Some(pty) = lines.serial.pty() {
         let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
-        console::feed(handle, reader, None).map_err(host("console input"))?;
-    } else if !stdio {
+        console::feed(handle, reader, None, viewed).map_err(host("console input"))?;
+    } else if !stdio && !viewed {
         handle.end_input();
     }
     let debugged = if plan.is_debugged() { Threads::GDB } else { Threads::empty() };

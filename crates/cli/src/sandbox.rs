@@ -51,7 +51,7 @@ pub fn of_guests<'a>(
     let mut sandbox = inputs.chain(host).fold(of_run(run, outputs), |sandbox, path| {
         sandbox.grant(Threads::COORDINATOR, path, Access::Read)
     });
-    for line in [&run.serial, &run.debugcon] {
+    for line in [&run.serial(), &run.debugcon] {
         sandbox = match line {
             SerialSpec::File(path) => {
                 sandbox.grant(Threads::COORDINATOR, folder_of(path), Access::Make)

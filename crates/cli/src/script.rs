@@ -5,7 +5,7 @@ mod tap;
 
 pub use stage::Playing;
 
-use crate::keys;
+use ringer::Key;
 use ringer_input::{Limit, read_text, shown};
 use ringer_script::Script;
 use std::ffi::OsString;
@@ -20,6 +20,8 @@ pub fn read(path: OsString) -> Result<Script, String> {
     let text = read_text(&path, SIZE).map_err(|error| error.to_string())?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let name = shown(&path).to_string();
-    let script = Script::parse(&name, &text, folder, &keys::is_key, &keys::names());
+    let names: Vec<&str> = Key::names().chain(Key::other_names()).collect();
+    let known = |key: &str| Key::named(key).is_some();
+    let script = Script::parse(&name, &text, folder, &known, &names);
     script.map_err(|mistake| mistake.to_string())
 }

@@ -5,19 +5,27 @@
 //! waits for this one's end ([`watch`]).
 
 use crate::pause::pause;
-use crate::say::say;
+use crate::say::{self, say};
 use ringer::status;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// The terminal's settings before raw mode, while it is in raw mode.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// The terminal shows its other screen, which is ours.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+/// What shows that, and what leads back: to the colours, the cursor and the screen of before.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[0m\x1b[2J\x1b[H";
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?25h\x1b[?1049l";
 
 /// How often a terminal that would block is tried again.
 const RETRY: Duration = Duration::from_millis(2);
@@ -42,13 +50,28 @@ impl RawTerminal {
         if !isatty(&stdin) {
             return Ok(None);
         }
-        let before = tcgetattr(&stdin)?;
+        Self::begin(false).map(Some)
+    }
+
+    /// Switches the terminal that standard input and output are to raw mode and to its other screen; what is said waits until that
+    /// is left.
+    pub fn enter_screen() -> io::Result<Self> {
+        let guard = Self::begin(true)?;
+        say::hold();
+        SCREEN.store(true, Ordering::SeqCst);
+        io::stdout().write_all(ENTER)?;
+        io::stdout().flush()?;
+        Ok(guard)
+    }
+
+    fn begin(screen: bool) -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
         // Without a watcher the terminal is still restored in all the other ways.
-        let watcher = start_watcher().ok();
+        let watcher = start_watcher(screen).ok();
         *saved() = Some(before);
         let guard = Self { watcher };
         enter_raw()?;
-        Ok(Some(guard))
+        Ok(guard)
     }
 }
 
@@ -145,9 +168,26 @@ pub fn is_raw() -> bool {
 
 /// Gives the terminal its settings back, if it is in raw mode.
 pub fn restore() {
+    leave_screen();
     if let Some(before) = saved().take() {
         // Nothing can be done about a terminal that is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+    }
+}
+
+/// Shows the screen of before, if ours is shown, and says what waits. A terminal that takes nothing keeps ours.
+fn leave_screen() {
+    if SCREEN.swap(false, Ordering::SeqCst) {
+        let stdout = io::stdout();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];
+        if matches!(poll(&mut fds, Some(&now)), Ok(1..)) {
+            let _ = rustix::io::write(&stdout, LEAVE);
+        }
+        if let Some(before) = saved().as_ref() {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+        say::release();
     }
 }
 
@@ -170,10 +210,11 @@ pub fn install_panic_hook() {
 }
 
 /// Starts the watching process; returns after it has noted the terminal's settings.
-fn start_watcher() -> io::Result<Child> {
+fn start_watcher(screen: bool) -> io::Result<Child> {
     let terminal = io::stdin().as_fd().try_clone_to_owned()?;
     let mut child = Command::new(std::env::current_exe()?)
         .arg("restore-terminal")
+        .args(screen.then_some("--screen"))
         .stdin(Stdio::piped())
         .stdout(Stdio::from(terminal))
         .stderr(Stdio::piped())
@@ -187,7 +228,7 @@ fn start_watcher() -> io::Result<Child> {
 /// The watching process: its standard output is the terminal, its standard input ends when the
 /// process that started it does. Call it with SIGTTOU ignored: it may be in the background when it is
 /// its turn.
-pub fn watch() {
+pub fn watch(screen: bool) {
     // What ends the process group, or the session, of the one that is watched does not end this one. A process that
     // leads a group has none to leave.
     let _ = rustix::process::setsid();
@@ -198,6 +239,10 @@ pub fn watch() {
     let all_is_well = matches!(io::stdin().read(&mut message), Ok(1)) && message[0] == DONE;
     if told && !all_is_well {
         // The parent died: this is all that is left to do.
+        if screen {
+            let _ = io::stdout().write_all(LEAVE);
+            let _ = io::stdout().flush();
+        }
         let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
     }
 }

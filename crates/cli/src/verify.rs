@@ -129,6 +129,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--drive", args.run.drives.any()),
         ("--net", args.run.net.net.is_some()),
         ("--script", args.run.script.script.is_some()),
+        ("--display", args.run.display.is_shown()),
         ("--screenshot", args.run.script.screenshot.is_some()),
     ] {
         if given {
@@ -222,10 +223,11 @@ fn one(
     let config = MachineConfig { run, ..config };
     let limit = config.run.max_instructions;
     // Consoles of several guests in a row would drown the reports.
-    let serial = match &args.serial {
-        SerialSpec::Stdio if many => &SerialSpec::Null,
+    let serial = match args.serial() {
+        SerialSpec::Stdio if many => SerialSpec::Null,
         other => other,
     };
+    let serial = &serial;
     let lines = Lines::open(serial, &args.debugcon)?;
     let trigger = Trigger::default();
     let sinks = match from {

@@ -112,4 +112,5 @@ targets! {
     profile: CASES / 2,
     packets: CASES / 20,
     devices: CASES / 4,
+    viewer: CASES,
 }

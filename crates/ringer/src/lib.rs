@@ -44,7 +44,7 @@ pub mod sandbox;
 pub use builder::Builder;
 pub use capture::Capture;
 pub use error::Error;
-pub use machine::Machine;
+pub use machine::{DrivePlace, Machine};
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 pub use ringer_devices::{

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::gdb;
 use crate::registers::Registers;
 use ringer_cpu::addr::Pa;
+use ringer_devices::{Medium, rows};
 use ringer_machine::recording::{RecordOptions, Recording};
 use ringer_machine::screen::Image;
 use ringer_machine::{
@@ -12,6 +13,27 @@ use ringer_machine::{
 };
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where a drive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrivePlace {
+    /// A floppy drive: 0 or 1.
+    Floppy(usize),
+    /// On the IDE channels, whose devices are counted in order: 0 to 3.
+    Ide(usize),
+    /// A port of the AHCI adapter: 0 to 5.
+    Ahci(usize),
+}
+
+impl DrivePlace {
+    fn row(self) -> (&'static str, usize) {
+        match self {
+            Self::Floppy(place) => (rows::FLOPPY, place),
+            Self::Ide(place) => (rows::IDE, place),
+            Self::Ahci(place) => (rows::AHCI, place),
+        }
+    }
+}
 
 /// A PC with a guest in it.
 ///
@@ -240,6 +262,13 @@ impl Machine {
     /// The same as pixels, text drawn with the font that the guest has loaded; no pixel without a display adapter.
     pub fn picture(&mut self) -> Image {
         self.0.monitor_mut().picture()
+    }
+
+    /// Puts `medium` into the drive at `place`, in the place of what is in it, or takes that out. False when there is no such drive,
+    /// the guest has locked it, or no diskette is so large. Its methods are called on the thread that runs the machine.
+    pub fn change_medium(&mut self, place: DrivePlace, medium: Option<Box<dyn Medium>>) -> bool {
+        let (row, place) = place.row();
+        self.0.monitor_mut().board_mut().insert(row, place, medium)
     }
 
     /// From now on `onlooker` looks at the screen while the machine runs, soon after each [`Handle::glance`].

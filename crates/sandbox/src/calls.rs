@@ -26,6 +26,8 @@ bitflags! {
         const COORDINATOR = 1 << 7;
         /// Passes a guest's network traffic on by sockets of its own: it connects to others, opens no file and starts nothing.
         const NETWORK = 1 << 8;
+        /// Shows the screen to whoever is connected, and passes on their keys.
+        const VIEW = 1 << 9;
     }
 }
 
@@ -70,16 +72,23 @@ const FILES: Threads = Threads::FILES;
 const NETWORK: Threads = Threads::NETWORK;
 /// Those that make threads, which begin with the same filter.
 const MAKERS: Threads = VCPU.union(GDB).union(Threads::SIGNALS);
-const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK);
+const VIEW: Threads = Threads::VIEW;
+const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK).union(VIEW);
 const KICKS: Threads = VCPU
     .union(GDB)
     .union(Threads::LISTENER)
     .union(Threads::OUTPUT)
     .union(Threads::INPUT)
     .union(Threads::SIGNALS)
-    .union(NETWORK);
+    .union(NETWORK)
+    .union(VIEW);
 /// Those that ask whether a terminal is ready, or a socket.
-const TERMINALS: Threads = VCPU.union(Threads::OUTPUT).union(Threads::INPUT).union(NETWORK);
+const TERMINALS: Threads = VCPU
+    .union(Threads::OUTPUT)
+    .union(Threads::INPUT)
+    .union(Threads::SIGNALS)
+    .union(NETWORK)
+    .union(VIEW);
 
 /// `ioctl` on a terminal: its settings (both forms) and its size; for gdb's line, whether it waits.
 const TERMINAL: &[u64] = &[
@@ -98,6 +107,8 @@ const TERMINAL: &[u64] = &[
 const INTERNET: &[u64] = &[libc::AF_INET as u64, libc::AF_INET6 as u64];
 /// `ioctl` on a socket.
 const NONBLOCKING: &[u64] = &[libc::FIONBIO];
+/// `ioctl`: TIOCGWINSZ.
+const SIZE: &[u64] = &[0x5413];
 /// `prctl`: a thread's name, and glibc's names for its heap.
 const NAMES: &[u64] = &[libc::PR_SET_NAME as u64, 0x5356_4d41];
 /// `arch_prctl`: GS base, read and set.
@@ -146,6 +157,7 @@ pub(crate) const CALLS: &[Call] = &[
         OneOf(1, TERMINAL),
         "a terminal is restored, its size asked for",
     ),
+    row(libc::SYS_ioctl, VIEW, OneOf(1, SIZE), "a terminal's size"),
     row(libc::SYS_poll, TERMINALS, Any, "whether a terminal takes more, or has a user"),
     row(libc::SYS_ppoll, TERMINALS, Any, "the same"),
     // Time.
@@ -192,16 +204,16 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_exit_group, ALL, Any, "the process ends"),
     row(
         libc::SYS_getrandom,
-        VCPU.union(FILES).union(NETWORK),
+        VCPU.union(FILES).union(NETWORK).union(VIEW),
         Any,
-        "RDRAND; names of files; hash maps",
+        "RDRAND; names of files; hash maps; challenges",
     ),
-    // gdb, by a connection that is open.
-    row(libc::SYS_recvfrom, GDB, Any, "what gdb sends"),
-    row(libc::SYS_sendto, GDB, Any, "what it is answered"),
-    row(libc::SYS_setsockopt, GDB, Any, "how its connection waits"),
+    // gdb, by a connection that is open; viewers.
+    row(libc::SYS_recvfrom, GDB.union(VIEW), Any, "what gdb sends, or a viewer"),
+    row(libc::SYS_sendto, GDB.union(VIEW), Any, "what they are answered"),
+    row(libc::SYS_setsockopt, GDB.union(VIEW), Any, "how their connections wait"),
     row(libc::SYS_shutdown, GDB, Any, "the end of a connection, or of listening"),
-    row(libc::SYS_accept4, Threads::LISTENER, Any, "gdb comes"),
+    row(libc::SYS_accept4, Threads::LISTENER.union(VIEW), Any, "gdb comes, or a viewer"),
     row(libc::SYS_unlink, Threads::LISTENER, Any, "a Unix socket is removed"),
     // A guest's connections, passed on. Ports that lead to the guest are open by then.
     row(libc::SYS_socket, NETWORK, OneOf(0, INTERNET), "the host's half of a connection"),

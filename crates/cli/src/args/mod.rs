@@ -1,5 +1,6 @@
 //! The command line: one file for each group of options.
 
+mod display;
 mod drive;
 mod ends;
 mod engine;
@@ -20,6 +21,7 @@ mod trace;
 mod values;
 mod verify;
 
+pub use display::{Display, DisplayArgs};
 pub use drive::{DriveArgs, Interface};
 pub use ends::EndArgs;
 pub use engine::{EngineArgs, Sandboxed};
@@ -84,7 +86,11 @@ pub enum Command {
     Man(ManArgs),
     /// Restores the terminal when the process that started this one dies.
     #[command(hide = true)]
-    RestoreTerminal,
+    RestoreTerminal {
+        /// It shows its other screen.
+        #[arg(long)]
+        screen: bool,
+    },
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `ringer run`: which guest and which machine.
 
 use super::{
-    DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, NetArgs, ScriptArgs, TraceArgs, Vga,
+    Display, DisplayArgs, DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, NetArgs,
+    ScriptArgs, TraceArgs, Vga,
 };
 use crate::error::CliError;
 use crate::escape::Escape;
@@ -58,9 +59,9 @@ pub struct RunArgs {
     /// Go on from the state in FILE, on a machine like the saved one
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
-    /// The first serial port: stdio, file:F, null or pty
-    #[arg(long, default_value = "stdio", value_name = "WHERE")]
-    pub serial: SerialSpec,
+    /// The first serial port: stdio, file:F, null or pty (default: stdio, and null with --display terminal)
+    #[arg(long, value_name = "WHERE")]
+    pub serial: Option<SerialSpec>,
     /// The key that announces a command of Ringer's on a stdio console (KEY X ends the run), as ctrl-a or ^], or none
     /// (default: ctrl-a on a terminal, none where standard input is a pipe or a file)
     #[arg(long, value_name = "KEY")]
@@ -68,6 +69,9 @@ pub struct RunArgs {
     /// Where the text goes that the guest writes to port E9h: stdio, file:F or null
     #[arg(long, default_value = "null", value_name = "WHERE")]
     pub debugcon: SerialSpec,
+    /// Where its screen is shown.
+    #[command(flatten)]
+    pub display: DisplayArgs,
     /// End the run when the guest resets, instead of booting it again
     #[arg(long)]
     pub no_reboot: bool,
@@ -99,6 +103,15 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// Where the first serial port leads.
+    pub fn serial(&self) -> SerialSpec {
+        let usual = match self.display.display {
+            Display::Terminal => SerialSpec::Null,
+            _ => SerialSpec::Stdio,
+        };
+        self.serial.clone().unwrap_or(usual)
+    }
+
     /// The one boot source that was given.
     pub fn source(&self) -> Result<BootSource, CliError> {
         let linux = self.kernel.is_some() || self.multiboot.is_some();

@@ -1,10 +1,10 @@
 //! The machine as a script has it.
 
 use super::tap::Tap;
+use crate::drives::Exchange;
 use crate::error::CliError;
-use crate::keys;
 use crate::picture::Picture;
-use ringer::{Machine, Screen, Sinks, Stop, Until};
+use ringer::{Key, Layout, Machine, Screen, Sinks, Stop, Until};
 use ringer_script::{Ended, Failure, Guest, Outcome, Player, Script};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -16,16 +16,27 @@ pub struct Playing {
     tap: Tap,
     /// In the order of its steps.
     pictures: VecDeque<Picture>,
+    /// What it puts into drives.
+    exchange: Exchange,
+    /// What its texts are typed on.
+    layout: &'static Layout,
 }
 
 impl Playing {
-    /// Looks whether the files that `script` writes can be written.
+    /// Looks whether the files that `script` writes can be written. Its images come by [`Playing::have`]; its texts are typed on a
+    /// keyboard of `layout`.
     ///
     /// # Errors
     /// [`CliError::Create`] for the first that cannot.
-    pub fn new(script: &Script) -> Result<Self, CliError> {
+    pub fn new(script: &Script, layout: &'static Layout) -> Result<Self, CliError> {
         let pictures: Result<_, _> = script.pictures().map(|path| Picture::create(path)).collect();
-        Ok(Self { script: script.clone(), tap: Tap::default(), pictures: pictures? })
+        let (script, tap, exchange) = (script.clone(), Tap::default(), Exchange::default());
+        Ok(Self { script, tap, pictures: pictures?, exchange, layout })
+    }
+
+    /// These are the images that it puts into drives.
+    pub fn have(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
     }
 
     /// `sinks` as the script is to hear of them.
@@ -43,8 +54,9 @@ impl Playing {
         machine: &mut Machine,
         until: &dyn Fn() -> Until,
     ) -> Result<(Option<Stop>, Option<Failure>), CliError> {
-        let Self { script, tap, pictures } = self;
-        let mut stage = Stage { machine, until, tap, pictures, stop: None, error: None };
+        let Self { script, tap, pictures, exchange, layout } = self;
+        let mut stage =
+            Stage { machine, until, tap, pictures, exchange, layout, stop: None, error: None };
         let outcome = Player::new(&mut stage).play(script);
         if let Some(error) = stage.error {
             return Err(error);
@@ -63,6 +75,8 @@ pub struct Stage<'a> {
     until: &'a dyn Fn() -> Until,
     tap: &'a Tap,
     pictures: &'a mut VecDeque<Picture>,
+    exchange: &'a Exchange,
+    layout: &'static Layout,
     /// How its last run ended, if not by time.
     stop: Option<Stop>,
     /// The host failed.
@@ -100,24 +114,24 @@ impl Guest for Stage<'_> {
     }
 
     fn type_char(&mut self, c: char) -> Result<bool, CliError> {
-        let keys = keys::typing(c);
-        Ok(keys.is_some_and(|chord| self.press(&chord).is_ok()))
+        let Ok(keys) = self.layout.typed(c.encode_utf8(&mut [0; 4])) else { return Ok(false) };
+        // A guest that does not read its keyboard misses keys, as on any PC.
+        self.machine.send_keys(&keys);
+        Ok(true)
     }
 
     fn press(&mut self, chord: &[String]) -> Result<(), CliError> {
-        if let Some(bytes) = keys::chord(chord) {
-            // A guest that does not read its keyboard misses keys, as on any PC.
-            self.machine.send_keys(&bytes);
-        }
+        let keys: Vec<Key> = chord.iter().filter_map(|name| Key::named(name)).collect();
+        self.machine.send_keys(&Key::chord(&keys));
         Ok(())
     }
 
-    fn insert(&mut self, drive: &str, _file: &Path) -> Result<(), CliError> {
-        Err(CliError::NoDrive { drive: drive.to_owned() })
+    fn insert(&mut self, drive: &str, file: &Path) -> Result<(), CliError> {
+        self.exchange.insert(self.machine, drive, file)
     }
 
     fn eject(&mut self, drive: &str) -> Result<(), CliError> {
-        Err(CliError::NoDrive { drive: drive.to_owned() })
+        self.exchange.eject(self.machine, drive)
     }
 
     fn screenshot(&mut self, _file: &Path) -> Result<(), CliError> {

@@ -7,7 +7,8 @@ use clap::{Arg, Command};
 use std::ffi::OsString;
 
 const DRIVES: &str = "--drive file=FILE,… or --hda FILE is a disk, --cdrom FILE a CD";
-const NO_DISPLAY: &str = "no display yet; what the guest writes to its first serial port is on standard output (--serial)";
+const DISPLAYS: &str = "--display vnc shows the screen to VNC viewers, --display web in a browser, --display terminal here; what the guest writes to its first serial port is on standard \
+     output (--serial)";
 const NETWORK: &str = "--net user is a router in the process, with hostfwd=tcp::PORT-:PORT as there; --net tap,ifname=NAME and --net passt,path=SOCKET, model=MODEL and mac=ADDRESS behind each";
 const NO_USB: &str = "no USB and no sound yet; leave it out";
 const NO_MONITOR: &str = "the monitor is gdb's (--gdb); Ctrl-A H on the console lists its keys";
@@ -34,7 +35,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["chardev", "parallel"], "--serial and --debugcon take stdio, file:F or null"),
     (&["nographic"], "not needed: the console is on standard input and output"),
-    (&["display", "vnc", "spice", "sdl", "curses", "full-screen", "g"], NO_DISPLAY),
+    (&["vnc", "spice", "sdl", "curses", "full-screen", "g"], DISPLAYS),
     (&["nic", "netdev"], NETWORK),
     (&["usb", "usbdevice", "audio", "audiodev", "soundhw"], NO_USB),
     (&["smp", "numa"], ONE_PROCESSOR),
@@ -47,7 +48,8 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "the guest's clock is the host's, in UTC; leave it out (--clock virtual)",
     ),
     (&["no-shutdown", "no-acpi", "no-hpet", "no-fd-bootchk", "win2k-hack"], NEEDLESS),
-    (&["name", "uuid", "smbios", "acpitable", "msg", "k", "overcommit", "mem-prealloc"], NEEDLESS),
+    (&["name", "uuid", "smbios", "acpitable", "msg", "overcommit", "mem-prealloc"], NEEDLESS),
+    (&["k"], "--keyboard us, uk, de or fr is the layout of the guest's keyboard"),
     (&["mem-path", "object"], "the guest's memory is a file of Ringer's own; leave it out"),
     (&["monitor", "mon", "qmp", "qmp-pretty"], NO_MONITOR),
     (&["daemonize", "pidfile", "runas", "run-with"], "the shell or a service manager does that"),

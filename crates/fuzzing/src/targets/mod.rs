@@ -5,6 +5,7 @@ mod devices;
 mod gdb;
 mod images;
 mod profiles;
+mod rfb;
 mod states;
 mod symbols;
 mod texts;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     profiles::PROFILE,
     gdb::PACKETS,
     devices::DEVICES,
+    rfb::VIEWER,
 ];
 
 /// The target of this name.

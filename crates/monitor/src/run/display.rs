@@ -30,7 +30,8 @@ impl Monitor {
     /// Lets the onlooker look, if it asked to.
     pub(super) fn let_look(&mut self) {
         if let Some(mut onlooker) = self.onlooker.take() {
-            onlooker.look(&mut self.glance());
+            let counters = onlooker.wants_counters().then(|| self.profile());
+            onlooker.look(&mut self.glance().with(counters));
             self.onlooker = Some(onlooker);
         }
     }

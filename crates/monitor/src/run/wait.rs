@@ -19,7 +19,8 @@ impl Monitor {
             return Ok(None);
         }
         // Whoever stops the run at a time may send something then.
-        let ended = self.inbox.is_ended() && self.vcpu.schedule.time.is_none();
+        let no_more = self.inbox.is_ended();
+        let ended = no_more && self.vcpu.schedule.time.is_none();
         // A network has no end, but for one who goes through a run again.
         let linked = self.chassis.bus.io.board.is_linked() && self.inputs.are_through();
         let input = linked || !ended || self.inbox.has_input() || self.inputs.next_time().is_some();
@@ -42,7 +43,8 @@ impl Monitor {
         let deadline = [device, self.inputs.next_time(), self.vcpu.schedule.time];
         let deadline = deadline.into_iter().flatten().min();
         let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
-        let thinks = Thinks { takes_serial, takes_keys, takes_frames: !self.frames_full, ended };
+        let takes_frames = !self.frames_full;
+        let thinks = Thinks { takes_serial, takes_keys, takes_frames, ended: no_more };
         match deadline {
             Some(deadline) if io.clock.is_virtual() && !linked => io.clock.skip_to(deadline),
             Some(deadline) if io.clock.is_virtual() => {

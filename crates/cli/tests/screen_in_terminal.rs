@@ -1,0 +1,153 @@
+//! `--display terminal`: the screen in a real terminal, what is typed there, and the terminal afterwards.
+
+mod common;
+#[path = "common/shown.rs"]
+mod shown;
+
+use common::{Files, assert_line, elf, errors, have, run_flat, status};
+use shown::ECHO;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What the shell says afterwards: when the process that minds the terminal has done so, if it was for that one to do.
+const AFTER: &str = "status=$?; sleep 1; echo status $status; stty -a; sleep 600\n";
+
+/// A terminal of 100 by 40 that runs a shell's line.
+struct Tmux<'a>(&'a Files);
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        let _ = self.call(&["kill-server"]);
+    }
+}
+
+impl<'a> Tmux<'a> {
+    /// `None` without tmux.
+    fn start(files: &'a Files, line: &str) -> Option<Self> {
+        have("tmux")?;
+        let tmux = Self(files);
+        let script = files.write("line.sh", format!("{line}\n{AFTER}").as_bytes());
+        let line = format!("sh {}", script.display());
+        tmux.call(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40", &line])
+            .expect("a terminal");
+        Some(tmux)
+    }
+
+    fn call(&self, words: &[&str]) -> Result<String, String> {
+        let socket = self.0.path("tmux");
+        let output = Command::new("tmux").arg("-S").arg(socket).args(words).output();
+        let output = output.expect("tmux starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    fn screen(&self) -> Vec<String> {
+        let text = self.call(&["capture-pane", "-p"]).expect("a screen");
+        text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    fn wait(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if wanted(&screen) {
+                return screen;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{screen:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.call(&[&["send-keys"], keys].concat()).expect("keys");
+    }
+
+    /// The terminal is as it was: lines are edited, what is typed is shown, and the shell's words stand there.
+    fn is_sane(&self, status: &str) {
+        let screen = self.wait(|screen| screen.iter().any(|line| line.starts_with("status ")));
+        let screen_has = |word: &str| {
+            self.wait(|screen| screen.iter().any(|line| line.split([' ', ';']).any(|w| w == word)))
+        };
+        assert!(screen.contains(&format!("status {status}")), "{screen:#?}");
+        screen_has("icanon");
+        screen_has("echo");
+        let cursor = self.call(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]);
+        assert_eq!(cursor.expect("flags").trim(), "1 0", "the cursor is seen, on the first screen");
+    }
+}
+
+fn line(image: &Path, options: &str) -> String {
+    let ringer = env!("CARGO_BIN_EXE_ringer");
+    format!(
+        "{ringer} run -m 16M --timeout 120 --display terminal {options} --multiboot {}",
+        image.display()
+    )
+}
+
+/// The characters of the page of [`ECHO`] in row `row`, as far as they are the same everywhere.
+fn row(row: usize) -> String {
+    (0..80).map(|column| ringer::screen::character(((row * 80 + column) % 256) as u8)).collect()
+}
+
+#[test]
+fn the_screen_stands_in_the_terminal_and_what_is_typed_reaches_the_guest() {
+    let files = Files::new();
+    let image = elf(&files, "echo", ECHO);
+    let Some(tmux) = Tmux::start(&files, &line(&image, "")) else { return };
+    let screen = tmux.wait(|screen| screen.get(24).is_some_and(|line| line.ends_with('╧')));
+    for (number, line) in screen.iter().enumerate().take(25).skip(1) {
+        assert_eq!(line, row(number).trim_end(), "row {number}");
+    }
+    assert_eq!(screen[25..], vec![String::new(); screen.len() - 25][..]);
+    // Its codes in set 1, as characters: F1 is 3Bh, and BBh when it is released.
+    tmux.keys(&["F1"]);
+    tmux.wait(|screen| screen[0].starts_with('╗'));
+    tmux.keys(&["b"]);
+    tmux.wait(|screen| screen[0].starts_with('░'));
+    tmux.keys(&["Escape"]);
+    tmux.is_sane("0");
+}
+
+#[test]
+fn the_key_that_announces_commands_has_its_help_and_ends_the_run() {
+    let files = Files::new();
+    let image = elf(&files, "echo", ECHO);
+    let Some(tmux) = Tmux::start(&files, &line(&image, "")) else { return };
+    tmux.wait(|screen| screen.get(24).is_some_and(|line| line.ends_with('╧')));
+    tmux.keys(&["C-a"]);
+    tmux.wait(|screen| screen.iter().any(|line| line.contains("Ctrl-Alt-Delete")));
+    tmux.keys(&["h"]);
+    tmux.wait(|screen| screen.iter().all(|line| !line.contains("Ctrl-Alt-Delete")));
+    tmux.keys(&["C-a", "x"]);
+    tmux.is_sane("130");
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_the_terminal_as_it_was() {
+    for (signal, status) in [("TERM", "130"), ("KILL", "137")] {
+        let files = Files::new();
+        let image = elf(&files, "echo", ECHO);
+        let Some(tmux) = Tmux::start(&files, &line(&image, "")) else { return };
+        tmux.wait(|screen| screen.get(24).is_some_and(|line| line.ends_with('╧')));
+        let shell = tmux.call(&["display-message", "-p", "#{pane_pid}"]).expect("its number");
+        let shell = shell.trim();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+        let child = children.expect("it has some").split_whitespace().next().map(str::to_owned);
+        let child = child.expect("the run");
+        let killed =
+            Command::new("kill").args(["-s", signal, &child]).status().expect("kill starts");
+        assert!(killed.success());
+        tmux.is_sane(status);
+    }
+}
+
+#[test]
+fn only_one_can_have_the_terminal() {
+    let files = Files::new();
+    let output = run_flat(&files, common::SPIN, &["--display", "terminal"]);
+    assert_line(&output, 2, "standard input and output are no terminal");
+    let output = run_flat(&files, common::SPIN, &["--display", "terminal", "--serial", "stdio"]);
+    assert_line(&output, 2, "has the terminal to itself");
+    assert_eq!(status(&output), 2, "{}", errors(&output));
+}
