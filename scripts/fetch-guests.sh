@@ -20,6 +20,7 @@ isolinux all isolinux syslinux usr/lib/ISOLINUX/isolinux.bin
 syslinux all syslinux-common syslinux usr/lib/syslinux/memdisk usr/lib/syslinux/modules/bios/ldlinux.c32 usr/lib/syslinux/modules/bios/hdt.c32 usr/lib/syslinux/modules/bios/libcom32.c32 usr/lib/syslinux/modules/bios/libgpl.c32 usr/lib/syslinux/modules/bios/libmenu.c32 usr/lib/syslinux/modules/bios/libutil.c32
 netboot all debian-installer-12-netboot-i386 netboot usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/linux usr/lib/debian-installer/images/12/i386/text/debian-installer/i386/initrd.gz
 gnumach i386 gnumach-image-1.8-486 gnumach boot/gnumach-1.8-486.gz
+tboot amd64 tboot tboot boot/tboot.gz
 xen amd64 xen-hypervisor-4.17-amd64 xen boot/xen-4.17-amd64.gz
 EOF
 }

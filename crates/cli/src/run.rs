@@ -208,6 +208,9 @@ pub fn run_guest(
         None => lines.sinks(),
     };
     let mut machine = builder.sinks(plan.guard(sinks)).build()?;
+    if let Some(note) = machine.note() {
+        say(note);
+    }
     if let Some(state) = &state {
         machine.restore(state)?;
     }

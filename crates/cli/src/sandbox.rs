@@ -6,6 +6,7 @@ use crate::say::say;
 use crate::serial::SerialSpec;
 use crate::terminal;
 use ringer::gdb::Address;
+use ringer::module_file;
 use ringer::sandbox::{Access, Confined, Sandbox, Threads, confine};
 use std::fs;
 use std::io::{self, Write};
@@ -43,10 +44,10 @@ pub fn of_guests<'a>(
     let image = [&run.kernel, &run.multiboot, &run.rom, &run.bootsector].into_iter().flatten();
     let inputs = image
         .chain(run.firmware.files())
-        .chain(&run.initrd)
         .chain(&run.symbols)
         .chain(guests)
-        .cloned();
+        .cloned()
+        .chain(run.initrd.iter().map(|named| module_file(named).to_owned()));
     let host = ["/sys/devices/system/clocksource", "/proc/self"].map(PathBuf::from);
     let mut sandbox = inputs.chain(host).fold(of_run(run, outputs), |sandbox, path| {
         sandbox.grant(Threads::COORDINATOR, path, Access::Read)

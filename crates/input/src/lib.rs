@@ -6,7 +6,9 @@
 //! that a message quotes goes through [`shown`], [`OneLine`] or [`Lines`].
 
 mod file;
+mod gzip;
 mod text;
 
 pub use file::{Input, InputError, Limit, read, read_start, read_text};
+pub use gzip::{gunzip, gunzip_start, is_gzip};
 pub use text::{Lines, OneLine, is_obeyed, shown};

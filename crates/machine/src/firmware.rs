@@ -17,10 +17,12 @@
 mod chipset;
 mod linker;
 mod mp;
+mod screen;
 mod settings;
 mod smbios;
 
 pub(crate) use chipset::program;
+pub(crate) use screen::show;
 pub(crate) use settings::{set_order, tell};
 
 use crate::config::PcConfig;
@@ -81,6 +83,9 @@ pub fn memory_map(ram: u64) -> Vec<MemoryRange> {
     map.push(range(0xfffc_0000, 0x1_0000_0000, Reserved));
     map
 }
+
+/// Bytes of the root pointer that [`install_acpi`] leaves.
+pub const RSDP_LEN: usize = 20;
 
 /// Puts the ACPI tables into memory, and for a processor with a local APIC the MultiProcessor configuration table; returns the
 /// address of the RSDP.

@@ -26,7 +26,7 @@ mod symbols;
 mod until;
 mod watch;
 
-pub use boot::{Bios, BootSource, FileKind, Flat, FlatMode, LoadError, recognise};
+pub use boot::{Bios, BootSource, FileKind, Flat, FlatMode, LoadError, module_file, recognise};
 pub use config::{BootDevice, FirmwareConfig, MachineConfig, PcConfig, RunConfig};
 pub use handle::Handle;
 pub use machine::{Checkpoint, Machine, MachineError, Sinks};

@@ -300,6 +300,12 @@ impl Machine {
         !self.cfg.run.no_reboot && self.image.boots()
     }
 
+    /// What who boots the image should know of it, if there is something.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        self.image.note()
+    }
+
     /// Bytes of RAM.
     #[must_use]
     pub fn memory_size(&self) -> u64 {
@@ -342,7 +348,11 @@ impl Machine {
             self.monitor.firmware(|m| firmware::program(m.board, m.now));
             self.monitor.firmware(|m| image.describe(m.memory, pc))?;
         }
-        self.monitor.firmware(|m| image.boot(m.memory, m.cpu))?;
+        let screen = match image.is_told_by_us() {
+            true => self.monitor.firmware(|m| firmware::show(m.board, m.now, image.screen())),
+            false => None,
+        };
+        self.monitor.firmware(|m| image.boot_with(m.memory, m.cpu, screen))?;
         // What was just loaded is the guest's to touch; it need not count as ours beside that.
         self.monitor.memory().release();
         Ok(())

@@ -4,7 +4,7 @@ use crate::boot::BootSource;
 use object::elf::{FileHeader32, ProgramHeader32};
 use object::read::elf::FileHeader;
 use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, ReadRef, SectionIndex};
-use ringer_input::{InputError, Limit, OneLine, shown};
+use ringer_input::{InputError, Limit, OneLine, gunzip, is_gzip, shown};
 pub use ringer_monitor::symbols::{Load, Place, Symbol, SymbolKind, Symbols};
 use std::fmt::{self, Write};
 use std::fs;
@@ -110,7 +110,12 @@ fn named(files: &[PathBuf]) -> Result<Vec<Symbol>, SymbolsError> {
 /// end if it were only opened.
 fn kernel_bytes(path: &Path) -> Vec<u8> {
     let regular = fs::metadata(path).is_ok_and(|file| file.is_file());
-    if regular { ringer_input::read(path, FILE).unwrap_or_default() } else { Vec::new() }
+    let bytes =
+        if regular { ringer_input::read(path, FILE).unwrap_or_default() } else { Vec::new() };
+    match is_gzip(&bytes) {
+        true => gunzip(path, &bytes, FILE).unwrap_or_default(),
+        false => bytes,
+    }
 }
 
 /// More symbols than can be kept.

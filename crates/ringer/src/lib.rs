@@ -59,8 +59,8 @@ pub use ringer_machine::{
     MemoryBudget, Onlooker, PcConfig, Place, PostMortem, Profile, Room, Row, RunConfig, Screen,
     SerialSink, SharedJitDump, Sinks, SizeError, StateDigest, StateError, Stop, Symbol, SymbolKind,
     Symbols, SymbolsError, TraceKinds, TranslatorOptions, Until, UnusableSignal, WatchHit,
-    WatchKind, Watchpoint, When, parse_size, read_symbols, recognise, recording, screen, status,
-    symbols_for,
+    WatchKind, Watchpoint, When, module_file, parse_size, read_symbols, recognise, recording,
+    screen, status, symbols_for,
 };
 #[doc(inline)]
 pub use ringer_storage::{Format as ImageFormat, Image, Reporter, StorageError};

@@ -178,6 +178,12 @@ impl Machine {
         done.then_some(()).ok_or(Error::Memory { address, len: data.len(), what: "RAM" })
     }
 
+    /// What is worth knowing of the image that was built in, if there is something: a kernel that wants another processor.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        self.0.note()
+    }
+
     /// Bytes of RAM.
     #[must_use]
     pub fn memory_size(&self) -> u64 {

@@ -23,7 +23,7 @@ const LAST_PORT: u16 = 0xfffc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Load {
-    /// A Multiboot 1 image.
+    /// A Multiboot image.
     #[default]
     Multiboot,
     /// The same; a source becomes a raw binary whose header has the addresses.

@@ -22,10 +22,10 @@ const DEFAULT_MEMORY: &str = "512M";
 /// Which guest and which machine.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Boot this Linux kernel (bzImage)
+    /// Boot this Linux kernel (bzImage or zImage), or ELF kernel with an entry for PVH
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
-    /// Boot this Multiboot 1 kernel (ELF or flat)
+    /// Boot this Multiboot kernel (version 1 or 2; ELF or flat, perhaps in gzip)
     #[arg(long, value_name = "FILE")]
     pub multiboot: Option<PathBuf>,
     /// Boot this raw ROM from the reset vector
@@ -37,7 +37,7 @@ pub struct RunArgs {
     /// Firmware, instead of these.
     #[command(flatten)]
     pub firmware: FirmwareArgs,
-    /// The initial RAM disk; with --multiboot a module (may be repeated)
+    /// The initial RAM disk; with --multiboot a module, as FILE or "FILE ARGUMENTS" (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub initrd: Vec<PathBuf>,
     /// The kernel's command line

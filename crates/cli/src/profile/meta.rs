@@ -3,7 +3,7 @@
 use crate::args::RunArgs;
 use crate::version;
 use chrono::{DateTime, SecondsFormat, Utc};
-use ringer::{ClockKind, Machine, MachineConfig};
+use ringer::{ClockKind, Machine, MachineConfig, module_file};
 use ringer_profile::{Build, Guest, GuestFile, Host, Meta};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -53,7 +53,7 @@ fn host() -> Host {
 /// What the machine boots. A file that cannot be read twice (a pipe) has no digest, nor has the guest then.
 fn guest(args: &RunArgs) -> Guest {
     let one = |role: &str, path: &Option<PathBuf>| {
-        path.as_ref().map(|path| (role.to_owned(), path.clone()))
+        path.as_ref().map(|path| (role.to_owned(), module_file(path).to_owned()))
     };
     let single = [
         one("kernel", &args.kernel),

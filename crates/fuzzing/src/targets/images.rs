@@ -14,12 +14,12 @@ const RAM: u64 = 32 << 20;
 /// What a loader may take beside guest memory: the file, and a few times that for what is found in it.
 const MEMORY: usize = 4 << 20;
 
-/// A bzImage's header.
+/// A bzImage's header, for either entry; the notes of a kernel for PVH.
 pub const LINUX: Target = Target {
     name: "linux",
     run: linux,
-    seeds: || vec![bzimage(2, 0x1000), bzimage(1, 64)],
-    words: &[b"HdrS", b"\x55\xaa", b"\xeb\x6a", &[0xff; 4]],
+    seeds: || vec![bzimage(2, 0x1000), bzimage(1, 64), old(1, 0x203), old(0, 0x200), pvh()],
+    words: &[b"HdrS", b"\x55\xaa", b"\xeb\x6a", b"Xen\0", &[18, 0, 0, 0], &[0xff; 4]],
     memory: MEMORY,
 };
 
@@ -27,8 +27,14 @@ pub const LINUX: Target = Target {
 pub const MULTIBOOT: Target = Target {
     name: "multiboot",
     run: multiboot,
-    seeds: || vec![flat(), elf(1), elf(9), ringer_test_roms::demo()[..8192].to_vec()],
-    words: &[b"\x7fELF\x01\x01\x01", &[1, 0, 0, 0], b"\x02\xb0\xad\x1b", &[0xff; 4]],
+    seeds: || vec![flat(), second(), elf(1), elf(9), ringer_test_roms::demo()[..8192].to_vec()],
+    words: &[
+        b"\x7fELF\x01\x01\x01",
+        &[1, 0, 0, 0],
+        b"\x02\xb0\xad\x1b",
+        b"\xd6\x50\x52\xe8",
+        &[0xff; 4],
+    ],
     memory: MEMORY,
 };
 
@@ -36,7 +42,7 @@ pub const MULTIBOOT: Target = Target {
 pub const GUEST: Target = Target {
     name: "guest",
     run: guest,
-    seeds: || vec![bzimage(1, 64), flat(), sector(), rom()],
+    seeds: || vec![bzimage(1, 64), flat(), second(), pvh(), sector(), rom()],
     words: &[b"RINGERST", b"HdrS", b"\x7fELF\x02", b"\x55\xaa", b"CD001", b"\x02\xb0\xad\x1b"],
     memory: MEMORY,
 };
@@ -49,6 +55,7 @@ fn bzimage(setup: u8, code: u32) -> Vec<u8> {
     file[0x1fe..0x206].copy_from_slice(b"\x55\xaa\xeb\x6aHdrS");
     file[0x206..0x208].copy_from_slice(&0x020f_u16.to_le_bytes());
     file[0x211] = 1;
+    file[0x214..0x218].copy_from_slice(&0x10_0000_u32.to_le_bytes());
     file[0x22c..0x230].copy_from_slice(&0x37ff_ffff_u32.to_le_bytes());
     file[0x230..0x234].copy_from_slice(&0x10_0000_u32.to_le_bytes());
     file[0x234] = 1;
@@ -57,6 +64,32 @@ fn bzimage(setup: u8, code: u32) -> Vec<u8> {
     file[0x260..0x264].copy_from_slice(&0x1_0000_u32.to_le_bytes());
     file.extend(std::iter::repeat_n(0x90, code as usize));
     file
+}
+
+/// A kernel of an older protocol.
+fn old(flags: u8, version: u16) -> Vec<u8> {
+    let mut file = bzimage(1, 64);
+    file[0x206..0x208].copy_from_slice(&version.to_le_bytes());
+    file[0x211] = flags;
+    file
+}
+
+/// A kernel with an entry for PVH.
+fn pvh() -> Vec<u8> {
+    let mut file = elf(2);
+    let note = file.len() as u32;
+    file[0xa0..0xc0].copy_from_slice(&words(&[4, note, 0, 0, 20, 20, 4, 4]));
+    file.extend(words(&[4, 4, 18, u32::from_le_bytes(*b"Xen\0"), 0x10_0010]));
+    file
+}
+
+/// A flat kernel of Multiboot 2 that asks for a screen.
+fn second() -> Vec<u8> {
+    let base = 0x10_0000;
+    let tags = words(&[2, 24, base, base, 0, 0, 3, 12, base + 96, 0, 5, 20, 800, 600, 32, 0, 0, 8]);
+    let (magic, length) = (0xe852_50d6_u32, 16 + tags.len() as u32);
+    let sum = 0u32.wrapping_sub(magic).wrapping_sub(length);
+    [words(&[magic, 0, length, sum]), tags, vec![0x90; 64]].concat()
 }
 
 fn words(words: &[u32]) -> Vec<u8> {

@@ -14,7 +14,7 @@ use thiserror::Error;
 /// Bytes in a sector.
 pub const SECTOR: usize = 512;
 /// DL of a hard disk.
-const HARD_DISK: u8 = 0x80;
+pub const HARD_DISK: u8 = 0x80;
 const HEADS: u64 = 16;
 const SECTORS_PER_TRACK: u64 = 63;
 const MAX_CYLINDERS: u64 = 1024;
@@ -114,7 +114,22 @@ impl Disk {
     }
 }
 
-pub fn call(call: &mut Call<'_>, disk: &Disk) {
+pub fn call(call: &mut Call<'_>, disk: Option<&Disk>) {
+    match disk {
+        Some(disk) => serve(call, disk),
+        // As of a drive that is not there.
+        None if call.high(Gpr::Eax) == 0x15 => {
+            call.set_high(Gpr::Eax, 0);
+            call.set_carry(false);
+        }
+        None => {
+            call.set_high(Gpr::Eax, error::BAD_COMMAND);
+            call.set_carry(true);
+        }
+    }
+}
+
+fn serve(call: &mut Call<'_>, disk: &Disk) {
     let result = match (call.high(Gpr::Eax), call.low(Gpr::Edx)) {
         // "No such drive" has its own answer in the type service.
         (0x15, drive) if drive != disk.drive() => {

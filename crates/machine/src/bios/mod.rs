@@ -29,23 +29,23 @@ use std::sync::Arc;
 /// The firmware's state on the host's side.
 #[derive(Debug)]
 struct Bios {
-    disk: Arc<Disk>,
+    disk: Option<Arc<Disk>>,
     ram: u64,
     keyboard: Keyboard,
 }
 
-/// Puts the firmware's ROM into memory; returns the calls to serve. What was typed ahead is kept in `key`.
+/// Puts the firmware's ROM into memory; returns the calls to serve. There is one disk or none. What was typed ahead is kept in `key`.
 ///
 /// # Errors
 /// When memory refuses it.
 pub fn power_on(
     memory: &mut GuestMemory,
-    disk: &Arc<Disk>,
+    disk: Option<&Arc<Disk>>,
     key: &PendingKey,
 ) -> Result<BiosHook, MemoryError> {
     let ram = memory.ram_size();
-    memory.install_rom(&rom::image(disk.drive()))?;
-    let mut bios = Bios { disk: Arc::clone(disk), ram, keyboard: Keyboard::new(key.clone()) };
+    memory.install_rom(&rom::image(disk.map_or(disk::HARD_DISK, |disk| disk.drive())))?;
+    let mut bios = Bios { disk: disk.cloned(), ram, keyboard: Keyboard::new(key.clone()) };
     let handler = move |cpu: &mut CpuState,
                         memory: &mut GuestMemory,
                         put: &mut dyn FnMut(u8),
@@ -55,15 +55,20 @@ pub fn power_on(
     Ok(BiosHook { handler: Box::new(handler) })
 }
 
-/// Puts the firmware's tables and the disk's boot sector into memory, and the processor (at reset)
-/// where the ROM begins its work.
+/// Puts the firmware's tables and `sector`, what it is to enter, into memory of a machine with so many hard disks, and the
+/// processor (at reset) where the ROM begins its work.
 ///
 /// # Errors
 /// When memory refuses a part.
-pub fn boot(memory: &mut GuestMemory, cpu: &mut CpuState, disk: &Disk) -> Result<(), MemoryError> {
+pub fn boot(
+    memory: &mut GuestMemory,
+    cpu: &mut CpuState,
+    sector: &[u8],
+    disks: u8,
+) -> Result<(), MemoryError> {
     rom::install_vectors(memory)?;
-    firmware::install_data_area(memory, 1)?;
-    memory.load(Pa::from(BOOT_ADDRESS), disk.boot_sector())?;
+    firmware::install_data_area(memory, disks)?;
+    memory.load(Pa::from(BOOT_ADDRESS), sector)?;
     rom::enter(cpu);
     Ok(())
 }
@@ -78,11 +83,11 @@ impl Bios {
             0x10 => video::call(call),
             0x11 => system::equipment(call),
             0x12 => call.set_ax(firmware::LOW_MEMORY_KIB),
-            0x13 => disk::call(call, &self.disk),
+            0x13 => disk::call(call, self.disk.as_deref()),
             0x15 => system::call(call, self.ram),
             0x16 => self.keyboard.call(call),
             0x18 => system::no_boot(call),
-            0x19 => system::boot(call, &self.disk),
+            0x19 => system::boot(call, self.disk.as_deref()),
             0x1a => system::time(call),
             _ => {}
         }

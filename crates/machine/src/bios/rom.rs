@@ -4,7 +4,7 @@
 use crate::firmware;
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{CpuState, SegReg, Segment};
-use ringer_devices::addresses::FIRMWARE_PORT;
+use ringer_devices::addresses::{FIRMWARE_PORT, PM_BASE};
 use ringer_mmu::{GuestMemory, MemoryError};
 
 /// Where boot sectors are loaded and entered.
@@ -33,6 +33,21 @@ pub const A20_ON: u16 = 0xe270;
 pub const A20_OFF: u16 = 0xe280;
 /// Returns its state in AL, zero in AH.
 pub const A20_QUERY: u16 = 0xe290;
+
+/// Waits until as many ticks of the power management timer are over as [`WAIT_TICKS`] says, and returns.
+pub const WAIT: u16 = 0xe2a0;
+/// Returns the real-time clock's time in CX and DX.
+pub const CLOCK_TIME: u16 = 0xe300;
+/// Returns its date there.
+pub const CLOCK_DATE: u16 = 0xe340;
+/// The table that INT 15h, AH=C0h tells of, where it is on a PC/AT.
+pub const CONFIGURATION: u16 = 0xe6f5;
+/// Eight bytes follow: a PC/AT, of model FCh, submodel 1, revision 0; a second interrupt controller, a real-time clock, an
+/// extended data area.
+const CONFIGURATION_TABLE: &[u8] = &[8, 0, 0xfc, 1, 0, 0x64, 0, 0, 0, 0];
+/// Where [`WAIT`] has its ticks: eight bytes in the extended data area.
+pub const WAIT_TICKS: u32 = firmware::LOW_MEMORY_END + WAIT_OFFSET as u32;
+const WAIT_OFFSET: u8 = 0x20;
 
 /// The table of INT 1Eh, where it is on a PC/AT.
 pub const DISKETTE: u16 = 0xefc7;
@@ -132,6 +147,76 @@ const A20_QUERY_CODE: &[u8] = &[
     0x25, 0x01, 0x00, 0xcf,       // and ax, 1; iret
 ];
 
+/// A register of the real-time clock.
+const fn clock(register: u8) -> [u8; 6] {
+    [0xb0, register, 0xe6, 0x70, 0xe4, 0x71] // mov al, register; out 70h, al; in al, 71h
+}
+
+const EBDA: [u8; 2] = ((firmware::LOW_MEMORY_END >> 4) as u16).to_le_bytes();
+const TIMER_PORT: [u8; 2] = (PM_BASE + PM_TIMER).to_le_bytes();
+/// Offset of the timer in the power management block.
+const PM_TIMER: u16 = 8;
+
+#[rustfmt::skip]
+const WAIT_CODE: &[u8] = &[
+    0xfb,                         // sti
+    0x1e, 0x52, 0x66, 0x50, 0x66, 0x53, // push ds; push dx; push eax; push ebx
+    0xb8, EBDA[0], EBDA[1], 0x8e, 0xd8, // mov ax, the extended data area; mov ds, ax
+    0xba, TIMER_PORT[0], TIMER_PORT[1], // mov dx, the timer
+    0x66, 0xed, 0x66, 0x93,       // in eax, dx; xchg eax, ebx: the moment before
+    0x66, 0xed,                   // again: in eax, dx
+    0x66, 0x93,                   // xchg eax, ebx
+    0x66, 0xf7, 0xd8,             // neg eax
+    0x66, 0x01, 0xd8,             // add eax, ebx
+    0x66, 0x25, 0xff, 0xff, 0xff, 0, // and eax, ffffffh: ticks since then
+    0x66, 0x29, 0x06, WAIT_OFFSET, 0, // sub [ticks], eax
+    0x66, 0x83, 0x1e, WAIT_OFFSET + 4, 0, 0, // sbb dword [ticks+4], 0
+    0x73, 0xe3,                   // jnc again
+    0x66, 0x5b, 0x66, 0x58, 0x5a, 0x1f, // pop ebx; pop eax; pop dx; pop ds
+    0xcf,                         // iret
+];
+
+/// Waits until the clock is not at work, and takes the registers into CH, CL, DH, DL, the last one masked.
+const fn clock_code([ch, cl, dh, dl]: [u8; 4], mask: u8) -> [u8; 47] {
+    let [busy, ch, cl, dh, dl] = [clock(0x0a), clock(ch), clock(cl), clock(dh), clock(dl)];
+    let parts: [&[u8]; 17] = [
+        &[0x50], // push ax
+        &busy,
+        &[0xa8, 0x80, 0x75, 0xf6], // test al, 80h; jnz before that
+        &ch,
+        &[0x88, 0xc5], // mov ch, al
+        &cl,
+        &[0x88, 0xc1], // mov cl, al
+        &dh,
+        &[0x88, 0xc6], // mov dh, al
+        &dl,
+        &[0x24, mask], // and al, mask
+        &[0x88, 0xc2], // mov dl, al
+        &[0x58],       // pop ax
+        &[0xcf],       // iret
+        &[],
+        &[],
+        &[],
+    ];
+    let mut code = [0; 47];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut byte = 0;
+        while byte < parts[part].len() {
+            code[at] = parts[part][byte];
+            at += 1;
+            byte += 1;
+        }
+        part += 1;
+    }
+    code
+}
+
+/// Hours, minutes, seconds, and bit 0 of register B: daylight saving time.
+const CLOCK_TIME_CODE: &[u8] = &clock_code([4, 2, 0, 0x0b], 1);
+/// Century, year, month, day.
+const CLOCK_DATE_CODE: &[u8] = &clock_code([0x32, 9, 8, 7], 0xff);
+
 /// What is where.
 const PARTS: &[(u16, &[u8])] = &[
     (START, START_CODE),
@@ -144,6 +229,10 @@ const PARTS: &[(u16, &[u8])] = &[
     (A20_ON, A20_ON_CODE),
     (A20_OFF, A20_OFF_CODE),
     (A20_QUERY, A20_QUERY_CODE),
+    (WAIT, WAIT_CODE),
+    (CLOCK_TIME, CLOCK_TIME_CODE),
+    (CLOCK_DATE, CLOCK_DATE_CODE),
+    (CONFIGURATION, CONFIGURATION_TABLE),
     (DISKETTE, DISKETTE_TABLE),
 ];
 

@@ -45,7 +45,7 @@ impl BootSector {
     }
 
     pub(super) fn power_on(&self, memory: &mut GuestMemory) -> Result<BiosHook, LoadError> {
-        Ok(bios::power_on(memory, &self.disk, &self.key)?)
+        Ok(bios::power_on(memory, Some(&self.disk), &self.key)?)
     }
 
     pub(super) fn boot(
@@ -54,7 +54,7 @@ impl BootSector {
         cpu: &mut CpuState,
     ) -> Result<(), LoadError> {
         firmware::install_acpi(memory, cpu)?;
-        bios::boot(memory, cpu, &self.disk)?;
+        bios::boot(memory, cpu, self.disk.boot_sector(), 1)?;
         if self.disk.drive() == 0 {
             firmware::install_floppy(memory)?;
         }

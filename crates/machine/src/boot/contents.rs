@@ -3,18 +3,18 @@
 
 use super::elf;
 use super::error::{LoadError, ROM_UNIT};
-use super::multiboot;
 use super::rom;
+use super::{multiboot, pvh};
 use crate::state;
-use ringer_input::{Input, InputError};
+use ringer_input::{Input, InputError, gunzip_start, is_gzip};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Bytes at the start of a file that say what it is: a Multiboot header lies in the first 8 KiB.
-const HEAD: u64 = 8192;
-/// Where a bzImage has its magic.
+/// Bytes at the start of a file that say what it is: a Multiboot 2 header lies in the first 32 KiB.
+const HEAD: u64 = 32768;
+/// Where a bzImage or zImage has its magic.
 const BZIMAGE: (usize, &[u8]) = (0x202, b"HdrS");
 /// Where a boot sector has its signature.
 const SIGNATURE: (usize, &[u8]) = (510, &[0x55, 0xaa]);
@@ -34,9 +34,9 @@ const RESET_VECTOR: u64 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
-    /// A Linux bzImage.
+    /// A Linux bzImage or zImage, or an ELF kernel with an entry for PVH.
     Linux,
-    /// A Multiboot 1 kernel, ELF or flat.
+    /// A Multiboot kernel of either version, ELF or flat, perhaps in gzip.
     Multiboot,
     /// A boot sector, or an image of a diskette or disk that starts with one.
     BootSector,
@@ -84,8 +84,14 @@ pub fn recognise(path: &Path) -> Result<FileKind, LoadError> {
     if let Some(kind) = by_head(&head) {
         return Ok(kind);
     }
+    if is_gzip(&head) && multiboot::has_header(&gunzip_start(&head, HEAD)) {
+        return Ok(FileKind::Multiboot);
+    }
     let mut file = input.into_file();
-    let mut probe = |at| bytes_at(&mut file, at).map_err(error);
+    if pvh::entry(&head, |at, len| bytes_at(&mut file, at, len).ok()).is_some() {
+        return Ok(FileKind::Linux);
+    }
+    let mut probe = |at| bytes_at(&mut file, at, RESET_VECTOR).map_err(error);
     // Before the boot sector: that of an image for CDs and disks knows disks alone.
     if probe(ISO.0)?.starts_with(ISO.1) {
         return Ok(FileKind::Cd);
@@ -119,7 +125,10 @@ fn by_head(head: &[u8]) -> Option<FileKind> {
         Some(FileKind::State)
     } else if has(head, BZIMAGE) {
         Some(FileKind::Linux)
-    } else if multiboot::has_header(head) {
+    } else if multiboot::has_header_of_version_1(head)
+        // A disk may have anything behind its boot sector.
+        || multiboot::has_header(head) && !has(head, SIGNATURE)
+    {
         Some(FileKind::Multiboot)
     } else if has(head, QCOW2) {
         Some(FileKind::Disk)
@@ -150,27 +159,28 @@ fn refusal(head: &[u8]) -> Option<&'static str> {
     if elf::is_64_bit(head) {
         return Some("it is a 64-bit ELF file; Ringer's processors have 32 bits");
     }
-    if head.starts_with(b"\x7fELF") {
-        return Some(if multiboot::has_header_of_version_2(head) {
-            "it is a Multiboot 2 kernel; Ringer boots those of Multiboot 1"
-        } else {
-            "it is an ELF file without a Multiboot 1 header in its first 8 KiB (of Linux, the bzImage boots)"
-        });
+    if elf::is_elf(head) {
+        return Some(
+            "it is an ELF file without a Multiboot header (of version 1 in its first 8 KiB, of version 2 in its first 32) \
+             or an entry for PVH (of Linux, the bzImage boots)",
+        );
     }
     OTHERS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, why)| *why)
 }
 
-/// Up to 16 bytes at an offset; fewer at the end of the file.
-fn bytes_at(file: &mut File, at: u64) -> io::Result<Vec<u8>> {
+/// Up to `most` bytes at an offset; fewer at the end of the file.
+fn bytes_at(file: &mut File, at: u64, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(at))?;
-    file.take(RESET_VECTOR).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use std::io::Write;
 
     /// What a file of `length` bytes is that has these parts.
@@ -200,6 +210,14 @@ mod tests {
         assert_eq!(kind(4096, &[(0, b"QFI\xfb")]), Ok(FileKind::Disk));
         assert_eq!(kind(40960, &[(0x8001, b"CD001")]), Ok(FileKind::Cd));
         assert_eq!(kind(40960, &[sector, (0x8001, b"CD001")]), Ok(FileKind::Cd));
+        let second = [0xe852_50d6u32, 0, 16, 0u32.wrapping_sub(0xe852_50d6 + 16)];
+        let second: Vec<u8> = second.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(kind(32768, &[(20480, &second)]), Ok(FileKind::Multiboot));
+        assert_eq!(kind(32768, &[(20480, &second), sector]), Ok(FileKind::BootSector));
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&[&[0; 1024][..], &header(sum), &[7; 9000]].concat()).expect("it packs");
+        let packed = packed.finish().expect("it packs");
+        assert_eq!(kind(packed.len(), &[(0, &packed)]), Ok(FileKind::Multiboot));
         // The magic alone, in the middle of code that looks for it, is no header.
         assert_eq!(kind(512, &[(8, &header(5)), sector]), Ok(FileKind::BootSector));
         // A header too far in is none either.
@@ -225,7 +243,7 @@ mod tests {
     #[test]
     fn what_is_no_guest_is_told_apart() {
         for (length, at, part, wanted) in [
-            (4096, 0, &b"\x7fELF"[..], "without a Multiboot 1 header"),
+            (4096, 0, &b"\x7fELF"[..], "without a Multiboot header"),
             (4096, 0, &b"\x7fELF\x02"[..], "a 64-bit ELF file"),
             (4096, 0, &[0x1f, 0x8b][..], "gunzip"),
             (4096, 4095, &[1][..], "no bzImage"),
@@ -234,8 +252,6 @@ mod tests {
             let error = kind(length, &[(at, part)]).expect_err("no guest");
             assert!(error.contains(wanted), "{wanted}: {error}");
         }
-        let two = [(0, &b"\x7fELF"[..]), (4096, &0xe852_50d6u32.to_le_bytes()[..])];
-        assert!(kind(8192, &two).expect_err("no guest").contains("Multiboot 2"));
         assert!(kind(0, &[]).expect_err("nothing").contains("is empty"));
         assert!(recognise(Path::new("/")).expect_err("a folder").to_string().contains("directory"));
     }

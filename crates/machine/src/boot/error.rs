@@ -35,6 +35,14 @@ pub enum LoadError {
         /// What is wrong with it.
         source: LinuxError,
     },
+    /// Not a kernel with an entry for PVH that can be booted.
+    #[error("{}: {source}", shown(path))]
+    Pvh {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PvhError,
+    },
     /// Not a Multiboot image that can be booted.
     #[error("{}: {source}", shown(path))]
     Multiboot {
@@ -85,7 +93,7 @@ pub enum FlatError {
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum LinuxError {
     /// No setup header.
-    #[error("not a Linux bzImage (no boot-protocol header)")]
+    #[error("not a Linux bzImage or zImage (no boot-protocol header)")]
     NotAKernel,
     /// Ends within its headers or its code.
     #[error("truncated bzImage: {missing} of {wanted} bytes are missing")]
@@ -95,15 +103,20 @@ pub enum LinuxError {
         /// Bytes that the header announces.
         wanted: u64,
     },
-    /// Older than the protocol that is spoken here.
-    #[error("its boot protocol {}.{:02} is too old (2.06 is needed)", version >> 8, version & 255)]
+    /// Older than the header of the protocol.
+    #[error("its boot protocol {}.{:02} is too old (2.00 is needed)", version >> 8, version & 255)]
     TooOld {
         /// The version in the header.
         version: u16,
     },
-    /// A zImage.
-    #[error("not a bzImage but a zImage, which loads low; such kernels are not supported")]
-    LoadsLow,
+    /// What goes into conventional memory is too large for it.
+    #[error("a part of {size} bytes for conventional memory, where {most} bytes are free for it")]
+    Low {
+        /// Its size in bytes.
+        size: u64,
+        /// The room for it.
+        most: u32,
+    },
     /// For another processor.
     #[error("a 64-bit kernel; Ringer's processors have 32 bits")]
     Needs64Bit,
@@ -137,11 +150,21 @@ pub enum LinuxError {
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum MultibootError {
     /// No header.
-    #[error("not a Multiboot 1 image (no header in its first 8 KiB)")]
+    #[error(
+        "not a Multiboot image (no header of version 1 in its first 8 KiB, nor of version 2 in its first 32 KiB)"
+    )]
     NoHeader,
     /// Wants something that is not here.
     #[error("the image requires Multiboot features that Ringer lacks (flags {0:#x})")]
     Features(u32),
+    /// The same of version 2.
+    #[error(
+        "the image requires of its loader what a Multiboot 2 header tag of type {0} says, which Ringer lacks"
+    )]
+    Tag(u16),
+    /// A header whose parts do not parse.
+    #[error("the Multiboot header is damaged or cut off")]
+    Header,
     /// The header's addresses do not fit together.
     #[error("the addresses in the Multiboot header contradict each other")]
     Addresses,
@@ -154,6 +177,14 @@ pub enum MultibootError {
     /// The ELF file is bad.
     #[error(transparent)]
     Elf(#[from] ElfError),
+    /// It does not fit into memory.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+}
+
+/// Why the parts of an image cannot lie in memory.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum PartsError {
     /// A part lies outside of memory.
     #[error("the image wants memory up to {end:#x}, the guest has {} MiB (-m)", ram >> 20)]
     Memory {
@@ -171,8 +202,22 @@ pub enum MultibootError {
         ram: u64,
     },
     /// The kernel uses all conventional memory.
-    #[error("the image leaves no room under 640 KiB for the Multiboot information")]
-    NoRoomForInfo,
+    #[error("the image leaves no room under 640 KiB for what it is told")]
+    NoRoom,
+}
+
+/// Why a file is no kernel with such an entry.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum PvhError {
+    /// No note, and no bzImage either.
+    #[error("an ELF file without an entry for PVH (note 18 of Xen); of Linux, the bzImage boots")]
+    NoEntry,
+    /// The ELF file is bad.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// It does not fit.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
 }
 
 /// A file that is no ROM.

@@ -2,11 +2,15 @@
 //! Documentation/arch/x86/boot.rst): the setup header is checked and copied into the zero page, the
 //! protected-mode part goes to `code32_start`, the initrd as high as both sides allow.
 //!
+//! Of protocols before 2.06, and of a file that has no entry in protected mode, [`super::real_linux`] makes a kernel that is entered in
+//! real mode.
+//!
 //! The header's layout comes from linux-loader's `bootparam`; its own loader wants another memory
 //! type and does not tell a truncated file from a short one, so placing the parts is done here.
 
 use super::error::{LinuxError, LoadError};
 use super::payload::Payload;
+use super::real_linux::{self, RealLinux, UNDEFINED_LOADER};
 use crate::firmware::{self, FlatEntry, HIGH_MEMORY, MemoryRange};
 use linux_loader::loader::bootparam::{
     CAN_USE_HEAP, LOADED_HIGH, XLF_KERNEL_64, boot_e820_entry, boot_params, setup_header,
@@ -22,12 +26,20 @@ const HEADER_OFFSET: usize = 0x1f1;
 const HEADER_MAGIC: u32 = 0x5372_6448;
 /// The oldest protocol with everything used here (`cmdline_size` came with 2.06, `init_size` with 2.10).
 const OLDEST_VERSION: u16 = 0x0206;
+/// The oldest with a header.
+const FIRST_VERSION: u16 = 0x0200;
 const INIT_SIZE_VERSION: u16 = 0x020a;
+/// From this on the header says how high an initrd may be.
+const INITRD_VERSION: u16 = 0x0203;
+/// Where an older kernel reaches.
+const OLD_INITRD_MAX: u32 = 0x37ff_ffff;
+/// From this on `syssize` has 32 bits and can be relied on.
+const SIZE_VERSION: u16 = 0x0204;
+/// What an older kernel takes of a command line.
+const OLD_CMDLINE: u32 = 255;
 const SECTOR: usize = 512;
 /// The unit of `syssize`.
 const PARAGRAPH: u64 = 16;
-/// `type_of_loader`: a loader without an assigned number.
-const UNDEFINED_LOADER: u8 = 0xff;
 const ZERO_PAGE: u32 = 0x1_0000;
 const CMDLINE: u32 = 0x2_0000;
 const STACK: u32 = 0x1_0000;
@@ -36,9 +48,55 @@ const CMDLINE_ROOM: u32 = 0x1_0000;
 const PAGE: u64 = 4096;
 const CODE: u16 = 0x10;
 
+/// A kernel for either entry.
+#[derive(Debug)]
+pub enum LinuxImage {
+    /// Entered in protected mode.
+    Protected(ProtectedLinux),
+    /// Entered in real mode, over the built-in BIOS.
+    Real(RealLinux),
+}
+
+impl LinuxImage {
+    /// Checks the kernel in `file` and lays everything out in `ram` bytes of memory.
+    ///
+    /// # Errors
+    /// When the file is no bootable bzImage or zImage, or memory is too small.
+    pub fn new(
+        file: Vec<u8>,
+        initrd: Option<Payload>,
+        cmdline: &str,
+        ram: u64,
+    ) -> Result<Self, LinuxError> {
+        let header = parse_header(&file)?;
+        let limit = header.cmdline_size.min(CMDLINE_ROOM - 1);
+        if cmdline.len() as u64 > u64::from(limit) {
+            return Err(LinuxError::CommandLine { length: cmdline.len(), limit });
+        }
+        let (setup, kernel) = split(file, &header)?;
+        if is_real(&header) {
+            let low = header.loadflags & LOADED_HIGH == 0;
+            let load = if low { real_linux::LOW_LOAD } else { HIGH_MEMORY };
+            let end = kernel_end(&header, kernel.len() as u64, load).max(HIGH_MEMORY.into());
+            let initrd = initrd.map(|it| place_initrd(&header, it, end, ram)).transpose()?;
+            let parts = real_linux::Parts { setup, kernel, initrd, cmdline, end };
+            return RealLinux::new(&header, parts, ram).map(Self::Real);
+        }
+        ProtectedLinux::new(header, kernel, initrd, cmdline, ram).map(Self::Protected)
+    }
+
+    /// The same on a machine whose display adapter shows text, as a BIOS leaves it. A kernel in real mode asks for itself.
+    pub(super) fn with_display(self, display: bool) -> Self {
+        match self {
+            Self::Protected(image) => Self::Protected(ProtectedLinux { display, ..image }),
+            real @ Self::Real(_) => real,
+        }
+    }
+}
+
 /// A kernel that was read, checked and laid out for a machine's memory.
 #[derive(Debug)]
-pub struct LinuxImage {
+pub struct ProtectedLinux {
     header: setup_header,
     kernel: Vec<u8>,
     initrd: Option<(u32, Payload)>,
@@ -61,11 +119,15 @@ fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
     if flag != 0xaa55 || magic != HEADER_MAGIC {
         return Err(LinuxError::NotAKernel);
     }
-    if version < OLDEST_VERSION {
+    if version < FIRST_VERSION {
         return Err(LinuxError::TooOld { version });
     }
-    if header.loadflags & LOADED_HIGH == 0 {
-        return Err(LinuxError::LoadsLow);
+    if version < INITRD_VERSION {
+        header.initrd_addr_max = OLD_INITRD_MAX;
+    }
+    if version < OLDEST_VERSION {
+        header.cmdline_size = OLD_CMDLINE;
+        header.xloadflags = 0;
     }
     if header.xloadflags & XLF_KERNEL_64 != 0 {
         return Err(LinuxError::Needs64Bit);
@@ -73,26 +135,42 @@ fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
     Ok(header)
 }
 
-/// The protected-mode part of the file. The header counts it in paragraphs of 16 bytes, rounded up, and not every
-/// linker pads it to that.
-fn protected_part(mut file: Vec<u8>, header: &setup_header) -> Result<Vec<u8>, LinuxError> {
+/// Whether the kernel has to be entered in real mode: it is a zImage, older than what is known here of the other entry, or
+/// says that it has no other.
+fn is_real(header: &setup_header) -> bool {
+    let entry = header.code32_start;
+    header.version < OLDEST_VERSION || header.loadflags & LOADED_HIGH == 0 || entry == 0
+}
+
+/// Bytes of the real-mode part.
+fn real_len(header: &setup_header) -> usize {
     let sectors = match header.setup_sects {
         0 => 4,
         n => usize::from(n),
     };
-    let start = (sectors + 1) * SECTOR;
-    let size = u64::from(header.syssize) * PARAGRAPH;
-    let (wanted, have) = (start as u64 + size, file.len() as u64);
-    if have + PARAGRAPH <= wanted || size == 0 {
-        return Err(LinuxError::Truncated { missing: wanted.saturating_sub(have), wanted });
-    }
-    file.drain(..start);
-    Ok(file)
+    (sectors + 1) * SECTOR
 }
 
-/// The end of the memory that the kernel needs before it has read the memory map.
-fn kernel_end(header: &setup_header, size: u64) -> u64 {
-    let load = u64::from(HIGH_MEMORY);
+/// The real-mode part of the file, and the protected-mode part. The header counts that in paragraphs of 16 bytes,
+/// rounded up, and not every linker pads it to that.
+fn split(mut file: Vec<u8>, header: &setup_header) -> Result<(Vec<u8>, Vec<u8>), LinuxError> {
+    let start = real_len(header);
+    // Before it has a meaning there must be something all the same.
+    let size = match header.version {
+        ..SIZE_VERSION => PARAGRAPH,
+        _ => u64::from(header.syssize) * PARAGRAPH,
+    };
+    let (wanted, have) = (start as u64 + size, file.len() as u64);
+    if have + PARAGRAPH <= wanted || have <= start as u64 || size == 0 {
+        return Err(LinuxError::Truncated { missing: wanted.saturating_sub(have), wanted });
+    }
+    let kernel = file.split_off(start);
+    Ok((file, kernel))
+}
+
+/// The end of the memory that the kernel at `load` needs before it has read the memory map.
+fn kernel_end(header: &setup_header, size: u64, load: u32) -> u64 {
+    let load = u64::from(load);
     let (version, alignment) = (header.version, u64::from(header.kernel_alignment));
     if version < INIT_SIZE_VERSION {
         return load + size * 3;
@@ -104,24 +182,15 @@ fn kernel_end(header: &setup_header, size: u64) -> u64 {
     start.saturating_add(u64::from(header.init_size)).max(load + size)
 }
 
-impl LinuxImage {
-    /// Checks the kernel in `file` and lays everything out in `ram` bytes of memory.
-    ///
-    /// # Errors
-    /// When the file is no bootable bzImage, or memory is too small.
-    pub fn new(
-        file: Vec<u8>,
+impl ProtectedLinux {
+    fn new(
+        header: setup_header,
+        kernel: Vec<u8>,
         initrd: Option<Payload>,
         cmdline: &str,
         ram: u64,
     ) -> Result<Self, LinuxError> {
-        let header = parse_header(&file)?;
-        let kernel = protected_part(file, &header)?;
-        let limit = header.cmdline_size.min(CMDLINE_ROOM - 1);
-        if cmdline.len() as u64 > u64::from(limit) {
-            return Err(LinuxError::CommandLine { length: cmdline.len(), limit });
-        }
-        let end = kernel_end(&header, kernel.len() as u64);
+        let end = kernel_end(&header, kernel.len() as u64, HIGH_MEMORY);
         if end > ram {
             return Err(LinuxError::Memory { needed: end, ram });
         }
@@ -129,11 +198,6 @@ impl LinuxImage {
         let mut text = cmdline.as_bytes().to_vec();
         text.push(0);
         Ok(Self { header, kernel, initrd, cmdline: text, ram, display: false })
-    }
-
-    /// The same on a machine whose display adapter shows text, as a BIOS leaves it.
-    pub(super) fn with_display(self, display: bool) -> Self {
-        Self { display, ..self }
     }
 
     fn zero_page(&self, rsdp: u32) -> boot_params {

@@ -17,6 +17,7 @@ fn kernel(change: impl FnOnce(&mut setup_header)) -> Vec<u8> {
         header: HEADER_MAGIC,
         version: 0x020f,
         loadflags: LOADED_HIGH,
+        code32_start: HIGH_MEMORY,
         initrd_addr_max: 0x37ff_ffff,
         kernel_alignment: 0x10_0000,
         relocatable_kernel: 1,
@@ -33,6 +34,14 @@ fn kernel(change: impl FnOnce(&mut setup_header)) -> Vec<u8> {
     file
 }
 
+/// A kernel that is entered in protected mode.
+fn new(file: Vec<u8>, initrd: Option<Payload>, cmdline: &str) -> ProtectedLinux {
+    match LinuxImage::new(file, initrd, cmdline, RAM).expect("a kernel") {
+        LinuxImage::Protected(image) => image,
+        LinuxImage::Real(_) => panic!("the other entry"),
+    }
+}
+
 fn refused(file: Vec<u8>) -> LinuxError {
     LinuxImage::new(file, None, "", RAM).expect_err("must be refused")
 }
@@ -40,7 +49,7 @@ fn refused(file: Vec<u8>) -> LinuxError {
 #[test]
 fn a_kernel_is_entered_as_the_protocol_says() {
     let initrd = Payload::Bytes(vec![0xa5; 5000]);
-    let image = LinuxImage::new(kernel(|_| ()), Some(initrd), "console=ttyS0", RAM).unwrap();
+    let image = new(kernel(|_| ()), Some(initrd), "console=ttyS0");
     let mut memory = GuestMemory::new(RAM).unwrap();
     let mut cpu = CpuState::reset(0);
     image.boot(&mut memory, &mut cpu).unwrap();
@@ -97,11 +106,39 @@ fn what_is_no_32_bit_bzimage_is_refused_by_name() {
     assert_eq!(refused(vec![0; 100]), LinuxError::NotAKernel);
     assert_eq!(refused(vec![0xff; 0x10000]), LinuxError::NotAKernel);
     assert_eq!(refused(kernel(|h| h.boot_flag = 0)), LinuxError::NotAKernel);
-    let old = refused(kernel(|h| h.version = 0x0203));
-    assert_eq!(old, LinuxError::TooOld { version: 0x0203 });
-    assert!(old.to_string().contains("2.03"), "{old}");
-    assert_eq!(refused(kernel(|h| h.loadflags = 0)), LinuxError::LoadsLow);
+    let old = refused(kernel(|h| h.version = 0x0102));
+    assert_eq!(old, LinuxError::TooOld { version: 0x0102 });
+    assert!(old.to_string().contains("1.02"), "{old}");
     assert_eq!(refused(kernel(|h| h.xloadflags = XLF_KERNEL_64)), LinuxError::Needs64Bit);
+}
+
+#[test]
+fn what_has_no_other_entry_is_entered_in_real_mode() {
+    let real = |change: fn(&mut setup_header)| {
+        let image = LinuxImage::new(kernel(change), None, "", RAM).unwrap();
+        matches!(image, LinuxImage::Real(_))
+    };
+    assert!(real(|h| h.version = 0x0205));
+    assert!(real(|h| h.loadflags = 0), "a zImage");
+    assert!(real(|h| h.code32_start = 0));
+    assert!(!real(|h| h.version = 0x0206));
+    // Sizes of such protocols mean nothing, and fields behind the header are code.
+    let old = |h: &mut setup_header| {
+        (h.version, h.syssize, h.cmdline_size, h.xloadflags) = (0x0203, 0, 0, u16::MAX);
+    };
+    assert!(LinuxImage::new(kernel(old), None, "root=/dev/fd0", RAM).is_ok());
+    let long = LinuxImage::new(kernel(old), None, &"x".repeat(256), RAM).unwrap_err();
+    assert_eq!(long, LinuxError::CommandLine { length: 256, limit: 255 });
+    let low = |size| {
+        let mut file = kernel(|h| (h.loadflags, h.version) = (0, 0x0200));
+        file.resize(2 * SECTOR + size, 0);
+        LinuxImage::new(file, None, "", RAM)
+    };
+    assert!(low(0x8_0000).is_ok());
+    assert_eq!(low(0x8_0001).unwrap_err(), LinuxError::Low { size: 0x8_0001, most: 0x8_0000 });
+    let mut setup = kernel(|h| (h.setup_sects, h.code32_start) = (120, 0));
+    setup.resize(1 << 20, 0);
+    assert!(matches!(refused(setup), LinuxError::Low { size: 61952, .. }));
 }
 
 #[test]
@@ -119,7 +156,7 @@ fn memory_and_command_line_limits_are_the_kernels_own() {
 #[test]
 fn an_initrd_stays_below_the_kernels_limit() {
     let file = kernel(|h| h.initrd_addr_max = 0x2ff_ffff);
-    let image = LinuxImage::new(file, Some(Payload::Bytes(vec![1; 4096])), "", RAM).unwrap();
+    let image = new(file, Some(Payload::Bytes(vec![1; 4096])), "");
     assert_eq!(image.initrd.unwrap().0, 0x2ff_f000);
 }
 
@@ -134,7 +171,8 @@ fn no_header_value_can_upset_the_loader() {
             h.cmdline_size = u32::from_ne_bytes([fill; 4]);
             h.setup_sects = 1;
         });
-        if let Ok(image) = LinuxImage::new(file, Some(Payload::Bytes(vec![1; 100])), "", RAM) {
+        let image = LinuxImage::new(file, Some(Payload::Bytes(vec![1; 100])), "", RAM);
+        if let Ok(LinuxImage::Protected(image)) = image {
             assert!(u64::from(image.initrd.unwrap().0) + 100 <= RAM);
         }
     }
@@ -144,7 +182,10 @@ fn no_header_value_can_upset_the_loader() {
 fn a_display_is_told_of_as_the_text_mode_that_a_bios_leaves() {
     for display in [false, true] {
         let image = LinuxImage::new(kernel(|_| {}), None, "", RAM).expect("a kernel");
-        let screen = image.with_display(display).zero_page(0).screen_info;
+        let LinuxImage::Protected(image) = image.with_display(display) else {
+            panic!("the other entry")
+        };
+        let screen = image.zero_page(0).screen_info;
         let size = (screen.orig_video_cols, screen.orig_video_lines, screen.orig_video_points);
         let wanted = if display { (80, 25, 16) } else { (0, 0, 0) };
         assert_eq!((screen.orig_video_isVGA, size), (u8::from(display), wanted));

@@ -13,32 +13,42 @@ mod file;
 mod flat;
 pub mod linux;
 pub mod multiboot;
+mod parts;
 mod payload;
+pub mod pvh;
+pub mod real_linux;
 pub mod rom;
+pub(crate) mod screen;
 
+use crate::bios::PendingKey;
 use crate::config::PcConfig;
 use crate::firmware;
 pub use bios::Bios;
 use bios::BiosImage;
 use bootsector::BootSector;
 pub use contents::{FileKind, recognise};
-pub use error::{FlatError, LinuxError, LoadError, MultibootError, RomError};
+pub use elf::ElfError;
+pub use error::{FlatError, LinuxError, LoadError, MultibootError, PartsError, PvhError, RomError};
 use file::read_file;
 pub use flat::{Flat, FlatMode};
 use linux::LinuxImage;
 use multiboot::MultibootImage;
 use payload::Payload;
+use pvh::PvhImage;
 use ringer_cpu::CpuState;
-use ringer_input::Limit;
+use ringer_input::{Limit, gunzip, is_gzip};
 use ringer_mmu::GuestMemory;
 use ringer_monitor::BiosHook;
 use rom::Rom;
+use screen::{Screen, ScreenWish};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What to boot.
 #[derive(Clone, Debug)]
 pub enum BootSource {
-    /// A Linux bzImage.
+    /// A Linux bzImage or zImage, or an ELF kernel with an entry for PVH.
     Linux {
         /// The kernel file.
         kernel: PathBuf,
@@ -47,16 +57,17 @@ pub enum BootSource {
         /// The kernel's command line.
         cmdline: String,
     },
-    /// A Multiboot 1 image.
+    /// A Multiboot image of either version, perhaps in gzip.
     Multiboot {
         /// The kernel file.
         kernel: PathBuf,
-        /// Modules, in order.
+        /// Modules, in order: a file each, and behind a space what the kernel is told beside its name, unless there is a
+        /// file of that whole name.
         modules: Vec<PathBuf>,
         /// The kernel's command line.
         cmdline: String,
     },
-    /// A Multiboot 1 image without a file.
+    /// A Multiboot image without a file.
     MultibootBytes {
         /// What messages call it.
         name: &'static str,
@@ -81,6 +92,8 @@ pub enum BootSource {
 pub enum Image {
     /// A Linux kernel.
     Linux(LinuxImage),
+    /// A kernel with an entry for PVH.
+    Pvh(PvhImage),
     /// A Multiboot kernel.
     Multiboot(MultibootImage),
     /// A ROM.
@@ -95,6 +108,17 @@ pub enum Image {
     Nothing,
 }
 
+/// The file of a module that is named so.
+#[must_use]
+pub fn module_file(named: &Path) -> &Path {
+    let whole = named.as_os_str().as_bytes();
+    let space = whole.iter().position(|&byte| byte == b' ');
+    match space {
+        Some(space) if !named.exists() => Path::new(OsStr::from_bytes(&whole[..space])),
+        _ => named,
+    }
+}
+
 /// Opens modules that fit into `ram` bytes together: the one that does not is refused before it is read.
 fn open_modules(paths: &[PathBuf], ram: u64) -> Result<Vec<(String, Payload)>, LoadError> {
     let mut room = ram;
@@ -104,7 +128,7 @@ fn open_modules(paths: &[PathBuf], ram: u64) -> Result<Vec<(String, Payload)>, L
             true => "the guest's memory",
             false => "what the modules before it leave of the guest's memory",
         };
-        let payload = Payload::open(path, Limit::new(room, what))?;
+        let payload = Payload::open(module_file(path), Limit::new(room, what))?;
         room -= payload.len();
         modules.push((path.display().to_string(), payload));
     }
@@ -135,13 +159,21 @@ impl Image {
                 let initrd = initrd.as_deref();
                 let initrd =
                     initrd.map(|path| Payload::open(path, file::memory(ram))).transpose()?;
+                let path = kernel.clone();
+                if elf::is_elf(&bytes) {
+                    let image = PvhImage::new(bytes, initrd, cmdline, ram);
+                    return image.map(Self::Pvh).map_err(|source| LoadError::Pvh { path, source });
+                }
                 let image = LinuxImage::new(bytes, initrd, cmdline, ram);
                 image
                     .map(|image| Self::Linux(image.with_display(has_display)))
-                    .map_err(|source| LoadError::Linux { path: kernel.clone(), source })
+                    .map_err(|source| LoadError::Linux { path, source })
             }
             BootSource::Multiboot { kernel, modules, cmdline } => {
-                let bytes = read_file(kernel, file::memory(ram))?;
+                let mut bytes = read_file(kernel, file::memory(ram))?;
+                if is_gzip(&bytes) {
+                    bytes = gunzip(kernel, &bytes, file::memory(ram))?;
+                }
                 let modules = open_modules(modules, ram)?;
                 let cmdline = format!("{} {cmdline}", kernel.display()).trim_end().to_owned();
                 Self::multiboot(bytes, kernel, &cmdline, modules, ram)
@@ -175,7 +207,8 @@ impl Image {
     /// When memory refuses the ROM.
     pub fn power_on(&self, memory: &mut GuestMemory) -> Result<Option<BiosHook>, LoadError> {
         match self {
-            Self::Linux(_) | Self::Multiboot(_) | Self::Flat(_) | Self::Nothing => {
+            Self::Linux(LinuxImage::Real(image)) => image.power_on(memory).map(Some),
+            Self::Linux(_) | Self::Pvh(_) | Self::Multiboot(_) | Self::Flat(_) | Self::Nothing => {
                 memory.install_rom(&firmware::reset_rom())?;
                 Ok(None)
             }
@@ -188,7 +221,23 @@ impl Image {
     /// Whether a guest expects that firmware has run before it, and its loader is all there is.
     #[must_use]
     pub fn is_told_by_us(&self) -> bool {
-        matches!(self, Self::Linux(_) | Self::Multiboot(_) | Self::BootSector(_))
+        matches!(self, Self::Linux(_) | Self::Pvh(_) | Self::Multiboot(_) | Self::BootSector(_))
+    }
+
+    /// What who boots it should know of it, if there is something.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        match self {
+            Self::Multiboot(image) if image.is_wide() => Some(
+                "the kernel is a 64-bit ELF file: it is entered in protected mode of 32 bits, and the processor has no long mode",
+            ),
+            _ => None,
+        }
+    }
+
+    /// The screen that the kernel would like of its loader; `None`: it is told of none.
+    pub(crate) fn screen(&self) -> Option<ScreenWish> {
+        if let Self::Multiboot(image) = self { image.screen() } else { None }
     }
 
     /// Puts what firmware says of the PC into memory, where there is room for it.
@@ -201,7 +250,11 @@ impl Image {
         pc: &PcConfig,
     ) -> Result<(), LoadError> {
         match self {
-            Self::Linux(_) | Self::Multiboot(_) => Ok(firmware::install_smbios(memory, pc)?),
+            // The built-in BIOS is where the tables would be.
+            Self::Linux(LinuxImage::Real(_)) => Ok(()),
+            Self::Linux(_) | Self::Pvh(_) | Self::Multiboot(_) => {
+                Ok(firmware::install_smbios(memory, pc)?)
+            }
             _ => Ok(()),
         }
     }
@@ -212,9 +265,21 @@ impl Image {
     /// # Errors
     /// When memory refuses a part of the image.
     pub fn boot(&self, memory: &mut GuestMemory, cpu: &mut CpuState) -> Result<(), LoadError> {
+        self.boot_with(memory, cpu, None)
+    }
+
+    /// The same of a machine that shows `screen`.
+    pub(crate) fn boot_with(
+        &self,
+        memory: &mut GuestMemory,
+        cpu: &mut CpuState,
+        screen: Option<Screen>,
+    ) -> Result<(), LoadError> {
         match self {
-            Self::Linux(image) => image.boot(memory, cpu),
-            Self::Multiboot(image) => image.boot(memory, cpu),
+            Self::Linux(LinuxImage::Protected(image)) => image.boot(memory, cpu),
+            Self::Linux(LinuxImage::Real(image)) => image.boot(memory, cpu),
+            Self::Pvh(image) => image.boot(memory, cpu),
+            Self::Multiboot(image) => image.boot(memory, cpu, screen),
             Self::Flat(flat) => flat.boot(memory, cpu),
             Self::Rom(_) | Self::Bios(_) | Self::Nothing => Ok(()),
             Self::BootSector(sector) => sector.boot(memory, cpu),
@@ -241,13 +306,21 @@ impl Image {
     /// The key that built-in firmware has taken from the console and not given to the guest yet.
     #[must_use]
     pub fn pending_key(&self) -> Option<u8> {
-        if let Self::BootSector(sector) = self { sector.key().get() } else { None }
+        self.key().and_then(PendingKey::get)
+    }
+
+    fn key(&self) -> Option<&PendingKey> {
+        match self {
+            Self::BootSector(sector) => Some(sector.key()),
+            Self::Linux(LinuxImage::Real(image)) => Some(image.key()),
+            _ => None,
+        }
     }
 
     /// As saved: [`Image::pending_key`] is `key`, where there is built-in firmware.
     pub fn set_pending_key(&self, key: Option<u8>) {
-        if let Self::BootSector(sector) = self {
-            sector.key().set(key);
+        if let Some(pending) = self.key() {
+            pending.set(key);
         }
     }
 

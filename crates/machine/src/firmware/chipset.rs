@@ -56,9 +56,9 @@ impl Room {
 }
 
 /// A board whose configuration spaces are written at a moment.
-struct Bus<'a> {
-    board: &'a mut Board,
-    now: u64,
+pub(super) struct Bus<'a> {
+    pub board: &'a mut Board,
+    pub now: u64,
 }
 
 impl Bus<'_> {
@@ -66,7 +66,7 @@ impl Bus<'_> {
         self.board.port_out(self.now, ADDRESS, 4, ENABLE | function << 8 | register);
     }
 
-    fn read(&mut self, function: u32, register: u32) -> u32 {
+    pub fn read(&mut self, function: u32, register: u32) -> u32 {
         self.select(function, register);
         self.board.port_in(self.now, DATA, 4)
     }

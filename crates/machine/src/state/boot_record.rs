@@ -2,7 +2,7 @@
 //! must be there, and be the same. They are named and recognised, not stored.
 
 use super::error::StateError;
-use crate::boot::{Bios, BootSource, LoadError};
+use crate::boot::{Bios, BootSource, LoadError, module_file};
 use ringer_input::{Input, InputError, shown};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -132,8 +132,11 @@ impl BootRecord {
                 kernel: FileRecord::of(kernel)?,
                 modules: modules
                     .iter()
-                    .map(|path| FileRecord::of(path))
-                    .collect::<Result<_, _>>()?,
+                    .map(|path| {
+                        let record = FileRecord::of(module_file(path))?;
+                        Ok(FileRecord { path: path.clone(), ..record })
+                    })
+                    .collect::<Result<_, StateError>>()?,
                 cmdline: cmdline.clone(),
             },
             BootSource::MultibootBytes { name, image } => {
