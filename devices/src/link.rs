@@ -83,13 +83,15 @@ impl FromStr for Mac {
 pub enum NicModel {
     /// An Intel 82540EM, of the family that drivers call e1000.
     E1000,
+    /// A Realtek RTL8139C.
+    Rtl8139,
     /// A virtio device.
     Virtio,
 }
 
 impl NicModel {
     /// All.
-    pub const ALL: [NicModel; 2] = [NicModel::E1000, NicModel::Virtio];
+    pub const ALL: [NicModel; 3] = [NicModel::E1000, NicModel::Rtl8139, NicModel::Virtio];
 
     /// What guests have unless somebody says otherwise: drivers of all systems know it.
     pub const DEFAULT: NicModel = NicModel::E1000;
@@ -99,6 +101,7 @@ impl NicModel {
     pub const fn id(self) -> &'static str {
         match self {
             NicModel::E1000 => "e1000",
+            NicModel::Rtl8139 => "rtl8139",
             NicModel::Virtio => "virtio-net",
         }
     }
@@ -111,6 +114,9 @@ pub struct Nics {
     /// An Intel 82540EM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e1000: Option<Mac>,
+    /// A Realtek RTL8139C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtl8139: Option<Mac>,
     /// A virtio device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtio: Option<Mac>,
@@ -122,6 +128,7 @@ impl Nics {
     pub fn with(mut self, model: NicModel, mac: Mac) -> Nics {
         match model {
             NicModel::E1000 => self.e1000 = Some(mac),
+            NicModel::Rtl8139 => self.rtl8139 = Some(mac),
             NicModel::Virtio => self.virtio = Some(mac),
         }
         self
@@ -132,6 +139,7 @@ impl Nics {
     pub fn of(&self, model: NicModel) -> Option<Mac> {
         match model {
             NicModel::E1000 => self.e1000,
+            NicModel::Rtl8139 => self.rtl8139,
             NicModel::Virtio => self.virtio,
         }
     }

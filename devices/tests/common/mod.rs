@@ -44,6 +44,7 @@ pub const CONFIG: BoardConfig = BoardConfig {
     vga: true,
     nics: Nics {
         e1000: Some(ringer_devices::Mac::DEFAULT),
+        rtl8139: Some(ringer_devices::Mac::DEFAULT),
         virtio: Some(ringer_devices::Mac::DEFAULT),
     },
     virtio: ringer_devices::VirtioConfig::ALL,
