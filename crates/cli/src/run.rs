@@ -225,8 +225,7 @@ pub fn run_guest(
     for (retired, path) in saves {
         machine.save_at(retired, path)?;
     }
-    let folder = args.perf_map.as_deref();
-    let dump = folder.map(|folder| jitdump(folder, &symbols)).transpose()?;
+    let dump = jitdump(args.perf_map.as_deref(), &symbols)?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
     }
@@ -267,10 +266,15 @@ pub fn run_guest(
     Ok(Ended { stop, machine, report, symbols })
 }
 
-fn jitdump(folder: &Path, symbols: &Arc<Symbols>) -> Result<SharedJitDump, CliError> {
+fn jitdump(
+    folder: Option<&Path>,
+    symbols: &Arc<Symbols>,
+) -> Result<Option<SharedJitDump>, CliError> {
+    let Some(folder) = folder else { return Ok(None) };
     let path = JitDump::path_in(folder);
     let created = JitDump::create(&path, Arc::clone(symbols));
-    Ok(Arc::new(Mutex::new(created.map_err(|source| CliError::Create { path, source })?)))
+    let created = created.map_err(|source| CliError::Create { path, source })?;
+    Ok(Some(Arc::new(Mutex::new(created))))
 }
 
 /// Writes the rest of the file, and says where it is.

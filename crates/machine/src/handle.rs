@@ -30,6 +30,11 @@ impl Handle {
         self.kicker.key_input(scan_codes)
     }
 
+    /// The same, of all of the bytes or none: whether there was room.
+    pub fn whole_key_input(&self, bytes: &[u8]) -> bool {
+        self.kicker.whole_key_input(bytes)
+    }
+
     /// Presses or releases a key, moves the mouse, or waits in between. False: too much waits for the guest already.
     pub fn input(&self, input: Input) -> bool {
         self.kicker.whole_key_input(&input.bytes())

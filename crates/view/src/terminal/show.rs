@@ -227,7 +227,7 @@ impl Show {
     fn type_keys(&mut self, keys: &[u8], now: Instant) {
         if !keys.is_empty() {
             // What finds no room is lost, as on any keyboard that nobody reads.
-            self.handle.key_input(keys);
+            self.handle.whole_key_input(keys);
             self.pace.liven(now);
         }
     }
