@@ -70,6 +70,7 @@ mod mounts;
 mod mouse;
 mod msrs;
 mod pam;
+mod parallel;
 mod pci;
 mod pic;
 mod pit;

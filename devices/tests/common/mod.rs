@@ -44,6 +44,8 @@ pub const CONFIG: BoardConfig = BoardConfig {
     vga: true,
     nics: Nics { e1000: Some(ringer_devices::Mac::DEFAULT) },
     virtio: ringer_devices::VirtioConfig::ALL,
+    serials: [true; 3],
+    parallel: true,
 };
 
 /// A link whose other end hangs loose.
