@@ -95,8 +95,17 @@ impl OverMemory<'_> {
 
     /// As [`Board::serial_input`].
     pub fn serial_input(&mut self, now: u64, bytes: &[u8]) -> usize {
+        self.port_input(now, 0, bytes)
+    }
+
+    /// As [`Board::port_input`].
+    pub fn port_input(&mut self, now: u64, port: usize, bytes: &[u8]) -> usize {
         self.advance(now);
-        let Some(slot) = self.board.console_in() else { return 0 };
+        let slot = match port {
+            0 => self.board.console_in(),
+            _ => self.board.serials.get(port).copied().flatten(),
+        };
+        let Some(slot) = slot else { return bytes.len() };
         let taken = self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx));
         self.board.plane.stats.serial_in += taken as u64;
         taken
@@ -283,6 +292,11 @@ impl Board {
         self.over(&mut NoMemory).serial_input(now, bytes)
     }
 
+    /// The same to the serial port `port`: 0 is COM1. Where there is no such port all are lost.
+    pub fn port_input(&mut self, now: u64, port: usize, bytes: &[u8]) -> usize {
+        self.over(&mut NoMemory).port_input(now, port, bytes)
+    }
+
     /// The latest time that the board was told.
     pub fn time(&self) -> u64 {
         self.plane.now
@@ -307,7 +321,7 @@ impl Board {
     /// Where bytes for the console go: to the virtio console once it has a driver, else to COM1.
     fn console_in(&self) -> Option<usize> {
         let driven = |slot: &usize| self.mounts[*slot].device.listens();
-        self.console.filter(driven).or(self.serial)
+        self.console.filter(driven).or(self.serials[0])
     }
 
     fn linked(&self) -> Option<usize> {
@@ -335,7 +349,8 @@ impl Board {
     /// with `input` one that listens to the outside, or one with a link, drives a line that the interrupt controllers let
     /// through.
     pub fn can_interrupt(&self, input: bool) -> bool {
-        let typed = [self.console_in(), self.keyboard].into_iter().flatten().filter(|_| input);
+        let lines = self.serials.into_iter().chain([self.console_in(), self.keyboard]);
+        let typed = lines.flatten().filter(|_| input);
         // A network has no end.
         let mut outside = typed.chain(self.linked());
         let hears = |slot: usize| {

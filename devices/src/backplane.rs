@@ -38,9 +38,9 @@ pub struct Stats {
     pub timer_edges_merged: u64,
     /// Of those, edges that were made up for.
     pub timer_edges_made_up: u64,
-    /// Bytes accepted for COM1.
+    /// Bytes that serial ports accepted.
     pub serial_in: u64,
-    /// Bytes that COM1 sent.
+    /// Bytes that serial ports sent.
     pub serial_out: u64,
     /// Frames that came in and that a network adapter had room for.
     pub frames_in: u64,

@@ -89,6 +89,10 @@ impl Mount {
     }
 }
 
+/// The serial ports, in their order.
+const SERIAL_PORTS: [&str; 4] =
+    [rows::COM1, rows::MORE_SERIAL[0], rows::MORE_SERIAL[1], rows::MORE_SERIAL[2]];
+
 /// A PC's devices.
 #[derive(Debug)]
 pub struct Board {
@@ -101,7 +105,8 @@ pub struct Board {
     unplugged: bool,
     /// Slots of the devices that the board's own pins and lines lead to.
     pub(crate) coprocessor: Option<usize>,
-    pub(crate) serial: Option<usize>,
+    /// COM1 to COM4.
+    pub(crate) serials: [Option<usize>; 4],
     pub(crate) keyboard: Option<usize>,
     pub(crate) console: Option<usize>,
     pub(crate) local_apic: Option<usize>,
@@ -141,7 +146,7 @@ impl Board {
             deadlines: Deadlines::default(),
             unplugged: false,
             coprocessor: None,
-            serial: None,
+            serials: [None; 4],
             keyboard: None,
             console: None,
             local_apic: None,
@@ -156,7 +161,7 @@ impl Board {
         board.connect(rows::COM1, serial);
         board.connect(rows::DEBUG_CONSOLE, debugcon);
         board.coprocessor = board.slot(rows::COPROCESSOR);
-        board.serial = board.slot(rows::COM1);
+        board.serials = SERIAL_PORTS.map(|id| board.slot(id));
         board.keyboard = board.slot(rows::KEYBOARD);
         board.console = board.slot(rows::VIRTIO_CONSOLE);
         board.local_apic = board.slot(rows::LOCAL_APIC);

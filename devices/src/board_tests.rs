@@ -36,6 +36,8 @@ fn config() -> BoardConfig {
         vga: false,
         nics: Default::default(),
         virtio: crate::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     }
 }
 

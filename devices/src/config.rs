@@ -63,4 +63,8 @@ pub struct BoardConfig {
     pub nics: Nics,
     /// The virtio devices.
     pub virtio: VirtioConfig,
+    /// Whether there are COM2, COM3 and COM4.
+    pub serials: [bool; 3],
+    /// Whether there is LPT1.
+    pub parallel: bool,
 }

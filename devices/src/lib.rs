@@ -71,6 +71,7 @@ mod mounts;
 mod mouse;
 mod msrs;
 mod pam;
+mod parallel;
 mod pci;
 mod pic;
 mod pit;

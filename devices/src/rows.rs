@@ -25,6 +25,7 @@ use crate::mounts::ide::Ide;
 use crate::mounts::io_apic::IoApicRegisters;
 use crate::mounts::keyboard::KeyboardPorts;
 use crate::mounts::local_apic::LocalApicPage;
+use crate::mounts::parallel::{self, ParallelPort};
 use crate::mounts::pci_host::PciHost;
 use crate::mounts::pic::PicPorts;
 use crate::mounts::pm::{PmPorts, config};
@@ -33,10 +34,10 @@ use crate::mounts::processor::ProcessorRegisters;
 use crate::mounts::reset_control::ResetControl;
 use crate::mounts::rtc::RtcPorts;
 use crate::mounts::rtl8139::{self, Rtl8139Function};
-use crate::mounts::serial::Serial;
+use crate::mounts::serial::{self, Serial};
 use crate::mounts::test_device::{self, TestDevice};
 use crate::mounts::timer::Timer;
-use crate::mounts::vga::VgaPorts;
+use crate::mounts::vga::{DISPLAY, VgaPorts};
 use crate::mounts::virtio::{self, VirtioFunction};
 use crate::pm;
 use crate::row::{BYTES, Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
@@ -47,6 +48,10 @@ use crate::vga;
 pub const PIC: &str = "pic";
 /// The first serial port.
 pub const COM1: &str = "com1";
+/// The other serial ports, in their order.
+pub const MORE_SERIAL: [&str; 3] = ["com2", "com3", "com4"];
+/// The parallel port.
+pub const LPT1: &str = "lpt1";
 /// The keyboard controller, its keyboard and its mouse.
 pub const KEYBOARD: &str = "keyboard";
 /// The debug console.
@@ -178,20 +183,6 @@ const POWER_MANAGEMENT: Function = Function {
     ..Function::NONE
 };
 
-/// The display adapter that Bochs and QEMU have, which drivers know.
-const DISPLAY: Function = Function {
-    device: 2,
-    vendor_id: vga::ID.0,
-    device_id: vga::ID.1,
-    class: 0x0300,
-    revision: 2,
-    subsystem: (0x1af4, 0x1100),
-    command_mask: Function::IO | Function::MEMORY,
-    bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
-    rom: Some(6),
-    ..Function::NONE
-};
-
 /// Accesses and time alike.
 const EVEN: Fuzz = Fuzz { read: 2, write: 2, time: 1 };
 /// A device of which only accesses matter.
@@ -229,6 +220,17 @@ const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
 macro_rules! virtio {
     ($row:expr, $fitted:expr, $make:expr) => {
         Entry { row: $row, fitted: $fitted, make: |config| Box::new($make(config)) }
+    };
+}
+
+/// A serial port behind the first.
+macro_rules! serial_port {
+    ($n:literal) => {
+        Entry {
+            row: serial::MORE[$n],
+            fitted: |config| config.serials[$n],
+            make: |_| Box::new(Serial::new()),
+        }
     };
 }
 
@@ -567,4 +569,12 @@ pub static TABLE: &[Entry] = &[
     virtio!(virtio::CONSOLE, |config| config.virtio.console, VirtioFunction::console),
     virtio!(virtio::BALLOON, |config| config.virtio.balloon.is_some(), VirtioFunction::balloon),
     virtio!(virtio::NET, |config| config.nics.virtio.is_some(), VirtioFunction::net),
+    serial_port!(0),
+    serial_port!(1),
+    serial_port!(2),
+    Entry {
+        row: parallel::ROW,
+        fitted: |config| config.parallel,
+        make: |_| Box::new(ParallelPort::new()),
+    },
 ];

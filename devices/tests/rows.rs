@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Random, events, full_board};
+use common::{CONFIG, Random, events, full_board, wire};
 use ringer_devices::row::{Region, Row, Space};
-use ringer_devices::{Board, BoardLoadError, Mac, Section, rows};
+use ringer_devices::{Board, BoardConfig, BoardLoadError, Mac, Section, VirtioConfig, rows};
 use std::fmt::Write as _;
 
 /// Rows whose state outlives a reset, and what of it.
@@ -149,9 +149,54 @@ impl Run {
     }
 }
 
+/// What a configuration can leave out of a board, put on it.
+const GROUPS: [fn(&mut BoardConfig); 9] = [
+    |config| config.ide = CONFIG.ide,
+    |config| config.ahci = CONFIG.ahci,
+    |config| config.vga = CONFIG.vga,
+    |config| config.nics = CONFIG.nics,
+    |config| config.virtio = CONFIG.virtio,
+    |config| config.serials = CONFIG.serials,
+    |config| config.parallel = CONFIG.parallel,
+    |config| config.test_device = CONFIG.test_device,
+    |config| config.apic = CONFIG.apic,
+];
+
+fn has(config: BoardConfig, row: &Row) -> bool {
+    Board::new(config, wire().0, wire().0).rows().any(|other| other.id == row.id)
+}
+
+/// The smallest board with the row on it: tests that need thousands of boards need not build, save and load all the others
+/// each time.
+fn config_of(row: &Row) -> BoardConfig {
+    let bare = BoardConfig {
+        ide: [None; 4],
+        ahci: [None; 6],
+        vga: false,
+        nics: Default::default(),
+        virtio: VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
+        test_device: false,
+        apic: false,
+        ..CONFIG
+    };
+    let with = |group: &fn(&mut BoardConfig)| {
+        let mut config = bare;
+        group(&mut config);
+        config
+    };
+    let mut configs = [bare].into_iter().chain(GROUPS.iter().map(with));
+    configs.find(|config| has(*config, row)).unwrap_or(CONFIG)
+}
+
 /// A board that has been played with at the row for a while.
 fn used(row: &Row, random: &mut Random) -> Run {
-    let mut run = Run::new(full_board());
+    used_of(full_board(), row, random)
+}
+
+fn used_of(board: Board, row: &Row, random: &mut Random) -> Run {
+    let mut run = Run::new(board);
     // The interrupt controllers as a kernel sets them up, so that lines are seen.
     for (port, words) in [(0x20, [0x11, 0x20, 4, 1, 0]), (0xa0, [0x11, 0x28, 2, 1, 0])] {
         run.board.port_out(0, port, 1, words[0]);
@@ -184,9 +229,11 @@ fn saved_state_comes_back_byte_for_byte() {
 #[test]
 fn a_restored_copy_answers_like_the_original() {
     each_row(|row, random| {
-        let mut original = used(row, random);
+        let config = config_of(row);
+        let board = || Board::new(config, wire().0, wire().0);
+        let mut original = used_of(board(), row, random);
         for _ in 0..STRETCHES {
-            let mut copy = Run { now: original.now, ..Run::new(full_board()) };
+            let mut copy = Run { now: original.now, ..Run::new(board()) };
             copy.board.load(&original.board.save().unwrap()).unwrap();
             original.seen.clear();
             original.steps(row, &mut random.clone(), STRETCH);
@@ -228,14 +275,16 @@ fn power_on_is_a_reset_at_time_zero() {
 #[test]
 fn damaged_state_is_refused_or_does_no_harm() {
     each_row(|row, random| {
-        let mut run = used(row, random);
+        let config = config_of(row);
+        let board = || Board::new(config, wire().0, wire().0);
+        let mut run = used_of(board(), row, random);
         let saved = run.board.save().unwrap();
         for _ in 0..40 {
             let mut damaged = saved.clone();
             let at = damaged.iter().position(|section| section.id == row.id).unwrap();
             let at = if random.below(4) == 0 { 0 } else { at };
             damage(&mut damaged[at].bytes, random);
-            let mut copy = Run { now: run.now, ..Run::new(full_board()) };
+            let mut copy = Run { now: run.now, ..Run::new(board()) };
             if copy.board.load(&damaged).is_ok() {
                 copy.steps_unchecked(row, random);
             }

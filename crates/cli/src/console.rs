@@ -5,6 +5,7 @@ use crate::pause::{pause, start};
 use ringer::sandbox::Threads;
 use ringer::{Handle, Refusal};
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So many bytes may wait for the guest before reading goes on, where there is no escape key.
@@ -49,24 +50,64 @@ impl Keys {
     }
 }
 
-/// Starts a thread that sends what `reader` yields to the guest until its end; `escape` announces commands. Where somebody can
-/// type elsewhere (`others`) that end is not the last of the input.
-pub fn feed(
+/// The threads that send what is typed to a guest. When the last of them is at its end, and this is gone, nothing more will
+/// come.
+pub struct Feeders(Arc<Ending>);
+
+struct Ending {
     handle: Handle,
-    reader: impl Read + Send + 'static,
-    escape: Option<EscapeKey>,
+    /// Somebody can type elsewhere.
     others: bool,
-) -> Result<(), Refusal> {
-    let task = move || {
-        match escape {
-            Some(escape) => with_keys(&handle, reader, escape),
-            None => plain(&handle, reader),
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.others {
+            self.handle.end_input();
         }
-        if !others {
-            handle.end_input();
-        }
-    };
-    start("console input", Threads::INPUT, task)
+    }
+}
+
+impl Feeders {
+    /// None yet. Where somebody can type elsewhere (`others`) their end is not the last of the input.
+    pub fn new(handle: &Handle, others: bool) -> Self {
+        Self(Arc::new(Ending { handle: handle.clone(), others }))
+    }
+
+    /// Starts a thread that sends what `reader` yields to the guest's serial port `port` until its end; `escape` announces
+    /// commands.
+    pub fn feed(
+        &self,
+        port: usize,
+        reader: impl Read + Send + 'static,
+        escape: Option<EscapeKey>,
+    ) -> Result<(), Refusal> {
+        let ending = Arc::clone(&self.0);
+        let task = move || {
+            let line = Line { handle: &ending.handle, port };
+            match escape {
+                Some(escape) => with_keys(&line, reader, escape),
+                None => plain(&line, reader),
+            }
+        };
+        start("console input", Threads::INPUT, task)
+    }
+}
+
+/// A guest's serial port.
+struct Line<'a> {
+    handle: &'a Handle,
+    port: usize,
+}
+
+impl Line<'_> {
+    fn send(&self, bytes: &[u8]) {
+        self.handle.port_input(self.port, bytes);
+    }
+
+    fn backlog(&self) -> usize {
+        self.handle.port_backlog(self.port)
+    }
 }
 
 /// The next bytes; `None` at the end or after an error, which for input is the same.
@@ -83,17 +124,17 @@ fn next<'a>(reader: &mut impl Read, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
 }
 
 /// Sends what is typed until its end.
-fn plain(handle: &Handle, mut reader: impl Read) {
+fn plain(line: &Line<'_>, mut reader: impl Read) {
     let mut buffer = [0; 1024];
     while let Some(bytes) = next(&mut reader, &mut buffer) {
-        handle.serial_input(bytes);
-        while handle.backlog() > BACKLOG {
+        line.send(bytes);
+        while line.backlog() > BACKLOG {
             pause(PAUSE);
         }
     }
 }
 
-fn with_keys(handle: &Handle, mut reader: impl Read, escape: EscapeKey) {
+fn with_keys(line: &Line<'_>, mut reader: impl Read, escape: EscapeKey) {
     let mut buffer = [0; 1024];
     let mut keys = Keys::new(escape);
     while let Some(bytes) = next(&mut reader, &mut buffer) {
@@ -103,16 +144,16 @@ fn with_keys(handle: &Handle, mut reader: impl Read, escape: EscapeKey) {
             typed.extend(send);
             match wish {
                 Some(Wish::Quit) => {
-                    handle.serial_input(&typed);
-                    handle.quit();
+                    line.send(&typed);
+                    line.handle.quit();
                     return;
                 }
                 Some(Wish::Help) => help(escape),
                 None => {}
             }
         }
-        let room = KEPT.saturating_sub(handle.backlog());
-        handle.serial_input(&typed[..typed.len().min(room)]);
+        let room = KEPT.saturating_sub(line.backlog());
+        line.send(&typed[..typed.len().min(room)]);
     }
 }
 

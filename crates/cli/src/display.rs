@@ -46,7 +46,7 @@ impl View {
         match args.display {
             Display::None => Ok(Self::Nowhere),
             Display::Terminal => {
-                if [run.serial(), run.debugcon.clone()].contains(&SerialSpec::Stdio) {
+                if run.serial().iter().chain([&run.debugcon]).any(|it| *it == SerialSpec::Stdio) {
                     return Err(CliError::TerminalTaken);
                 }
                 if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {

@@ -43,6 +43,9 @@ pub enum CliError {
         /// How the run ended.
         end: String,
     },
+    /// More serial ports than there are.
+    #[error("a PC has four serial ports: --serial can be given four times")]
+    ManySerials,
     /// More than one initrd for Linux.
     #[error("--kernel takes one --initrd only")]
     ManyInitrds,
@@ -307,6 +310,7 @@ impl CliError {
             | Self::NoGuest
             | Self::NoSuite
             | Self::NeverFrom { .. }
+            | Self::ManySerials
             | Self::ManyInitrds
             | Self::NoFirmware
             | Self::NoVgaBios { .. }

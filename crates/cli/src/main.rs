@@ -19,7 +19,6 @@ mod memory;
 mod nano;
 mod net;
 mod output;
-mod patience;
 mod pause;
 mod picture;
 mod pictures;

@@ -1,14 +1,13 @@
 //! `ringer run` and `ringer demo`, and the run of `ringer profile`.
 
 use crate::args::{DemoArgs, EndArgs, GuestRun, RunArgs};
-use crate::console;
-use crate::deadline::Deadline;
+use crate::console::Feeders;
+use crate::deadline::{self, Deadline};
 use crate::display::View;
 use crate::drives::Drives;
 use crate::error::CliError;
 use crate::escape::{self, Escape, EscapeKey};
 use crate::net::OpenNetwork;
-use crate::patience;
 use crate::picture::Picture;
 use crate::plan::{Over, Plan};
 use crate::postmortem::PostMortem;
@@ -23,15 +22,16 @@ use crate::tracing_output::TraceOutput;
 use crate::writing;
 use ringer::sandbox::{Confined, Sandbox, Threads};
 use ringer::{
-    BootSource, Builder, Handle, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile,
-    RunConfig, SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
+    BootSource, Builder, Handle, JitDump, LPT1, MORE_SERIAL, Machine, MachineConfig, MachineState,
+    PcConfig, Profile, RunConfig, SerialSink, SharedJitDump, Sinks, Stop, Symbols, status,
+    symbols_for,
 };
 use ringer_cpu::refusal::refused;
 use ringer_input::shown;
 use ringer_script::Failure;
 use ringer_testkit::RunReport;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Memory of the demo.
@@ -56,7 +56,7 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
         run: RunConfig { no_reboot: true, ..machine.run },
     };
     sandbox::arm(Sandbox::new(), args.engine.sandboxed());
-    let lines = Lines::open(&SerialSpec::Stdio, &SerialSpec::Null)?;
+    let lines = Lines::with(&[SerialSpec::Stdio], &SerialSpec::Null, None)?;
     let builder = Machine::builder().config(machine).boot(source);
     let mut machine = builder.sinks(lines.sinks()).build()?;
     let exit = drive(&mut machine, &lines, Console::NONE, &mut Plan::default())?.stop;
@@ -71,51 +71,84 @@ pub fn demo(args: &DemoArgs) -> Result<u8, CliError> {
 
 /// The ends of a machine's lines.
 pub struct Lines {
-    serial: Arc<Line>,
+    /// Of the serial ports.
+    serial: Vec<Arc<Line>>,
     debugcon: Arc<Line>,
+    printer: Option<Arc<Line>>,
 }
 
 impl Lines {
-    pub fn open(serial: &SerialSpec, debugcon: &SerialSpec) -> Result<Self, CliError> {
+    pub fn open(serial: &[SerialSpec], args: &RunArgs) -> Result<Self, CliError> {
+        Self::with(serial, &args.debugcon, args.parallel.as_ref())
+    }
+
+    fn with(
+        serial: &[SerialSpec],
+        debugcon: &SerialSpec,
+        printer: Option<&PathBuf>,
+    ) -> Result<Self, CliError> {
         // Before the first thread starts: each inherits the mask.
         signals::block().map_err(|source| CliError::Host { what: "signals", source })?;
-        let serial_line = Arc::new(Line::open(serial)?);
-        let debugcon = match debugcon {
-            // One writer for both, so that their bytes come in the order of sending.
-            same if same == serial => Arc::clone(&serial_line),
-            other => Arc::new(Line::open(other)?),
-        };
-        Ok(Self { serial: serial_line, debugcon })
+        let mut open: Vec<(&SerialSpec, Arc<Line>)> = Vec::new();
+        let printer = printer.cloned().map(SerialSpec::File);
+        for spec in serial.iter().chain([debugcon]).chain(&printer) {
+            // One writer for all of a place, so that their bytes come in the order of sending; pseudo-terminals are several.
+            let shared = open.iter().find(|it| *it.0 == *spec && *spec != SerialSpec::Pty);
+            let line = match shared {
+                Some((_, line)) => Arc::clone(line),
+                None => Arc::new(Line::open(spec)?),
+            };
+            open.push((spec, line));
+        }
+        let mut lines = open.into_iter().map(|it| it.1);
+        let serial = lines.by_ref().take(serial.len()).collect();
+        let debugcon = lines.next().unwrap_or_default();
+        Ok(Self { serial, debugcon, printer: lines.next() })
+    }
+
+    /// Connects those that are no machine's [`Sinks`].
+    pub fn connect(&self, machine: &mut Machine) {
+        let serial = MORE_SERIAL.into_iter().zip(self.serial.iter().skip(1));
+        for (id, line) in serial.chain([LPT1].into_iter().zip(&self.printer)) {
+            machine.connect(id, line.sink());
+        }
     }
 
     fn begin(&self) -> Result<(), CliError> {
-        self.serial.begin().and_then(|()| self.debugcon.begin())
+        self.all().try_for_each(Line::begin)
     }
 
     pub fn sinks(&self) -> Sinks {
-        Sinks { serial: self.serial.sink(), debugcon: self.debugcon.sink() }
+        Sinks { serial: self.first(), debugcon: self.debugcon.sink() }
+    }
+
+    /// Where the first serial port's output goes.
+    fn first(&self) -> Box<dyn SerialSink> {
+        self.serial.first().map_or_else(|| Line::default().sink(), |line| line.sink())
     }
 
     /// The virtio console's output, if the machine has one, goes where that of the serial port goes.
     fn put_into(&self, builder: Builder, config: &MachineConfig) -> Builder {
         match config.pc.virtio.console {
-            true => builder.virtio_console(self.serial.sink()),
+            true => builder.virtio_console(self.first()),
             false => builder,
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Line> {
-        let other = Some(&self.debugcon).filter(|line| !Arc::ptr_eq(line, &self.serial));
-        [&self.serial].into_iter().chain(other).map(|line| &**line)
+        let all = || self.serial.iter().chain([&self.debugcon]).chain(&self.printer);
+        let first =
+            move |n: usize, line: &Arc<Line>| !all().take(n).any(|it| Arc::ptr_eq(it, line));
+        all().enumerate().filter(move |(n, line)| first(*n, line)).map(|it| &**it.1)
     }
 
     fn belong_to(&self, machine: &Handle) {
-        self.all().for_each(|line| line.belongs_to(machine.clone(), patience::of_run()));
+        self.all().for_each(|line| line.belongs_to(machine.clone(), deadline::of_run()));
     }
 
     /// Waits for what is still to be written.
     fn finish(&self) -> Result<Lost, CliError> {
-        let until = patience::of_outputs();
+        let until = deadline::of_outputs();
         let lost = self.all().map(|line| Ok((line.name().to_owned(), line.finish(until)?)));
         lost.collect::<Result<_, _>>().map(Lost)
     }
@@ -141,7 +174,8 @@ impl Lost {
 /// Whether standard input and output are the guest's console, and which key of it is ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
-    stdio: bool,
+    /// The serial port that they are.
+    stdio: Option<usize>,
     escape: Option<EscapeKey>,
     /// Somebody can type at a view of the screen: the end of another input is not that of all.
     viewed: bool,
@@ -149,15 +183,15 @@ pub struct Console {
 
 impl Console {
     /// They are not.
-    pub const NONE: Self = Self { stdio: false, escape: None, viewed: false };
+    pub const NONE: Self = Self { stdio: None, escape: None, viewed: false };
 
-    /// The console of a first serial port there, with what `--escape` says.
-    pub fn of(serial: &SerialSpec, escape: Option<Escape>) -> Self {
-        match serial {
-            SerialSpec::Stdio => {
-                Self { stdio: true, escape: escape::of_console(escape), ..Self::NONE }
+    /// The console of the first of the serial ports that is there, with what `--escape` says.
+    pub fn of(serial: &[SerialSpec], escape: Option<Escape>) -> Self {
+        match serial.iter().position(|spec| *spec == SerialSpec::Stdio) {
+            Some(port) => {
+                Self { stdio: Some(port), escape: escape::of_console(escape), ..Self::NONE }
             }
-            _ => Self::NONE,
+            None => Self::NONE,
         }
     }
 
@@ -205,7 +239,7 @@ pub fn run_guest(
     let mut trace = TraceOutput::open(&args.trace)?;
     let serial = args.serial();
     let mut view = View::open(args)?;
-    let lines = Lines::open(&serial, &args.debugcon)?;
+    let lines = Lines::open(&serial, args)?;
     let mut drives = Drives::open(args)?;
     plan.have(drives.take_exchange());
     let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
@@ -216,6 +250,7 @@ pub fn run_guest(
         None => lines.sinks(),
     };
     let mut machine = builder.sinks(plan.guard(sinks)).build()?;
+    lines.connect(&mut machine);
     if let Some(note) = machine.note() {
         say(note);
     }
@@ -311,21 +346,22 @@ pub fn drive(
     if let Some(key) = escape.filter(|_| terminal::is_raw_console()) {
         say(format_args!("{key} X ends the run, {key} H lists the other keys"));
     }
-    let raw = if stdio {
+    let raw = if stdio.is_some() {
         RawTerminal::enter().map_err(refused("ioctl")).map_err(host("the terminal"))?
     } else {
         None
     };
-    if stdio {
-        console::feed(handle.clone(), io::stdin(), escape, viewed)
-            .map_err(host("console input"))?;
+    let feeders = Feeders::new(&handle, viewed);
+    if let Some(port) = stdio {
+        feeders.feed(port, io::stdin(), escape).map_err(host("console input"))?;
     }
-    if let Some(pty) = lines.serial.pty() {
-        let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
-        console::feed(handle, reader, None, viewed).map_err(host("console input"))?;
-    } else if !stdio && !viewed {
-        handle.end_input();
+    for (port, line) in lines.serial.iter().enumerate() {
+        if let Some(pty) = line.pty() {
+            let reader = pty.reader().map_err(host("a pseudo-terminal"))?;
+            feeders.feed(port, reader, None).map_err(host("console input"))?;
+        }
     }
+    drop(feeders);
     let debugged = if plan.is_debugged() { Threads::GDB } else { Threads::empty() };
     let confined = sandbox::enter(Threads::VCPU | debugged)?;
     let result = plan.run(machine);

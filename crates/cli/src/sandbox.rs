@@ -52,7 +52,9 @@ pub fn of_guests<'a>(
     let mut sandbox = inputs.chain(host).fold(of_run(run, outputs), |sandbox, path| {
         sandbox.grant(Threads::COORDINATOR, path, Access::Read)
     });
-    for line in [&run.serial(), &run.debugcon] {
+    let printer = run.parallel.clone().map(SerialSpec::File);
+    let serial = run.serial();
+    for line in serial.iter().chain([&run.debugcon]).chain(&printer) {
         sandbox = match line {
             SerialSpec::File(path) => {
                 sandbox.grant(Threads::COORDINATOR, folder_of(path), Access::Make)

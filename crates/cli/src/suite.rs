@@ -129,6 +129,7 @@ fn options(args: &TestArgs) -> Result<Options, CliError> {
         shard: args.shard,
     };
     options.timeout = args.timeout;
+    options.mem_limit = args.mem_limit;
     options.retries = args.retries.or(config.retries).unwrap_or(0);
     options.fail_fast = args.fail_fast || (config.fail_fast == Some(true) && !args.no_fail_fast);
     options.no_capture = args.no_capture;

@@ -3,9 +3,9 @@
 //! There is no time of the host in it, so that two runs with a virtual clock have the same trace.
 
 use crate::args::{TraceArgs, TraceFormat};
+use crate::deadline;
 use crate::error::CliError;
 use crate::output::{Finished, Output};
-use crate::patience;
 use crate::signals;
 use crate::target::Stream;
 use ringer::Handle;
@@ -90,7 +90,7 @@ impl TraceOutput {
 
     /// The run of `machine`, which is traced, begins.
     pub fn begin(&mut self, machine: Handle) -> Result<(), CliError> {
-        self.shared.lock().out.belongs_to(machine, patience::of_run());
+        self.shared.lock().out.belongs_to(machine, deadline::of_run());
         let begun = self.new.take().map_or(Ok(()), Stream::begin);
         begun.map_err(|source| CliError::Output { what: self.name.clone(), source })
     }
@@ -101,7 +101,7 @@ impl TraceOutput {
     /// The first error there was.
     pub fn finish(&self) -> Result<(String, u64), CliError> {
         let mut shared = self.shared.lock();
-        let Finished { error, lost } = shared.out.finish(patience::of_outputs());
+        let Finished { error, lost } = shared.out.finish(deadline::of_outputs());
         let what = self.name.clone();
         match shared.failed.take().or(error) {
             Some(source) => Err(CliError::Output { what, source }),

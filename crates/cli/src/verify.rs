@@ -223,25 +223,26 @@ fn one(
     let config = MachineConfig { run, ..config };
     let limit = config.run.max_instructions;
     // Consoles of several guests in a row would drown the reports.
-    let serial = match args.serial() {
-        SerialSpec::Stdio if many => SerialSpec::Null,
-        other => other,
-    };
-    let serial = &serial;
-    let lines = Lines::open(serial, &args.debugcon)?;
+    let mut serial = args.serial();
+    serial
+        .iter_mut()
+        .filter(|it| many && **it == SerialSpec::Stdio)
+        .for_each(|it| *it = SerialSpec::Null);
+    let lines = Lines::open(&serial, args)?;
     let trigger = Trigger::default();
     let sinks = match from {
         Some(text) => trigger.watch(text, lines.sinks()),
         None => lines.sinks(),
     };
     let mut machine = Machine::builder().config(config).boot(source).sinks(sinks).build()?;
+    lines.connect(&mut machine);
     trigger.arm(machine.handle());
-    let stdio = *serial == SerialSpec::Stdio;
+    let stdio = serial.contains(&SerialSpec::Stdio);
     let progress = (!stdio).then(|| Progress::start(name, limit, machine.handle()));
     let started = Instant::now();
     let mut plan = Plan::new(args, &symbols)?;
     plan.end_at(deadline.loaded());
-    let driven = drive(&mut machine, &lines, Console::of(serial, args.escape), &mut plan);
+    let driven = drive(&mut machine, &lines, Console::of(&serial, args.escape), &mut plan);
     drop(progress);
     let driven = driven?;
     let exit = driven.stop;

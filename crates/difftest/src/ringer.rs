@@ -80,6 +80,8 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         vga: false,
         nics: Default::default(),
         virtio: ringer_devices::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     };
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

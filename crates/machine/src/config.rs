@@ -81,6 +81,10 @@ pub struct PcConfig {
     pub nics: Nics,
     /// The virtio devices.
     pub virtio: VirtioConfig,
+    /// There are COM2, COM3 and COM4.
+    pub serials: [bool; 3],
+    /// There is LPT1.
+    pub parallel: bool,
 }
 
 impl PcConfig {
@@ -113,6 +117,8 @@ impl Default for PcConfig {
             vga: true,
             nics: Nics::default(),
             virtio: VirtioConfig::NONE,
+            serials: [false; 3],
+            parallel: false,
         }
     }
 }

@@ -124,6 +124,7 @@ pub mod data {
     pub const START: u64 = 0x400;
     pub const SIZE: usize = 0x100;
     pub const COM1: u64 = 0x400;
+    pub const LPT1: u64 = 0x408;
     pub const EBDA: u64 = 0x40e;
     pub const EQUIPMENT: u64 = 0x410;
     pub const MEMORY: u64 = 0x413;
@@ -157,6 +158,30 @@ pub fn install_data_area(memory: &mut GuestMemory, disks: u8) -> Result<(), Memo
     memory.load(Pa(data::START), &area)?;
     // It begins with its own size in KiB.
     memory.load(Pa::from(LOW_MEMORY_END), &[1])
+}
+
+/// Where the ports of COM1 to COM4 are.
+const SERIAL_PORTS: [u16; 4] = [COM1_BASE, 0x2f8, 0x3e8, 0x2e8];
+/// Where those of LPT1 are.
+const PARALLEL_PORT: u16 = 0x378;
+
+/// The data area tells of the serial ports and the parallel port of `pc`, one after the other without gaps.
+///
+/// # Errors
+/// When memory refuses it.
+pub(crate) fn tell_ports(memory: &mut GuestMemory, pc: &PcConfig) -> Result<(), MemoryError> {
+    let [second, third, fourth] = pc.serials;
+    let there = SERIAL_PORTS.into_iter().zip([true, second, third, fourth]);
+    let ports: Vec<u16> = there.filter(|port| port.1).map(|port| port.0).collect();
+    let words: Vec<u8> = ports.iter().flat_map(|port| port.to_le_bytes()).collect();
+    memory.load(Pa(data::COM1), &words)?;
+    let mut equipment = [0; 2];
+    memory.read(Pa(data::EQUIPMENT), &mut equipment);
+    let equipment = u16::from_le_bytes(equipment) & !(7 << 9 | 3 << 14);
+    let counts = (ports.len() as u16) << 9 | u16::from(pc.parallel) << 14;
+    memory.load(Pa(data::EQUIPMENT), &(equipment | counts).to_le_bytes())?;
+    let printer = if pc.parallel { PARALLEL_PORT } else { 0 };
+    memory.load(Pa(data::LPT1), &printer.to_le_bytes())
 }
 
 /// The data area says that the only drive is a floppy drive.

@@ -5,7 +5,7 @@ use ringer_monitor::Kicker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Feeds a machine's first serial port and its keyboard, and can end its run. Clones reach the same machine; what is
+/// Feeds a machine's serial ports and its keyboard, and can end its run. Clones reach the same machine; what is
 /// sent while it does not run waits for it.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -20,7 +20,12 @@ impl Handle {
 
     /// Sends bytes to the guest's first serial port.
     pub fn serial_input(&self, bytes: &[u8]) {
-        self.kicker.serial_input(bytes);
+        self.port_input(0, bytes);
+    }
+
+    /// Sends bytes to the guest's serial port `port` (0..=3); where there is none they are lost.
+    pub fn port_input(&self, port: usize, bytes: &[u8]) {
+        self.kicker.serial_input(port, bytes);
     }
 
     /// Presses and releases keys: bytes of scan code set 2 (make code, and F0h and make code at the release), which the
@@ -58,16 +63,22 @@ impl Handle {
     /// Bytes of keys that wait for the guest at most.
     pub const MAX_KEYS: usize = ringer_monitor::MAX_KEYS;
 
-    /// Nothing more will come to the serial port and the keyboard than what was sent: a halted guest that only that
+    /// Nothing more will come to the serial ports and the keyboard than what was sent: a halted guest that only that
     /// could wake ends its run with [`crate::Stop::DeadHalt`]. A machine whose handles never say so waits for input.
     pub fn end_input(&self) {
         self.kicker.end_input();
     }
 
-    /// Serial bytes that the guest has not taken yet.
+    /// Bytes for the first serial port that the guest has not taken yet.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.kicker.backlog()
+        self.port_backlog(0)
+    }
+
+    /// The same of serial port `port`.
+    #[must_use]
+    pub fn port_backlog(&self, port: usize) -> usize {
+        self.kicker.backlog(port)
     }
 
     /// Guest instructions retired, over all boots, as of a moment ago.

@@ -132,6 +132,8 @@ impl Machine {
             vga: cfg.pc.vga,
             nics: cfg.pc.nics,
             virtio: cfg.pc.virtio,
+            serials: cfg.pc.serials,
+            parallel: cfg.pc.parallel,
         };
         let watch = Watch::default();
         let [serial, debugcon] = [sinks.serial, sinks.debugcon].map(|sink| watch.sink(sink));
@@ -332,6 +334,12 @@ impl Machine {
         &mut self.monitor
     }
 
+    /// Sends the output of the device whose row is `id` ("com2", "lpt1") to `sink`. False if there is no such device.
+    pub fn connect(&mut self, id: &str, sink: Box<dyn SerialSink>) -> bool {
+        let mut sink = Some(Shielded::sink(sink));
+        self.monitor.firmware(|m| sink.take().is_some_and(|sink| m.board.connect(id, sink)))
+    }
+
     /// The reset line was pulled, or the processor shut down, which a PC's chipset answers by pulling
     /// it: memory, CMOS and time go on.
     fn restart(&mut self, shutdown: Shutdown) -> Result<(), MachineError> {
@@ -362,6 +370,9 @@ impl Machine {
             false => None,
         };
         self.monitor.firmware(|m| image.boot_with(m.memory, m.cpu, screen))?;
+        if image.is_told_by_us() {
+            self.monitor.firmware(|m| firmware::tell_ports(m.memory, pc))?;
+        }
         // What was just loaded is the guest's to touch; it need not count as ours beside that.
         self.monitor.memory().release();
         Ok(())

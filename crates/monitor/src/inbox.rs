@@ -12,9 +12,13 @@ pub const MAX_KEYS: usize = 64 << 10;
 /// Frames that wait for the guest's network adapter at most: what a fast network sends while a guest does something else.
 pub const MAX_FRAMES: usize = 1024;
 
+/// Serial ports.
+pub const PORTS: usize = 4;
+
 #[derive(Debug, Default)]
 struct Mail {
-    serial: VecDeque<u8>,
+    /// For each serial port.
+    serial: [VecDeque<u8>; PORTS],
     keys: VecDeque<u8>,
     frames: VecDeque<Vec<u8>>,
     quit: bool,
@@ -25,6 +29,13 @@ struct Mail {
     /// Nothing more will be typed.
     ended: bool,
     vcpu: Option<KickTarget>,
+}
+
+impl Mail {
+    /// Whether anything waits for a serial port.
+    fn has_serial(&self) -> bool {
+        self.serial.iter().any(|bytes| !bytes.is_empty())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +60,13 @@ impl Shared {
 pub struct Kicker(Arc<Shared>);
 
 impl Kicker {
-    /// Feeds bytes to the first serial port.
-    pub fn serial_input(&self, bytes: &[u8]) {
-        self.post(|mail| mail.serial.extend(bytes));
+    /// Feeds bytes to serial port `port`, 0 for the first. Where there is none they are lost.
+    pub fn serial_input(&self, port: usize, bytes: &[u8]) {
+        self.post(|mail| {
+            if let Some(serial) = mail.serial.get_mut(port) {
+                serial.extend(bytes);
+            }
+        });
     }
 
     /// Presses and releases keys and moves the mouse, as [`ringer_devices::Input::bytes`] says it. Returns how many bytes
@@ -103,10 +118,10 @@ impl Kicker {
         self.0.arrived.notify_all();
     }
 
-    /// Serial bytes that the guest has not taken yet.
+    /// Bytes for serial port `port` that the guest has not taken yet.
     #[must_use]
-    pub fn backlog(&self) -> usize {
-        self.0.lock().serial.len()
+    pub fn backlog(&self, port: usize) -> usize {
+        self.0.lock().serial.get(port).map_or(0, VecDeque::len)
     }
 
     /// Guest instructions retired, as of a moment ago.
@@ -180,8 +195,8 @@ pub struct Wishes {
 /// What came for the guest.
 #[derive(Debug)]
 pub struct Taken {
-    /// Serial bytes, the oldest.
-    pub serial: Vec<u8>,
+    /// Bytes for each serial port, the oldest.
+    pub serial: [Vec<u8>; PORTS],
     /// There are others.
     pub more: bool,
     /// Bytes of keys, all there are.
@@ -193,8 +208,8 @@ pub struct Taken {
 /// What a sleeper knows: other than that wakes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Thinks {
-    /// The serial port has room.
-    pub takes_serial: bool,
+    /// Which serial ports have room.
+    pub takes_serial: [bool; PORTS],
     /// The keyboard has room.
     pub takes_keys: bool,
     /// The network adapter has room.
@@ -236,16 +251,18 @@ impl Inbox {
         self.0.compare.load(Ordering::Relaxed)
     }
 
-    /// Takes at most `max` serial bytes, all keys, and at most `frames` frames.
+    /// Takes at most `max` bytes for each serial port, all keys, and at most `frames` frames.
     #[must_use]
     pub fn take(&self, max: usize, frames: usize) -> Taken {
         let mut mail = self.0.lock();
-        let n = mail.serial.len().min(max);
-        let serial = mail.serial.drain(..n).collect();
+        let serial = mail.serial.each_mut().map(|bytes| {
+            let n = bytes.len().min(max);
+            bytes.drain(..n).collect()
+        });
         let keys = mail.keys.drain(..).collect();
         let n = mail.frames.len().min(frames);
         let frames = mail.frames.drain(..n).collect();
-        let more = !mail.serial.is_empty() || !mail.frames.is_empty();
+        let more = mail.has_serial() || !mail.frames.is_empty();
         Taken { serial, more, keys, frames }
     }
 
@@ -259,7 +276,7 @@ impl Inbox {
     #[must_use]
     pub fn has_input(&self) -> bool {
         let mail = self.0.lock();
-        !mail.serial.is_empty() || !mail.keys.is_empty() || !mail.frames.is_empty()
+        mail.has_serial() || !mail.keys.is_empty() || !mail.frames.is_empty()
     }
 
     /// Takes what is not for the guest.
@@ -276,21 +293,22 @@ impl Inbox {
         }
     }
 
-    /// Serial bytes that wait, the oldest first.
-    pub(crate) fn serial(&self) -> Vec<u8> {
-        self.0.lock().serial.iter().copied().collect()
+    /// Bytes that wait for each serial port, the oldest first.
+    pub(crate) fn serial(&self) -> [Vec<u8>; PORTS] {
+        self.0.lock().serial.each_ref().map(|bytes| bytes.iter().copied().collect())
     }
 
     /// From now on these wait.
-    pub(crate) fn set_serial(&self, bytes: &[u8]) {
-        self.0.lock().serial = bytes.iter().copied().collect();
+    pub(crate) fn set_serial(&self, bytes: &[Vec<u8>; PORTS]) {
+        self.0.lock().serial = bytes.each_ref().map(|bytes| bytes.iter().copied().collect());
     }
 
-    /// Gives back bytes that the serial port had no room for.
-    pub fn give_back(&self, bytes: &[u8]) {
-        let mut mail = self.0.lock();
-        for b in bytes.iter().rev() {
-            mail.serial.push_front(*b);
+    /// Gives back bytes that serial port `port` had no room for.
+    pub fn give_back(&self, port: usize, bytes: &[u8]) {
+        if let Some(serial) = self.0.lock().serial.get_mut(port) {
+            for b in bytes.iter().rev() {
+                serial.push_front(*b);
+            }
         }
     }
 
@@ -324,7 +342,8 @@ impl Inbox {
     /// Whether there is such mail, or somebody else has woken the sleeper.
     pub fn wait(&self, until: Option<Instant>, thinks: &Thinks) -> bool {
         let mail = self.0.lock();
-        let serial = thinks.takes_serial && !mail.serial.is_empty();
+        let mut serial = thinks.takes_serial.iter().zip(&mail.serial);
+        let serial = serial.any(|(takes, bytes)| *takes && !bytes.is_empty());
         let keys = thinks.takes_keys && !mail.keys.is_empty();
         let frames = thinks.takes_frames && !mail.frames.is_empty();
         let wishes = mail.quit || mail.pause || mail.power_off || mail.reset || mail.glance;

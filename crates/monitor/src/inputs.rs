@@ -4,14 +4,16 @@
 //! taken where they can be found again, right after an instruction has retired; a run that is repeated gets
 //! them there, and others wait until it has come to the end of what was kept.
 
+use crate::inbox::PORTS;
+
 /// Bytes that a device took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
     retired: u64,
     /// Machine time: a halted processor has several moments at one instruction.
     now: u64,
-    /// For the serial port.
-    pub serial: Vec<u8>,
+    /// For each serial port.
+    pub serial: [Vec<u8>; PORTS],
     /// For the keyboard.
     pub keys: Vec<u8>,
     /// For the network adapter.
@@ -88,19 +90,19 @@ impl Inputs {
     /// These came.
     pub fn note(&mut self, retired: u64, now: u64, came: Came<'_>) {
         let Came { serial, keys, frames } = came;
-        let nothing = serial.is_empty() && keys.is_empty() && frames.is_empty();
+        let nothing = serial.iter().all(Vec::is_empty) && keys.is_empty() && frames.is_empty();
         let Some(log) = self.log.as_mut().filter(|_| !nothing) else { return };
         log.truncate(self.next);
-        let (serial, keys, frames) = (serial.to_vec(), keys.to_vec(), frames.to_vec());
+        let (serial, keys, frames) = (serial.clone(), keys.to_vec(), frames.to_vec());
         log.push(Input { retired, now, serial, keys, frames });
         self.next = log.len();
     }
 }
 
 /// What devices took at one moment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Came<'a> {
-    pub serial: &'a [u8],
+    pub serial: &'a [Vec<u8>; PORTS],
     pub keys: &'a [u8],
     pub frames: &'a [Vec<u8>],
 }
@@ -110,6 +112,7 @@ mod tests {
     use super::*;
 
     fn note(inputs: &mut Inputs, retired: u64, now: u64, serial: &[u8], keys: &[u8]) {
+        let serial = &[serial.to_vec(), Vec::new(), Vec::new(), Vec::new()];
         inputs.note(retired, now, Came { serial, keys, frames: &[] });
     }
 
@@ -126,7 +129,7 @@ mod tests {
         inputs.go_to(0);
         assert_eq!(inputs.next_time(), Some(20));
         assert!(inputs.due(9, 25).is_none() && inputs.due(10, 19).is_none());
-        assert_eq!(inputs.due(10, 20).unwrap().serial, b"ab");
+        assert_eq!(inputs.due(10, 20).unwrap().serial[0], b"ab");
         assert!(inputs.due(10, 20).is_none());
         assert_eq!(inputs.due(10, 30).unwrap().keys, b"k");
         assert!(inputs.due(99, 99).is_none());
@@ -141,7 +144,7 @@ mod tests {
         inputs.go_to(1);
         note(&mut inputs, 2, 2, b"c", b"");
         inputs.go_to(1);
-        assert_eq!(inputs.due(2, 2).unwrap().serial, b"c");
+        assert_eq!(inputs.due(2, 2).unwrap().serial[0], b"c");
         inputs.go_to(1);
         inputs.cut();
         assert_eq!(inputs.next_time(), None);

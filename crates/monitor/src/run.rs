@@ -17,7 +17,7 @@ use crate::footprint::Footprint;
 use crate::glance::Onlooker;
 use crate::huge_pages::HugePageGathering;
 use crate::idled::Idled;
-use crate::inbox::{Inbox, Kicker};
+use crate::inbox::{Inbox, Kicker, PORTS};
 use crate::inputs::Inputs;
 use crate::jitdump::SharedJitDump;
 use crate::moment::Moment;
@@ -78,8 +78,8 @@ pub struct Monitor {
     started: Instant,
     /// Nanoseconds of all runs.
     ran: u64,
-    /// COM1 had no room for the last input.
-    serial_full: bool,
+    /// Which serial ports had no room for the last input.
+    serial_full: [bool; PORTS],
     /// The keyboard had none for the last keys.
     keys_full: bool,
     /// The network adapter had none for the last frame.
@@ -130,7 +130,7 @@ impl Monitor {
             huge_pages: HugePageGathering::default(),
             started: Instant::now(),
             ran: 0,
-            serial_full: false,
+            serial_full: [false; PORTS],
             keys_full: false,
             frames_full: false,
             previous: None,
@@ -492,7 +492,8 @@ impl Monitor {
             .irq_pending
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
-        io.seen = io.look(self.serial_full || self.keys_full || self.frames_full || more);
+        let full = self.serial_full.contains(&true) || self.keys_full || self.frames_full;
+        io.seen = io.look(full || more);
         // What is due and was not let in (a run that stops here does so before) waits for an instruction: a
         // deadline that has passed would leave none time to run.
         let soon = io.clock.now().saturating_add(1);

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, ClockState};
 use crate::config::MonitorError;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, PORTS};
 use crate::random::Random;
 use ringer_cpu::{CpuState, SavedCpu};
 use ringer_mmu::PagingState;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of [`MonitorState`] that is written and read; it goes up with every change of what is
 /// stored, that of [`SavedCpu`] included.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The processor, the clock, and what other threads sent. What is derived is not in it: the interrupt
 /// line, the next deadline, windows, tables and translations are found anew.
@@ -23,8 +23,8 @@ pub struct MonitorState {
     clock: ClockState,
     /// Where the fixed sequence of random numbers is.
     random: u64,
-    /// Serial input that the guest has not taken, and that is not in a device yet.
-    serial: Vec<u8>,
+    /// Input for each serial port that the guest has not taken, and that is not in a device yet.
+    serial: [Vec<u8>; PORTS],
     /// Keys likewise.
     keys: Vec<u8>,
     /// CS and EIP of the instruction that the interpreter ran last, for the report of a triple fault.
@@ -127,7 +127,7 @@ mod tests {
         old.clock.retired = 1000;
         old.clock.charge_port();
         old.random.next(true);
-        old.inbox.kicker().serial_input(b"abc");
+        old.inbox.kicker().serial_input(0, b"abc");
         old.inbox.kicker().key_input(&[0x1c, 0xf0]);
         old.last = (8, 0x1234);
         let mut cpu = CpuState::reset(0xf29);
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(new.save(&loaded), state);
         assert_eq!(new.random.next(true), old.random.next(true));
         let taken = new.inbox.take(16, 0);
-        assert_eq!((&taken.serial[..], &taken.keys[..]), (&b"abc"[..], &[0x1c, 0xf0][..]));
+        assert_eq!((&taken.serial[0][..], &taken.keys[..]), (&b"abc"[..], &[0x1c, 0xf0][..]));
     }
 
     #[test]

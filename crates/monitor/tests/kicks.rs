@@ -60,7 +60,7 @@ fn run_kicked(monitor: &mut Monitor) -> RunEnd {
         scope.spawn(|| {
             let begin = Instant::now();
             while !over.load(Ordering::Relaxed) && begin.elapsed() < STORM {
-                kicker.serial_input(b"");
+                kicker.serial_input(0, b"");
             }
         });
         let end = monitor.run();

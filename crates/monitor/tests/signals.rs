@@ -212,7 +212,7 @@ fn a_signal_that_somebody_sent_is_no_fault_of_the_guest() {
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(50));
                 for _ in 0..1000 {
-                    kicker.serial_input(b"");
+                    kicker.serial_input(0, b"");
                 }
                 assert_eq!(TAKEN.load(Ordering::Relaxed), 0, "kicks are the machine's");
                 for n in 0..60 {

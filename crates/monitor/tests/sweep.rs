@@ -217,6 +217,8 @@ fn machine() -> Monitor {
         vga: false,
         nics: Default::default(),
         virtio: ringer_devices::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -347,6 +347,8 @@ fn monitor(model: CpuModel, low: bool) -> Result<Monitor, GuestError> {
         vga: false,
         nics: Default::default(),
         virtio: ringer_devices::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     };
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {

@@ -47,6 +47,8 @@ pub use error::Error;
 pub use machine::{DrivePlace, Machine};
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
+pub use ringer_devices::rows::{LPT1, MORE_SERIAL};
+#[doc(inline)]
 pub use ringer_devices::{
     DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Link, Mac, MacError, Medium,
     MediumError, MouseInput, NicModel, TypingError, VirtioConfig,

@@ -190,6 +190,12 @@ impl Machine {
         self.0.memory_size()
     }
 
+    /// Sends the output of a device of the board to `sink`, by the name of its row: `com2` to `com4`, which
+    /// [`PcConfig::serials`](crate::PcConfig) fits, `lpt1`. False if there is no such device.
+    pub fn connect(&mut self, id: &str, sink: Box<dyn crate::SerialSink>) -> bool {
+        self.0.connect(id, sink)
+    }
+
     /// Sends bytes to the guest's first serial port, as [`Handle::serial_input`] does.
     pub fn send_serial(&self, bytes: &[u8]) {
         self.0.handle().serial_input(bytes);

@@ -35,6 +35,8 @@ pub struct Place<'a> {
     pub pictures: &'a Path,
     /// Whether what guests send is shown as it comes.
     pub show: bool,
+    /// What each process may hold beside its guest's memory, in bytes.
+    pub mem_limit: Option<u64>,
 }
 
 /// What an attempt came to.
@@ -113,6 +115,9 @@ fn run(
     command.arg("run").args(case.arguments(image));
     command.arg("--serial").arg(format!("file:{}", files.serial.display()));
     command.arg("--report").arg(&files.report).arg("--verify");
+    if let Some(limit) = place.mem_limit {
+        command.arg("--mem-limit").arg(format!("{limit}B"));
+    }
     if case.spec.screenshot.is_some() {
         command.arg("--screenshot").arg(&files.picture);
     }

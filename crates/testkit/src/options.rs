@@ -20,6 +20,8 @@ pub struct Options {
     pub selection: Selection,
     /// Seconds for each test, whatever its description says.
     pub timeout: Option<f64>,
+    /// What each `ringer run` may hold beside its guest's memory, in bytes.
+    pub mem_limit: Option<u64>,
     /// How often a test that failed is run again, unless it says so itself.
     pub retries: u32,
     /// No test is begun after one that failed.
@@ -48,6 +50,7 @@ impl Options {
             defaults: Defaults::default(),
             selection: Selection::default(),
             timeout: None,
+            mem_limit: None,
             retries: 0,
             fail_fast: false,
             no_capture: false,

@@ -3,9 +3,15 @@
 //! An option that changes nothing here is passed over; one that asks for what there is not is the reason why a test is
 //! skipped.
 
+use crate::child::{self, End};
+use crate::stop::Stop;
 use ringer_machine::parse_size;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// Least and most memory.
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
@@ -45,15 +51,66 @@ pub fn split(line: &str) -> Result<Vec<String>, String> {
         return shlex::split(line).ok_or_else(|| format!("a quote is open in {line}"));
     }
     let mut shell = Command::new("sh");
-    // Without names of files for patterns, and each word with a NUL behind it.
-    shell.arg("-c").arg(format!("set -f; printf '%s\\0' {line}")).env("MAX_SMP", "1");
-    let output = shell.stdin(Stdio::null()).output().map_err(|e| format!("cannot run sh: {e}"))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("sh cannot expand {line}: {}", words.trim()));
+    // In 256 MiB, for a shell keeps what a command says; without names of files for patterns; and each word with a NUL
+    // behind it.
+    shell
+        .arg("-c")
+        .arg(format!("ulimit -v 262144; set -f; printf '%s\\0' {line}"))
+        .env("MAX_SMP", "1");
+    let (end, text, said) = run(shell).map_err(|e| format!("cannot run sh: {e}"))?;
+    match end {
+        End::Exited(status) if status.success() => {
+            let text = String::from_utf8_lossy(&text);
+            Ok(text.split_terminator('\0').map(str::to_owned).collect())
+        }
+        End::Exited(_) => {
+            let words = String::from_utf8_lossy(&said);
+            Err(format!("sh cannot expand {line}: {}", words.trim()))
+        }
+        End::TimedOut => Err(format!("sh takes more than {} s to expand {line}", LIMIT.as_secs())),
+        End::Stray | End::Stopped => {
+            Err(format!("sh makes more than {} KiB of {line}", MOST_WORDS >> 10))
+        }
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// What a line may become.
+const MOST_WORDS: u64 = 64 << 10;
+/// What of sh's complaint is told.
+const MOST_SAID: u64 = 4 << 10;
+/// So long the expansion may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs a command; how it ended, and what it wrote to its outputs, up to a bound each: more on the first ends it.
+fn run(mut command: Command) -> io::Result<(End, Vec<u8>, Vec<u8>)> {
+    let (mut output, written) = io::pipe()?;
+    let (said, complaint) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(written).stderr(complaint);
+    let child = child::spawn(&mut command)?;
+    // With it go our ends of the pipes that it writes to.
+    drop(command);
+    let much = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let text = scope.spawn(|| {
+            let mut bytes = Vec::new();
+            let read = (&mut output).take(MOST_WORDS + 1).read_to_end(&mut bytes);
+            much.store(bytes.len() as u64 > MOST_WORDS, Ordering::Relaxed);
+            read.map(|_| bytes)
+        });
+        let said = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            said.take(MOST_SAID).read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let end =
+            child.wait_while(LIMIT, &Stop::default(), &mut || !much.load(Ordering::Relaxed))?;
+        let joined = |part: thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| {
+            part.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended")))
+        };
+        let (text, said) = (joined(text)?, joined(said)?);
+        // What ended by itself may have written too much, too.
+        let end = if text.len() as u64 > MOST_WORDS { End::Stray } else { end };
+        Ok((end, text, said))
+    })
 }
 
 /// What the words ask for.
@@ -174,5 +231,15 @@ mod tests {
         assert_eq!(split("-smp $MAX_SMP").unwrap(), ["-smp", "1"]);
         assert!(split("-append 'x").is_err());
         assert!(split("-append \"`x").is_err());
+        let endless = split("-append $(yes)").unwrap_err();
+        assert!(endless.starts_with("sh ") && endless.len() < 5000, "{endless}");
+        let much = split("-append $(head -c 70000 /dev/zero | tr '\\0' x)").unwrap_err();
+        assert!(much.starts_with("sh makes more than 64 KiB"), "{much}");
+        assert_eq!(
+            split("-append $(head -c 60000 /dev/zero | tr '\\0' x)").unwrap()[1].len(),
+            60000
+        );
+        let complaint = split("-append $(head -c 70000 /dev/zero >&2) ${x?}").unwrap_err();
+        assert!(complaint.len() < 5000, "{complaint}");
     }
 }

@@ -95,6 +95,7 @@ pub fn run_suite(options: &Options, stop: &Stop) -> Result<Finish, TestkitError>
         work: work.path(),
         pictures: &pictures,
         show: options.no_capture,
+        mem_limit: options.mem_limit,
     };
     let runner = Runner { place, fail_fast: options.fail_fast, deadline, stop };
     let mut reporters = Reporters::open(&formats)?;

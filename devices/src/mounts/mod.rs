@@ -18,6 +18,7 @@ pub(crate) mod ide;
 pub(crate) mod io_apic;
 pub(crate) mod keyboard;
 pub(crate) mod local_apic;
+pub(crate) mod parallel;
 pub(crate) mod pci_host;
 pub(crate) mod pic;
 pub(crate) mod pm;

@@ -3,8 +3,52 @@
 use super::byte::{data, register};
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
+use crate::row::{BYTES, DmaKind, Fuzz, Line, Region, Row};
 use crate::state::{StateError, decode, encode};
 use crate::uart::Uart;
+
+/// The ports behind the first.
+pub(crate) const MORE: [Row; 3] = [
+    row(
+        "com2",
+        "Second serial port",
+        &[Region::ports("registers", 0x2f8, 8, BYTES)],
+        &[Line::edge(3)],
+    ),
+    row(
+        "com3",
+        "Third serial port",
+        &[Region::ports("registers", 0x3e8, 8, BYTES)],
+        &[Line::edge(4)],
+    ),
+    row(
+        "com4",
+        "Fourth serial port",
+        &[Region::ports("registers", 0x2e8, 8, BYTES)],
+        &[Line::edge(3)],
+    ),
+];
+
+const fn row(
+    id: &'static str,
+    title: &'static str,
+    regions: &'static [Region],
+    lines: &'static [Line],
+) -> Row {
+    Row {
+        id,
+        title,
+        spec: "National PC16550D",
+        regions,
+        pci: None,
+        lines,
+        clocked: false,
+        dma: DmaKind::None,
+        version: 1,
+        loads: &[],
+        fuzz: Fuzz { read: 1, write: 1, time: 0 },
+    }
+}
 
 /// A serial port.
 #[derive(Debug)]

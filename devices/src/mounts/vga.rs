@@ -4,9 +4,24 @@
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::memory::{DeviceRam, Shown};
+use crate::row::{Bar, Function};
 use crate::screen::{Image, Screen};
 use crate::state::{StateError, decode, encode};
 use crate::vga::{self, Place, Vga};
+
+/// The display adapter that Bochs and QEMU have, which drivers know.
+pub(crate) const DISPLAY: Function = Function {
+    device: 2,
+    vendor_id: vga::ID.0,
+    device_id: vga::ID.1,
+    class: 0x0300,
+    revision: 2,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::IO | Function::MEMORY,
+    bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
+    rom: Some(6),
+    ..Function::NONE
+};
 
 /// Regions, as the row has them.
 const MONOCHROME: usize = 0;

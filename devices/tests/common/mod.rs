@@ -48,6 +48,8 @@ pub const CONFIG: BoardConfig = BoardConfig {
         virtio: Some(ringer_devices::Mac::DEFAULT),
     },
     virtio: ringer_devices::VirtioConfig::ALL,
+    serials: [true; 3],
+    parallel: true,
 };
 
 /// A link whose other end hangs loose.

@@ -156,7 +156,7 @@ fn parse_cache(text: &str) -> Result<u64, String> {
     in_range.then_some(size & !4095).ok_or_else(|| "the cache can have 1M to 1G".to_owned())
 }
 
-fn parse_limit(text: &str) -> Result<u64, String> {
+pub(super) fn parse_limit(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|e| e.to_string())
 }
 

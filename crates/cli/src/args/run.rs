@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 const MEMORY: std::ops::RangeInclusive<u64> = (1 << 20)..=(3 << 30);
 /// Memory where no option and no state says how much.
 const DEFAULT_MEMORY: &str = "512M";
+/// Serial ports that a PC has at most.
+const MOST_SERIALS: usize = 4;
+
 /// Which guest and which machine.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
@@ -59,9 +62,13 @@ pub struct RunArgs {
     /// Go on from the state in FILE, on a machine like the saved one
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
-    /// The first serial port: stdio, file:F, null or pty (default: stdio, and null with --display terminal)
+    /// The first serial port: stdio, file:F, null or pty (default: stdio, and null with --display terminal). Given again,
+    /// the second, third and fourth
     #[arg(long, value_name = "WHERE")]
-    pub serial: Option<SerialSpec>,
+    pub serial: Vec<SerialSpec>,
+    /// A printer on the first parallel port, whose bytes go to FILE
+    #[arg(long, value_name = "FILE")]
+    pub parallel: Option<PathBuf>,
     /// The key that announces a command of Ringer's on a stdio console (KEY X ends the run), as ctrl-a or ^], or none
     /// (default: ctrl-a on a terminal, none where standard input is a pipe or a file)
     #[arg(long, value_name = "KEY")]
@@ -103,13 +110,13 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Where the first serial port leads.
-    pub fn serial(&self) -> SerialSpec {
+    /// Where the serial ports lead, one at least.
+    pub fn serial(&self) -> Vec<SerialSpec> {
         let usual = match self.display.display {
             Display::Terminal => SerialSpec::Null,
             _ => SerialSpec::Stdio,
         };
-        self.serial.clone().unwrap_or(usual)
+        if self.serial.is_empty() { vec![usual] } else { self.serial.clone() }
     }
 
     /// The one boot source that was given.
@@ -184,6 +191,8 @@ impl RunArgs {
                 virtio,
                 firmware: self.firmware.config(),
                 vga: self.firmware.vga != Some(Vga::None),
+                serials: self.more_serials()?,
+                parallel: self.parallel.is_some(),
                 ..machine.pc
             },
             run: RunConfig {
@@ -193,6 +202,14 @@ impl RunArgs {
                 ..machine.run
             },
         })
+    }
+
+    /// Which of COM2 to COM4 there are.
+    fn more_serials(&self) -> Result<[bool; 3], CliError> {
+        match self.serial.len() {
+            count @ 0..=MOST_SERIALS => Ok([2, 3, 4].map(|port| port <= count)),
+            _ => Err(CliError::ManySerials),
+        }
     }
 
     /// What a machine with `ram_size` bytes may make the process hold. What gdb goes back by is in memory, and nobody's
@@ -227,6 +244,10 @@ impl RunArgs {
         pc.virtio.console |= saved.virtio.console;
         pc.virtio.balloon = pc.virtio.balloon.or(saved.virtio.balloon);
         pc.floppies = saved.floppies;
+        if self.serial.len() < 2 {
+            pc.serials = saved.serials;
+        }
+        pc.parallel |= saved.parallel;
         if self.firmware.vga.is_none() {
             pc.vga = saved.vga;
         }

@@ -1,6 +1,7 @@
 //! `ringer test`.
 
 use super::SuiteReportArgs;
+use super::engine::parse_limit;
 use super::values::whole;
 use clap::{Args, ValueEnum};
 use ringer::Engine;
@@ -47,6 +48,9 @@ pub struct TestArgs {
     /// Seconds that a test may take, whatever its description says
     #[arg(long, value_name = "S", value_parser = parse_seconds)]
     pub timeout: Option<f64>,
+    /// What each test's process may hold beside its guest's memory, as ringer run has it
+    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    pub mem_limit: Option<u64>,
     /// Run a test that failed up to N times more; one that passes then is told as flaky
     #[arg(long, value_name = "N", value_parser = whole(0..=1000u32))]
     pub retries: Option<u32>,

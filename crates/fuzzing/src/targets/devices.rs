@@ -92,6 +92,8 @@ fn board() -> Board {
             virtio: Some(Mac::DEFAULT),
         },
         virtio: VirtioConfig::ALL,
+        serials: [true; 3],
+        parallel: true,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     for (device, unit) in [(rows::IDE, 0), (rows::IDE, 2), (rows::AHCI, 0), (rows::AHCI, 2)] {

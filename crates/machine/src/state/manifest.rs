@@ -60,10 +60,20 @@ pub struct MachineRecord {
     /// The virtio devices, if there are any.
     #[serde(default, skip_serializing_if = "has_no_virtio")]
     pub virtio: VirtioConfig,
+    /// There are COM2, COM3 and COM4, if any.
+    #[serde(default, skip_serializing_if = "none_of")]
+    pub serials: [bool; 3],
+    /// There is LPT1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parallel: bool,
 }
 
 fn has_no_virtio(devices: &VirtioConfig) -> bool {
     *devices == VirtioConfig::NONE
+}
+
+fn none_of(there: &[bool; 3]) -> bool {
+    !there.contains(&true)
 }
 
 fn is_empty<T>(drives: &[Option<T>]) -> bool {
@@ -100,6 +110,8 @@ impl MachineRecord {
             no_vga: !pc.vga,
             nics: pc.nics,
             virtio: pc.virtio,
+            serials: pc.serials,
+            parallel: pc.parallel,
         }
     }
 
@@ -125,6 +137,8 @@ impl MachineRecord {
             vga,
             nics: self.nics,
             virtio: self.virtio,
+            serials: self.serials,
+            parallel: self.parallel,
             ..PcConfig::default()
         })
     }
@@ -166,7 +180,9 @@ impl MachineRecord {
         same("the display adapter", vga(self), vga(here))?;
         same("the network adapters", &format!("{:?}", self.nics), &format!("{:?}", here.nics))?;
         let virtio = [self.virtio, here.virtio].map(|devices| format!("{devices:?}"));
-        same("the virtio devices", &virtio[0], &virtio[1])
+        same("the virtio devices", &virtio[0], &virtio[1])?;
+        let ports = [self, here].map(|it| format!("{:?} {}", it.serials, it.parallel));
+        same("serial and parallel ports:", &ports[0], &ports[1])
     }
 }
 

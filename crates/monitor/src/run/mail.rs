@@ -43,13 +43,16 @@ impl Monitor {
             return more;
         }
         let input = self.inbox.take(SERIAL_CHUNK, FRAMES);
-        let (mut serial, mut keys) = (0, 0);
+        let (mut serial, mut keys) = (input.serial, 0);
         let board = &mut self.chassis.bus.io.board;
-        self.serial_full = false;
-        if !input.serial.is_empty() {
-            serial = board.serial_input(now, &input.serial).min(input.serial.len());
-            self.serial_full = serial < input.serial.len();
-            self.inbox.give_back(&input.serial[serial..]);
+        for (port, bytes) in serial.iter_mut().enumerate() {
+            self.serial_full[port] = false;
+            if !bytes.is_empty() {
+                let taken = board.port_input(now, port, bytes).min(bytes.len());
+                self.serial_full[port] = taken < bytes.len();
+                self.inbox.give_back(port, &bytes[taken..]);
+                bytes.truncate(taken);
+            }
         }
         self.keys_full = false;
         if !input.keys.is_empty() {
@@ -61,7 +64,7 @@ impl Monitor {
         self.frames_full = frames < input.frames.len();
         let (taken, left) = input.frames.split_at(frames);
         self.inbox.give_back_frames(left.iter().cloned());
-        let (serial, keys) = (&input.serial[..serial], &input.keys[..keys]);
+        let (serial, keys) = (&serial, &input.keys[..keys]);
         self.inputs.note(self.retired(), now, Came { serial, keys, frames: taken });
         input.more
     }
@@ -92,7 +95,9 @@ impl Monitor {
         while let Some(input) = self.inputs.due(retired, now) {
             let mut door = Door(&mut bus.memory);
             let mut board = bus.io.board.over(&mut door);
-            board.serial_input(now, &input.serial);
+            for (port, bytes) in input.serial.iter().enumerate().filter(|it| !it.1.is_empty()) {
+                board.port_input(now, port, bytes);
+            }
             board.key_input(now, &input.keys);
             for frame in &input.frames {
                 board.frame_input(now, frame);

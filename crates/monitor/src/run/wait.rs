@@ -2,7 +2,7 @@
 
 use super::Monitor;
 use crate::config::MonitorError;
-use crate::inbox::Thinks;
+use crate::inbox::{PORTS, Thinks};
 use crate::profile::Row;
 use crate::stop::RunEnd;
 use ringer_cpu::Activity;
@@ -42,7 +42,7 @@ impl Monitor {
         let device = io.board.next_interrupt().filter(|_| !vain);
         let deadline = [device, self.inputs.next_time(), self.vcpu.schedule.time];
         let deadline = deadline.into_iter().flatten().min();
-        let (takes_serial, takes_keys) = (!self.serial_full, !self.keys_full);
+        let (takes_serial, takes_keys) = (self.serial_full.map(|full| !full), !self.keys_full);
         let takes_frames = !self.frames_full;
         let thinks = Thinks { takes_serial, takes_keys, takes_frames, ended: no_more };
         match deadline {
@@ -79,7 +79,7 @@ impl Monitor {
         let look = Instant::now() + LOOK;
         let until = self.vcpu.schedule.ends.map_or(look, |end| end.min(look));
         let ended = self.inbox.is_ended();
-        let (takes_serial, takes_keys, takes_frames) = (false, false, false);
+        let (takes_serial, takes_keys, takes_frames) = ([false; PORTS], false, false);
         self.inbox.wait(Some(until), &Thinks { takes_serial, takes_keys, takes_frames, ended });
         io.ledger.switch(row);
         true

@@ -99,6 +99,8 @@ fn machine_with(
         vga: true,
         nics: Default::default(),
         virtio: ringer_devices::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     };
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {

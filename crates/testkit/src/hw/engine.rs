@@ -256,6 +256,8 @@ pub fn with_translating<R>(
         vga: false,
         nics: Default::default(),
         virtio: ringer_devices::VirtioConfig::NONE,
+        serials: [false; 3],
+        parallel: false,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     board.unplug_ports();
