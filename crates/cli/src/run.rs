@@ -201,8 +201,8 @@ pub fn run_guest(
     let mut drives = Drives::open(args)?;
     plan.have(drives.take_exchange());
     let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
-    let builder = drives.put_into(Machine::builder().config(config).boot(source));
-    let builder = network.connect(builder);
+    let builder = Machine::builder().config(config).boot(source);
+    let builder = network.connect(drives.put_into(builder));
     let sinks = match &watch {
         Some(watch) => watch.sinks(lines.sinks()),
         None => lines.sinks(),
@@ -214,8 +214,7 @@ pub fn run_guest(
     for (retired, path) in saves {
         machine.save_at(retired, path)?;
     }
-    let folder = args.perf_map.as_deref();
-    let dump = folder.map(|folder| jitdump(folder, &symbols)).transpose()?;
+    let dump = args.perf_map.as_deref().map(|folder| jitdump(folder, &symbols)).transpose()?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
     }
