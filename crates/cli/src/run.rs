@@ -254,12 +254,7 @@ pub fn run_guest(
     if let Some(note) = machine.note() {
         say(note);
     }
-    if let Some(state) = &state {
-        machine.restore(state)?;
-    }
-    for (retired, path) in saves {
-        machine.save_at(retired, path)?;
-    }
+    resume(&mut machine, state.as_ref(), saves)?;
     let dump = jitdump(args.perf_map.as_deref(), &symbols)?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
@@ -299,6 +294,21 @@ pub fn run_guest(
         return Err(CliError::NeverSaved { retired, path, end });
     }
     Ok(Ended { stop, machine, report, symbols })
+}
+
+/// Restores `state`, and plans what is to be saved.
+fn resume(
+    machine: &mut Machine,
+    state: Option<&MachineState>,
+    saves: Vec<(u64, &Path)>,
+) -> Result<(), CliError> {
+    if let Some(state) = state {
+        machine.restore(state)?;
+    }
+    for (retired, path) in saves {
+        machine.save_at(retired, path)?;
+    }
+    Ok(())
 }
 
 fn jitdump(
