@@ -25,7 +25,7 @@ with_needs() {
     line=$(grep "/$1\.ko:" "$from/modules.dep") || return 0
     echo "$line" | tr -d : | tr ' ' '\n'
 }
-for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse e1000 8139too 8139cp virtio_net; do
+for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse e1000 8139too 8139cp virtio_net virtio_console virtio_balloon virtio-rng; do
     with_needs "$name"
 done | sort -u | while read -r file; do
     file=${file#"lib/modules/$version/"}
@@ -43,7 +43,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-modprobe -a crc32c_generic ata_piix ahci virtio_pci virtio_blk sd_mod sr_mod ext4 isofs 2>/dev/null
+modprobe -a crc32c_generic ata_piix ahci virtio_pci virtio_blk virtio_net virtio_console virtio_balloon virtio-rng sd_mod sr_mod ext4 isofs 2>/dev/null
 # Disks are found by another thread.
 for n in 1 2 3 4 5 6 7 8 9 10; do
     grep -q '[sv]d[a-z]$' /proc/partitions && break

@@ -96,7 +96,7 @@ impl OverMemory<'_> {
     /// As [`Board::serial_input`].
     pub fn serial_input(&mut self, now: u64, bytes: &[u8]) -> usize {
         self.advance(now);
-        let Some(slot) = self.board.serial else { return 0 };
+        let Some(slot) = self.board.console_in() else { return 0 };
         let taken = self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx));
         self.board.plane.stats.serial_in += taken as u64;
         taken
@@ -277,7 +277,7 @@ impl Board {
         self.plane.leds
     }
 
-    /// Bytes from the outside to COM1. Returns how many were accepted: the rest has to wait until the
+    /// Bytes from the outside to COM1, or to the virtio console if that has a driver. Returns how many were accepted: the rest has to wait until the
     /// guest has read some.
     pub fn serial_input(&mut self, now: u64, bytes: &[u8]) -> usize {
         self.over(&mut NoMemory).serial_input(now, bytes)
@@ -302,6 +302,12 @@ impl Board {
     /// From now on, or no longer, what the network adapter sends has been sent before.
     pub fn hold_link(&mut self, held: bool) {
         self.plane.link_held = held;
+    }
+
+    /// Where bytes for the console go: to the virtio console once it has a driver, else to COM1.
+    fn console_in(&self) -> Option<usize> {
+        let driven = |slot: &usize| self.mounts[*slot].device.listens();
+        self.console.filter(driven).or(self.serial)
     }
 
     fn linked(&self) -> Option<usize> {
@@ -329,7 +335,7 @@ impl Board {
     /// with `input` one that listens to the outside, or one with a link, drives a line that the interrupt controllers let
     /// through.
     pub fn can_interrupt(&self, input: bool) -> bool {
-        let typed = [self.serial, self.keyboard].into_iter().flatten().filter(|_| input);
+        let typed = [self.console_in(), self.keyboard].into_iter().flatten().filter(|_| input);
         // A network has no end.
         let mut outside = typed.chain(self.linked());
         let hears = |slot: usize| {

@@ -79,6 +79,8 @@ pub(crate) struct Backplane {
     pub(crate) link_held: bool,
     /// Memory to switch before the next instruction: one entry for each place.
     pub(crate) shadows: Vec<Shadow>,
+    /// Random numbers of the host's, if the guest may have them.
+    pub(crate) entropy: Option<fn(&mut [u8]) -> bool>,
     /// Regions to move when the call into the device is over: slot, region, new base.
     pub(crate) remaps: Vec<(usize, usize, Option<u64>)>,
 }
@@ -105,6 +107,7 @@ impl Backplane {
             link: None,
             link_held: false,
             shadows: Vec::new(),
+            entropy: None,
             remaps: Vec::new(),
         }
     }

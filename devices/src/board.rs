@@ -103,6 +103,7 @@ pub struct Board {
     pub(crate) coprocessor: Option<usize>,
     pub(crate) serial: Option<usize>,
     pub(crate) keyboard: Option<usize>,
+    pub(crate) console: Option<usize>,
     pub(crate) local_apic: Option<usize>,
 }
 
@@ -142,6 +143,7 @@ impl Board {
             coprocessor: None,
             serial: None,
             keyboard: None,
+            console: None,
             local_apic: None,
         };
         if config.apic {
@@ -156,6 +158,7 @@ impl Board {
         board.coprocessor = board.slot(rows::COPROCESSOR);
         board.serial = board.slot(rows::COM1);
         board.keyboard = board.slot(rows::KEYBOARD);
+        board.console = board.slot(rows::VIRTIO_CONSOLE);
         board.local_apic = board.slot(rows::LOCAL_APIC);
         board
     }
@@ -211,6 +214,11 @@ impl Board {
     pub fn connect_link(&mut self, id: &str, link: Box<dyn Link>) -> bool {
         let slot = self.slot(id);
         slot.map(|slot| self.plane.link = Some((slot, link))).is_some()
+    }
+
+    /// Lets devices have random numbers of the host's. Without this they have sequences of their own, the same in each run.
+    pub fn set_entropy(&mut self, fill: fn(&mut [u8]) -> bool) {
+        self.plane.entropy = Some(fill);
     }
 
     /// What firmware can ask for; meant for before the guest runs. No state has it in it: it follows from the machine's

@@ -5,18 +5,35 @@ use crate::ide::DriveKind;
 use crate::link::Nics;
 use serde::{Deserialize, Serialize};
 
-/// The virtio devices.
+/// The virtio devices, but for a network adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VirtioConfig {
     /// The disks.
+    #[serde(default, skip_serializing_if = "are_absent")]
     pub disks: [bool; 4],
+    /// Random numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rng: bool,
+    /// The console.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub console: bool,
+    /// The balloon, and how many pages of 4 KiB it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<u32>,
+}
+
+fn are_absent(disks: &[bool; 4]) -> bool {
+    *disks == [false; 4]
 }
 
 impl VirtioConfig {
     /// None.
-    pub const NONE: VirtioConfig = VirtioConfig { disks: [false; 4] };
+    pub const NONE: VirtioConfig =
+        VirtioConfig { disks: [false; 4], rng: false, console: false, balloon: None };
     /// All.
-    pub const ALL: VirtioConfig = VirtioConfig { disks: [true; 4] };
+    pub const ALL: VirtioConfig =
+        VirtioConfig { disks: [true; 4], rng: true, console: true, balloon: Some(16) };
 }
 
 /// How a board is equipped.

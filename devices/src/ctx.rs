@@ -141,6 +141,19 @@ impl Ctx<'_> {
         self.memory.dma_write(pa, data)
     }
 
+    /// Fills `bytes` with random numbers of the host's. False: a run must repeat exactly, and there are none.
+    pub fn entropy(&mut self, bytes: &mut [u8]) -> bool {
+        self.plane.entropy.is_some_and(|fill| fill(bytes))
+    }
+
+    /// The guest has no use for the whole pages of RAM among these bytes: they read as zeros from now on, and take none of
+    /// the host's memory until they are written.
+    pub fn give_back(&mut self, pa: u64, len: u64) {
+        if self.master().is_ok() {
+            self.memory.dma_give_back(pa, len);
+        }
+    }
+
     /// Lets `work` at the memory of devices' own; where the machine has none, at [`NoRam`].
     pub fn with_ram<R>(&mut self, work: impl FnOnce(&mut dyn DeviceRam) -> R) -> R {
         match self.memory.device_ram() {

@@ -48,6 +48,9 @@ pub trait Dma {
     /// [`DmaError::NoMemory`] if not all of it is writable memory; nothing is written then.
     fn dma_write(&mut self, pa: u64, data: &[u8]) -> Result<(), DmaError>;
 
+    /// Nobody needs the whole pages of RAM among these `len` bytes any more: they are zeros, and may go back to the host.
+    fn dma_give_back(&mut self, _pa: u64, _len: u64) {}
+
     /// The memory of devices' own, if the machine has any.
     fn device_ram(&mut self) -> Option<&mut dyn DeviceRam> {
         None

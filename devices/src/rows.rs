@@ -68,6 +68,8 @@ pub const E1000: &str = NicModel::E1000.id();
 pub const TEST_DEVICE: &str = "test-device";
 /// The virtio disks, each of which is unit 0 of its device.
 pub const VIRTIO_DISKS: [&str; 4] = ["virtio-blk0", "virtio-blk1", "virtio-blk2", "virtio-blk3"];
+/// The virtio console.
+pub const VIRTIO_CONSOLE: &str = "virtio-console";
 /// The local APIC.
 pub const LOCAL_APIC: &str = "local-apic";
 
@@ -234,14 +236,10 @@ const fn row(id: &'static str, title: &'static str, spec: &'static str) -> Row {
     }
 }
 
-/// Virtio disk `$n`.
-macro_rules! virtio_disk {
-    ($n:literal) => {
-        Entry {
-            row: virtio::DISKS[$n],
-            fitted: |config| config.virtio.disks[$n],
-            make: |_| Box::new(VirtioFunction::disk($n)),
-        }
+/// An entry for a device that needs only its row.
+macro_rules! virtio {
+    ($row:expr, $fitted:expr, $make:expr) => {
+        Entry { row: $row, fitted: $fitted, make: |config| Box::new($make(config)) }
     };
 }
 
@@ -578,8 +576,12 @@ pub static TABLE: &[Entry] = &[
         fitted: |config| config.nics.e1000.is_some(),
         make: |config| Box::new(E1000Function::new(config.nics.e1000)),
     },
-    virtio_disk!(0),
-    virtio_disk!(1),
-    virtio_disk!(2),
-    virtio_disk!(3),
+    virtio!(virtio::DISKS[0], |config| config.virtio.disks[0], VirtioFunction::disk::<0>),
+    virtio!(virtio::DISKS[1], |config| config.virtio.disks[1], VirtioFunction::disk::<1>),
+    virtio!(virtio::DISKS[2], |config| config.virtio.disks[2], VirtioFunction::disk::<2>),
+    virtio!(virtio::DISKS[3], |config| config.virtio.disks[3], VirtioFunction::disk::<3>),
+    virtio!(virtio::RNG, |config| config.virtio.rng, VirtioFunction::rng),
+    virtio!(virtio::CONSOLE, |config| config.virtio.console, VirtioFunction::console),
+    virtio!(virtio::BALLOON, |config| config.virtio.balloon.is_some(), VirtioFunction::balloon),
+    virtio!(virtio::NET, |config| config.nics.virtio.is_some(), VirtioFunction::net),
 ];

@@ -292,6 +292,23 @@ impl GuestMemory {
         }
     }
 
+    /// The guest has no use for the whole pages of RAM among `len` bytes at `pa`: they are zeros now, and go back to the host
+    /// until they are used again. What is no RAM stays as it is.
+    pub fn give_back_ram(&mut self, pa: Pa, len: u64) {
+        let end = pa.get().saturating_add(len).min(self.ram_size);
+        let Some(mut at) = pa.get().checked_next_multiple_of(PAGE_SIZE) else { return };
+        while at < end {
+            let whole = self.ram_pages(at, end);
+            match self.region(Pa(at)) {
+                Region::Ram { offset } if whole > 0 && offset + whole <= self.ram_size => {
+                    self.give_back(Pa(at), offset, whole);
+                    at += whole;
+                }
+                _ => at += PAGE_SIZE,
+            }
+        }
+    }
+
     /// Bytes of whole RAM pages from `at` on, up to `end`, that follow each other in the memory file.
     fn ram_pages(&self, at: u64, end: u64) -> u64 {
         let Region::Ram { offset } = self.region(Pa(at)) else { return 0 };

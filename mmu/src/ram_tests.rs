@@ -225,3 +225,23 @@ fn cleared_memory_is_zero_and_given_back_and_its_code_is_noted() {
     assert_eq!(m.take_code_writes(), vec![(Pa(0xc_1000), 0x1000), (Pa(0xc_3000), 0x10)]);
     m.clear(Pa(u64::MAX - 1), 5);
 }
+
+#[test]
+fn whole_pages_of_ram_go_back_and_nothing_else_does() {
+    let mut m = memory();
+    m.load(Pa(0x9_e000), &[7; 0x2000]).unwrap();
+    m.load(Pa(0x10_0000), &[7; 0x3000]).unwrap();
+    let touched = m.touched();
+    m.mark_code(Frame(0x101), true);
+    m.give_back_ram(Pa(0x10_0800), 0x2000);
+    let mut bytes = [0; 0x3000];
+    assert!(m.read(Pa(0x10_0000), &mut bytes));
+    assert!(bytes[..0x1000].iter().chain(&bytes[0x2000..]).all(|byte| *byte == 7));
+    assert!(bytes[0x1000..0x2000].iter().all(|byte| *byte == 0) && m.touched() < touched);
+    assert_eq!(m.take_code_writes(), vec![(Pa(0x10_1000), 0x1000)]);
+    // Over the hole, and as far as addresses go.
+    m.give_back_ram(Pa(0x9_e000), u64::MAX);
+    assert!(m.read(Pa(0x9_e000), &mut bytes[..0x2000]) && bytes[..0x2000] == [0; 0x2000]);
+    m.give_back_ram(Pa(u64::MAX - 1), 5);
+    m.give_back_ram(Pa(u64::MAX & !0xfff), u64::MAX);
+}

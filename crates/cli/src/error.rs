@@ -107,6 +107,14 @@ pub enum CliError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The balloon's size is none.
+    #[error("--virtio-balloon={text}: {reason}")]
+    Balloon {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// --mem-limit is less than works.
     #[error(
         "--mem-limit {}M is too little: with this -m and --tc-size it takes {}M; a smaller --tc-size takes less",
@@ -318,6 +326,7 @@ impl CliError {
             | Self::WrittenBesideState { .. }
             | Self::Diskette { .. }
             | Self::MemorySize { .. }
+            | Self::Balloon { .. }
             | Self::MemLimit { .. }
             | Self::Symbols(_)
             | Self::Profile(_)

@@ -23,7 +23,7 @@ use crate::tracing_output::TraceOutput;
 use crate::writing;
 use ringer::sandbox::{Confined, Sandbox, Threads};
 use ringer::{
-    BootSource, Handle, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile,
+    BootSource, Builder, Handle, JitDump, Machine, MachineConfig, MachineState, PcConfig, Profile,
     RunConfig, SharedJitDump, Sinks, Stop, Symbols, status, symbols_for,
 };
 use ringer_cpu::refusal::refused;
@@ -94,6 +94,14 @@ impl Lines {
 
     pub fn sinks(&self) -> Sinks {
         Sinks { serial: self.serial.sink(), debugcon: self.debugcon.sink() }
+    }
+
+    /// The virtio console's output, if the machine has one, goes where that of the serial port goes.
+    fn put_into(&self, builder: Builder, config: &MachineConfig) -> Builder {
+        match config.pc.virtio.console {
+            true => builder.virtio_console(self.serial.sink()),
+            false => builder,
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &Line> {
@@ -202,7 +210,7 @@ pub fn run_guest(
     plan.have(drives.take_exchange());
     let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
     let builder = drives.put_into(Machine::builder().config(config).boot(source));
-    let builder = network.connect(builder);
+    let builder = lines.put_into(network.connect(builder), &config);
     let sinks = match &watch {
         Some(watch) => watch.sinks(lines.sinks()),
         None => lines.sinks(),

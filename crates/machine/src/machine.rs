@@ -140,6 +140,9 @@ impl Machine {
             let moved = board.relocate(rows::DEBUG_EXIT, 0, u64::from(cfg.pc.debug_exit_port));
             moved.map_err(MonitorError::Attach)?;
         }
+        if !cfg.is_virtual() {
+            board.set_entropy(ringer_monitor::host_entropy);
+        }
         firmware::set_order(&mut board, cfg.pc.firmware.order);
         firmware::tell(board.fw_cfg_mut(), &cfg.pc)?;
         for (name, contents) in image.firmware_files() {
@@ -180,6 +183,12 @@ impl Machine {
     /// Tells `dump` of every block that is translated from now on.
     pub fn set_jitdump(&mut self, dump: SharedJitDump) {
         self.monitor.set_jitdump(dump);
+    }
+
+    /// Sends the output of the virtio console, if there is one, to `sink`.
+    pub fn connect_console(&mut self, sink: Box<dyn SerialSink>) {
+        let sink = Shielded::sink(self.watch.sink(sink));
+        self.monitor.board_mut().connect(rows::VIRTIO_CONSOLE, sink);
     }
 
     /// From now on `onlooker` looks at the screen, soon after each [`Handle::glance`].

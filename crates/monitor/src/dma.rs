@@ -20,6 +20,10 @@ impl Dma for Door<'_> {
         done.then_some(()).ok_or(DmaError::NoMemory { pa, len: data.len() })
     }
 
+    fn dma_give_back(&mut self, pa: u64, len: u64) {
+        self.0.give_back_ram(Pa(pa), len);
+    }
+
     fn device_ram(&mut self) -> Option<&mut dyn DeviceRam> {
         Some(self)
     }

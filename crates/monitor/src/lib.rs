@@ -95,6 +95,7 @@ pub use marks::Marker;
 pub use moment::{BlockView, Moment};
 pub use parts::Parts;
 pub use profile::{Counters, HotCallout, LedgerRow, Profile, Row};
+pub use random::host_entropy;
 pub use ringer_mmu::{WatchHit, WatchKind, Watchpoint};
 pub use ringer_translator::TranslatorOptions;
 pub use run::Monitor;

@@ -8,6 +8,19 @@ const POOL: usize = 64;
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: [u64; 2] = [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
 
+/// Fills `bytes` with numbers of the host's. False where it has none.
+pub fn host_entropy(bytes: &mut [u8]) -> bool {
+    let mut at = 0;
+    while at < bytes.len() {
+        match getrandom(&mut bytes[at..], GetRandomFlags::empty()) {
+            Ok(got) if got > 0 => at += got,
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
 /// A source of random numbers.
 #[derive(Debug, Default)]
 pub struct Random {

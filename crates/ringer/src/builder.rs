@@ -30,6 +30,7 @@ pub struct Builder {
     config: MachineConfig,
     boot: BootSource,
     sinks: Sinks,
+    console: Option<Box<dyn SerialSink>>,
     devices: Vec<(Row, Box<dyn Device>)>,
     media: Vec<(&'static str, usize, Box<dyn Medium>)>,
     link: Option<(NicModel, Box<dyn Link>)>,
@@ -50,6 +51,7 @@ impl Default for Builder {
         Self {
             config: MachineConfig::default(),
             boot: BootSource::Nothing,
+            console: None,
             sinks: Sinks { serial: Box::new(Nowhere), debugcon: Box::new(Nowhere) },
             devices: Vec::new(),
             media: Vec::new(),
@@ -281,6 +283,29 @@ impl Builder {
         self
     }
 
+    /// A virtio source of random numbers: the host's, or with the virtual clock a sequence that is the same in each run.
+    #[must_use]
+    pub fn virtio_rng(mut self) -> Self {
+        self.config.pc.virtio.rng = true;
+        self
+    }
+
+    /// A virtio console, whose output goes to `sink`, as [`Builder::serial`]. Input for the serial port goes to it once it
+    /// has a driver.
+    #[must_use]
+    pub fn virtio_console(mut self, sink: Box<dyn SerialSink>) -> Self {
+        self.config.pc.virtio.console = true;
+        self.console = Some(sink);
+        self
+    }
+
+    /// A virtio balloon that asks the guest for `bytes` of its memory, and takes what it has no use for.
+    #[must_use]
+    pub fn virtio_balloon(mut self, bytes: u64) -> Self {
+        self.config.pc.virtio.balloon = Some(u32::try_from(bytes >> 12).unwrap_or(u32::MAX));
+        self
+    }
+
     /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
     /// instruction.
     ///
@@ -291,6 +316,9 @@ impl Builder {
         let mut machine = ringer_machine::Machine::new(self.config, &self.boot, self.sinks)?;
         for (row, device) in self.devices {
             machine.monitor_mut().board_mut().attach(row, device)?;
+        }
+        if let Some(sink) = self.console {
+            machine.connect_console(sink);
         }
         for (device, place, medium) in self.media {
             machine.monitor_mut().board_mut().insert(device, place, Some(medium));

@@ -1,17 +1,22 @@
 //! A virtio device as a PCI function that old and new drivers know: registers in ports and in memory, its interrupt pin or
 //! messages, and the rings that it serves.
 
+use crate::config::BoardConfig;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
+use crate::link::Mac;
 use crate::medium::Medium;
 use crate::memory::{Dma, DmaError};
 use crate::row::{Bar, DmaKind, Function, Fuzz, Line, Own, Region, Row, WHOLE};
 use crate::state::{StateError, decode, encode};
-use crate::virtio::BUDGET;
-use crate::virtio::backend::Backend;
+use crate::virtio::backend::{Backend, Incoming};
+use crate::virtio::balloon::Balloon;
 use crate::virtio::block::Block;
+use crate::virtio::console::Console;
 use crate::virtio::msix::{MsiX, Switches, VECTORS};
+use crate::virtio::net::Net;
 use crate::virtio::queue::Broken;
+use crate::virtio::rng::Rng;
 use crate::virtio::transport::{
     Effect, ISR_CONFIG, ISR_RING, LEGACY_CONFIG, LEGACY_CONFIG_MSIX, Transport, TransportState,
 };
@@ -115,6 +120,19 @@ const fn disk(id: &'static str, title: &'static str, unit: u8) -> Row {
     row(id, title, "VIRTIO 1.2, 5.2", function(0x10 + unit, 2, 0x0100))
 }
 
+/// The source of random numbers.
+pub(crate) const RNG: Row =
+    row("virtio-rng", "Virtio random numbers", "VIRTIO 1.2, 5.4", function(0x14, 4, 0x00ff));
+/// The console.
+pub(crate) const CONSOLE: Row =
+    row("virtio-console", "Virtio console", "VIRTIO 1.2, 5.3", function(0x15, 3, 0x0780));
+/// The balloon.
+pub(crate) const BALLOON: Row =
+    row("virtio-balloon", "Virtio balloon", "VIRTIO 1.2, 5.5", function(0x16, 5, 0x00ff));
+/// The network adapter.
+pub(crate) const NET: Row =
+    row("virtio-net", "Virtio network adapter", "VIRTIO 1.2, 5.1", function(0x17, 1, 0x0200));
+
 impl Dma for Ctx<'_> {
     fn dma_read(&mut self, pa: u64, buf: &mut [u8]) -> Result<(), DmaError> {
         Ctx::dma_read(self, pa, buf)
@@ -149,9 +167,29 @@ impl VirtioFunction {
         VirtioFunction { transport, messages: MsiX::default(), backend, waiting: 0 }
     }
 
-    /// Disk number `unit`, without a medium.
-    pub(crate) fn disk(unit: u8) -> Self {
-        Self::new(Box::new(Block::new(unit)))
+    /// Disk number `UNIT`, without a medium.
+    pub(crate) fn disk<const UNIT: u8>(_: &BoardConfig) -> Self {
+        Self::new(Box::new(Block::new(UNIT)))
+    }
+
+    /// The source of random numbers.
+    pub(crate) fn rng(_: &BoardConfig) -> Self {
+        Self::new(Box::new(Rng::default()))
+    }
+
+    /// The console.
+    pub(crate) fn console(_: &BoardConfig) -> Self {
+        Self::new(Box::new(Console::default()))
+    }
+
+    /// A balloon that asks for as much as `config` says.
+    pub(crate) fn balloon(config: &BoardConfig) -> Self {
+        Self::new(Box::new(Balloon::new(config.virtio.balloon.unwrap_or(0))))
+    }
+
+    /// A network adapter of the address that `config` says.
+    pub(crate) fn net(config: &BoardConfig) -> Self {
+        Self::new(Box::new(Net::new(config.nics.virtio.unwrap_or(Mac::DEFAULT))))
     }
 
     fn switches(ctx: &Ctx<'_>) -> Switches {
@@ -177,7 +215,7 @@ impl VirtioFunction {
         self.messages.raise(self.transport.vector(ring));
     }
 
-    /// Serves ring `ring` until it is empty or the device wants no more, or [`BUDGET`] is used up.
+    /// Serves ring `ring` until it is empty or the device wants no more, or its budget is used up.
     fn serve(&mut self, ring: usize, ctx: &mut Ctx<'_>) {
         self.waiting &= !(1 << ring);
         if !self.transport.is_live() {
@@ -186,12 +224,48 @@ impl VirtioFunction {
         match self.drain(ring, ctx) {
             Ok(true) => self.interrupt(Some(ring)),
             Ok(false) => {}
-            Err(Broken) => {
-                self.transport.fail();
-                self.waiting = 0;
-                self.interrupt(None);
-            }
+            Err(Broken) => self.fail(),
         }
+    }
+
+    /// The driver has broken the rules.
+    fn fail(&mut self) {
+        self.transport.fail();
+        self.waiting = 0;
+        self.interrupt(None);
+    }
+
+    /// Gives what came in to the driver, and says whether that wants an interrupt; nothing where it has no room.
+    fn give(&mut self, mut what: Incoming, ctx: &mut Ctx<'_>) -> Result<Option<bool>, Broken> {
+        let Some(queue) = self.transport.rings.get_mut(what.ring) else { return Ok(Some(false)) };
+        let (start, len) = (queue.position(), what.bytes.len() as u64);
+        let (mut chains, mut room) = (Vec::new(), 0u64);
+        while room < len && (chains.is_empty() || what.count_at.is_some()) {
+            let Some(chain) = queue.pop(ctx)? else {
+                queue.go_back(start);
+                return Ok(None);
+            };
+            room = room.saturating_add(chain.writable_len());
+            chains.push(chain);
+        }
+        if room < len {
+            // It fits into no buffer that this driver gives: lost, as by a receiver that is overrun.
+            queue.go_back(start);
+            return Ok(Some(false));
+        }
+        let count = u16::try_from(chains.len()).unwrap_or(u16::MAX).to_le_bytes();
+        if let Some(place) = what.count_at.and_then(|at| what.bytes.get_mut(at..at + 2)) {
+            place.copy_from_slice(&count);
+        }
+        let mut rest = &what.bytes[..];
+        for chain in chains {
+            let now = usize::try_from(chain.writable_len()).unwrap_or(usize::MAX).min(rest.len());
+            let (first, later) = rest.split_at(now);
+            chain.write(0, first, ctx).map_err(|_| Broken)?;
+            queue.push(chain.head, u32::try_from(now).unwrap_or(u32::MAX), ctx)?;
+            rest = later;
+        }
+        queue.settle(true, ctx).map(Some)
     }
 
     /// The same; whether the driver wants an interrupt.
@@ -200,7 +274,7 @@ impl VirtioFunction {
         let Some(queue) = self.transport.rings.get_mut(ring) else { return Ok(false) };
         let (mut moved, mut given) = (0u64, false);
         while self.backend.wants(ring) {
-            if moved >= BUDGET {
+            if moved >= self.backend.budget() {
                 self.waiting |= 1 << ring;
                 break;
             }
@@ -312,6 +386,36 @@ impl Device for VirtioFunction {
             }
         }
         self.settle(ctx);
+    }
+
+    fn receive(&mut self, bytes: &[u8], _ctx: &mut Ctx<'_>) -> usize {
+        let (taken, ring) = self.backend.receive(bytes);
+        // The rings are in memory, which is not at hand now.
+        self.waiting |= u16::from(taken > 0) << ring;
+        taken
+    }
+
+    fn backed_up(&mut self, full: bool, _ctx: &mut Ctx<'_>) {
+        let ring = self.backend.backed_up(full);
+        self.waiting |= u16::from(!full) << ring;
+    }
+
+    fn frame(&mut self, frame: &[u8], ctx: &mut Ctx<'_>) -> bool {
+        let incoming = self.backend.frame(frame, self.transport.accepted());
+        let Some(incoming) = incoming.filter(|_| self.listens()) else { return true };
+        let ring = incoming.ring;
+        let given = self.give(incoming, ctx);
+        match given {
+            Ok(Some(true)) => self.interrupt(Some(ring)),
+            Ok(_) => {}
+            Err(Broken) => self.fail(),
+        }
+        self.settle(ctx);
+        given != Ok(None)
+    }
+
+    fn listens(&self) -> bool {
+        self.transport.is_live() && self.transport.rings.first().is_some_and(|ring| ring.is_ready())
     }
 
     fn deadline(&self) -> Option<u64> {

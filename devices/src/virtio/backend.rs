@@ -1,11 +1,21 @@
 //! What a virtio device has of its own: features, rings, a configuration space, and what it does with requests.
 
+use super::BUDGET;
 use super::chain::Chain;
 use super::queue::Broken;
 use crate::ctx::Ctx;
 use crate::medium::Medium;
 use crate::state::StateError;
 use std::fmt;
+
+/// What came from outside, for a ring of the driver's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) ring: usize,
+    pub(crate) bytes: Vec<u8>,
+    /// It may be given in several requests' buffers, whose number is told in the word at this offset.
+    pub(crate) count_at: Option<usize>,
+}
 
 /// A device behind the registers that all have.
 pub(crate) trait Backend: fmt::Debug + Send {
@@ -20,6 +30,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
 
     /// The driver writes a byte there.
     fn set_config(&mut self, _offset: u64, _value: u8) {}
+
+    /// Bytes that one access moves before the rest has to wait.
+    fn budget(&self) -> u64 {
+        BUDGET
+    }
 
     /// Whether it wants a request from ring `ring` now.
     fn wants(&self, _ring: usize) -> bool {
@@ -38,6 +53,21 @@ pub(crate) trait Backend: fmt::Debug + Send {
         accepted: u64,
         ctx: &mut Ctx<'_>,
     ) -> Result<u32, Broken>;
+
+    /// Bytes come in from the host. How many it takes, and the ring that has to be looked at then.
+    fn receive(&mut self, _bytes: &[u8]) -> (usize, usize) {
+        (0, 0)
+    }
+
+    /// The host takes nothing more of what is sent, or does so again. The ring that has to be looked at then.
+    fn backed_up(&mut self, _full: bool) -> usize {
+        0
+    }
+
+    /// A frame comes in; what of it goes to the driver that has accepted these features.
+    fn frame(&self, _frame: &[u8], _accepted: u64) -> Option<Incoming> {
+        None
+    }
 
     /// The driver, or the machine, resets the device.
     fn reset(&mut self) {}

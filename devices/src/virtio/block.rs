@@ -189,14 +189,7 @@ impl Backend for Block {
     fn features(&self) -> u64 {
         let read_only = self.medium.as_ref().is_some_and(|medium| medium.is_read_only());
         let writes = if read_only { RO } else { WRITE_ZEROES };
-        SEG_MAX
-            | BLK_SIZE
-            | FLUSH
-            | writes
-            | feature::ANY_LAYOUT
-            | feature::INDIRECT
-            | feature::EVENT_INDEX
-            | feature::VERSION_1
+        feature::ALWAYS | SEG_MAX | BLK_SIZE | FLUSH | writes
     }
 
     fn rings(&self) -> &'static [u16] {

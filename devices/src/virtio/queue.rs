@@ -160,6 +160,16 @@ impl Virtqueue {
         if whole { Ok(Some(chain)) } else { Err(Broken) }
     }
 
+    /// How far requests have been taken.
+    pub(crate) fn position(&self) -> u16 {
+        self.0.next_avail()
+    }
+
+    /// The requests that were taken since then have not been.
+    pub(crate) fn go_back(&mut self, position: u16) {
+        self.0.set_next_avail(position);
+    }
+
     /// Gives request `head` back, of whose buffers `len` bytes were written.
     ///
     /// # Errors

@@ -28,16 +28,22 @@ pub struct Driver {
     pub board: Board,
     pub memory: Vec<u8>,
     pub now: u64,
+    /// The ring that is spoken of.
+    pub on: u64,
     size: u16,
-    offered: u16,
+    offered: [u16; 4],
 }
+
+/// Bytes between the rings.
+const RINGS: u64 = 0x4000;
 
 impl Driver {
     /// A driver of the function of device number `device`, whose regions are in their places.
     pub fn new(device: u32) -> Self {
         let config = BoardConfig { ide: [None; 4], ahci: [None; 6], ..CONFIG };
         let board = Board::new(config, wire().0, wire().0);
-        let mut driver = Driver { board, memory: vec![0; 1 << 20], now: 0, size: 0, offered: 0 };
+        let memory = vec![0; 1 << 20];
+        let mut driver = Driver { board, memory, now: 0, on: 0, size: 0, offered: [0; 4] };
         let places = [(0x10, u32::from(PORTS)), (0x14, MESSAGES as u32), (0x20, REGISTERS as u32)];
         for (register, value) in places.into_iter().chain([(4, 7)]) {
             driver.configure(device, register, value);
@@ -86,16 +92,17 @@ impl Driver {
         self.set(0x14, 1, 0x0f);
     }
 
-    /// Sets ring `number` up, at its place and `number` times 16 KiB.
+    /// Sets ring `number` up, at the first one's place and `number` times 16 KiB.
     pub fn ring(&mut self, number: u64, size: u16) {
         self.set(0x16, 2, number);
         self.set(0x18, 2, u64::from(size));
         for (at, place) in [(0x20, DESCRIPTORS), (0x28, AVAILABLE), (0x30, USED)] {
-            self.set(at, 4, place + 0x4000 * number);
+            self.set(at, 4, place + RINGS * number);
             self.set(at + 4, 4, 0);
         }
         self.set(0x1c, 2, 1);
-        (self.size, self.offered) = (size, 0);
+        self.size = size;
+        self.offered[number as usize] = 0;
     }
 
     pub fn put(&mut self, at: u64, bytes: &[u8]) {
@@ -117,32 +124,36 @@ impl Driver {
             let more = usize::from(n) + 1 < pieces.len();
             let flags = if more { NEXT } else { 0 } | if write { WRITE } else { 0 };
             let entry = descriptor(address, len, flags, at + 1);
-            self.put(DESCRIPTORS + 16 * u64::from(at), &entry);
+            self.put(DESCRIPTORS + RINGS * self.on + 16 * u64::from(at), &entry);
         }
     }
 
     /// Offers the request that begins at descriptor `head`.
     pub fn offer(&mut self, head: u16) {
-        let slot = u64::from(self.offered % self.size);
-        self.put(AVAILABLE + 4 + 2 * slot, &head.to_le_bytes());
-        self.offered = self.offered.wrapping_add(1);
-        let offered = self.offered.to_le_bytes();
-        self.put(AVAILABLE + 2, &offered);
+        let (ring, offered) = (AVAILABLE + RINGS * self.on, self.offered[self.on as usize]);
+        self.put(ring + 4 + 2 * u64::from(offered % self.size), &head.to_le_bytes());
+        self.offered[self.on as usize] = offered.wrapping_add(1);
+        self.put(ring + 2, &offered.wrapping_add(1).to_le_bytes());
     }
 
-    /// Has the device look at ring 0.
+    /// The ring goes on behind `offered` requests: a state was taken over.
+    pub fn ring_goes_on(&mut self, offered: u16) {
+        self.offered[self.on as usize] = offered;
+    }
+
+    /// Has the device look at the ring.
     pub fn notify(&mut self) {
-        self.set(0x3000, 2, 0);
+        self.set(0x3000 + 4 * self.on, 2, self.on);
     }
 
     /// Requests that were given back so far.
     pub fn used(&self) -> u16 {
-        self.word(USED + 2)
+        self.word(USED + RINGS * self.on + 2)
     }
 
     /// The request that was given back as the `n`th: its head, and bytes written.
     pub fn given(&self, n: u16) -> (u32, u32) {
-        let at = USED + 4 + 8 * u64::from(n % self.size);
+        let at = USED + RINGS * self.on + 4 + 8 * u64::from(n % self.size);
         let word = |at| u32::from_le_bytes(self.bytes(at, 4).try_into().unwrap());
         (word(at), word(at + 4))
     }

@@ -20,6 +20,7 @@ mod suite_report;
 mod trace;
 mod values;
 mod verify;
+mod virtio;
 
 pub use display::{Display, DisplayArgs};
 pub use drive::{DriveArgs, Interface};
@@ -40,6 +41,7 @@ pub use suite::{ListFormat, TestArgs};
 pub use suite_report::SuiteReportArgs;
 pub use trace::{TraceArgs, TraceFormat};
 pub use verify::VerifyArgs;
+pub use virtio::VirtioArgs;
 
 use crate::version;
 use clap::{Parser, Subcommand};

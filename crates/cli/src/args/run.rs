@@ -2,16 +2,13 @@
 
 use super::{
     Display, DisplayArgs, DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, NetArgs,
-    ScriptArgs, TraceArgs, Vga,
+    ScriptArgs, TraceArgs, Vga, VirtioArgs,
 };
 use crate::error::CliError;
 use crate::escape::Escape;
 use crate::serial::SerialSpec;
 use clap::Args;
-use ringer::{
-    BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, VirtioConfig,
-    parse_size,
-};
+use ringer::{BootSource, ClockKind, MachineConfig, MachineState, PcConfig, RunConfig, parse_size};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +46,9 @@ pub struct RunArgs {
     /// The network.
     #[command(flatten)]
     pub net: NetArgs,
+    /// Other virtio devices.
+    #[command(flatten)]
+    pub virtio: VirtioArgs,
     /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
     #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,
@@ -168,6 +168,8 @@ impl RunArgs {
         }
         let machine = self.engine.machine(ram_size & !4095, profile);
         let places = self.drives.places()?;
+        let disks = places.virtio.each_ref().map(Option::is_some);
+        let virtio = self.virtio.devices(disks, machine.pc.ram_size)?;
         Ok(MachineConfig {
             pc: PcConfig {
                 debug_exit: self.ends.debug_exit.is_some(),
@@ -179,7 +181,7 @@ impl RunArgs {
                 log_post: self.report.is_some(),
                 ide: places.ide.map(|drive| drive.map(|drive| drive.kind)),
                 ahci: places.ahci.map(|drive| drive.map(|drive| drive.kind)),
-                virtio: VirtioConfig { disks: places.virtio.map(|drive| drive.is_some()) },
+                virtio,
                 firmware: self.firmware.config(),
                 vga: self.firmware.vga != Some(Vga::None),
                 ..machine.pc
@@ -221,6 +223,9 @@ impl RunArgs {
             (pc.ide, pc.ahci) = (saved.ide, saved.ahci);
             pc.virtio.disks = saved.virtio.disks;
         }
+        pc.virtio.rng |= saved.virtio.rng;
+        pc.virtio.console |= saved.virtio.console;
+        pc.virtio.balloon = pc.virtio.balloon.or(saved.virtio.balloon);
         pc.floppies = saved.floppies;
         if self.firmware.vga.is_none() {
             pc.vga = saved.vga;
