@@ -243,5 +243,5 @@ fn whole_pages_of_ram_go_back_and_nothing_else_does() {
     m.give_back_ram(Pa(0x9_e000), u64::MAX);
     assert!(m.read(Pa(0x9_e000), &mut bytes[..0x2000]) && bytes[..0x2000] == [0; 0x2000]);
     m.give_back_ram(Pa(u64::MAX - 1), 5);
-    m.give_back_ram(Pa(u64::MAX & !0xfff), u64::MAX);
+    m.give_back_ram(Pa(!0xfff), u64::MAX);
 }

@@ -113,4 +113,5 @@ targets! {
     packets: CASES / 20,
     devices: CASES / 4,
     viewer: CASES,
+    rings: CASES / 4,
 }

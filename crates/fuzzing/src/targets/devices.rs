@@ -20,7 +20,7 @@ pub const DEVICES: Target = Target {
         &[5, 0xff, 0xff, 0xff, 0xff, 0xff],
         &[7, 0, 0, 0, 0, 0],
     ],
-    memory: 8 << 20,
+    memory: 16 << 20,
 };
 
 /// Bytes of a step.

@@ -6,6 +6,7 @@ mod gdb;
 mod images;
 mod profiles;
 mod rfb;
+mod rings;
 mod states;
 mod symbols;
 mod texts;
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     gdb::PACKETS,
     devices::DEVICES,
     rfb::VIEWER,
+    rings::RINGS,
 ];
 
 /// The target of this name.
