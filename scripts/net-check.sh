@@ -109,7 +109,7 @@ speed() {
 }
 seconds() { awk '/^[0-9.]+ [0-9.]+\r?$/ { if (n++) print $1 - t; t = $1 }' out | head -n 1; }
 
-[ $# -gt 0 ] || set -- e1000 e1000-ipxe e1000-speed
+[ $# -gt 0 ] || set -- e1000 e1000-ipxe e1000-speed rtl8139 rtl8139-ipxe
 for step in "$@"; do
     case $step in
         *-ipxe) ipxe "${step%-ipxe}" ;;

@@ -66,6 +66,7 @@ mod lapic;
 pub mod link;
 pub mod medium;
 pub mod memory;
+mod microwire;
 mod mounts;
 mod mouse;
 mod msrs;
@@ -77,6 +78,8 @@ mod pm;
 pub mod row;
 pub mod rows;
 mod rtc;
+#[allow(clippy::cast_possible_truncation)] // Fields of registers.
+mod rtl8139;
 mod scancodes;
 pub mod screen;
 mod smbus;

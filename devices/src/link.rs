@@ -83,11 +83,13 @@ impl FromStr for Mac {
 pub enum NicModel {
     /// An Intel 82540EM, of the family that drivers call e1000.
     E1000,
+    /// A Realtek RTL8139C.
+    Rtl8139,
 }
 
 impl NicModel {
     /// All.
-    pub const ALL: [NicModel; 1] = [NicModel::E1000];
+    pub const ALL: [NicModel; 2] = [NicModel::E1000, NicModel::Rtl8139];
 
     /// What guests have unless somebody says otherwise: drivers of all systems know it.
     pub const DEFAULT: NicModel = NicModel::E1000;
@@ -97,6 +99,7 @@ impl NicModel {
     pub const fn id(self) -> &'static str {
         match self {
             NicModel::E1000 => "e1000",
+            NicModel::Rtl8139 => "rtl8139",
         }
     }
 }
@@ -108,6 +111,9 @@ pub struct Nics {
     /// An Intel 82540EM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e1000: Option<Mac>,
+    /// A Realtek RTL8139C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtl8139: Option<Mac>,
 }
 
 impl Nics {
@@ -116,6 +122,7 @@ impl Nics {
     pub fn with(mut self, model: NicModel, mac: Mac) -> Nics {
         match model {
             NicModel::E1000 => self.e1000 = Some(mac),
+            NicModel::Rtl8139 => self.rtl8139 = Some(mac),
         }
         self
     }
@@ -125,6 +132,7 @@ impl Nics {
     pub fn of(&self, model: NicModel) -> Option<Mac> {
         match model {
             NicModel::E1000 => self.e1000,
+            NicModel::Rtl8139 => self.rtl8139,
         }
     }
 

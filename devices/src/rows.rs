@@ -32,6 +32,7 @@ use crate::mounts::post::Post;
 use crate::mounts::processor::ProcessorRegisters;
 use crate::mounts::reset_control::ResetControl;
 use crate::mounts::rtc::RtcPorts;
+use crate::mounts::rtl8139::{self, Rtl8139Function};
 use crate::mounts::serial::Serial;
 use crate::mounts::test_device::{self, TestDevice};
 use crate::mounts::timer::Timer;
@@ -64,6 +65,8 @@ pub const FLOPPY: &str = "floppy";
 pub const VGA: &str = "vga";
 /// The network adapter that is an Intel 82540EM.
 pub const E1000: &str = NicModel::E1000.id();
+/// The network adapter that is a Realtek RTL8139C.
+pub const RTL8139: &str = NicModel::Rtl8139.id();
 /// What kvm-unit-tests expect.
 pub const TEST_DEVICE: &str = "test-device";
 /// The virtio disks, each of which is unit 0 of its device.
@@ -184,20 +187,6 @@ const DISPLAY: Function = Function {
     command_mask: Function::IO | Function::MEMORY,
     bars: &[Bar { index: 0, region: 4, prefetchable: true }, Bar::new(2, 5)],
     rom: Some(6),
-    ..Function::NONE
-};
-
-/// An 82540EM, where drivers expect the first network adapter of such a machine.
-const GIGABIT: Function = Function {
-    device: 3,
-    vendor_id: 0x8086,
-    device_id: 0x100e,
-    class: 0x0200,
-    revision: 3,
-    subsystem: (0x1af4, 0x1100),
-    command_mask: Function::IO | Function::MEMORY | Function::MASTER | Function::INTX_OFF,
-    pin: 1,
-    bars: &[Bar::new(0, 0), Bar::new(1, 1)],
     ..Function::NONE
 };
 
@@ -563,20 +552,14 @@ pub static TABLE: &[Entry] = &[
         make: |_| Box::new(VgaPorts::new()),
     },
     Entry {
-        row: Row {
-            regions: &[
-                Region::movable_memory("registers", e1000::MEMORY as u64, 4),
-                Region::movable_ports("window", 64, 4),
-            ],
-            pci: Some(GIGABIT),
-            lines: &[Line::INTX],
-            clocked: true,
-            dma: DmaKind::Master,
-            fuzz: EVEN,
-            ..row(E1000, "Gigabit Ethernet", "Intel 82540EM (317453)")
-        },
+        row: e1000::ROW,
         fitted: |config| config.nics.e1000.is_some(),
         make: |config| Box::new(E1000Function::new(config.nics.e1000)),
+    },
+    Entry {
+        row: rtl8139::ROW,
+        fitted: |config| config.nics.rtl8139.is_some(),
+        make: |config| Box::new(Rtl8139Function::new(config.nics.rtl8139)),
     },
     virtio_disk!(0),
     virtio_disk!(1),

@@ -2,6 +2,7 @@
 //! 5.6 of the manual). What is written to it is not kept: its contents are the board's.
 
 use crate::link::Mac;
+use crate::microwire::{Microwire, WORDS};
 use crate::state::{StateError, check};
 use serde::{Deserialize, Serialize};
 
@@ -19,12 +20,8 @@ const KEPT: u32 = SK | CS | DI | WRITES | REQUEST;
 /// Writes of flash are off.
 const AFTER_RESET: u32 = 1 << 4;
 
-const WORDS: u8 = 64;
 /// What all words add up to.
 const SUM: u16 = 0xbaba;
-/// A command: a start bit, two of an operation, six of an address.
-const COMMAND: u8 = 9;
-const READ: u16 = 6;
 
 /// The EEPROM and the pins that it hangs on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,19 +29,13 @@ pub(crate) struct Eeprom {
     mac: Mac,
     /// EECD as software has written it.
     pins: u32,
-    /// Bits of a command that have come in, and how many.
-    command: u16,
-    count: u8,
-    /// The bit that goes out next, counted from the first word's highest, while words are read.
-    out: Option<u16>,
-    /// The data output.
-    level: bool,
+    bus: Microwire,
 }
 
 impl Eeprom {
     /// One that holds this address.
     pub(crate) fn new(mac: Mac) -> Self {
-        Eeprom { mac, pins: AFTER_RESET, command: 0, count: 0, out: None, level: false }
+        Eeprom { mac, pins: AFTER_RESET, bus: Microwire::default() }
     }
 
     /// The address in it.
@@ -89,7 +80,7 @@ impl Eeprom {
 
     /// EECD.
     pub(crate) fn read(&self) -> u32 {
-        let level = if self.level { DO } else { 0 };
+        let level = if self.bus.level() { DO } else { 0 };
         let grant = if self.pins & REQUEST != 0 { GRANT } else { 0 };
         self.pins | level | grant | PRESENT
     }
@@ -99,29 +90,11 @@ impl Eeprom {
         let before = self.pins;
         self.pins = value & KEPT;
         if self.pins & CS == 0 {
-            (self.command, self.count, self.out, self.level) = (0, 0, None, false);
+            self.bus.deselect();
         } else if !before & self.pins & SK != 0 {
-            self.clock(self.pins & DI != 0);
-        }
-    }
-
-    /// A rising edge of the clock.
-    fn clock(&mut self, bit: bool) {
-        if let Some(at) = self.out {
-            let word = self.word(u32::from(at / 16) % u32::from(WORDS));
-            self.level = word << (at % 16) & 0x8000 != 0;
-            self.out = Some((at + 1) % (u16::from(WORDS) * 16));
-            return;
-        }
-        // A command begins with a one.
-        if self.count == 0 && !bit || self.count >= COMMAND {
-            return;
-        }
-        self.command = self.command << 1 | u16::from(bit);
-        self.count += 1;
-        if self.count == COMMAND && self.command >> 6 == READ {
-            self.out = Some((self.command & 0x3f) * 16);
-            self.level = false;
+            let mut bus = std::mem::take(&mut self.bus);
+            bus.clock(self.pins & DI != 0, |address| self.word(address.into()));
+            self.bus = bus;
         }
     }
 
@@ -130,8 +103,7 @@ impl Eeprom {
     /// # Errors
     /// [`StateError::Impossible`].
     pub(crate) fn check(&self) -> Result<(), StateError> {
-        let bits = self.pins & !KEPT == 0 && self.count <= COMMAND && self.command >> COMMAND == 0;
-        let out = self.out.is_none_or(|at| at < u16::from(WORDS) * 16);
-        check(bits && out, "EEPROM of the network adapter")
+        check(self.pins & !KEPT == 0, "EEPROM of the network adapter")?;
+        self.bus.check()
     }
 }

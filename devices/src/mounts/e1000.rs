@@ -3,7 +3,8 @@
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::e1000::E1000;
-use crate::link::Mac;
+use crate::link::{Mac, NicModel};
+use crate::row::{Bar, DmaKind, Function, Fuzz, Line, Region, Row};
 use crate::state::{StateError, check, decode, encode};
 
 /// Region 1 of the row: the offset of a register, and that register (13.2.2 of the manual).
@@ -11,7 +12,39 @@ const PORTS: usize = 1;
 const ADDRESS: u64 = 0;
 const DATA: u64 = 4;
 /// Bytes of the registers' region.
-pub(crate) const MEMORY: u32 = 0x2_0000;
+const MEMORY: u32 = 0x2_0000;
+
+/// An 82540EM, where drivers expect the first network adapter of such a machine.
+const FUNCTION: Function = Function {
+    device: 3,
+    vendor_id: 0x8086,
+    device_id: 0x100e,
+    class: 0x0200,
+    revision: 3,
+    subsystem: (0x1af4, 0x1100),
+    command_mask: Function::IO | Function::MEMORY | Function::MASTER | Function::INTX_OFF,
+    pin: 1,
+    bars: &[Bar::new(0, 0), Bar::new(1, 1)],
+    ..Function::NONE
+};
+
+/// Its row.
+pub(crate) const ROW: Row = Row {
+    id: NicModel::E1000.id(),
+    title: "Gigabit Ethernet",
+    spec: "Intel 82540EM (317453)",
+    regions: &[
+        Region::movable_memory("registers", MEMORY as u64, 4),
+        Region::movable_ports("window", 64, 4),
+    ],
+    pci: Some(FUNCTION),
+    lines: &[Line::INTX],
+    clocked: true,
+    dma: DmaKind::Master,
+    version: 1,
+    loads: &[],
+    fuzz: Fuzz { read: 2, write: 2, time: 1 },
+};
 
 /// The function.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ pub(crate) mod post;
 pub(crate) mod processor;
 pub(crate) mod reset_control;
 pub(crate) mod rtc;
+pub(crate) mod rtl8139;
 pub(crate) mod serial;
 pub(crate) mod test_device;
 pub(crate) mod timer;

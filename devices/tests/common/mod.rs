@@ -42,7 +42,10 @@ pub const CONFIG: BoardConfig = BoardConfig {
         Some(ringer_devices::FloppyDrive::Kib1200),
     ],
     vga: true,
-    nics: Nics { e1000: Some(ringer_devices::Mac::DEFAULT) },
+    nics: Nics {
+        e1000: Some(ringer_devices::Mac::DEFAULT),
+        rtl8139: Some(ringer_devices::Mac::DEFAULT),
+    },
     virtio: ringer_devices::VirtioConfig::ALL,
 };
 

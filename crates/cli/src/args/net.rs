@@ -176,7 +176,7 @@ mod tests {
             ("slirp", "none of user, tap, passt and none"),
             ("tap", "ifname=NAME is missing"),
             ("passt", "path=SOCKET is missing"),
-            ("user,model=ne2k", "the models are e1000"),
+            ("user,model=ne2k", "the models are e1000, rtl8139"),
             ("user,mac=1", "six pairs"),
             ("user,mac=01:00:00:00:00:00", "group"),
             ("user,hostfwd=udp::1-:2", "tcp:[ADDR]:PORT-[GUEST]:PORT"),

@@ -86,7 +86,7 @@ fn board() -> Board {
         ahci: [Some(DriveKind::Disk), None, Some(DriveKind::Cd), None, None, None],
         floppies: [None; 2],
         vga: true,
-        nics: Nics { e1000: Some(Mac::DEFAULT) },
+        nics: Nics { e1000: Some(Mac::DEFAULT), rtl8139: Some(Mac::DEFAULT) },
         virtio: VirtioConfig::ALL,
     };
     let mut board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
