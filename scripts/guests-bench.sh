@@ -1,6 +1,7 @@
 #!/bin/sh
 # How long guests by others take from the start of the process to a line on the serial port (where SeaBIOS shows its texts and
-# those that guests have it show), here and in QEMU TCG, in turn. The table of docs/guests.md.
+# those that guests have it show), here and in QEMU TCG, in turn: by the clock, and the processor's time that the process took.
+# The table of docs/guests.md.
 #
 # usage: scripts/guests-bench.sh [ROUNDS [NAME...]]     (3 without)
 # needs: qemu-system-i386; a built target/release/ringer ($RINGER is another); what is missing of the guests is fetched
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 ringer=${RINGER:-$PWD/target/release/ringer}
 rounds=${1:-3}
 [ $# = 0 ] || shift
-names=${*:-grub-floppy grub-cd u-boot ipxe mach netboot}
+names=${*:-grub-floppy grub-cd u-boot ipxe mach netboot debian}
 work=$(mktemp -d)
 pid=''
 trap 'if [ -n "$pid" ]; then kill "$pid" 2> /dev/null || true; fi; rm -rf "$work"' EXIT
@@ -29,13 +30,16 @@ row() {
             peer="-kernel $work/mach -append console=com0"
             [ -s guests/gnumach/gnumach-1.8-486.gz ] || scripts/fetch-guests.sh gnumach > "$work/log"
             gunzip -c guests/gnumach/gnumach-1.8-486.gz > "$work/mach" ;;
+        debian) fetch='seabios' text='ringer login:' ours='--snapshot --hda guests/debian-disk/disk.img'
+            scripts/debian-disk.sh > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+            peer='-snapshot -drive file=guests/debian-disk/disk.img,format=raw,if=ide' ;;
         netboot) fetch='netboot' text='Select a language' ours=$netboot
             peer=$(echo "$netboot" | sed 's/--/-/g') ;;
         *) echo "$0: $1 is none of $names" >&2; exit 2 ;;
     esac
 }
 
-# Seconds until $text is in the output of a command, which is ended then.
+# Seconds until $text is in the output of a command, which is ended then, and those of the processor.
 seconds() {
     from=$(date +%s%N)
     : > "$work/out"
@@ -46,10 +50,12 @@ seconds() {
         sleep 0.01
     done
     to=$(date +%s%N)
+    # User's and system's, in hundredths.
+    ticks=$(cut -d' ' -f14,15 "/proc/$pid/stat")
     kill $pid
     wait $pid 2> /dev/null || true
     pid=''
-    awk -v ns=$((to - from)) 'BEGIN { printf "%.2f\n", ns / 1e9 }'
+    echo "$((to - from)) $ticks" | awk '{ printf "%.2f s (%.2f)\n", $1 / 1e9, ($2 + $3) / 100 }'
 }
 
 median() { sort -n "$1" | sed -n "$(((rounds + 1) / 2))p"; }
@@ -68,5 +74,5 @@ for name in $names; do
         seconds qemu-system-i386 -accel tcg -M pc,graphics=off -m 512M -nographic -monitor none -serial stdio -net none $peer \
             >> "$work/peer"
     done
-    echo "$name: $(median "$work/ours") s, QEMU TCG $(median "$work/peer") s, to \"$text\""
+    echo "$name: $(median "$work/ours"), QEMU TCG $(median "$work/peer"), to \"$text\""
 done
