@@ -135,14 +135,6 @@ impl Lines {
         }
     }
 
-    /// The virtio console's output, if the machine has one, goes where that of the serial port goes.
-    fn put_into(&self, builder: Builder, config: &MachineConfig) -> Builder {
-        match config.pc.virtio.console {
-            true => builder.virtio_console(self.serial.sink()),
-            false => builder,
-        }
-    }
-
     fn all(&self) -> impl Iterator<Item = &Line> {
         let all = || self.serial.iter().chain([&self.debugcon]).chain(&self.printer);
         let first =
