@@ -10,8 +10,9 @@ rounds=${1:-50}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# The guest goes on with the numbers of the files that are there.
-script='mount -t ext4 /dev/sda /mnt || exit; cd /mnt; n=$(ls | grep -c ^f); while n=$((n+1)); do seq $n $((n+4000)) >f$n; sync; echo "ack $n"; [ $n -gt 20 ] && rm -f f$((n-20)); done'
+# The guest goes on with the numbers of the files that are there. It keeps far more of them than are looked at: what it said last may be lost with
+# the process, so it may be some files ahead of what was read.
+script='mount -t ext4 /dev/sda /mnt || exit; cd /mnt; n=$(ls | grep -c ^f); while n=$((n+1)); do seq $n $((n+4000)) >f$n; sync; echo "ack $n"; [ $n -gt 60 ] && rm -f f$((n-60)); done'
 script=$(echo "$script" | tr ' ' '~')
 
 round() {
