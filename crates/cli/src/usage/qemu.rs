@@ -33,7 +33,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
         &["global", "add-fd", "set", "readconfig", "nodefaults", "no-user-config", "fw_cfg"],
         NEEDLESS,
     ),
-    (&["chardev", "parallel"], "--serial and --debugcon take stdio, file:F or null"),
+    (&["chardev"], "--serial and --debugcon take stdio, file:F or null"),
     (&["nographic"], "not needed: the console is on standard input and output"),
     (&["vnc", "spice", "sdl", "curses", "full-screen", "g"], DISPLAYS),
     (&["nic", "netdev"], NETWORK),
