@@ -191,6 +191,11 @@ fn leave_screen() {
     }
 }
 
+/// Where the standard library asks things of the host.
+const HOSTS_PART: &str = "/library/std/src/sys/";
+const IS_LIMITED: &str =
+    "is memory or address space limited (ulimit -v, ulimit -d, a control group)?";
+
 /// Makes panics print one line on a sane terminal.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
@@ -200,7 +205,12 @@ pub fn install_panic_hook() {
         let owned = payload.downcast_ref::<String>().map(String::as_str);
         let text = owned.or(payload.downcast_ref::<&str>().copied()).unwrap_or("panic");
         let place = place.unwrap_or_default();
-        say(format_args!("internal error: {text}{place}; please report it"));
+        // The standard library panics where the host gives it no room for the signal stack of a new thread.
+        if place.contains(HOSTS_PART) {
+            say(format_args!("the host refuses what a thread needs: {text}; {IS_LIMITED}"));
+        } else {
+            say(format_args!("internal error: {text}{place}; please report it"));
+        }
         // The main thread unwinds, and its end is that of the process. Another thread's work would not be done any more, and
         // somebody would wait for it.
         if thread::current().name() != Some("main") {
