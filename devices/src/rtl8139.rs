@@ -65,6 +65,7 @@ const CR_RESET: u32 = 1 << 4;
 /// Causes of interrupts: received, sent, no room, timer; all that there are.
 const ROK: u16 = 1;
 const TOK: u16 = 1 << 2;
+const OVERFLOW: u16 = 1 << 4;
 const TIMEOUT: u16 = 1 << 14;
 const CAUSES: u16 = 0xe07f;
 /// What a driver sets of TCR and RCR, and which chip it is.

@@ -1,6 +1,6 @@
 //! Frames of the RTL8139: four that go out, and a ring of those that have come.
 
-use super::{CR_RE, CR_TE, OWN, ROK, Rtl8139, SENT, TOK};
+use super::{CR_RE, CR_TE, OVERFLOW, OWN, ROK, Rtl8139, SENT, TOK};
 use crate::ctx::Ctx;
 use crate::link::MIN_FRAME;
 
@@ -70,6 +70,8 @@ impl Rtl8139 {
         let all = HEAD + bytes.len();
         // One that fills the ring to its last byte would look like none.
         if u32::try_from(all).is_ok_and(|all| used + all + 4 >= ring) {
+            // Drivers that have acknowledged all that came before look at the ring again for this.
+            self.isr |= OVERFLOW;
             return false;
         }
         let mut entry = (WELL | kind).to_le_bytes().to_vec();
@@ -109,7 +111,7 @@ impl Rtl8139 {
 
     /// Whether a frame that comes in can raise the pin.
     pub(crate) fn listens(&self) -> bool {
-        self.command & CR_RE != 0 && self.imr & ROK != 0
+        self.command & CR_RE != 0 && self.imr & (ROK | OVERFLOW) != 0
     }
 }
 
