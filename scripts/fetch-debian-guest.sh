@@ -1,30 +1,32 @@
 #!/bin/sh
 # Obtains the guest that Ringer boots: Debian's unmodified 686 kernel and an initrd of busybox-static, both i386, into
-# guests/debian/{vmlinuz,initrd.gz}.
+# guests/debian/{vmlinuz,initrd.gz}. With `686-pae` the kernel of that flavour, too, as guests/debian/vmlinuz-686-pae.
 #
 # Everything apt needs (lists, cache, its own idea of the architecture) stays under guests/debian/apt, so that the
 # system's architectures and lists are left as they are, and no root is needed. Mirrors, proxies and keyrings are the
 # system's own. Running it again is cheap: what is there already is kept (-f fetches and builds anew).
 set -eu
 
-usage() { echo "usage: $0 [-f]    (-f: fetch and build again)"; }
+usage() { echo "usage: $0 [-f] [686-pae]    (-f: fetch and build again; 686-pae: that kernel beside it)"; }
 say() { echo "fetch-debian-guest: $*"; }
 die() { echo "fetch-debian-guest: $*" >&2; exit 1; }
 
 force=no
-case "${1-}" in
-    '') ;;
-    -f) force=yes ;;
-    -h|--help) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
-esac
+other=
+for word in "$@"; do
+    case $word in
+        -f) force=yes ;;
+        686-pae) other=$word ;;
+        -h|--help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=$root/guests/debian
 state=$out/apt
 debs=$state/debs
 tree=$out/tree
-metapackage=linux-image-686
 arch=i386
 
 command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
@@ -32,22 +34,39 @@ command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
 
 . "$root/scripts/private-apt.sh"
 
-# The package that the metapackage stands for: linux-image-6.1.0-NN-686 and the like.
+# The package that the metapackage of flavour $1 stands for: linux-image-6.1.0-NN-686 and the like.
 kernel_package() {
-    apt apt-cache depends --no-recommends --no-suggests "$metapackage" 2>/dev/null |
+    apt apt-cache depends --no-recommends --no-suggests "linux-image-$1" 2>/dev/null |
         sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1
 }
 
 fetch_packages() {
     mkdir -p "$debs"
     read_lists
-    kernel=$(kernel_package)
+    kernel=$(kernel_package 686)
     [ -n "$kernel" ] ||
-        die "no $metapackage for i386 in the configured sources (Debian 13 and later have none: point /etc/apt at bookworm)"
+        die "no linux-image-686 for i386 in the configured sources (Debian 13 and later have none: point /etc/apt at bookworm)"
     say "downloading $kernel and busybox-static (i386)"
     rm -f "$debs"/*.deb
     (cd "$debs" && apt apt-get -qq download "$kernel" busybox-static) >"$state/download.log" 2>&1 ||
         { cat "$state/download.log" >&2; die "apt-get download failed"; }
+}
+
+# The kernel of another flavour, from a folder of packages of its own.
+fetch_other() {
+    read_lists
+    kernel=$(kernel_package "$other")
+    [ -n "$kernel" ] || die "no linux-image-$other for i386 in the configured sources"
+    say "downloading $kernel (i386)"
+    work=$state/$other
+    rm -rf "$work"
+    mkdir -p "$work"
+    (cd "$work" && apt apt-get -qq download "$kernel") >"$state/download.log" 2>&1 ||
+        { cat "$state/download.log" >&2; die "apt-get download failed"; }
+    dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work" --wildcards './boot/*'
+    mv "$work"/boot/vmlinuz-* "$out/vmlinuz-$other"
+    rm -rf "$work"
+    say "done: $out/vmlinuz-$other"
 }
 
 extract() {
@@ -108,6 +127,13 @@ build_initrd() {
     mv "$out/initrd.gz.new" "$out/initrd.gz"
 }
 
+if [ -n "$other" ]; then
+    if [ "$force" = no ] && [ -s "$out/vmlinuz-$other" ]; then
+        say "$out/vmlinuz-$other is there already (-f fetches it again)"
+    else
+        fetch_other
+    fi
+fi
 if [ "$force" = no ] && [ -s "$out/vmlinuz" ] && [ -s "$out/initrd.gz" ]; then
     say "$out is complete (-f builds it again)"
     exit 0

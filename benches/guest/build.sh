@@ -12,7 +12,6 @@ say() { echo "bench: $*"; }
 die() { echo "benches/guest/build.sh: $*" >&2; exit 1; }
 
 "$root/scripts/fetch-debian-guest.sh"
-command -v gcc >/dev/null 2>&1 || die "gcc is not installed (apt-get install gcc)"
 mkdir -p "$out/debs"
 
 packages="libc6 libgcc-s1 libstdc++6 openssl libssl3 xz-utils liblzma5 7zip gzip bzip2 libbz2-1.0 zlib1g perl-base libcrypt1
@@ -40,10 +39,5 @@ done
 find "$out/unpacked" -path '*lib/*' \( -name 'lib*.so.[0-9]*' -o -name 'ld-linux.so.2' \) ! -path '*gconv*' |
     while read -r library; do cp -L "$library" "$tree/lib/$(basename "$library")"; done
 rm -rf "$out/unpacked"
-cp "$root/guests/debian/busybox" "$tree/bin/busybox"
-for program in timeit kernels kwork; do
-    gcc -m32 -O2 -std=gnu11 -Wall -Wextra -static -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector \
-        -fno-asynchronous-unwind-tables -fcf-protection=none -march=pentium4 -mno-sse -mno-mmx \
-        -fno-tree-loop-distribute-patterns -Wl,--build-id=none -o "$tree/bin/$program" "$here/$program.c"
-done
+"$here/own.sh" "$tree"
 say "built $tree"

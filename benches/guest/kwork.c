@@ -93,20 +93,30 @@ static u8 *map(u32 bytes)
     return result;
 }
 
-/* A fresh mapping of 1024 pages, one write to each. */
-static u32 page_faults(u32 count)
+/* A fresh mapping of `pages` pages, one write to each. */
+static u32 touch(u32 count, u32 pages)
 {
     u32 i, page, sum = 0;
     for (i = 0; i < count; i++) {
-        u8 *area = map(1024 * PAGE);
-        for (page = 0; page < 1024; page++) {
+        u8 *area = map(pages * PAGE);
+        for (page = 0; page < pages; page++) {
             sum += area[page * PAGE];
             area[page * PAGE] = 1;
         }
         sum += area[17 * PAGE];
-        syscall3(SYS_MUNMAP, area, 1024 * PAGE, 0);
+        syscall3(SYS_MUNMAP, area, pages * PAGE, 0);
     }
     return sum;
+}
+
+static u32 page_faults(u32 count)
+{
+    return touch(count, 1024);
+}
+
+static u32 page_faults_256(u32 count)
+{
+    return touch(count, 256);
 }
 
 static u32 map_unmap(u32 count)
@@ -141,7 +151,8 @@ static u32 signals(u32 count)
 
 static const struct { const char *name; u32 (*work)(u32); } works[] = {
     {"getpid", getpid_vdso}, {"getpid-int80", getpid_int80}, {"fork-wait", fork_wait}, {"fork-exec", fork_exec},
-    {"pipe", pipe_ping_pong}, {"page-faults", page_faults}, {"mmap", map_unmap}, {"signals", signals},
+    {"pipe", pipe_ping_pong}, {"page-faults", page_faults},
+    {"page-faults-256", page_faults_256}, {"mmap", map_unmap}, {"signals", signals},
 };
 
 static int program(int count, char **arguments)

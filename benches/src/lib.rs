@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod against;
+pub mod grid;
 pub mod guest;
 pub mod inputs;
 pub mod memory;
@@ -10,5 +11,6 @@ pub mod plot;
 pub mod report;
 pub mod sides;
 pub mod stats;
+pub mod tree;
 pub mod vm;
 pub mod workloads;

@@ -1,10 +1,10 @@
 //! The three sides, and one pass of the workloads on each.
 
-use crate::guest::{Guest, PROMPT, boot, root};
+use crate::guest::{Guest, PROMPT, boot};
 use crate::memory::Memory;
 use crate::vm::Vm;
-use crate::workloads::{ENVIRONMENT, Group, WORKLOADS, Workload};
-use std::path::PathBuf;
+use crate::workloads::{ENVIRONMENT, Group, Workload};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -40,21 +40,15 @@ pub struct Pass {
     pub memory: Memory,
 }
 
-/// The folder in which everything runs.
+/// The script that runs `workloads` in the guest; `ONLY` names what is wanted of them.
 #[must_use]
-pub fn tree() -> PathBuf {
-    root().join("guests/bench/tree")
-}
-
-/// The script that runs in the guest; `ONLY` names what is wanted.
-#[must_use]
-pub fn script() -> String {
+pub fn script<'a>(workloads: impl IntoIterator<Item = &'a Workload>) -> String {
     let mut text = String::new();
     for (name, value) in ENVIRONMENT {
         text.push_str(&format!("export {name}='{value}'\n"));
     }
     text.push_str("want() { case \" $ONLY \" in *\" $1 \"*) return 0;; esac; return 1; }\nbin/timeit --clock\n");
-    WORKLOADS.iter().for_each(|w| text.push_str(&w.script_line()));
+    workloads.into_iter().for_each(|w| text.push_str(&w.script_line()));
     text.push_str("bin/timeit --clock\necho @@end\n");
     text
 }
@@ -77,39 +71,61 @@ pub fn parse(text: &str) -> Result<Vec<Sample>, AnyError> {
     Ok(samples)
 }
 
-/// Runs the `wanted` workloads on the host, except those that are the kernel's work: the host's kernel is another.
+/// Runs the `wanted` workloads of `folder` on the host, except those that are the kernel's work: the host's kernel is another.
 ///
 /// # Errors
 /// When one fails.
-pub fn native(wanted: &[&Workload]) -> Result<Vec<Sample>, AnyError> {
+pub fn native(folder: &Path, wanted: &[&Workload]) -> Result<Vec<Sample>, AnyError> {
     let mut text = String::new();
     for workload in wanted.iter().filter(|w| w.group != Group::System) {
-        let output = Command::new(tree().join("bin/timeit"))
+        let output = Command::new(folder.join("bin/timeit"))
             .arg(workload.name)
             .args(workload.command())
             .env_clear()
             .envs(ENVIRONMENT.iter().copied())
-            .current_dir(tree())
+            .current_dir(folder)
             .output()?;
         text.push_str(&String::from_utf8_lossy(&output.stdout));
     }
     parse(&text)
 }
 
-/// A boot of the plain guest to its prompt, in seconds; then one of the bench's guest, in which the `wanted` workloads run.
+/// A boot of the plain guest to its prompt, in seconds; then one of the bench's guest, whose initial RAM disk is `image` and in
+/// which the `wanted` workloads run.
 ///
 /// # Errors
 /// When the machine or a program fails, or the guest's clock is not the host's.
 pub fn machine(
     command: impl Fn(&Guest) -> Command,
+    image: &Path,
     wanted: &[&Workload],
 ) -> Result<Pass, AnyError> {
     let mut guest = Guest::debian();
     let (_, boot_time) = boot(&mut command(&guest))?;
-    guest.initrd = root().join("guests/bench/initrd.img");
+    guest.initrd = image.to_owned();
     guest.append.push_str(" quiet");
     guest.memory = "700M".to_owned();
-    let (mut vm, _) = boot(&mut command(&guest))?;
+    let session = session(&mut command(&guest), wanted)?;
+    Ok(Pass { samples: session.samples, boot: boot_time, memory: session.memory })
+}
+
+/// What one boot of a guest that has the workloads yields.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Each workload's figures.
+    pub samples: Vec<Sample>,
+    /// Seconds to the shell's prompt.
+    pub boot: f64,
+    /// The process's memory after the last workload.
+    pub memory: Memory,
+}
+
+/// Boots `command`, in whose guest `wanted` are ready, runs them and switches it off.
+///
+/// # Errors
+/// When the machine or a program fails, or the guest's clock is not the host's.
+pub fn session(command: &mut Command, wanted: &[&Workload]) -> Result<Session, AnyError> {
+    let (mut vm, boot) = boot(command)?;
     let names: Vec<&str> = wanted.iter().map(|w| w.name).collect();
     vm.send(&format!("ONLY='{}' sh -c 'cd /b; . ./run.sh'\n", names.join(" ")))?;
     let (host, first) = clock(&mut vm)?;
@@ -127,7 +143,7 @@ pub fn machine(
     vm.wait_for(PROMPT, LIMIT)?;
     vm.send("poweroff -f\n")?;
     vm.wait_end(LIMIT)?;
-    Ok(Pass { samples: parse(&text)?, boot: boot_time, memory })
+    Ok(Session { samples: parse(&text)?, boot, memory })
 }
 
 /// The next `@clock` line: when it came, and what it says.

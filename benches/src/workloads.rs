@@ -66,11 +66,11 @@ const fn kernel(name: &'static str, arguments: &'static [&'static str]) -> Workl
     Workload { name, group: Group::Kernel, program: "kernels", arguments }
 }
 
-const fn system(name: &'static str, arguments: &'static [&'static str]) -> Workload {
+pub(crate) const fn system(name: &'static str, arguments: &'static [&'static str]) -> Workload {
     Workload { name, group: Group::System, program: "kwork", arguments }
 }
 
-const fn busybox(name: &'static str, arguments: &'static [&'static str]) -> Workload {
+pub(crate) const fn busybox(name: &'static str, arguments: &'static [&'static str]) -> Workload {
     Workload { name, group: Group::System, program: "busybox", arguments }
 }
 

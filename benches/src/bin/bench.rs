@@ -4,12 +4,11 @@ use clap::Parser;
 use ringer_benches::against::Comparison;
 use ringer_benches::guest::{Guest, root};
 use ringer_benches::report::{Report, Rounds};
-use ringer_benches::sides::{AnyError, machine, native, script, tree};
+use ringer_benches::sides::{AnyError, machine, native};
 use ringer_benches::workloads::{WORKLOADS, Workload};
-use ringer_benches::{inputs, plot};
-use std::fs::File;
+use ringer_benches::{plot, tree};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// The status when a bound was not reached.
 const SHORT: u8 = 1;
@@ -35,33 +34,6 @@ struct Options {
     against: Option<PathBuf>,
 }
 
-/// Makes the inputs and packs the tree as `/b` behind the Debian guest's initrd. The kernel unpacks several archives one after
-/// the other, compressed or not; uncompressed it has less to do.
-fn prepare() -> Result<(), AnyError> {
-    let bench = root().join("guests/bench");
-    if !Command::new("sh").arg(root().join("benches/guest/build.sh")).status()?.success() {
-        return Err("benches/guest/build.sh failed".into());
-    }
-    inputs::write(&tree().join("data"))?;
-    std::fs::write(tree().join("run.sh"), script())?;
-    let overlay = bench.join("overlay");
-    let _ = std::fs::remove_dir_all(&overlay);
-    std::fs::create_dir_all(&overlay)?;
-    let copied = Command::new("cp").arg("-a").arg(tree()).arg(overlay.join("b")).status()?;
-    let mut initrd = File::create(bench.join("initrd.img"))?;
-    std::io::copy(&mut File::open(&Guest::debian().initrd)?, &mut initrd)?;
-    let length = initrd.metadata()?.len();
-    initrd.set_len(length.next_multiple_of(4))?;
-    std::io::Seek::seek(&mut initrd, std::io::SeekFrom::End(0))?;
-    let mut pack = Command::new("sh");
-    pack.arg(root().join("scripts/pack-initramfs.sh")).arg(&overlay).stdout(Stdio::from(initrd));
-    if !copied.success() || !pack.status()?.success() {
-        return Err("the initramfs could not be packed".into());
-    }
-    std::fs::remove_dir_all(&overlay)?;
-    Ok(())
-}
-
 fn wanted(options: &Options) -> Result<Vec<&'static Workload>, AnyError> {
     let mut names: Vec<&str> = options.only.iter().map(String::as_str).collect();
     if options.quick && names.is_empty() {
@@ -79,18 +51,18 @@ fn wanted(options: &Options) -> Result<Vec<&'static Workload>, AnyError> {
 /// Whether the bounds held, where that can be said.
 fn run(options: &Options) -> Result<Option<bool>, AnyError> {
     let wanted = wanted(options)?;
-    prepare()?;
+    let image = tree::prepare_whole()?;
     let count = if options.quick { 1 } else { options.rounds };
     if let Some(other) = &options.against {
-        compare(other, count, &wanted)?;
+        compare(other, count, &image, &wanted)?;
         return Ok(None);
     }
     let mut rounds = Rounds::default();
     for round in 1..=count {
         println!("round {round} of {count}");
-        rounds.native.push(native(&wanted)?);
-        rounds.ringer.push(machine(|g| g.ringer("bt", "run"), &wanted)?);
-        rounds.tcg.push(machine(Guest::qemu, &wanted)?);
+        rounds.native.push(native(&tree::whole(), &wanted)?);
+        rounds.ringer.push(machine(|g| g.ringer("bt", "run"), &image, &wanted)?);
+        rounds.tcg.push(machine(Guest::qemu, &image, &wanted)?);
     }
     let report = Report::of(&rounds, &wanted)?;
     print!("{}", report.table());
@@ -104,15 +76,15 @@ fn run(options: &Options) -> Result<Option<bool>, AnyError> {
 }
 
 /// This build and the `other` in turn.
-fn compare(other: &Path, count: u32, wanted: &[&Workload]) -> Result<(), AnyError> {
+fn compare(other: &Path, count: u32, image: &Path, wanted: &[&Workload]) -> Result<(), AnyError> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=count {
         println!("round {round} of {count}");
         for ours_next in [round % 2 == 1, round % 2 == 0] {
             if ours_next {
-                ours.push(machine(|g| g.ringer("bt", "run"), wanted)?);
+                ours.push(machine(|g| g.ringer("bt", "run"), image, wanted)?);
             } else {
-                theirs.push(machine(|g| g.build_of_ringer(other, "bt", "run"), wanted)?);
+                theirs.push(machine(|g| g.build_of_ringer(other, "bt", "run"), image, wanted)?);
             }
         }
     }
