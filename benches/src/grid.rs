@@ -35,7 +35,9 @@ impl Kernel {
         }
     }
 
-    fn file(self) -> PathBuf {
+    /// Where `scripts/fetch-debian-guest.sh` puts it.
+    #[must_use]
+    pub fn file(self) -> PathBuf {
         let name = if self == Self::Plain { "vmlinuz" } else { "vmlinuz-686-pae" };
         root().join("guests/debian").join(name)
     }

@@ -1,5 +1,6 @@
 //! CPU models: features, CPUID leaves, the signature in EDX at reset.
 
+use crate::state::misc_enable;
 use bitflags::bitflags;
 use std::fmt;
 use std::str::FromStr;
@@ -100,6 +101,21 @@ pub enum CpuModel {
 #[error("unknown CPU model \"{0}\" (known: 486, pentium, pentium3, pentium4, max)")]
 pub struct UnknownModel(pub String);
 
+/// The bits of IA32_ARCH_CAPABILITIES (10Ah) that hold for a guest of Ringer's, on any host (docs/security.md says why).
+pub mod arch_capabilities {
+    /// RDCL_NO: no load reads, not even speculatively, what page tables give to another privilege alone.
+    pub const RDCL_NO: u64 = 1 << 0;
+    /// IF_PSCHANGE_MC_NO: a page whose size changes while it is fetched from causes no machine check.
+    pub const PSCHANGE_MC_NO: u64 = 1 << 6;
+    /// TAA_NO: no transaction's abort leaks what others loaded; there are no transactions.
+    pub const TAA_NO: u64 = 1 << 8;
+    /// All of them.
+    pub const ALL: u64 = RDCL_NO | PSCHANGE_MC_NO | TAA_NO;
+}
+
+/// CPUID leaf 7, EDX: IA32_ARCH_CAPABILITIES is there.
+const HAS_ARCH_CAPABILITIES: u32 = 1 << 29;
+
 /// The first extended CPUID leaf.
 const EXTENDED: u32 = 0x8000_0000;
 
@@ -199,55 +215,77 @@ impl CpuModel {
         }
     }
 
-    /// The last basic CPUID leaf.
-    fn last_leaf(self) -> u32 {
+    /// The last basic CPUID leaf, as it is or as IA32_MISC_ENABLE limits it.
+    fn last_leaf(self, limited: bool) -> u32 {
         match self {
             Self::I486 | Self::Pentium => 1,
-            Self::Pentium3 | Self::Pentium4 => 2,
-            Self::Max => 7,
+            Self::Pentium4 | Self::Max if !limited => 7,
+            Self::Pentium3 | Self::Pentium4 | Self::Max => 2,
         }
     }
 
-    /// EAX, EBX, ECX, EDX of CPUID `leaf` (of these models' leaves only 4 and 7 have sub-leaves, and there is nothing in
-    /// them but in the first of 7). A leaf beyond the last one answers as the last basic leaf does (SDM volume 2, CPUID).
+    /// IA32_MISC_ENABLE as firmware leaves it: it limits CPUID where the processor is one of those whose systems did not know
+    /// later leaves. Who wants to know them clears the limit.
     #[must_use]
-    pub fn cpuid(self, leaf: u32, subleaf: u32) -> [u32; 4] {
+    pub fn misc_enable(self) -> u64 {
+        if self == Self::Pentium4 { misc_enable::LIMIT_CPUID } else { 0 }
+    }
+
+    /// IA32_ARCH_CAPABILITIES, if the model has the register.
+    #[must_use]
+    pub fn arch_capabilities(self) -> Option<u64> {
+        matches!(self, Self::Pentium4 | Self::Max).then_some(arch_capabilities::ALL)
+    }
+
+    /// EAX, EBX, ECX, EDX of CPUID `leaf` (of these models' leaves only 4 and 7 have sub-leaves, and there is nothing in
+    /// them but in the first of 7), where IA32_MISC_ENABLE has it `limited` or not. A leaf beyond the last one answers as the
+    /// last basic leaf does (SDM volume 2, CPUID).
+    #[must_use]
+    pub fn cpuid(self, leaf: u32, subleaf: u32, limited: bool) -> [u32; 4] {
         if self == Self::Max
-            && let Some(answer) = self.later_leaves(leaf, subleaf)
+            && let Some(answer) = self.later_extended(leaf)
         {
             return answer;
         }
+        let last = self.last_leaf(limited);
         match leaf {
-            0 => self.identification(),
+            0 => self.identification(last),
             1 => self.version(),
-            2 if self.last_leaf() == 2 => self.caches(),
-            EXTENDED if self == Self::Max => [EXTENDED_LAST_MAX, 0, 0, 0],
+            2 if last >= 2 => self.caches(),
+            3..=7 if last == 7 => self.later(leaf, subleaf),
             EXTENDED if self.has_extended() => [EXTENDED_LAST, 0, 0, 0],
             0x8000_0001 if self.has_extended() => [0; 4],
             0x8000_0002..=EXTENDED_LAST if self.has_extended() => self.brand(leaf - EXTENDED - 2),
-            _ if self.last_leaf() == 2 => self.caches(),
+            _ if last == 7 => self.later(7, subleaf),
+            _ if last == 2 => self.caches(),
             _ => self.version(),
         }
     }
 
-    /// The leaves that came after the Pentium 4.
-    fn later_leaves(self, leaf: u32, subleaf: u32) -> Option<[u32; 4]> {
+    /// The basic leaves that came after the Pentium 4.
+    fn later(self, leaf: u32, subleaf: u32) -> [u32; 4] {
         let features = self.features();
         let word = |n: u32, mask: Features| ((features & mask).bits() >> (32 * n)) as u32;
+        let timer_always_runs = u32::from(features.contains(Features::APIC)) << 2;
+        let capabilities = self.arch_capabilities().map_or(0, |_| HAS_ARCH_CAPABILITIES);
+        match (leaf, subleaf) {
+            (6, _) => [timer_always_runs, 0, 0, 0],
+            (7, 0) => [0, word(2, Features::SMEP), word(3, Features::UMIP), capabilities],
+            // No cache parameters beyond those of leaf 2, no MONITOR.
+            _ => [0; 4],
+        }
+    }
+
+    /// The extended leaves that came after the Pentium 4.
+    fn later_extended(self, leaf: u32) -> Option<[u32; 4]> {
+        let late = self.features() & (Features::NX | Features::RDTSCP);
         Some(match leaf {
-            // No cache parameters beyond those of leaf 2, no MONITOR; the APIC's timer always runs (6, EAX bit 2).
-            3..=5 => [0; 4],
-            6 => [1 << 2, 0, 0, 0],
-            7 if subleaf == 0 => [0, word(2, Features::SMEP), word(3, Features::UMIP), 0],
-            7 => [0; 4],
-            0x8000_0001 => [0, 0, 0, word(3, Features::NX | Features::RDTSCP)],
+            EXTENDED => [EXTENDED_LAST_MAX, 0, 0, 0],
+            0x8000_0001 => [0, 0, 0, (late.bits() >> 96) as u32],
             // The time-stamp counter never stops; 36 physical address bits, 32 linear ones.
             0x8000_0005 | 0x8000_0006 => [0; 4],
             0x8000_0007 => [0, 0, 0, 1 << 8],
             0x8000_0008 => [32 << 8 | 36, 0, 0, 0],
-            8.. if !(EXTENDED..=EXTENDED_LAST_MAX).contains(&leaf) => {
-                return self.later_leaves(7, subleaf);
-            }
             _ => return None,
         })
     }
@@ -256,9 +294,9 @@ impl CpuModel {
         matches!(self, Self::Pentium4 | Self::Max)
     }
 
-    fn identification(self) -> [u32; 4] {
+    fn identification(self, last: u32) -> [u32; 4] {
         let part = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
-        [self.last_leaf(), part(b"Genu"), part(b"ntel"), part(b"ineI")]
+        [last, part(b"Genu"), part(b"ntel"), part(b"ineI")]
     }
 
     /// EBX has the CLFLUSH line size in units of 8 bytes, how many processors a package has, and the APIC ID.
@@ -320,19 +358,19 @@ mod tests {
     #[test]
     fn leaves_beyond_the_last_answer_as_the_last() {
         let p4 = CpuModel::Pentium4;
-        assert_eq!(p4.cpuid(3, 0), p4.cpuid(2, 0));
-        assert_eq!(p4.cpuid(0x4000_0000, 0), p4.cpuid(2, 0));
-        assert_eq!(p4.cpuid(0x8000_0005, 0), p4.cpuid(2, 0));
+        assert_eq!(p4.cpuid(3, 0, true), p4.cpuid(2, 0, true));
+        assert_eq!(p4.cpuid(0x4000_0000, 0, true), p4.cpuid(2, 0, true));
+        assert_eq!(p4.cpuid(0x8000_0005, 0, true), p4.cpuid(2, 0, true));
         let p5 = CpuModel::Pentium;
-        assert_eq!(p5.cpuid(2, 0), p5.cpuid(1, 0));
-        assert_eq!(p5.cpuid(EXTENDED, 0), p5.cpuid(1, 0));
+        assert_eq!(p5.cpuid(2, 0, true), p5.cpuid(1, 0, true));
+        assert_eq!(p5.cpuid(EXTENDED, 0, true), p5.cpuid(1, 0, true));
     }
 
     #[test]
     fn the_brand_string_is_whole() {
         let p4 = CpuModel::Pentium4;
         let text: Vec<u8> = (2..=4)
-            .flat_map(|n| p4.cpuid(EXTENDED + n, 0))
+            .flat_map(|n| p4.cpuid(EXTENDED + n, 0, true))
             .flat_map(u32::to_le_bytes)
             .take_while(|&b| b != 0)
             .collect();
@@ -342,24 +380,46 @@ mod tests {
     #[test]
     fn the_later_leaves_tell_the_later_features() {
         let max = CpuModel::Max;
-        let [last, ..] = max.cpuid(0, 0);
-        assert_eq!((last, max.cpuid(EXTENDED, 0)[0]), (7, EXTENDED_LAST_MAX));
-        assert_eq!(max.cpuid(7, 0)[1..3], [1 << 7, 1 << 2], "SMEP; UMIP");
-        assert_eq!(max.cpuid(7, 1), [0; 4]);
-        assert_eq!(max.cpuid(0x8000_0001, 0)[3], 1 << 27 | 1 << 20, "RDTSCP, NX");
-        assert_eq!(max.cpuid(1, 0)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");
-        assert_eq!(max.cpuid(0x4000_0000, 0), max.cpuid(7, 0));
+        let [last, ..] = max.cpuid(0, 0, false);
+        assert_eq!((last, max.cpuid(EXTENDED, 0, false)[0]), (7, EXTENDED_LAST_MAX));
+        assert_eq!(max.cpuid(7, 0, false)[1..3], [1 << 7, 1 << 2], "SMEP; UMIP");
+        assert_eq!(max.cpuid(7, 1, false), [0; 4]);
+        assert_eq!(max.cpuid(0x8000_0001, 0, false)[3], 1 << 27 | 1 << 20, "RDTSCP, NX");
+        assert_eq!(max.cpuid(1, 0, false)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");
+        assert_eq!(max.cpuid(0x4000_0000, 0, false), max.cpuid(7, 0, false));
         for older in [CpuModel::Pentium3, CpuModel::Pentium4] {
-            assert_eq!(older.cpuid(1, 0)[3] & 1 << 9, 0, "{older}");
-            assert_eq!(older.cpuid(0x8000_0001, 0)[3] & 1 << 20, 0, "{older}");
+            assert_eq!(older.cpuid(1, 0, false)[3] & 1 << 9, 0, "{older}");
+            assert_eq!(older.cpuid(0x8000_0001, 0, false)[3] & 1 << 20, 0, "{older}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_lifted_shows_the_capabilities() {
+        let p4 = CpuModel::Pentium4;
+        assert_eq!(p4.misc_enable(), misc_enable::LIMIT_CPUID);
+        assert_eq!((p4.cpuid(0, 0, true)[0], p4.cpuid(0, 0, false)[0]), (2, 7));
+        assert_eq!(p4.cpuid(7, 0, true), p4.cpuid(2, 0, true));
+        assert_eq!(p4.cpuid(2, 0, true), p4.cpuid(2, 0, false));
+        for leaf in 3..=6 {
+            assert_eq!(p4.cpuid(leaf, 0, false), [0; 4], "leaf {leaf}");
+        }
+        assert_eq!(p4.cpuid(7, 0, false), [0, 0, 0, HAS_ARCH_CAPABILITIES]);
+        assert_eq!(p4.cpuid(7, 1, false), [0; 4]);
+        assert_eq!(p4.cpuid(8, 0, false), p4.cpuid(7, 0, false));
+        assert_eq!(CpuModel::Max.cpuid(7, 0, false)[3], HAS_ARCH_CAPABILITIES);
+        assert_eq!(CpuModel::Max.misc_enable(), 0);
+        for older in [CpuModel::I486, CpuModel::Pentium, CpuModel::Pentium3] {
+            assert_eq!(older.arch_capabilities(), None, "{older}");
+            assert_eq!(older.cpuid(7, 0, false), older.cpuid(7, 0, true), "{older}");
+            assert!(older.cpuid(0, 0, false)[0] <= 2, "{older}");
         }
     }
 
     #[test]
     fn vendor_and_features() {
-        let [max, b, c, d] = CpuModel::I486.cpuid(0, 0);
+        let [max, b, c, d] = CpuModel::I486.cpuid(0, 0, true);
         assert_eq!((max, b, d, c), (1, 0x756e_6547, 0x4965_6e69, 0x6c65_746e));
-        assert_eq!(CpuModel::I486.cpuid(1, 0)[3], 1);
+        assert_eq!(CpuModel::I486.cpuid(1, 0, true)[3], 1);
         assert!(!CpuModel::Pentium3.features().contains(Features::SSE2));
         assert!(CpuModel::Pentium4.features().contains(Features::SSE2 | Features::PAE));
     }

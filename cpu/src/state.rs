@@ -271,6 +271,12 @@ pub mod apic_base {
     pub const BASE: u64 = 0xf_ffff_f000;
 }
 
+/// IA32_MISC_ENABLE bits (SDM volume 4, table 2-2).
+pub mod misc_enable {
+    /// CPUID leaf 0 tells of leaves up to 2, and no later one is there.
+    pub const LIMIT_CPUID: u64 = 1 << 22;
+}
+
 /// IA32_EFER bits (SDM volume 3A, 2.2.1).
 #[allow(missing_docs)]
 pub mod efer {

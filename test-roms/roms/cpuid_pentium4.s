@@ -37,7 +37,34 @@ main:
     cpuid
     and edx, 0x20000000
     EXPECT edx, 0
-1:  # Where RDRAND is offered, it gives numbers that differ, CF, and no other flag; else it is #UD.
+1:  .ifndef QEMU                    # (QEMU's model has no limit and says nothing of itself)
+    # IA32_MISC_ENABLE limits CPUID to leaf 2 until it is cleared; leaf 7 then tells of IA32_ARCH_CAPABILITIES, which says
+    # what the processor is not vulnerable to, and cannot be written.
+    xor eax, eax
+    cpuid
+    EXPECT eax, 2
+    mov ecx, 0x1a0
+    rdmsr
+    test eax, 1 << 22
+    setnz bl
+    movzx ebx, bl
+    EXPECT ebx, 1
+    and eax, ~(1 << 22)
+    wrmsr
+    xor eax, eax
+    cpuid
+    EXPECT eax, 7
+    mov eax, 7
+    xor ecx, ecx
+    cpuid
+    EXPECT edx, (1 << 29)
+    mov ecx, 0x10a
+    rdmsr
+    EXPECT eax, 0x141               # RDCL_NO, IF_PSCHANGE_MC_NO, TAA_NO
+    EXPECT edx, 0
+    FAULTS 13, 0, wrmsr
+    .endif
+    # Where RDRAND is offered, it gives numbers that differ, CF, and no other flag; else it is #UD.
     mov eax, 1
     cpuid
     test ecx, 0x40000000

@@ -1,6 +1,6 @@
 #! title = "Nanobenchmarks: what one operation costs (`ringer nano` measures; as a test it only runs each)"
 #! load = "multiboot"
-#! serial-contains = ["tsc-khz ", "\nempty ", "\ncallret ", "\nicall ", "\nsmc ", "\nint80 ", "\nsysenter ", "\nin ", "\nout-pic ", "\nmmio ", "\npgfault ", "\ndivzero ", "\npte-same ", "\npte-np ", "\npte-p ", "\npte-np-invlpg ", "\npte-p-touch ", "\ncr3 ", "PASS"]
+#! serial-contains = ["tsc-khz ", "\nempty ", "\ncallret ", "\nicall ", "\nsmc ", "\nint80 ", "\nsysenter ", "\nin ", "\nout-pic ", "\nmmio ", "\npgfault ", "\ndivzero ", "\npte-same ", "\npte-np ", "\npte-p ", "\npte-np-invlpg ", "\npte-p-touch ", "\ncr3 ", "\ncr3-20 ", "\npgfault-remap ", "PASS"]
 #! debug-exit = 0
 #! timeout = 60
 # After Adams and Agesen, ASPLOS 2006. A number at the end of the command line is the least time of a run in milliseconds;
@@ -10,6 +10,7 @@
     .include "nano.inc"
     .set PAGES, 64
     .set ABSENT, WINDOW + 0x3ff000
+    .set SPACES, 20
     .set DEVICE, WINDOW + 0x3fe000  # mapped to E0000000h, where there is no memory: a read of the bus
 
 main:
@@ -22,6 +23,13 @@ main:
     mov edi, OFFSET page_dir2
     mov ecx, 1024
     rep movsd
+    mov edi, OFFSET page_dirs
+    mov edx, SPACES
+1:  mov esi, OFFSET page_dir
+    mov ecx, 1024
+    rep movsd
+    dec edx
+    jnz 1b
     GATE 0, on_divide
     GATE 14, on_page_fault
     GATE 0x50, on_syscall, 0xee
@@ -42,6 +50,9 @@ main:
     MEASURE pte_np_invlpg, pte-np-invlpg, PAGES
     MEASURE pte_p_touch, pte-p-touch, PAGES
     MEASURE cr3_loop, cr3, 2
+    MEASURE cr3_many, cr3-20, SPACES
+    GATE 14, on_absent_page
+    MEASURE remap, pgfault-remap, PAGES
     ret
 
 # [milliseconds] from the last digits of the Multiboot command line.
@@ -177,6 +188,17 @@ sysenter_on:
     mov cr3, eax
     mov cr3, ecx
 .endm
+.macro SETUP_cr3_many
+.endm
+# Each of many address spaces in turn, and an access in it.
+.macro EACH_SPACE
+    mov eax, OFFSET page_dirs
+2:  mov cr3, eax
+    mov ecx, [frame]
+    add eax, 4096
+    cmp eax, OFFSET page_dirs + SPACES * 4096
+    jb 2b
+.endm
     LOOP input, 1, in al, 0x80
     LOOP output, 1, out 0x21, al
     LOOP device_read, 1, mov eax, [DEVICE]
@@ -184,6 +206,7 @@ sysenter_on:
     LOOP divide, 1, div ecx
     LOOP pte_same, 8, mov [pt1 + 1022 * 4], eax
     LOOP cr3_loop, 1, CR3_THERE_AND_BACK
+    LOOP cr3_many, 1, EACH_SPACE
     .balign 16
 on_divide:
     add dword ptr [esp], 2          # DIV ECX
@@ -192,6 +215,15 @@ on_divide:
 on_page_fault:
     add esp, 4
     add dword ptr [esp], 5          # MOV EAX, [moffs]
+    iretd
+    .balign 16
+on_absent_page:                     # maps it, as a kernel serves an access to a new page; the access then succeeds
+    mov [esp], eax
+    mov eax, cr2
+    shr eax, 12
+    and eax, 1023
+    mov dword ptr [pt1 + eax * 4], OFFSET frame + P + W
+    pop eax
     iretd
 
 # PTE_LOOP name, timed, other: each iteration does one thing to the entries of PAGES pages with the clock on, and then the
@@ -235,14 +267,19 @@ on_page_fault:
     NOT_PRESENT
     invlpg [edi]
 .endm
+.macro TOUCH
+    mov eax, [edi]
+.endm
     PTE_LOOP pte_np, NOT_PRESENT, PRESENT
     PTE_LOOP pte_p, PRESENT, NOT_PRESENT
     PTE_LOOP pte_np_invlpg, NOT_PRESENT_INVLPG, PRESENT_TOUCH
     PTE_LOOP pte_p_touch, PRESENT_TOUCH, NOT_PRESENT_INVLPG
+    PTE_LOOP remap, TOUCH, NOT_PRESENT_INVLPG
 
     .section .bss
     .balign 4096
 page_dir2: .skip 4096
+page_dirs: .skip SPACES * 4096
 frame: .skip 4096
 milliseconds: .skip 4
 best: .skip 4

@@ -43,6 +43,7 @@ impl<B: Bus> Interp<B> {
         if self.unit.features.contains(Features::APIC) {
             state.msr.apic_base |= apic_base::ON;
         }
+        state.msr.misc_enable = self.unit.model.misc_enable();
         state
     }
 

@@ -15,7 +15,7 @@ fn every_operation_is_measured_and_written() {
     let text = std::fs::read_to_string(&json).expect("written");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let rows = report["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 16);
+    assert_eq!(rows.len(), 18);
     for row in rows {
         let cost = row["ringer"].as_f64().expect("measured");
         // The cheapest may vanish in the loop around it; nothing takes a millisecond.

@@ -4,7 +4,7 @@ use super::super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::model::Features;
-use crate::state::{Gpr, apic_base};
+use crate::state::{Gpr, apic_base, misc_enable};
 use iced_x86::{Code, Instruction};
 
 /// The handler of `code`, if it belongs here.
@@ -13,8 +13,9 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 fn cpuid<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    let limited = ctx.s.msr.misc_enable & misc_enable::LIMIT_CPUID != 0;
     let (leaf, subleaf) = (ctx.gpr(Gpr::Eax), ctx.gpr(Gpr::Ecx));
-    let [eax, ebx, ecx, mut edx] = ctx.unit.model.cpuid(leaf, subleaf);
+    let [eax, ebx, ecx, mut edx] = ctx.unit.model.cpuid(leaf, subleaf, limited);
     if leaf == 1 && ctx.s.msr.apic_base & apic_base::ON == 0 {
         // A local APIC that is switched off is not there (SDM volume 3A, 10.4.3).
         edx &= !(Features::APIC.bits() as u32);

@@ -18,6 +18,7 @@ use iced_x86::{Code, Instruction};
 mod address {
     pub const TIME_STAMP_COUNTER: u32 = 0x10;
     pub const APIC_BASE: u32 = 0x1b;
+    pub const ARCH_CAPABILITIES: u32 = 0x10a;
     pub const SYSENTER_CS: u32 = 0x174;
     pub const SYSENTER_ESP: u32 = 0x175;
     pub const SYSENTER_EIP: u32 = 0x176;
@@ -84,6 +85,7 @@ fn rdmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
                 at => at.wrapping_add(ctx.s.msr.tsc_offset),
             }
         }
+        address::ARCH_CAPABILITIES => ctx.unit.model.arch_capabilities().ok_or(Exception::gp(0))?,
         n if EMPTY.contains(&n) => 0,
         n => match field(ctx, n).map(|field| *field) {
             Ok(value) => value,
