@@ -1,6 +1,6 @@
 #!/bin/sh
 # What churns mappings and processes, by memory size and kernel: sh scripts/churn.sh [--memory MIB,MIB] [--kernel 686,686-pae]
-# [--rounds N] [--only NAME,NAME] [--against BINARY] [--json FILE] [-- OPTION...]. See docs/benchmarks.md.
+# [--rounds N] [--all] [--guests N] [--only NAME,NAME] [--against BINARY] [--json FILE] [-- OPTION...]. See docs/benchmarks.md.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/install-peer.sh >/dev/null

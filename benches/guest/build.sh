@@ -16,7 +16,7 @@ mkdir -p "$out/debs"
 
 packages="libc6 libgcc-s1 libstdc++6 openssl libssl3 xz-utils liblzma5 7zip gzip bzip2 libbz2-1.0 zlib1g perl-base libcrypt1
     sqlite3 libsqlite3-0 libreadline8 libtinfo6 gawk libgmp10 libmpfr6 libsigsegv2 coreutils libacl1 libattr1 libselinux1
-    libpcre2-8-0 lua5.4 tcc"
+    libpcre2-8-0 lua5.4 tcc make"
 missing=
 for package in $packages; do
     ls "$out/debs/${package}"_*.deb >/dev/null 2>&1 || missing="$missing $package"
@@ -31,7 +31,7 @@ fi
 rm -rf "$tree" "$out/unpacked"
 mkdir -p "$tree/bin" "$tree/lib" "$tree/data" "$out/unpacked"
 for deb in "$out"/debs/*.deb; do dpkg-deb -x "$deb" "$out/unpacked"; done
-for program in openssl xz 7zz gzip bzip2 perl sqlite3 gawk sort lua5.4 tcc; do
+for program in openssl xz 7zz gzip bzip2 perl sqlite3 gawk sort lua5.4 tcc make; do
     found=$(find "$out/unpacked" -type f \( -name "$program" -o -name "i386-linux-gnu-$program" \) -path '*bin/*' | head -n 1)
     [ -n "$found" ] || found=$(find "$out/unpacked" -name "$program" -path '*bin/*' | head -n 1)
     [ -n "$found" ] && cp -L "$found" "$tree/bin/$program" || die "$program is in none of the packages"

@@ -2,10 +2,13 @@
 //! beyond its direct mapping page by page, and one that isolates its page tables changes address spaces at every entry.
 
 use crate::guest::{Guest, root};
+use crate::host::HostFaults;
+use crate::operations::{Operation, sorted_mib};
 use crate::report::{check, times};
-use crate::sides::{AnyError, Sample, session};
+use crate::sides::{AnyError, Sample, Session, session};
 use crate::stats::{Ratio, geometric_mean, median};
-use crate::workloads::{Workload, busybox, system};
+use crate::tree::shell;
+use crate::workloads::Workload;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt::Write;
@@ -35,6 +38,16 @@ impl Kernel {
         }
     }
 
+    /// Has `scripts/fetch-debian-guest.sh` fetch it and the guest.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn fetch(self) -> Result<(), AnyError> {
+        let name = Path::new(self.name());
+        let more: &[&Path] = if self == Self::Pae { &[name] } else { &[] };
+        shell("scripts/fetch-debian-guest.sh", more)
+    }
+
     /// Where `scripts/fetch-debian-guest.sh` puts it.
     #[must_use]
     pub fn file(self) -> PathBuf {
@@ -43,26 +56,6 @@ impl Kernel {
     }
 }
 
-/// Something that a guest does many times.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// What is run.
-    pub workload: Workload,
-    /// How often it does it.
-    times: u32,
-}
-
-const LOOP: &str = "i=0; while [ $i -lt 200 ]; do /bin/busybox true; i=$((i+1)); done; echo $i";
-
-/// What churns mappings and processes.
-pub const CHURN: &[Operation] = &[
-    Operation { workload: system("page-faults-256", &["page-faults-256", "200"]), times: 200 },
-    Operation { workload: system("fork-wait", &["fork-wait", "500"]), times: 500 },
-    Operation { workload: system("fork-exec", &["fork-exec", "200"]), times: 200 },
-    Operation { workload: system("pipe", &["pipe", "5000"]), times: 5000 },
-    Operation { workload: busybox("shell-true", &["sh", "-c", LOOP]), times: 200 },
-];
-
 /// A guest: its kernel and its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
@@ -70,17 +63,41 @@ pub struct Setting {
     pub kernel: Kernel,
     /// Its memory, in MiB.
     pub memory: u32,
+    /// How many of them run at once.
+    pub guests: usize,
 }
 
 impl Setting {
     /// The guest whose initial RAM disk is `image`.
-    fn guest(self, image: &Path) -> Guest {
+    #[must_use]
+    pub fn guest(self, image: &Path) -> Guest {
         Guest {
             kernel: self.kernel.file(),
             initrd: image.to_owned(),
             append: "console=ttyS0 quiet".to_owned(),
             memory: format!("{}M", self.memory),
         }
+    }
+
+    /// Boots its guests by `command`, all at once, and runs the `wanted` workloads in each.
+    fn sessions(
+        self,
+        command: impl Fn() -> Command + Sync,
+        wanted: &[&Workload],
+    ) -> Result<Vec<Session>, AnyError> {
+        let variables = format!("SORT={}", sorted_mib(self.memory));
+        let one = || session(&mut command(), &variables, wanted);
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..self.guests).map(|_| scope.spawn(one)).collect();
+            let joined = all.into_iter().map(|t| t.join().expect("a session does not panic"));
+            joined.collect()
+        })
+    }
+
+    /// The first words of its lines.
+    fn words(self) -> String {
+        let guests = if self.guests == 1 { String::new() } else { format!("x{}", self.guests) };
+        format!("{:<8} {:>5} {guests:<3}", self.kernel.name(), self.memory)
     }
 }
 
@@ -119,6 +136,8 @@ pub struct Boot {
 pub struct Grid {
     /// How many rounds the medians are of.
     pub rounds: u32,
+    /// The host's page faults.
+    pub host: HostFaults,
     /// The other side: `tcg`, or a build of Ringer.
     pub other: String,
     /// Each operation in each guest.
@@ -165,7 +184,8 @@ impl Plan {
     /// When a machine or a program fails, or outputs differ.
     pub fn run(&self) -> Result<Grid, AnyError> {
         let other = self.against.as_ref().map_or("tcg".to_owned(), |b| b.display().to_string());
-        let mut grid = Grid { rounds: self.rounds, other, ..Grid::default() };
+        let mut grid =
+            Grid { rounds: self.rounds, host: HostFaults::measure()?, other, ..Grid::default() };
         for &setting in &self.settings {
             self.measure(setting, &mut grid)?;
         }
@@ -177,18 +197,11 @@ impl Plan {
         let wanted: Vec<&Workload> = self.operations.iter().map(|o| &o.workload).collect();
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 1..=self.rounds {
-            println!(
-                "{} {} MiB, round {round} of {}",
-                setting.kernel.name(),
-                setting.memory,
-                self.rounds
-            );
-            ours.push(session(&mut self.ours(&guest), &wanted)?);
-            theirs.push(session(&mut self.theirs(&guest), &wanted)?);
+            println!("{}, round {round} of {}", setting.words().trim_end(), self.rounds);
+            ours.extend(setting.sessions(|| self.ours(&guest), &wanted)?);
+            theirs.extend(setting.sessions(|| self.theirs(&guest), &wanted)?);
         }
-        let boots = |sessions: &[crate::sides::Session]| {
-            median(&sessions.iter().map(|s| s.boot).collect::<Vec<_>>())
-        };
+        let boots = |all: &[Session]| median(&all.iter().map(|s| s.boot).collect::<Vec<_>>());
         grid.boots.push(Boot { setting, ringer: boots(&ours), other: boots(&theirs) });
         let ours: Vec<&[Sample]> = ours.iter().map(|s| s.samples.as_slice()).collect();
         let theirs: Vec<&[Sample]> = theirs.iter().map(|s| s.samples.as_slice()).collect();
@@ -197,7 +210,7 @@ impl Plan {
             let name = operation.workload.name;
             check(&all, name)?;
             let each = |passes: &[&[Sample]], of: fn(&Sample) -> f64| {
-                median(&times(passes, name, of)) / 1e3 / f64::from(operation.times)
+                median(&times(passes, name, of)) / 1e3 / operation.times(setting.memory)
             };
             grid.cells.push(Cell {
                 setting,
@@ -221,17 +234,19 @@ impl Grid {
     #[must_use]
     pub fn table(&self) -> String {
         let mut out = format!(
-            "medians of {} rounds, in ms for each operation; other: {}\n",
-            self.rounds, self.other
+            "{}\nmedians of {} rounds, in ms for each operation; other: {}\n",
+            self.host.line(),
+            self.rounds,
+            self.other
         );
         let heads = ["ringer", "(first)", "other", "(first)", "other/r", "least", "most"];
-        let _ = write!(out, "{:<8} {:>5} {:<16}", "kernel", "MiB", "");
+        let _ = write!(out, "{:<8} {:>5} {:<3} {:<16}", "kernel", "MiB", "", "");
         for head in heads {
             let _ = write!(out, " {head:>9}");
         }
         out.push('\n');
         for boot in &self.boots {
-            let start = format!("{:<8} {:>5}", boot.setting.kernel.name(), boot.setting.memory);
+            let start = boot.setting.words();
             let cells = self.cells.iter().filter(|c| c.setting == boot.setting);
             let ratios: Vec<f64> = cells.clone().map(|c| c.ratio.value).collect();
             for c in cells {
@@ -268,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_for_each_cell() {
-        let setting = Setting { kernel: Kernel::Pae, memory: 1024 };
+        let setting = Setting { kernel: Kernel::Pae, memory: 1024, guests: 1 };
         let ratio = Ratio { value: 2.0, least: 1.5, most: 2.5 };
         let cell = Cell {
             setting,
@@ -280,7 +295,7 @@ mod tests {
             ratio,
         };
         let boots = vec![Boot { setting, ringer: 1.0, other: 4.0 }];
-        let grid = Grid { rounds: 1, other: "tcg".into(), cells: vec![cell], boots };
+        let grid = Grid { rounds: 1, cells: vec![cell], boots, ..Grid::default() };
         let table = grid.table();
         let line = table.lines().find(|l| l.contains("pipe")).expect("a line for the cell");
         let words: Vec<&str> = line.split_whitespace().collect();

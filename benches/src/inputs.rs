@@ -87,6 +87,22 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
     std::fs::write(folder.join("source.c"), source(&mut random, 36_000))
 }
 
+/// Writes `count` small C files and the Makefile that compiles them into `folder`, which is `place` in the guest.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_small(folder: &Path, place: &str, count: u32) -> std::io::Result<()> {
+    let mut random = Random(0x0072_696e_6765_7221);
+    std::fs::create_dir_all(folder)?;
+    let mut objects = String::from("all:");
+    for n in 0..count {
+        std::fs::write(folder.join(format!("{n}.c")), source(&mut random, 40))?;
+        let _ = write!(objects, " {place}/{n}.o");
+    }
+    let rule = "\tlib/ld-linux.so.2 --library-path lib bin/tcc -nostdinc -c -o $@ $<\n";
+    std::fs::write(folder.join("Makefile"), format!("{objects}\n{place}/%.o: {place}/%.c\n{rule}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

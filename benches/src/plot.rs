@@ -270,6 +270,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::about::About;
+    use crate::host::HostFaults;
     use crate::memory::Memory;
 
     fn ratio(value: f64) -> Ratio {
@@ -281,15 +282,20 @@ mod tests {
             name: name.to_owned(),
             group,
             native: native.map(|n| 1000.0 / n),
+            native_first: native.map(|n| 1100.0 / n),
             ringer: 1000.0,
             ringer_first: 1200.0,
             tcg: 1000.0 * tcg,
+            tcg_first: 1300.0 * tcg,
             over_native: native.map(ratio),
             tcg_over_ringer: ratio(tcg),
         };
         Report {
             about: About { processor: "A & B".to_owned(), ..About::default() },
             whole: false,
+            memory: 700,
+            kernel: "686".to_owned(),
+            host: HostFaults::default(),
             rounds: 5,
             rows: vec![
                 row("gzip", Group::Program, Some(1.08), 2.8),

@@ -1,6 +1,7 @@
 //! The rounds' figures put together: the table, the verdicts, CSV and JSON.
 
 use crate::about::About;
+use crate::host::HostFaults;
 use crate::memory::{ALLOWANCE_KIB, Memory};
 use crate::sides::{AnyError, Pass, Sample};
 use crate::stats::{Ratio, geometric_mean, median};
@@ -28,12 +29,16 @@ pub struct Row {
     pub group: Group,
     /// Natively; none for work of the guest's kernel.
     pub native: Option<f64>,
+    /// Natively, in the run before.
+    pub native_first: Option<f64>,
     /// In Ringer.
     pub ringer: f64,
     /// In Ringer, the run before, which found nothing translated.
     pub ringer_first: f64,
     /// In QEMU TCG.
     pub tcg: f64,
+    /// In QEMU TCG, in the run before.
+    pub tcg_first: f64,
     /// Ringer over native.
     pub over_native: Option<Ratio>,
     /// TCG over Ringer.
@@ -60,6 +65,12 @@ pub struct Report {
     pub about: About,
     /// All workloads ran, in several rounds: only then the bounds say something.
     pub whole: bool,
+    /// The guest's memory, in MiB.
+    pub memory: u32,
+    /// Its kernel.
+    pub kernel: String,
+    /// The host's page faults.
+    pub host: HostFaults,
     /// How many rounds the medians are of.
     pub rounds: usize,
     /// The workloads.
@@ -96,11 +107,16 @@ pub(crate) fn check(passes: &[&[Sample]], name: &str) -> Result<(), AnyError> {
 }
 
 impl Report {
-    /// Medians and verdicts of `rounds` over the `wanted` workloads.
+    /// Medians and verdicts of `rounds` over the `wanted` workloads, in a guest with `memory` MiB and this `kernel`.
     ///
     /// # Errors
     /// When an output differs between the sides, or a workload is missing.
-    pub fn of(rounds: &Rounds, wanted: &[&Workload]) -> Result<Self, AnyError> {
+    pub fn of(
+        rounds: &Rounds,
+        memory: u32,
+        kernel: &str,
+        wanted: &[&Workload],
+    ) -> Result<Self, AnyError> {
         let n: Vec<&[Sample]> = rounds.native.iter().map(Vec::as_slice).collect();
         let r: Vec<&[Sample]> = rounds.ringer.iter().map(|p| p.samples.as_slice()).collect();
         let t: Vec<&[Sample]> = rounds.tcg.iter().map(|p| p.samples.as_slice()).collect();
@@ -117,9 +133,11 @@ impl Report {
                 name: name.to_owned(),
                 group: workload.group,
                 native: user.then(|| median(&native)),
+                native_first: user.then(|| median(&times(&n, name, |s| s.first))),
                 ringer: median(&ringer),
                 ringer_first: median(&times(&r, name, |s| s.first)),
                 tcg: median(&tcg),
+                tcg_first: median(&times(&t, name, |s| s.first)),
                 over_native: user.then(|| Ratio::of(&ringer, &native)),
                 tcg_over_ringer: Ratio::of(&tcg, &ringer),
             });
@@ -130,6 +148,9 @@ impl Report {
         let mut report = Self {
             about: About::here(),
             whole: wanted.len() == WORKLOADS.len() && rounds.ringer.len() > 1,
+            memory,
+            kernel: kernel.to_owned(),
+            host: HostFaults::measure()?,
             rounds: rounds.ringer.len(),
             rows,
             boot: (median(&ringer_boots), median(&tcg_boots)),
@@ -167,6 +188,13 @@ impl Report {
                 native.iter().copied().fold(0.0, f64::max),
                 2.0,
             );
+            let first = |r: &Row| r.native_first.map(|n| r.ringer_first / n);
+            let first: Vec<f64> = self.rows_of(user).filter_map(first).collect();
+            self.at_most(
+                "user: first runs, geometric mean of Ringer / native",
+                geometric_mean(&first),
+                1.5,
+            );
             self.at_least("user: geometric mean of TCG / Ringer", geometric_mean(&tcg), 8.0);
             self.at_least("user: worst TCG / Ringer", least(&tcg), 1.0);
         }
@@ -198,7 +226,13 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let [when, host] = self.about.lines();
-        let mut out = format!("{when}\n{host}\nmedians of {} rounds, in ms\n", self.rounds);
+        let mut out = format!(
+            "{when}\n{host}\n{}\na guest with {} MiB and Debian's {} kernel, medians of {} rounds, in ms\n",
+            self.host.line(),
+            self.memory,
+            self.kernel,
+            self.rounds
+        );
         let heads = ["native", "ringer", "(first)", "tcg", "r/native", "tcg/r"];
         let _ = write!(out, "{:<16}", "");
         for head in heads {
@@ -243,13 +277,16 @@ impl Report {
     /// The rows as comma-separated values, in microseconds.
     #[must_use]
     pub fn csv(&self) -> String {
-        let mut out = String::from("name,group,native_us,ringer_us,ringer_first_us,tcg_us\n");
+        let mut out = String::from(
+            "name,group,native_us,ringer_us,ringer_first_us,tcg_us,native_first_us,tcg_first_us\n",
+        );
         for r in &self.rows {
             let native = r.native.map(|n| n.to_string()).unwrap_or_default();
+            let first = r.native_first.map(|n| n.to_string()).unwrap_or_default();
             let _ = writeln!(
                 out,
-                "{},{:?},{native},{},{},{}",
-                r.name, r.group, r.ringer, r.ringer_first, r.tcg
+                "{},{:?},{native},{},{},{},{first},{}",
+                r.name, r.group, r.ringer, r.ringer_first, r.tcg, r.tcg_first
             );
         }
         out

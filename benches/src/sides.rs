@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Any error of a run.
-pub type AnyError = Box<dyn std::error::Error>;
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The longest that one pass in a machine may take.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -90,22 +90,19 @@ pub fn native(folder: &Path, wanted: &[&Workload]) -> Result<Vec<Sample>, AnyErr
     parse(&text)
 }
 
-/// A boot of the plain guest to its prompt, in seconds; then one of the bench's guest, whose initial RAM disk is `image` and in
-/// which the `wanted` workloads run.
+/// A boot of the plain guest of the same kernel to its prompt, in seconds; then one of the bench's `guest`, in which the
+/// `wanted` workloads run.
 ///
 /// # Errors
 /// When the machine or a program fails, or the guest's clock is not the host's.
 pub fn machine(
     command: impl Fn(&Guest) -> Command,
-    image: &Path,
+    guest: &Guest,
     wanted: &[&Workload],
 ) -> Result<Pass, AnyError> {
-    let mut guest = Guest::debian();
-    let (_, boot_time) = boot(&mut command(&guest))?;
-    guest.initrd = image.to_owned();
-    guest.append.push_str(" quiet");
-    guest.memory = "700M".to_owned();
-    let session = session(&mut command(&guest), wanted)?;
+    let plain = Guest { kernel: guest.kernel.clone(), ..Guest::debian() };
+    let (_, boot_time) = boot(&mut command(&plain))?;
+    let session = session(&mut command(guest), "", wanted)?;
     Ok(Pass { samples: session.samples, boot: boot_time, memory: session.memory })
 }
 
@@ -120,14 +117,18 @@ pub struct Session {
     pub memory: Memory,
 }
 
-/// Boots `command`, in whose guest `wanted` are ready, runs them and switches it off.
+/// Boots `command`, in whose guest `wanted` are ready, runs them with the shell's `variables` and switches it off.
 ///
 /// # Errors
 /// When the machine or a program fails, or the guest's clock is not the host's.
-pub fn session(command: &mut Command, wanted: &[&Workload]) -> Result<Session, AnyError> {
+pub fn session(
+    command: &mut Command,
+    variables: &str,
+    wanted: &[&Workload],
+) -> Result<Session, AnyError> {
     let (mut vm, boot) = boot(command)?;
     let names: Vec<&str> = wanted.iter().map(|w| w.name).collect();
-    vm.send(&format!("ONLY='{}' sh -c 'cd /b; . ./run.sh'\n", names.join(" ")))?;
+    vm.send(&format!("{variables} ONLY='{}' sh -c 'cd /b; . ./run.sh'\n", names.join(" ")))?;
     let (host, first) = clock(&mut vm)?;
     let text = vm.wait_for("@clock ", LIMIT)?;
     let (host_end, last) = (Instant::now(), number(&vm.wait_for("@@end", LIMIT)?));

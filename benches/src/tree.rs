@@ -2,6 +2,7 @@
 
 use crate::guest::{Guest, root};
 use crate::inputs;
+use crate::operations::SOURCES;
 use crate::sides::{AnyError, script};
 use crate::workloads::{WORKLOADS, Workload};
 use std::fs::File;
@@ -34,6 +35,19 @@ pub fn prepare_small<'a>(
 ) -> Result<PathBuf, AnyError> {
     let folder = root().join("guests/bench/small");
     shell("benches/guest/own.sh", &[&folder])?;
+    pack(&folder, workloads)
+}
+
+/// The same with what guests of each size run beside: `crate::operations::LONGER`.
+///
+/// # Errors
+/// When a package cannot be had, gcc is missing or a file cannot be written.
+pub fn prepare_sizes<'a>(
+    workloads: impl IntoIterator<Item = &'a Workload>,
+) -> Result<PathBuf, AnyError> {
+    let folder = root().join("guests/bench/sizes");
+    shell("benches/guest/sizes.sh", &[&folder])?;
+    inputs::write_small(&folder.join("data/small"), "data/small", SOURCES)?;
     pack(&folder, workloads)
 }
 

@@ -54,7 +54,7 @@ const GAWK: &str = "{for(i=1;i<=NF;i++)n[$i]++;s+=length($0)}END{for(k in n)t+=n
 const SHELL: &str = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); case $i in *7) j=$((j+i));; esac; done; echo $j; \
     for k in 1 2 3 4 5 6 7 8 9 10; do echo $k | bin/busybox sed s/^/x/; done";
 
-const fn program(
+pub(crate) const fn program(
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],

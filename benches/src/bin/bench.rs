@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use ringer_benches::against::Comparison;
+use ringer_benches::grid::{Kernel, Setting};
 use ringer_benches::guest::{Guest, root};
 use ringer_benches::report::{Report, Rounds};
 use ringer_benches::sides::{AnyError, machine, native};
@@ -29,6 +30,12 @@ struct Options {
     /// One round of three small workloads: whether the bench works.
     #[arg(long)]
     quick: bool,
+    /// The guest's memory, in MiB.
+    #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u32).range(512..=3072))]
+    memory: u32,
+    /// Its kernel, Debian's.
+    #[arg(long, default_value = "686")]
+    kernel: Kernel,
     /// Another build of Ringer, instead of the host and QEMU: the two run in turn.
     #[arg(long, value_name = "BINARY")]
     against: Option<PathBuf>,
@@ -51,20 +58,22 @@ fn wanted(options: &Options) -> Result<Vec<&'static Workload>, AnyError> {
 /// Whether the bounds held, where that can be said.
 fn run(options: &Options) -> Result<Option<bool>, AnyError> {
     let wanted = wanted(options)?;
-    let image = tree::prepare_whole()?;
+    options.kernel.fetch()?;
+    let setting = Setting { kernel: options.kernel, memory: options.memory, guests: 1 };
+    let guest = setting.guest(&tree::prepare_whole()?);
     let count = if options.quick { 1 } else { options.rounds };
     if let Some(other) = &options.against {
-        compare(other, count, &image, &wanted)?;
+        compare(other, count, &guest, &wanted)?;
         return Ok(None);
     }
     let mut rounds = Rounds::default();
     for round in 1..=count {
         println!("round {round} of {count}");
         rounds.native.push(native(&tree::whole(), &wanted)?);
-        rounds.ringer.push(machine(|g| g.ringer("bt", "run"), &image, &wanted)?);
-        rounds.tcg.push(machine(Guest::qemu, &image, &wanted)?);
+        rounds.ringer.push(machine(|g| g.ringer("bt", "run"), &guest, &wanted)?);
+        rounds.tcg.push(machine(Guest::qemu, &guest, &wanted)?);
     }
-    let report = Report::of(&rounds, &wanted)?;
+    let report = Report::of(&rounds, setting.memory, options.kernel.name(), &wanted)?;
     print!("{}", report.table());
     let out = root().join("target/bench");
     std::fs::create_dir_all(&out)?;
@@ -76,15 +85,15 @@ fn run(options: &Options) -> Result<Option<bool>, AnyError> {
 }
 
 /// This build and the `other` in turn.
-fn compare(other: &Path, count: u32, image: &Path, wanted: &[&Workload]) -> Result<(), AnyError> {
+fn compare(other: &Path, count: u32, guest: &Guest, wanted: &[&Workload]) -> Result<(), AnyError> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=count {
         println!("round {round} of {count}");
         for ours_next in [round % 2 == 1, round % 2 == 0] {
             if ours_next {
-                ours.push(machine(|g| g.ringer("bt", "run"), image, wanted)?);
+                ours.push(machine(|g| g.ringer("bt", "run"), guest, wanted)?);
             } else {
-                theirs.push(machine(|g| g.build_of_ringer(other, "bt", "run"), image, wanted)?);
+                theirs.push(machine(|g| g.build_of_ringer(other, "bt", "run"), guest, wanted)?);
             }
         }
     }

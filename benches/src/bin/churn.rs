@@ -3,11 +3,12 @@
 //! `cargo run --release -p ringer-benches --bin churn -- --memory 512,1024 --kernel 686,686-pae --rounds 3`
 
 use clap::Parser;
-use ringer_benches::grid::{CHURN, Kernel, Operation, Plan, Setting};
+use ringer_benches::grid::{Kernel, Plan, Setting};
 use ringer_benches::guest::{release_dir, root};
+use ringer_benches::operations::{CHURN, LONGER, Operation};
 use ringer_benches::sides::AnyError;
 use ringer_benches::tree;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The guest kernel's work by memory size and kernel: milliseconds for each operation, medians, ratios.
@@ -22,6 +23,12 @@ struct Options {
     /// How many rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Longer ones, too: a configure script, a make with tcc, a sort of a quarter of memory.
+    #[arg(long)]
+    all: bool,
+    /// How many guests run at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    guests: u8,
     /// Only the operations of these names.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -39,33 +46,47 @@ struct Options {
     options: Vec<String>,
 }
 
-fn operations(only: &[String]) -> Result<Vec<Operation>, AnyError> {
+fn operations(all: bool, only: &[String]) -> Result<Vec<Operation>, AnyError> {
     let name = |o: &Operation| o.workload.name;
-    if let Some(unknown) = only.iter().find(|n| CHURN.iter().all(|o| name(o) != **n)) {
-        let known: Vec<&str> = CHURN.iter().map(name).collect();
+    let known = || CHURN.iter().chain(LONGER);
+    if let Some(unknown) = only.iter().find(|n| known().all(|o| name(o) != **n)) {
+        let known: Vec<&str> = known().map(name).collect();
         return Err(
             format!("no operation is called {unknown}; there are {}", known.join(", ")).into()
         );
     }
-    let wanted = |o: &&Operation| only.is_empty() || only.iter().any(|n| n == name(o));
-    Ok(CHURN.iter().filter(wanted).copied().collect())
+    if only.is_empty() {
+        return Ok(CHURN.iter().chain(if all { LONGER } else { &[] }).copied().collect());
+    }
+    Ok(known().filter(|o| only.iter().any(|n| n == name(o))).copied().collect())
+}
+
+/// The initial RAM disk that has `operations`: the smaller one if that will do.
+fn image(operations: &[Operation]) -> Result<PathBuf, AnyError> {
+    let longer = |o: &Operation| LONGER.iter().any(|l| l.workload.name == o.workload.name);
+    let workloads = CHURN.iter().chain(LONGER).map(|o| &o.workload);
+    if operations.iter().any(longer) {
+        tree::prepare_sizes(workloads)
+    } else {
+        tree::prepare_small(workloads)
+    }
 }
 
 fn run(options: Options) -> Result<(), AnyError> {
-    let operations = operations(&options.only)?;
-    tree::shell("scripts/fetch-debian-guest.sh", &[])?;
-    if options.kernel.contains(&Kernel::Pae) {
-        tree::shell("scripts/fetch-debian-guest.sh", &[Path::new("686-pae")])?;
-    }
-    let settings = options
-        .kernel
-        .iter()
-        .flat_map(|&kernel| options.memory.iter().map(move |&memory| Setting { kernel, memory }));
+    let operations = operations(options.all, &options.only)?;
+    options.kernel.iter().try_for_each(|kernel| kernel.fetch())?;
+    let settings = options.kernel.iter().flat_map(|&kernel| {
+        options.memory.iter().map(move |&memory| Setting {
+            kernel,
+            memory,
+            guests: options.guests.into(),
+        })
+    });
     let plan = Plan {
         rounds: options.rounds,
         settings: settings.collect(),
+        image: image(&operations)?,
         operations,
-        image: tree::prepare_small(CHURN.iter().map(|o| &o.workload))?,
         ringer: options.ringer.unwrap_or_else(|| release_dir().join("ringer")),
         against: options.against,
         options: options.options,
