@@ -107,6 +107,26 @@ pub trait Bus {
         0
     }
 
+    /// Writes up to `count` times the low `size` (1, 2 or 4) bytes of `value` from `lin` on, all in one page, as REP STOS
+    /// does, as long as each is no more than a write to plain memory. Returns how many; what follows them is for
+    /// [`Bus::write`].
+    fn burst_fill(
+        &mut self,
+        _lin: Lin,
+        _value: u32,
+        _size: u8,
+        _count: u32,
+        _who: Privilege,
+    ) -> u32 {
+        0
+    }
+
+    /// The same for REP MOVS: up to `count` items of `size` bytes from `from` on, in one page, to `to`, in one page, each read
+    /// after the one before it was written.
+    fn burst_move(&mut self, _from: Lin, _to: Lin, _size: u8, _count: u32, _who: Privilege) -> u32 {
+        0
+    }
+
     /// Told after the paging registers changed.
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange);
 

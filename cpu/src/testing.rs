@@ -230,6 +230,32 @@ impl Bus for FlatBus {
         count
     }
 
+    fn burst_fill(&mut self, lin: Lin, value: u32, size: u8, count: u32, who: Privilege) -> u32 {
+        let Some(port) = self.stream.map(|stream| stream.port) else { return 0 };
+        let count = self.burst(port, size, lin, count, Access::Write, who);
+        for item in 0..count {
+            let at = lin.low().wrapping_add(item * u32::from(size));
+            self.load(at, &value.to_le_bytes()[..usize::from(size)]);
+        }
+        count
+    }
+
+    fn burst_move(&mut self, from: Lin, to: Lin, size: u8, count: u32, who: Privilege) -> u32 {
+        let Some(port) = self.stream.map(|stream| stream.port) else { return 0 };
+        let len = count * u32::from(size);
+        assert!(from.in_page() + u64::from(len) <= 0x1000, "a burst stays within a page");
+        if self.check(from, len, Access::Read, who).is_err() {
+            return 0;
+        }
+        let count = self.burst(port, size, to, count, Access::Write, who);
+        for item in 0..count {
+            let by = item * u32::from(size);
+            let value = self.peek32(from.low().wrapping_add(by)).to_le_bytes();
+            self.load(to.low().wrapping_add(by), &value[..usize::from(size)]);
+        }
+        count
+    }
+
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
         self.paging.push((*regs, change));
     }

@@ -45,6 +45,8 @@ pub enum Reason {
     CodeWrite,
     /// A page with watched bytes, whose accesses are to be seen.
     Watched,
+    /// A page that the guest takes away so often that mapping it is not worth it.
+    Churn,
     /// The host cannot map it.
     NoHostMapping,
 }

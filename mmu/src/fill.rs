@@ -32,6 +32,15 @@ const AROUND_IDENTITY: u32 = 64;
 /// End of the space where regions may change from page to page.
 const LEGACY_END: u64 = 1 << 20;
 
+/// What an access that found nothing is to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// The page, if it is worth a mapping.
+    Worthwhile,
+    /// The page.
+    Mapping,
+}
+
 /// What a fill works with.
 struct Job<'a, 'n> {
     view: View<'a>,
@@ -47,8 +56,8 @@ impl Window {
         paging: &Paging,
         memory: &mut GuestMemory,
         io: &mut dyn PhysIo,
-        lin: Lin,
-        write: bool,
+        (lin, write): (Lin, bool),
+        wish: Wish,
         notes: &mut Notes<'_>,
     ) -> Fill {
         let access = if write { Access::Write } else { Access::Read };
@@ -72,6 +81,9 @@ impl Window {
             Unseen::Reads if write => return Fill::Interpret(Reason::Watched),
             Unseen::Nothing => return Fill::Interpret(Reason::Watched),
             Unseen::All | Unseen::Reads => {}
+        }
+        if wish == Wish::Worthwhile && self.key.paging() && self.churn.passes(page) {
+            return Fill::Interpret(Reason::Churn);
         }
         let mut job = Job { view: View { paging, memory }, notes, page, write };
         let mapped = if self.key.paging() {

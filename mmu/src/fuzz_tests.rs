@@ -166,6 +166,7 @@ impl Guest {
             Fill::Interpret(Reason::CodeWrite) => {
                 assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa.frame()));
             }
+            Fill::Interpret(Reason::Churn) => assert!(walked.is_ok()),
             Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
                 panic!("nothing was in the way")
             }

@@ -10,6 +10,7 @@
 //!
 //! `unsafe` is confined to `file.rs` and `hostmap.rs`.
 
+mod churn;
 mod device_ram;
 mod events;
 mod file;

@@ -22,6 +22,8 @@ pub struct Mmu {
     paging: Paging,
     tlb: Tlb,
     journal: bool,
+    /// The last two accesses to data, the last one first.
+    seen: [Lin; 2],
 }
 
 /// Where a piece of an access, all in one page, ends up.
@@ -36,7 +38,7 @@ impl Mmu {
     /// An MMU in the state after reset: paging off, A20 open.
     #[must_use]
     pub fn new() -> Self {
-        Self { paging: Paging::new(), tlb: Tlb::new(), journal: false }
+        Self { paging: Paging::new(), tlb: Tlb::new(), journal: false, seen: [Lin(0); 2] }
     }
 
     /// What translation depends on, for walks past the software TLB.
@@ -82,6 +84,19 @@ impl Mmu {
         self.flush_tlb();
     }
 
+    /// The addresses of the last two accesses to data, the last one first.
+    #[inline]
+    #[must_use]
+    pub fn seen(&self) -> [Lin; 2] {
+        self.seen
+    }
+
+    /// No access was made that anybody wants to know of.
+    #[inline]
+    pub fn forget_seen(&mut self) {
+        self.seen = [Lin(0); 2];
+    }
+
     /// Turns the journal on or off: while it is on, each RAM write by [`Mmu::write`] is reported
     /// with the bytes that it overwrites. Accessed and dirty flags are not.
     pub fn set_journal(&mut self, on: bool) {
@@ -122,6 +137,7 @@ impl Mmu {
         buf: &mut [u8],
         who: Privilege,
     ) -> Result<(), Exception> {
+        self.seen = [lin, self.seen[0]];
         if let Some(offset) = self.tlb.read(lin, buf.len(), who) {
             memory.read_offset(offset, buf);
             return Ok(());
@@ -142,6 +158,7 @@ impl Mmu {
         data: &[u8],
         who: Privilege,
     ) -> Result<(), Exception> {
+        self.seen = [lin, self.seen[0]];
         if let Some(offset) = self.tlb.write(lin, data.len(), who)
             && !self.journal
         {
@@ -160,6 +177,50 @@ impl Mmu {
             Access::Write => self.tlb.write(lin, len, who).filter(|_| !self.journal),
             Access::Fetch => self.tlb.fetch(lin, len, who),
         }
+    }
+
+    /// Writes `item` (a value, and 1, 2 or 4 for how many of its bytes count) `count` times from `lin` on, if that is plain
+    /// ([`Mmu::plain`]): `count` or 0.
+    pub fn fill(
+        &self,
+        memory: &mut GuestMemory,
+        lin: Lin,
+        (value, size): (u32, u8),
+        count: u32,
+        who: Privilege,
+    ) -> u32 {
+        let size = usize::from(size.clamp(1, 4));
+        let mut buf = [0; PAGE_SIZE as usize];
+        let len = (count as usize).saturating_mul(size);
+        let Some(buf) = buf.get_mut(..len) else { return 0 };
+        let Some(offset) = self.plain(lin, len, Access::Write, who) else { return 0 };
+        let item = value.to_le_bytes();
+        buf.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&item[..size]));
+        memory.write_offset(offset, buf);
+        count
+    }
+
+    /// Copies `len` bytes from `from` to `to` as one by one in ascending order would, if both are plain ([`Mmu::plain`]).
+    /// False, and nothing happened, when they are not, or when bytes that were written would be read again.
+    pub fn copy(
+        &self,
+        memory: &mut GuestMemory,
+        from: Lin,
+        to: Lin,
+        len: usize,
+        who: Privilege,
+    ) -> bool {
+        let mut buf = [0; PAGE_SIZE as usize];
+        let Some(buf) = buf.get_mut(..len) else { return false };
+        let (source, target) =
+            (self.plain(from, len, Access::Read, who), self.plain(to, len, Access::Write, who));
+        let (Some(source), Some(target)) = (source, target) else { return false };
+        if target.wrapping_sub(source) < len as u64 && source != target {
+            return false;
+        }
+        memory.read_offset(source, buf);
+        memory.write_offset(target, buf);
+        true
     }
 
     /// Checks an access of `len` bytes and sets accessed and dirty flags as it would.

@@ -49,6 +49,63 @@ fn t44_accesses_wrap_at_4_gib() {
     assert_eq!(get32(&mmu, 0x5ffc), 0x0201_0000);
 }
 
+/// What one by one would have made of it.
+fn copied(memory: &mut [u8], from: usize, to: usize, len: usize) {
+    (0..len).for_each(|at| memory[to + at] = memory[from + at]);
+}
+
+#[test]
+fn copies_and_fills_at_once_are_those_one_by_one_or_none() {
+    let mut mmu = guest();
+    // Two addresses of one frame, and one of another.
+    for (page, frame) in [(1, 5), (2, 5), (3, 6)] {
+        map(&mut mmu, page << 12, frame << 12, ALL);
+        write(&mut mmu, page << 12, &[0]).unwrap();
+    }
+    let mut seed = 7u32;
+    let mut below = |most: u32| {
+        seed = seed.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+        (seed >> 8) % most
+    };
+    let (mut moved, mut left) = (0, 0);
+    for round in 0..400 {
+        let mut frames = vec![0; 0x2000];
+        frames.iter_mut().for_each(|byte| *byte = below(256) as u8);
+        mmu.memory.write_offset(0x5000, &frames);
+        let place = |page: u32| if page == 3 { 0x1000 } else { 0 };
+        let (source, target) = (1 + below(3), 1 + below(3));
+        let (from, to) = (below(0x1000), below(0x1000));
+        let len = (1 + below(0x200)).min(0x1000 - from).min(0x1000 - to);
+        let (at, end) = (Lin::from(source << 12 | from), Lin::from(target << 12 | to));
+        if round % 2 == 0 {
+            if mmu.mmu.copy(&mut mmu.memory, at, end, len as usize, User) {
+                let (from, to) = (place(source) + from, place(target) + to);
+                copied(&mut frames, from as usize, to as usize, len as usize);
+                moved += 1;
+            } else {
+                left += 1;
+            }
+        } else {
+            let size = [1, 2, 4][below(3) as usize];
+            let count = len / u32::from(size);
+            let item = (0x8765_4321, size);
+            assert_eq!(mmu.mmu.fill(&mut mmu.memory, end, item, count, User), count);
+            for at in 0..count * u32::from(size) {
+                let byte = item.0.to_le_bytes()[at as usize % usize::from(size)];
+                frames[(place(target) + to + at) as usize] = byte;
+            }
+        }
+        let mut now = vec![0; 0x2000];
+        mmu.memory.read_offset(0x5000, &mut now);
+        assert!(now == frames, "round {round}");
+    }
+    assert!(moved > 150 && left > 0, "{moved} moved, {left} not");
+    assert!(!mmu.mmu.copy(&mut mmu.memory, Lin(0x1ff0), Lin(0x3000), 0x20, User), "two pages");
+    assert_eq!(mmu.mmu.fill(&mut mmu.memory, Lin(0x4000), (0, 1), 8, User), 0, "not present");
+    mmu.mmu.set_journal(true);
+    assert_eq!(mmu.mmu.fill(&mut mmu.memory, Lin(0x1000), (0, 1), 8, User), 0, "journalled");
+}
+
 #[test]
 fn stale_until_flushed() {
     let mut mmu = guest();

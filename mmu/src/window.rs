@@ -6,6 +6,7 @@
 //!   the guest's entries granted when they were copied ([`crate::snapshot`]).
 //! - No page with translated code is mapped writable.
 
+use crate::churn::Churn;
 use crate::events::{DropSink, WindowId, WindowStats};
 use crate::host_tables::{HostTables, TABLE_PAGES};
 use crate::hostmap::{HostWindow, Run, WINDOW_PAGES, start_of, window_page};
@@ -72,6 +73,8 @@ pub(crate) struct Window {
     next_flushed: u32,
     /// The group of [`IN_A_ROW`] pages that was flushed in a row last: what is mapped there is not for long.
     pub short_lived: u32,
+    /// Pages that are not worth a mapping.
+    pub churn: Churn,
 }
 
 impl Window {
@@ -92,6 +95,7 @@ impl Window {
             unverifiable: false,
             next_flushed: 0,
             short_lived: u32::MAX,
+            churn: Churn::default(),
         })
     }
 
@@ -101,6 +105,7 @@ impl Window {
         self.host.reset();
         self.host_tables.clear();
         self.records.clear();
+        self.churn.clear();
         self.forget_tables();
         self.mappings = 1;
     }
@@ -119,6 +124,7 @@ impl Window {
         let copies = self.tables.len() + self.roots.iter().flatten().count();
         self.host_tables.bytes()
             + self.records.held()
+            + self.churn.held()
             + copies * Table::BYTES
             + self.tables.allocation_size()
     }
@@ -306,8 +312,20 @@ impl Window {
         }
         if let Some(table) = self.tables.get_mut(&chunk) {
             let change = table.sync(view.memory, self.key.format.pte_offset(lin), wide);
+            self.note_churn(window_page(lin), 1, change);
             let pages = if change == Change::Drop { self.flushed(window_page(lin)) } else { 1 };
             self.apply(change, window_page(lin), pages, notes);
+        }
+    }
+
+    /// The guest flushed these pages, whose entries changed so.
+    fn note_churn(&mut self, first: u32, pages: u32, change: Change) {
+        for page in first..first + pages {
+            if change == Change::Drop && self.records.get(page).mapped() {
+                self.churn.taken(page);
+            } else {
+                self.churn.flushed(page);
+            }
         }
     }
 
@@ -353,6 +371,9 @@ impl Window {
         }
         self.tables = tables;
         for (first, count, change) in changes {
+            if count <= IN_A_ROW {
+                self.note_churn(first, count, change);
+            }
             self.apply(change, first, count, notes);
         }
     }

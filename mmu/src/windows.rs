@@ -18,6 +18,7 @@
 //! knows what it takes ([`Windows::held`]), and the least recently used one goes when that is too much.
 
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
+use crate::fill::Wish;
 use crate::hostmap::{WINDOW_PAGES, window_page};
 use crate::key::Key;
 use crate::phys::PhysIo;
@@ -306,6 +307,31 @@ impl Windows {
         write: bool,
         sink: &mut dyn DropSink,
     ) -> Fill {
+        self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink)
+    }
+
+    /// Maps the page of linear address `lin` in the running window for an access that is to come.
+    pub fn prefill(
+        &mut self,
+        paging: &Paging,
+        memory: &mut GuestMemory,
+        io: &mut dyn PhysIo,
+        lin: Lin,
+        write: bool,
+        sink: &mut dyn DropSink,
+    ) -> Fill {
+        self.fill(paging, memory, io, (lin, write), Wish::Mapping, sink)
+    }
+
+    fn fill(
+        &mut self,
+        paging: &Paging,
+        memory: &mut GuestMemory,
+        io: &mut dyn PhysIo,
+        access: (Lin, bool),
+        wish: Wish,
+        sink: &mut dyn DropSink,
+    ) -> Fill {
         let k = self.current;
         if self.slots[k].key != Key::of(paging, self.slots[k].key.user) {
             return Fill::Interpret(Reason::NoHostMapping);
@@ -322,11 +348,11 @@ impl Windows {
         }
         let (before, mapped) = (self.slots[k].held(), self.slots[k].records.mapped());
         let mut notes = Notes { sink, stats: &mut self.stats };
-        let mut fill = self.slots[k].fill(paging, memory, io, lin, write, &mut notes);
+        let mut fill = self.slots[k].fill(paging, memory, io, access, wish, &mut notes);
         let refused = std::mem::take(&mut self.slots[k].host_refused);
         if fill != Fill::Mapped && refused && self.give_up_others() {
             let mut notes = Notes { sink, stats: &mut self.stats };
-            fill = self.slots[k].fill(paging, memory, io, lin, write, &mut notes);
+            fill = self.slots[k].fill(paging, memory, io, access, Wish::Mapping, &mut notes);
         }
         if fill == Fill::Mapped {
             self.stats.hidden_fills += 1;
@@ -443,6 +469,14 @@ impl Windows {
     pub fn maps(&self, lin: Lin, write: bool) -> bool {
         let rec = self.slots[self.current].records.get(window_page(lin));
         rec.mapped() && (rec.writable() || !write)
+    }
+
+    /// Whether the page of `lin`, which the interpreter accessed, is one that the running window does not map because it is
+    /// taken away too often.
+    pub fn stays_unmapped(&mut self, lin: Lin) -> bool {
+        let window = &mut self.slots[self.current];
+        let page = window_page(lin);
+        !window.records.get(page).mapped() && window.churn.stays_unmapped(page)
     }
 
     /// Records that translated code is about to be entered for linear page `page` of the running

@@ -137,6 +137,36 @@ fn invlpg_drops_one_page_in_both_windows_of_the_address_space() {
 }
 
 #[test]
+fn a_page_that_goes_time_and_again_is_not_mapped_until_it_stays() {
+    let mut rig = Rig::new(guest());
+    let remap = |rig: &mut Rig, round: u32| {
+        map(&mut rig.mmu, 0x1000, 0x5000 + (round & 1) * 0x1000, ALL);
+        rig.mmu.mmu.invlpg(Lin(0x1000));
+        rig.windows.on_invlpg(rig.mmu.paging(), &rig.mmu.memory, Lin(0x1000), &mut rig.sink);
+    };
+    put32(&mut rig.mmu, 0x5000, 0);
+    put32(&mut rig.mmu, 0x6000, 1);
+    let mut passed = 0;
+    for round in 0..100 {
+        remap(&mut rig, round);
+        match rig.read(0x1000) {
+            Ok(value) => assert_eq!(value, round & 1),
+            Err(reason) => {
+                assert_eq!(reason, Reason::Churn);
+                assert!(rig.windows.stays_unmapped(Lin(0x1000)));
+                passed += 1;
+            }
+        }
+    }
+    assert!(passed > 90, "{passed}");
+    assert_eq!(rig.windows.stats().hidden_fills, 100 - passed);
+    let tries = (1..20).find(|_| rig.read(0x1000) == Ok(1)).expect("it is mapped in the end");
+    assert!(tries > 1);
+    assert!(!rig.windows.stays_unmapped(Lin(0x1000)));
+    assert_eq!(rig.direct(0x1000), Some(1));
+}
+
+#[test]
 fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
     let mut rig = Rig::new(guest());
     let pages = 0x10..0x20u32;

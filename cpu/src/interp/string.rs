@@ -9,8 +9,8 @@
 //! bus asks for it. The next pass is of the instruction as it was decoded ([`CpuState::string`]), unless an exception or
 //! interrupt was taken in between: a processor has it already, whatever it writes over its own bytes.
 //!
-//! INS and OUTS leave to the bus what is no more than data that moves ([`Bus::burst_in`]), but for the last iteration of each
-//! pass: so passes stop where they would.
+//! INS, OUTS, MOVS and STOS leave to the bus what is no more than data that moves ([`Bus::burst_in`]), but for the last
+//! iteration of each pass: so passes stop where they would.
 //!
 //! [`CpuState::string`]: crate::CpuState
 
@@ -207,6 +207,21 @@ fn string<B: Bus, O: Operation, const N: u32>(
 struct Movs;
 
 impl Operation for Movs {
+    const BURSTS: bool = true;
+
+    fn burst<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, walk: &Walk, most: u32) -> u32 {
+        let from = (walk.seg, walk.pointer(ctx, Gpr::Esi));
+        let Some((source, count)) = walk.run::<B, N>(ctx, from, most, Access::Read) else {
+            return 0;
+        };
+        let to = (SegReg::Es, walk.pointer(ctx, Gpr::Edi));
+        let Some((lin, count)) = walk.run::<B, N>(ctx, to, count, Access::Write) else { return 0 };
+        let moved = ctx.bus.burst_move(source, lin, N as u8, count, ctx.who());
+        walk.moved::<B, N>(ctx, Gpr::Esi, moved);
+        walk.moved::<B, N>(ctx, Gpr::Edi, moved);
+        moved
+    }
+
     #[inline]
     fn once<B: Bus, const N: u32>(
         ctx: &mut Ctx<'_, B>,
@@ -226,6 +241,17 @@ impl Operation for Movs {
 struct Stos;
 
 impl Operation for Stos {
+    const BURSTS: bool = true;
+
+    fn burst<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, walk: &Walk, most: u32) -> u32 {
+        let to = (SegReg::Es, walk.pointer(ctx, Gpr::Edi));
+        let Some((lin, count)) = walk.run::<B, N>(ctx, to, most, Access::Write) else { return 0 };
+        let value = ctx.gpr(Gpr::Eax);
+        let moved = ctx.bus.burst_fill(lin, value, N as u8, count, ctx.who());
+        walk.moved::<B, N>(ctx, Gpr::Edi, moved);
+        moved
+    }
+
     #[inline]
     fn once<B: Bus, const N: u32>(
         ctx: &mut Ctx<'_, B>,

@@ -465,6 +465,12 @@ impl Code {
         }
     }
 
+    /// Whether the instruction at `eip` is left to the interpreter for its traps.
+    #[inline]
+    pub fn leaves(&self, eip: u32) -> bool {
+        !self.retranslation.is_empty() && self.retranslation.leaves(eip)
+    }
+
     /// The blocks with the instruction at `pa` are made anew at their next visit.
     fn remake(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: u64) {
         let pa = Pa(pa);

@@ -9,7 +9,9 @@
 use crate::events::Happening;
 use crate::profile::Row;
 use crate::recording::FaultKind;
+use crate::space_selection::Spaces;
 use crate::stop::Next;
+use crate::system_bus::SystemBus;
 use crate::vcpu::{Chassis, Vcpu};
 use iced_x86::{Code as Form, Decoder};
 use ringer_cpu::{Eflags, Gpr, Outcome, SegReg};
@@ -53,7 +55,7 @@ impl Vcpu {
 
     fn page_fault(&mut self, chassis: &mut Chassis) -> Next {
         let row = chassis.bus.io.ledger.switch(Row::HiddenFaults);
-        let fill = self.try_fill(chassis);
+        let fill = self.try_fill(chassis, Spaces::fault);
         chassis.bus.io.ledger.switch(row);
         let counters = &mut chassis.bus.io.counters;
         let fill = match fill {
@@ -70,6 +72,7 @@ impl Vcpu {
             Fill::Interpret(Reason::CodeWrite) => {
                 (&mut counters.code_write_faults, FaultKind::CodeWrite)
             }
+            Fill::Interpret(Reason::Churn) => (&mut counters.churn_faults, FaultKind::Churn),
             Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
                 (&mut counters.other_faults, FaultKind::Other)
             }
@@ -86,22 +89,27 @@ impl Vcpu {
         if true_fault && matches!(outcome, Outcome::Delivered(_)) {
             self.prefill.expect(&self.context, &code.cache);
         }
-        let comes_again =
-            matches!(fill, Fill::Interpret(Reason::TrueFault | Reason::Mmio | Reason::Watched));
+        let comes_again = match fill {
+            Fill::Interpret(Reason::TrueFault | Reason::Mmio | Reason::Watched | Reason::Churn) => {
+                true
+            }
+            Fill::Interpret(Reason::CodeWrite | Reason::NoHostMapping) | Fill::Mapped => false,
+        };
         if let (Some((id, off)), true) = (site, comes_again) {
             code.note_trap(bus, &mut self.spaces.targets, id, off);
         }
         Next::Dispatch
     }
 
-    /// The same for lockstep: whether the trap was a hidden fault and the window is filled.
+    /// The same for lockstep: whether the trap was a hidden fault and the window is filled. Block by block is run twice, and
+    /// stops at the same places both times: whatever can be mapped is.
     ///
     /// # Errors
     /// The report: the block broke out.
     pub fn fill_window(&mut self, chassis: &mut Chassis) -> Result<bool, String> {
         self.context.host_flags &= !TF;
         let page_fault = self.context.fault_trap == TRAP_PAGE_FAULT;
-        let filled = page_fault && self.try_fill(chassis)? == Fill::Mapped;
+        let filled = page_fault && self.try_fill(chassis, Spaces::prefill)? == Fill::Mapped;
         chassis.bus.io.counters.hidden_faults += u64::from(filled);
         if filled {
             self.record_fault(chassis, FaultKind::Hidden);
@@ -109,7 +117,11 @@ impl Vcpu {
         Ok(filled)
     }
 
-    fn try_fill(&mut self, chassis: &mut Chassis) -> Result<Fill, String> {
+    fn try_fill(
+        &mut self,
+        chassis: &mut Chassis,
+        fill: fn(&mut Spaces, &mut SystemBus, u32, bool) -> Fill,
+    ) -> Result<Fill, String> {
         let code = &mut chassis.code;
         let lin = self.context.fault_addr.wrapping_sub(self.context.window_base);
         let Ok(lin) = u32::try_from(lin) else {
@@ -119,7 +131,7 @@ impl Vcpu {
         };
         code.verification.checks.faults_inside += 1;
         let write = self.context.fault_error & ERROR_WRITE != 0 || self.reads_to_write(chassis);
-        let fill = self.spaces.fault(&mut chassis.bus, lin, write);
+        let fill = fill(&mut self.spaces, &mut chassis.bus, lin, write);
         if fill == Fill::Mapped {
             let what = Happening::PageMapped { linear: u64::from(lin), write };
             chassis.bus.io.trace(what, chassis.bus.io.events.at);

@@ -74,7 +74,7 @@ impl Access {
         let row = bus.io.ledger.switch(Row::HiddenFaults);
         let selected = spaces.current();
         if !spaces.maps(lin, write) {
-            let fill = spaces.fault(bus, lin, write);
+            let fill = spaces.prefill(bus, lin, write);
             bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
         }
         bus.io.ledger.switch(row);

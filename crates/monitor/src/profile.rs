@@ -25,6 +25,7 @@ pub struct Counters {
     pub true_faults: u64,
     pub mmio_faults: u64,
     pub code_write_faults: u64,
+    pub churn_faults: u64,
     pub other_faults: u64,
     pub kicks: u64,
     pub steps: u64,
@@ -216,6 +217,8 @@ pub struct Profile {
     pub mmio_faults: u64,
     /// Shadow faults by cause: writes to pages with translated code.
     pub code_write_faults: u64,
+    /// Shadow faults by cause: pages that the guest takes away too often to be mapped; the access was interpreted.
+    pub churn_faults: u64,
     /// Other host traps in translated code (divide errors, alignment …).
     pub other_faults: u64,
     /// Pages mapped into shadow windows.
@@ -269,12 +272,13 @@ impl fmt::Display for Profile {
         )?;
         writeln!(
             f,
-            "shadow faults: {} hidden, {} true, {} MMIO, {} code writes, {} other traps; {} pages \
+            "shadow faults: {} hidden, {} true, {} MMIO, {} code writes, {} churn, {} other traps; {} pages \
              mapped, {} windows made, {} evicted",
             self.hidden_faults,
             self.true_faults,
             self.mmio_faults,
             self.code_write_faults,
+            self.churn_faults,
             self.other_faults,
             self.window_pages,
             self.windows_created,

@@ -291,13 +291,16 @@ pub enum FaultKind {
     Mmio,
     /// A write to translated code.
     CodeWrite,
+    /// A page that is taken away too often to be mapped.
+    Churn,
     /// Anything else.
     Other,
 }
 
 impl FaultKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Hidden, Self::True, Self::Mmio, Self::CodeWrite, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Hidden, Self::True, Self::Mmio, Self::CodeWrite, Self::Churn, Self::Other];
 
     /// Its name in reports.
     #[must_use]
@@ -307,6 +310,7 @@ impl FaultKind {
             Self::True => "true",
             Self::Mmio => "mmio",
             Self::CodeWrite => "code write",
+            Self::Churn => "churn",
             Self::Other => "other",
         }
     }

@@ -1,4 +1,5 @@
-//! Instructions whose accesses keep failing in translated code: demand-zero pages, devices in memory.
+//! Instructions whose accesses keep failing in translated code: demand-zero pages, devices in memory, pages that are remapped
+//! each time.
 //!
 //! A host trap costs as much as thirty callouts. So an instruction that trapped often is left to the
 //! interpreter: the blocks with it are made anew and end before it. When it goes on without faulting,
@@ -17,7 +18,7 @@ const MOST_CREDIT: u16 = 256;
 /// Instructions that are counted at once.
 const COUNTED: usize = 4096;
 /// Instructions that are left to the interpreter at once.
-const MOST: usize = 256;
+const MOST: usize = 1024;
 
 /// What is known of an instruction that trapped.
 #[derive(Clone, Copy, Debug)]

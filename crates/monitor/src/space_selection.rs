@@ -10,7 +10,10 @@ use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::refusal::refused;
 use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
-use ringer_mmu::{DropSink, Fill, Reason, Stale, WindowId, WindowLimits, WindowStats, Windows};
+use ringer_mmu::{
+    DropSink, Fill, GuestMemory, Paging, PhysIo, Reason, Stale, WindowId, WindowLimits,
+    WindowStats, Windows,
+};
 use ringer_translator::Mode;
 use ringer_translator::context::ExecContext;
 use ringer_translator::runtime::blocks::BlockKey;
@@ -32,6 +35,17 @@ pub(crate) const HURRY: Duration = Duration::from_millis(1);
 const KEPT: usize = 8;
 /// The flags that the mode depends on.
 const FLAGS: u32 = Eflags::TF.union(Eflags::VM).union(Eflags::IOPL).union(Eflags::AC).bits();
+
+/// A way to fill a window.
+type FillBy = fn(
+    &mut Windows,
+    &Paging,
+    &mut GuestMemory,
+    &mut dyn PhysIo,
+    Lin,
+    bool,
+    &mut dyn DropSink,
+) -> Fill;
 
 /// A selection and its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -414,12 +428,21 @@ impl Spaces {
 
     /// Handles a host page fault at linear address `lin` of the running window.
     pub fn fault(&mut self, bus: &mut SystemBus, lin: u32, write: bool) -> Fill {
+        self.fill(bus, lin, write, Windows::fault)
+    }
+
+    /// Maps the page of `lin` in the running window for an access that is to come.
+    pub fn prefill(&mut self, bus: &mut SystemBus, lin: u32, write: bool) -> Fill {
+        self.fill(bus, lin, write, Windows::prefill)
+    }
+
+    fn fill(&mut self, bus: &mut SystemBus, lin: u32, write: bool, fill: FillBy) -> Fill {
         let window = |spaces: &Self| spaces.current().map(|s| s.selection.window);
         let before = window(self);
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);
         let fill =
-            self.windows.fault(paging, memory, &mut bus.io, Lin::from(lin), write, &mut sink);
+            fill(&mut self.windows, paging, memory, &mut bus.io, Lin::from(lin), write, &mut sink);
         // The window may have been given up for room: then nothing can be resumed in it.
         if fill == Fill::Mapped && window(self) != before {
             return Fill::Interpret(Reason::NoHostMapping);
@@ -430,6 +453,13 @@ impl Spaces {
     /// Whether the running window maps `lin` so that it can be read, or written.
     pub fn maps(&self, lin: u32, write: bool) -> bool {
         self.windows.maps(Lin::from(lin), write)
+    }
+
+    /// Whether the interpreter accessed a page, by one of these addresses, that the running window does not map because it
+    /// is taken away too often.
+    pub fn stay_unmapped(&mut self, seen: [Lin; 2]) -> bool {
+        let [last, before] = seen.map(|lin| self.windows.stays_unmapped(lin));
+        last || before
     }
 
     /// Pages of the memory file are elsewhere, or must not be written unnoticed.

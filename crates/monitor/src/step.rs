@@ -183,9 +183,12 @@ impl Vcpu {
         self.sample_gs(chassis);
         let eip = self.context.cpu.eip();
         let accesses = chassis.bus.io.accesses;
+        chassis.bus.mmu.forget_seen();
         let outcome = self.step_left(chassis);
         let Chassis { bus, code } = chassis;
-        let needed = matches!(outcome, Outcome::Delivered(_)) || bus.io.accesses != accesses;
+        let needed = matches!(outcome, Outcome::Delivered(_))
+            || bus.io.accesses != accesses
+            || (code.leaves(eip) && self.spaces.stay_unmapped(bus.mmu.seen()));
         code.note_callout(bus, &mut self.spaces.targets, eip, needed);
         bus.io.ledger.switch(before);
         Next::Dispatch

@@ -72,6 +72,7 @@ fn count_accesses(p: &mut Profile, chassis: &Chassis) {
     p.true_faults = c.true_faults;
     p.mmio_faults = c.mmio_faults;
     p.code_write_faults = c.code_write_faults;
+    p.churn_faults = c.churn_faults;
     p.other_faults = c.other_faults;
     p.port_io = c.port_io;
     p.mmio = c.mmio;

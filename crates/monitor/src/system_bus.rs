@@ -407,6 +407,15 @@ impl Bus for SystemBus {
         moved
     }
 
+    fn burst_fill(&mut self, lin: Lin, value: u32, size: u8, count: u32, who: Privilege) -> u32 {
+        self.mmu.fill(&mut self.memory, lin, (value, size), count, who)
+    }
+
+    fn burst_move(&mut self, from: Lin, to: Lin, size: u8, count: u32, who: Privilege) -> u32 {
+        let len = count.saturating_mul(u32::from(size));
+        if self.mmu.copy(&mut self.memory, from, to, len as usize, who) { count } else { 0 }
+    }
+
     fn paging_changed(&mut self, regs: &PagingRegs, change: PagingChange) {
         self.mmu.paging_changed(regs, change);
         let (event, what) = match change {

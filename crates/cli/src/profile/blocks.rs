@@ -102,6 +102,7 @@ fn block(
             real: fault(FaultKind::True),
             mmio: fault(FaultKind::Mmio),
             code_write: fault(FaultKind::CodeWrite),
+            churn: fault(FaultKind::Churn),
             other: fault(FaultKind::Other),
         },
         guest,

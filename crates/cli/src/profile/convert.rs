@@ -226,6 +226,7 @@ fn tick(from: &Moment, to: &Moment) -> Tick {
         true_faults: b.true_faults - a.true_faults,
         mmio_faults: b.mmio_faults - a.mmio_faults,
         code_write_faults: b.code_write_faults - a.code_write_faults,
+        churn_faults: b.churn_faults - a.churn_faults,
         other_faults: b.other_faults - a.other_faults,
         port_io: b.port_io - a.port_io,
         mmio: b.mmio - a.mmio,

@@ -233,6 +233,7 @@ fn add(sum: Tick, tick: &Tick) -> Tick {
         true_faults: sum.true_faults + tick.true_faults,
         mmio_faults: sum.mmio_faults + tick.mmio_faults,
         code_write_faults: sum.code_write_faults + tick.code_write_faults,
+        churn_faults: sum.churn_faults + tick.churn_faults,
         other_faults: sum.other_faults + tick.other_faults,
         ..sum
     }
@@ -240,7 +241,8 @@ fn add(sum: Tick, tick: &Tick) -> Tick {
 
 fn phase(f: &mut Formatter<'_>, begin: f64, t: &Tick) -> fmt::Result {
     let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
-    let faults = t.hidden_faults + t.true_faults + t.mmio_faults + t.code_write_faults;
+    let faults =
+        t.hidden_faults + t.true_faults + t.mmio_faults + t.code_write_faults + t.churn_faults;
     let retired = t.instructions_translated + t.instructions_interpreted;
     let mips = if t.seconds > 0.0 { retired as f64 / t.seconds / 1e6 } else { 0.0 };
     let known = t.direct_links + t.inline_lookups;

@@ -140,7 +140,7 @@ fn rates_of(row: &str) -> &'static [&'static str] {
         "translating" => &[BLOCKS, EVICTIONS, INVALIDATIONS, CODE_WRITES, EXPANSION],
         DISPATCHER => &[DISPATCHED, WITHOUT, DIRECT, LOOKUP, CALLOUTS],
         "hidden faults" => &[HIDDEN, PREFILLS, WINDOW_PAGES, WINDOWS, WINDOWS_EVICTED],
-        "true faults" => &[TRUE, CODE_WRITES, OTHER_FAULTS],
+        "true faults" => &[TRUE, CODE_WRITES, CHURN, OTHER_FAULTS],
         "devices" => &[MMIO_FAULTS, PORT_IO, MMIO],
         "interrupts and exceptions" => &[INTERRUPTS, TRUE],
         "callout: port I/O" => &[PORT_IO, CALLOUTS],

@@ -80,6 +80,7 @@ pub const PREFILLS: &str = "pages prefilled";
 pub const TRUE: &str = "true faults";
 pub const MMIO_FAULTS: &str = "MMIO faults";
 pub const CODE_WRITES: &str = "code write faults";
+pub const CHURN: &str = "churn faults";
 pub const OTHER_FAULTS: &str = "other host traps";
 pub const WINDOW_PAGES: &str = "pages mapped into windows";
 pub const WINDOWS: &str = "windows made";
@@ -88,7 +89,7 @@ pub const INTERRUPTS: &str = "interrupts";
 pub const PORT_IO: &str = "port accesses";
 pub const MMIO: &str = "MMIO accesses";
 
-const RATES: [Rate; 24] = [
+const RATES: [Rate; 25] = [
     (DIRECT, Kind::Share, |s| of_transitions(s.direct_links, s)),
     (LOOKUP, Kind::Share, |s| of_transitions(s.inline_lookups, s)),
     (WITHOUT, Kind::Share, |s| s.undispatched_percent),
@@ -106,6 +107,7 @@ const RATES: [Rate; 24] = [
     (TRUE, Kind::Count, |s| per_million(s.true_faults, s)),
     (MMIO_FAULTS, Kind::Count, |s| per_million(s.mmio_faults, s)),
     (CODE_WRITES, Kind::Count, |s| per_million(s.code_write_faults, s)),
+    (CHURN, Kind::Count, |s| per_million(s.churn_faults, s)),
     (OTHER_FAULTS, Kind::Count, |s| per_million(s.other_faults, s)),
     (WINDOW_PAGES, Kind::Count, |s| per_million(s.window_pages, s)),
     (WINDOWS, Kind::Count, |s| per_million(s.windows_created, s)),

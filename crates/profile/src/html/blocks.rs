@@ -85,6 +85,7 @@ fn facts(block: &Block) -> Vec<String> {
         ("true", f.real),
         ("MMIO", f.mmio),
         ("code write", f.code_write),
+        ("churn", f.churn),
         ("other", f.other),
     ];
     let kinds = kinds.iter().filter(|(_, n)| *n > 0);

@@ -65,8 +65,14 @@ fn tiles(profile: &ProfileFile) -> Vec<Markup> {
         let each = if instructions == 0 { 0.0 } else { 1e6 * n as f64 / instructions as f64 };
         format!("{} per million instructions", short(each))
     };
-    let faults =
-        [s.hidden_faults, s.true_faults, s.mmio_faults, s.code_write_faults, s.other_faults];
+    let faults = [
+        s.hidden_faults,
+        s.true_faults,
+        s.mmio_faults,
+        s.code_write_faults,
+        s.churn_faults,
+        s.other_faults,
+    ];
     let faults: u64 = faults.iter().sum();
     let mut tiles = vec![
         tile("Wall time", &format!("{:.3} s", s.seconds), &format!("{busy:.3} s of it not idle")),
@@ -163,6 +169,7 @@ fn counters(s: &Summary) -> Vec<(&'static str, String)> {
         ("true_faults", s.true_faults),
         ("mmio_faults", s.mmio_faults),
         ("code_write_faults", s.code_write_faults),
+        ("churn_faults", s.churn_faults),
         ("other_faults", s.other_faults),
         ("window_pages", s.window_pages),
         ("windows_created", s.windows_created),

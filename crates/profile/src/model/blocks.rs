@@ -78,6 +78,8 @@ pub struct Faults {
     pub mmio: u64,
     /// Writes to pages with translated code.
     pub code_write: u64,
+    /// Accesses of pages that are taken away too often to be mapped.
+    pub churn: u64,
     /// Other host traps.
     pub other: u64,
 }
@@ -86,7 +88,7 @@ impl Faults {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        [self.hidden, self.real, self.mmio, self.code_write, self.other].iter().sum()
+        [self.hidden, self.real, self.mmio, self.code_write, self.churn, self.other].iter().sum()
     }
 }
 

@@ -60,7 +60,7 @@ pub struct FaultSite {
     pub place: Place,
     /// Its text.
     pub instruction: String,
-    /// `hidden`, `true`, `mmio`, `code write` or `other`.
+    /// `hidden`, `true`, `mmio`, `code write`, `churn` or `other`.
     pub kind: String,
     /// How often.
     pub count: u64,

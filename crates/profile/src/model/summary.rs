@@ -55,6 +55,8 @@ pub struct Summary {
     pub mmio_faults: u64,
     /// Shadow faults by cause: writes to pages with translated code.
     pub code_write_faults: u64,
+    /// Faults by accesses of pages that are taken away too often to be mapped.
+    pub churn_faults: u64,
     /// Other host traps in translated code (divide errors, alignment …).
     pub other_faults: u64,
     /// Pages mapped into shadow windows.

@@ -40,6 +40,8 @@ pub struct Tick {
     pub mmio_faults: u64,
     /// Faults by writes to pages with translated code.
     pub code_write_faults: u64,
+    /// Faults by accesses of pages that are taken away too often to be mapped.
+    pub churn_faults: u64,
     /// Other host traps in translated code.
     pub other_faults: u64,
     /// Port accesses.
@@ -68,7 +70,13 @@ impl Tick {
     /// Faults of all kinds but hidden ones.
     #[must_use]
     pub fn other_than_hidden(&self) -> u64 {
-        let kinds = [self.true_faults, self.mmio_faults, self.code_write_faults, self.other_faults];
+        let kinds = [
+            self.true_faults,
+            self.mmio_faults,
+            self.code_write_faults,
+            self.churn_faults,
+            self.other_faults,
+        ];
         kinds.into_iter().fold(0, u64::saturating_add)
     }
 }
