@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes guests/debian/disk.gz (or NAME.gz with RINGER_INITRD=NAME): an initrd with busybox and those modules of Debian's 686 kernel
-# that disks, CDs, their file systems and network adapters need. What follows `ringer.run=` on the kernel's command line is run by its shell, with ~ for each space, since the
+# that disks, CDs, their file systems, network adapters and shared folders need. What follows `ringer.run=` on the kernel's command line is run by its shell, with ~ for each space, since the
 # kernel takes few words; then the guest powers off.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,7 +25,7 @@ with_needs() {
     line=$(grep "/$1\.ko:" "$from/modules.dep") || return 0
     echo "$line" | tr -d : | tr ' ' '\n'
 }
-for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse e1000 8139too 8139cp virtio_net virtio_console virtio_balloon virtio-rng; do
+for name in ata_piix ahci sd_mod sr_mod ext4 isofs vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic virtio_pci virtio_blk floppy psmouse e1000 8139too 8139cp virtio_net virtio_console virtio_balloon virtio-rng 9pnet_virtio 9p button evdev; do
     with_needs "$name"
 done | sort -u | while read -r file; do
     file=${file#"lib/modules/$version/"}

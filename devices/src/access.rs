@@ -118,6 +118,14 @@ impl OverMemory<'_> {
         self.board.call(slot, self.memory, |device, ctx| device.receive(bytes, ctx))
     }
 
+    /// As [`Board::press_power_button`].
+    pub fn press_power_button(&mut self, now: u64) {
+        self.advance(now);
+        if let Some(slot) = self.board.power_management {
+            self.board.call(slot, self.memory, |device, ctx| device.pin(true, ctx));
+        }
+    }
+
     /// As [`Board::frame_input`].
     pub fn frame_input(&mut self, now: u64, frame: &[u8]) -> bool {
         self.advance(now);
@@ -278,6 +286,12 @@ impl Board {
     /// were accepted: the rest has to wait until the guest has read some, or its time has come.
     pub fn key_input(&mut self, now: u64, bytes: &[u8]) -> usize {
         self.over(&mut NoMemory).key_input(now, bytes)
+    }
+
+    /// The power button is pressed. A guest that listens is told; one that does not, or has been told before and is still
+    /// on, is switched off, as by a button that is held: a [`BoardEvent::PowerOff`](crate::BoardEvent).
+    pub fn press_power_button(&mut self, now: u64) {
+        self.over(&mut NoMemory).press_power_button(now);
     }
 
     /// The keyboard's lights: Scroll Lock, Num Lock and Caps Lock from bit 0 on.

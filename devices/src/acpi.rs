@@ -144,8 +144,8 @@ fn facs() -> Vec<u8> {
     bytes
 }
 
-/// `WBINVD`, `PROC_C1`; both buttons are no fixed hardware; no fixed RTC wake; reset register supported.
-const FADT_FLAGS: u32 = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10;
+/// `WBINVD`, `PROC_C1`; the power button is fixed hardware, a sleep button there is none; no fixed RTC wake; reset register supported.
+const FADT_FLAGS: u32 = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10;
 /// `IAPC_BOOT_ARCH`: legacy devices, 8042, no VGA, no MSI.
 const BOOT_ARCHITECTURE: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3;
 /// What, written to the reset register, resets.

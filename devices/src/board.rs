@@ -13,6 +13,7 @@ use crate::config::BoardConfig;
 use crate::ctx::Ctx;
 use crate::deadlines::Deadlines;
 use crate::device::{Device, Reset};
+use crate::folder::Folder;
 use crate::fw_cfg::FwCfg;
 use crate::host::{Output, SerialSink};
 use crate::irq::MAX_DRIVERS;
@@ -21,6 +22,7 @@ use crate::medium::Medium;
 use crate::memory::{Dma, NoMemory};
 use crate::row::{Row, Space, Wire};
 use crate::rows;
+use crate::speaker::Sound;
 use thiserror::Error;
 
 /// Why a device could not be attached; the board is as it was.
@@ -107,6 +109,7 @@ pub struct Board {
     pub(crate) coprocessor: Option<usize>,
     /// COM1 to COM4.
     pub(crate) serials: [Option<usize>; 4],
+    pub(crate) power_management: Option<usize>,
     pub(crate) keyboard: Option<usize>,
     pub(crate) console: Option<usize>,
     pub(crate) local_apic: Option<usize>,
@@ -147,6 +150,7 @@ impl Board {
             unplugged: false,
             coprocessor: None,
             serials: [None; 4],
+            power_management: None,
             keyboard: None,
             console: None,
             local_apic: None,
@@ -162,6 +166,7 @@ impl Board {
         board.connect(rows::DEBUG_CONSOLE, debugcon);
         board.coprocessor = board.slot(rows::COPROCESSOR);
         board.serials = SERIAL_PORTS.map(|id| board.slot(id));
+        board.power_management = board.slot(rows::PM);
         board.keyboard = board.slot(rows::KEYBOARD);
         board.console = board.slot(rows::VIRTIO_CONSOLE);
         board.local_apic = board.slot(rows::LOCAL_APIC);
@@ -199,6 +204,18 @@ impl Board {
     pub fn insert(&mut self, id: &str, unit: usize, medium: Option<Box<dyn Medium>>) -> bool {
         let Some(slot) = self.slot(id) else { return false };
         self.call(slot, &mut NoMemory, |device, ctx| device.insert(unit, medium, ctx))
+    }
+
+    /// Lets device `id` show `folder` to the guest. False if there is no such device.
+    pub fn share(&mut self, id: &str, folder: Box<dyn Folder>) -> bool {
+        let Some(slot) = self.slot(id) else { return false };
+        self.call(slot, &mut NoMemory, |device, _| device.share(folder))
+    }
+
+    /// Lets `sound` have what the speaker does from now on.
+    pub fn connect_sound(&mut self, sound: Box<dyn Sound>) -> bool {
+        let Some(slot) = self.slot(rows::TIMER) else { return false };
+        self.call(slot, &mut NoMemory, |device, ctx| device.connect_sound(sound, ctx))
     }
 
     /// Gives the PCI function of device `id` an expansion ROM, which its base register places. False if it has no room for

@@ -1,6 +1,7 @@
 //! How a board is equipped.
 
 use crate::floppy::format::FloppyDrive;
+use crate::folder::Tag;
 use crate::ide::DriveKind;
 use crate::link::Nics;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct VirtioConfig {
     /// The balloon, and how many pages of 4 KiB it asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balloon: Option<u32>,
+    /// The folder of the host's, by the tag that guests mount it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Tag>,
 }
 
 fn are_absent(disks: &[bool; 4]) -> bool {
@@ -30,10 +34,15 @@ fn are_absent(disks: &[bool; 4]) -> bool {
 impl VirtioConfig {
     /// None.
     pub const NONE: VirtioConfig =
-        VirtioConfig { disks: [false; 4], rng: false, console: false, balloon: None };
+        VirtioConfig { disks: [false; 4], rng: false, console: false, balloon: None, share: None };
     /// All.
-    pub const ALL: VirtioConfig =
-        VirtioConfig { disks: [true; 4], rng: true, console: true, balloon: Some(16) };
+    pub const ALL: VirtioConfig = VirtioConfig {
+        disks: [true; 4],
+        rng: true,
+        console: true,
+        balloon: Some(16),
+        share: Some(Tag::DEFAULT),
+    };
 }
 
 /// How a board is equipped.

@@ -5,8 +5,10 @@
 //! (time, interrupt lines, memory, events, the host) it reaches through the [`Ctx`] of the call.
 
 use crate::ctx::Ctx;
+use crate::folder::Folder;
 use crate::medium::Medium;
 use crate::screen::{Image, Screen};
+use crate::speaker::Sound;
 use crate::state::StateError;
 use std::fmt;
 
@@ -57,7 +59,8 @@ pub trait Device: fmt::Debug + Send {
     /// The processor has taken the interrupt that line `line` of the row asked for. Called of clocked devices only.
     fn acknowledged(&mut self, _line: usize, _ctx: &mut Ctx<'_>) {}
 
-    /// An input pin of the device that the board does not drive by itself (FERR# of the coprocessor).
+    /// An input pin of the device that the board does not drive by itself (FERR# of the coprocessor, the power
+    /// button, which is pressed).
     fn pin(&mut self, _level: bool, _ctx: &mut Ctx<'_>) {}
 
     /// Bytes from the device's host backend. Returns how many it takes; the rest has to wait.
@@ -113,6 +116,16 @@ pub trait Device: fmt::Debug + Send {
         _medium: Option<Box<dyn Medium>>,
         _ctx: &mut Ctx<'_>,
     ) -> bool {
+        false
+    }
+
+    /// What the device's speaker does goes to `sound` from now on. False when it has none.
+    fn connect_sound(&mut self, _sound: Box<dyn Sound>, _ctx: &mut Ctx<'_>) -> bool {
+        false
+    }
+
+    /// `folder` is what the device shows of the host's files from now on. False when it shows none.
+    fn share(&mut self, _folder: Box<dyn Folder>) -> bool {
         false
     }
 

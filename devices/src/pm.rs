@@ -1,8 +1,8 @@
 //! The fixed hardware of ACPI: PM1a event and control registers and the power-management timer.
 //!
 //! Offsets are within one block of I/O ports, whose layout the FADT ([`crate::acpi`]) tells the guest.
-//! The machine has no legacy mode: SCI_EN is always set. The only event that arises here is the timer's
-//! top bit changing, which sets TMR_STS; there are no buttons.
+//! The machine has no legacy mode: SCI_EN is always set. Events that arise here are the timer's top bit changing, which
+//! sets TMR_STS, and the power button, which sets PWRBTN_STS.
 
 use crate::clock;
 use crate::state::{StateError, check};
@@ -21,6 +21,8 @@ pub(crate) const S5: u8 = 5;
 
 /// TMR_STS in the status register, TMR_EN in the enable register.
 const TIMER_EVENT: u16 = 0x0001;
+/// PWRBTN_STS and PWRBTN_EN.
+const POWER_BUTTON: u16 = 0x0100;
 /// Bits that exist: timer, global lock, power and sleep button, RTC.
 const EVENTS: u16 = 0x0721;
 const SCI_EN: u16 = 0x0001;
@@ -68,6 +70,13 @@ impl Pm {
             self.halves_seen = halves;
             self.status |= TIMER_EVENT;
         }
+    }
+
+    /// The power button is pressed. False if nobody is told: the guest does not listen.
+    pub(crate) fn press(&mut self) -> bool {
+        let told = self.enable & POWER_BUTTON != 0;
+        self.status |= if told { POWER_BUTTON } else { 0 };
+        told
     }
 
     /// The system control interrupt (level).
@@ -161,6 +170,18 @@ mod tests {
         pm.write(PM1_EVENT, 0x01, due);
         assert!(!pm.sci());
         assert_eq!(pm.deadline(), Some(clock::PM_TIMER.ns_at(2 << 23)));
+    }
+
+    #[test]
+    fn the_power_button_raises_the_sci_of_a_guest_that_listens() {
+        let mut pm = Pm::new(0);
+        assert!(!pm.press() && !pm.sci());
+        assert_eq!(pm.read(0, 2, 0), 0);
+        pm.write(3, 0x01, 0);
+        assert!(pm.press() && pm.sci());
+        assert_eq!(pm.read(0, 2, 0), 0x0100);
+        pm.write(1, 0x01, 0);
+        assert!(!pm.sci());
     }
 
     #[test]

@@ -46,12 +46,16 @@ use crate::vga;
 
 /// [`Row::id`] of the interrupt controllers.
 pub const PIC: &str = "pic";
+/// The timer, and the speaker behind it.
+pub const TIMER: &str = "timer";
 /// The first serial port.
 pub const COM1: &str = "com1";
 /// The other serial ports, in their order.
 pub const MORE_SERIAL: [&str; 3] = ["com2", "com3", "com4"];
 /// The parallel port.
 pub const LPT1: &str = "lpt1";
+/// Power management, and the power button.
+pub const PM: &str = "pm";
 /// The keyboard controller, its keyboard and its mouse.
 pub const KEYBOARD: &str = "keyboard";
 /// The debug console.
@@ -78,6 +82,8 @@ pub const TEST_DEVICE: &str = "test-device";
 pub const VIRTIO_DISKS: [&str; 4] = ["virtio-blk0", "virtio-blk1", "virtio-blk2", "virtio-blk3"];
 /// The virtio console.
 pub const VIRTIO_CONSOLE: &str = "virtio-console";
+/// The folder of the host's that a guest mounts.
+pub const SHARE: &str = "virtio-9p";
 /// The local APIC.
 pub const LOCAL_APIC: &str = "local-apic";
 
@@ -327,7 +333,7 @@ pub static TABLE: &[Entry] = &[
             lines: &[Line::edge(0)],
             clocked: true,
             fuzz: EVEN,
-            ..row("timer", "Timer and port 61h", "Intel 8254 (231164)")
+            ..row(TIMER, "Timer and port 61h", "Intel 8254 (231164)")
         },
         fitted: always,
         make: |_| Box::new(Timer::new()),
@@ -431,9 +437,10 @@ pub static TABLE: &[Entry] = &[
             pci: Some(POWER_MANAGEMENT),
             lines: &[Line::level(IRQ_SCI)],
             clocked: true,
-            version: 2,
+            version: 3,
+            loads: &[2],
             fuzz: EVEN,
-            ..row("pm", "Power management", "ACPI 2.0, 4.7.3; Intel 82371AB (290562), 7")
+            ..row(PM, "Power management", "ACPI 2.0, 4.7.3; Intel 82371AB (290562), 7")
         },
         fitted: always,
         make: |_| Box::new(PmPorts::new()),
@@ -569,6 +576,7 @@ pub static TABLE: &[Entry] = &[
     virtio!(virtio::CONSOLE, |config| config.virtio.console, VirtioFunction::console),
     virtio!(virtio::BALLOON, |config| config.virtio.balloon.is_some(), VirtioFunction::balloon),
     virtio!(virtio::NET, |config| config.nics.virtio.is_some(), VirtioFunction::net),
+    virtio!(virtio::SHARE, |config| config.virtio.share.is_some(), VirtioFunction::share),
     serial_port!(0),
     serial_port!(1),
     serial_port!(2),

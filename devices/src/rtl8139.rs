@@ -173,15 +173,19 @@ impl Rtl8139 {
 
     /// Reads `size` bytes at `offset`.
     pub(crate) fn read(&self, offset: u8, size: u8, now: u64) -> u32 {
-        let bytes = (0..size).rev().map(|n| self.byte(offset.wrapping_add(n), now));
-        bytes.fold(0, |value, byte| value << 8 | u32::from(byte))
-    }
-
-    fn byte(&self, offset: u8, now: u64) -> u8 {
-        let of = REGISTERS.iter().find(|(first, len)| (*first..first + len).contains(&offset));
-        of.map_or(0, |(first, _)| {
-            self.register(*first, now).to_le_bytes()[usize::from(offset - first)]
-        })
+        let (mut value, mut at) = (0, 0);
+        while at < size {
+            let offset = offset.wrapping_add(at);
+            let of = REGISTERS.iter().find(|(first, len)| (*first..first + len).contains(&offset));
+            let (part, len) = of.map_or((0, 1), |(first, len)| {
+                let skip = offset - first;
+                (self.register(*first, now) >> (skip * 8), (len - skip).min(size - at))
+            });
+            value |= u64::from(part) << (at * 8);
+            at += len;
+            value &= (1 << (at * 8)) - 1;
+        }
+        value as u32
     }
 
     /// The register that begins at `first`.

@@ -5,13 +5,14 @@ mod common;
 use common::virtio::{BUFFERS, Driver};
 use common::{CONFIG, wire};
 use ringer_devices::memory::{Dma, DmaError};
-use ringer_devices::{Board, BoardConfig, Link, rows};
+use ringer_devices::{Board, BoardConfig, Folder, Link, rows};
 use std::sync::{Arc, Mutex};
 
 const RNG: u32 = 0x14;
 const CONSOLE: u32 = 0x15;
 const BALLOON: u32 = 0x16;
 const NET: u32 = 0x17;
+const SHARE: u32 = 0x18;
 const MERGEABLE: u64 = 1 << 15;
 
 fn random(driver: &mut Driver, len: u32) -> Vec<u8> {
@@ -238,4 +239,60 @@ fn a_board_has_none_that_was_not_asked_for() {
     let board = Board::new(config, wire().0, wire().0);
     let there = board.rows().filter(|row| row.id.starts_with("virtio")).map(|row| row.id);
     assert_eq!(there.collect::<Vec<_>>(), ["virtio-net"]);
+}
+
+/// A folder that answers with the message turned round, and counts.
+#[derive(Debug, Default)]
+struct Turned(u8);
+
+impl Folder for Turned {
+    fn answer(&mut self, mut message: Vec<u8>, room: usize) -> Vec<u8> {
+        self.0 += 1;
+        message.reverse();
+        message.push(self.0);
+        message.truncate(room);
+        message
+    }
+
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+
+    fn save(&self) -> Vec<u8> {
+        vec![self.0]
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        self.0 = bytes.first().copied().unwrap_or(0);
+        bytes.len() == 1
+    }
+}
+
+#[test]
+fn a_message_to_a_folder_is_answered_where_there_is_room() {
+    let ask = |driver: &mut Driver, room: u32| {
+        driver.memory[BUFFERS as usize..][..9].copy_from_slice(&[9, 0, 0, 0, 120, 5, 6, 7, 8]);
+        driver.describe(0, &[(BUFFERS, 9, false), (BUFFERS + 0x100, room, true)]);
+        driver.offer(0);
+        driver.notify();
+        let (_, given) = driver.given(driver.used() - 1);
+        driver.bytes(BUFFERS + 0x100, given as usize).to_vec()
+    };
+    let mut driver = Driver::new(SHARE);
+    driver.start(0, 8);
+    let gone = [11, 0, 0, 0, 7, 5, 6, 19, 0, 0, 0];
+    assert_eq!(ask(&mut driver, 100), gone, "nobody is there: ENODEV, with the message's tag");
+    assert!(driver.board.share(rows::SHARE, Box::new(Turned::default())));
+    assert_eq!(ask(&mut driver, 100), [8, 7, 6, 5, 120, 0, 0, 0, 9, 1]);
+    assert_eq!(ask(&mut driver, 3), [8, 7, 6]);
+    let saved = driver.board.save().unwrap();
+    assert_eq!(ask(&mut driver, 100)[9], 3);
+    let mut copy = Driver::new(SHARE);
+    copy.board.share(rows::SHARE, Box::new(Turned::default()));
+    copy.board.load(&saved).unwrap();
+    assert_eq!(copy.board.save().unwrap(), saved);
+    driver.board.load(&saved).unwrap();
+    driver.board.reset(driver.board.time());
+    assert_ne!(driver.board.save().unwrap(), saved, "a reset closes what is open");
+    assert!(!driver.board.share(rows::COM1, Box::new(Turned::default())));
 }

@@ -32,7 +32,8 @@ pub enum View {
 /// What is said of the keys behind the one that announces a command.
 const HELP: &[&str] = &[
     " X  end the run        A  send the key itself    D  Ctrl-Alt-Delete",
-    " R  reset button       L  draw all again         any other key goes on",
+    " R  reset button       P  power button           L  draw all again",
+    " any other key goes on",
 ];
 
 impl View {

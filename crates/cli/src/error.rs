@@ -1,10 +1,11 @@
 //! Everything that can go wrong in the command, with the exit status of each.
 
-use ringer::{Refusal, StorageError, SymbolsError, status};
+use ringer::{Refusal, StorageError, SymbolsError, Tag, status};
 use ringer_input::{InputError, shown};
 use ringer_profile::{DiffError, ReadError};
 use ringer_testkit::TestkitError;
 use ringer_view::ViewError;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -117,6 +118,23 @@ pub enum CliError {
         text: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// --share names no folder that can be shared.
+    #[error("--share {}: {reason}", shown(text))]
+    Share {
+        /// What was given.
+        text: OsString,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The state's machine has another shared folder, or none.
+    #[error("--share: {}", match tag {
+        Some(tag) => format!("the saved machine's folder has tag {tag}"),
+        None => "the saved machine has no shared folder".to_owned(),
+    })]
+    NoSavedShare {
+        /// The tag that it has.
+        tag: Option<Tag>,
     },
     /// --mem-limit is less than works.
     #[error(
@@ -331,6 +349,8 @@ impl CliError {
             | Self::Diskette { .. }
             | Self::MemorySize { .. }
             | Self::Balloon { .. }
+            | Self::Share { .. }
+            | Self::NoSavedShare { .. }
             | Self::MemLimit { .. }
             | Self::Symbols(_)
             | Self::Profile(_)

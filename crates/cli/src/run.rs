@@ -16,7 +16,9 @@ use crate::report::{JsonFile, SCRIPT, add_digest, add_screen, failed, is_unexpec
 use crate::sandbox;
 use crate::say::{say, say_lines};
 use crate::serial::{Line, SerialSpec};
+use crate::share::OpenShare;
 use crate::signals;
+use crate::speaker::Recording;
 use crate::terminal::{self, RawTerminal};
 use crate::tracing_output::TraceOutput;
 use crate::writing;
@@ -236,6 +238,7 @@ pub fn run_guest(
     let saves = args.saves()?;
     let report_file = args.report.as_deref().map(JsonFile::create).transpose()?;
     let screenshot = args.script.screenshot.as_deref().map(Picture::create).transpose()?;
+    let speaker = args.speaker.as_deref().map(Recording::create).transpose()?;
     let mut trace = TraceOutput::open(&args.trace)?;
     let serial = args.serial();
     let mut view = View::open(args)?;
@@ -243,8 +246,9 @@ pub fn run_guest(
     let mut drives = Drives::open(args)?;
     plan.have(drives.take_exchange());
     let network = OpenNetwork::open(&args.net, &mut config, state.is_some())?;
+    let share = OpenShare::open(&args.share, &mut config, state.is_some())?;
     let builder = drives.put_into(Machine::builder().config(config).boot(source));
-    let builder = lines.put_into(network.connect(builder), &config);
+    let builder = share.serve(lines.put_into(network.connect(builder), &config))?;
     let sinks = match &watch {
         Some(watch) => watch.sinks(lines.sinks()),
         None => lines.sinks(),
@@ -255,6 +259,7 @@ pub fn run_guest(
         say(note);
     }
     resume(&mut machine, state.as_ref(), saves)?;
+    speaker.iter().for_each(|speaker| machine.connect_sound(speaker.sound()));
     let dump = jitdump(args.perf_map.as_deref(), &symbols)?;
     if let Some(dump) = &dump {
         machine.set_jitdump(Arc::clone(dump));
@@ -277,6 +282,7 @@ pub fn run_guest(
     if let Some(dump) = dump {
         finish_jitdump(&dump)?;
     }
+    speaker.map_or(Ok(()), Recording::finish)?;
     let mut report = run_report(&stop, &machine, &args.ends, &symbols);
     if let Some(failure) = &failure {
         failed(&mut report, failure);
@@ -289,11 +295,19 @@ pub fn run_guest(
         add_digest(&mut report, &mut machine)?;
         file.write(&report)?;
     }
-    if let Some((retired, path)) = machine.next_save() {
-        let (path, end) = (path.to_owned(), report.detail);
-        return Err(CliError::NeverSaved { retired, path, end });
-    }
+    never_saved(&machine, &report)?;
     Ok(Ended { stop, machine, report, symbols })
+}
+
+/// A state that was to be saved was not.
+fn never_saved(machine: &Machine, report: &RunReport) -> Result<(), CliError> {
+    match machine.next_save() {
+        None => Ok(()),
+        Some((retired, path)) => {
+            let (path, end) = (path.to_owned(), report.detail.clone());
+            Err(CliError::NeverSaved { retired, path, end })
+        }
+    }
 }
 
 /// Restores `state`, and plans what is to be saved.

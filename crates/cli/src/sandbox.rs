@@ -26,6 +26,14 @@ pub fn of_run<'a>(run: &'a RunArgs, outputs: impl IntoIterator<Item = &'a PathBu
     let sandbox = saved.chain(outputs).fold(Sandbox::new(), |sandbox, path| {
         sandbox.grant(Threads::FILES, folder_of(path), Access::Make)
     });
+    // What cannot be parsed is told where the folder is opened.
+    let sandbox = match run.share.folder() {
+        Ok(Some(share)) => {
+            let access = if share.writable { Access::Change } else { Access::List };
+            sandbox.grant(Threads::SHARE, share.path, access)
+        }
+        _ => sandbox,
+    };
     match run.gdb.address() {
         Some(Address::Unix(path)) => {
             sandbox.grant(Threads::LISTENER, folder_of(&path), Access::Remove)

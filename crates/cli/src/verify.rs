@@ -128,6 +128,8 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, CliError> {
         ("--gdb", args.run.gdb.address().is_some()),
         ("--drive", args.run.drives.any()),
         ("--net", args.run.net.net.is_some()),
+        ("--speaker", args.run.speaker.is_some()),
+        ("--share", args.run.share.share.is_some()),
         ("--script", args.run.script.script.is_some()),
         ("--display", args.run.display.is_shown()),
         ("--screenshot", args.run.script.screenshot.is_some()),

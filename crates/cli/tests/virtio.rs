@@ -41,6 +41,19 @@ fn a_disk_writes_over_the_loop_that_asks_for_it() {
 }
 
 #[test]
+fn what_cannot_be_shared_is_told_in_one_line() {
+    for (share, status, part) in [
+        ("/nowhere", 2, "--share /nowhere: No such file"),
+        ("/dev/null", 2, "--share /dev/null: Not a directory"),
+        ("/tmp,tag=", 2, "--share /tmp,tag=: tag=: it is 1 to 31"),
+        ("/tmp,write", 2, "\"write\" is none of tag=TAG and rw"),
+    ] {
+        let output = ringer(&["run", "--bootsector", "/dev/null", "--share", share]);
+        assert_line(&output, status, part);
+    }
+}
+
+#[test]
 fn a_virtio_drive_is_a_disk() {
     let output = ringer(&["run", "--drive", "media=cdrom,if=virtio"]);
     assert_line(&output, 2, "a virtio disk is no CD-ROM drive");

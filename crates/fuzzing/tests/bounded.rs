@@ -114,4 +114,5 @@ targets! {
     devices: CASES / 4,
     viewer: CASES,
     rings: CASES / 4,
+    share: CASES / 4,
 }

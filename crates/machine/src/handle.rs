@@ -107,6 +107,12 @@ impl Handle {
         self.kicker.power_off();
     }
 
+    /// Presses the power button: a guest that listens by ACPI is told and switches itself off; one that does not, or was told
+    /// before, is switched off as by [`Handle::power_off`].
+    pub fn power_button(&self) {
+        self.kicker.power_button();
+    }
+
     /// Has the machine's onlooker ([`crate::Machine::set_onlooker`]) look at its screen soon.
     pub fn glance(&self) {
         self.kicker.glance();

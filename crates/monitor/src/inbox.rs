@@ -24,6 +24,7 @@ struct Mail {
     quit: bool,
     pause: bool,
     power_off: bool,
+    power_button: bool,
     reset: bool,
     glance: bool,
     /// Nothing more will be typed.
@@ -157,6 +158,11 @@ impl Kicker {
         self.post(|mail| mail.power_off = true);
     }
 
+    /// Presses the power button: the guest is told, or switched off.
+    pub fn power_button(&self) {
+        self.post(|mail| mail.power_button = true);
+    }
+
     /// Presses the reset button: the run ends with [`crate::RunEnd::Reset`].
     pub fn reset(&self) {
         self.post(|mail| mail.reset = true);
@@ -203,6 +209,8 @@ pub struct Taken {
     pub keys: Vec<u8>,
     /// Frames, the oldest.
     pub frames: Vec<Vec<u8>>,
+    /// The power button was pressed.
+    pub power_button: bool,
 }
 
 /// What a sleeper knows: other than that wakes it.
@@ -263,7 +271,8 @@ impl Inbox {
         let n = mail.frames.len().min(frames);
         let frames = mail.frames.drain(..n).collect();
         let more = mail.has_serial() || !mail.frames.is_empty();
-        Taken { serial, more, keys, frames }
+        let power_button = std::mem::take(&mut mail.power_button);
+        Taken { serial, more, keys, frames, power_button }
     }
 
     /// Whether nothing more will come than what waits.
@@ -276,7 +285,7 @@ impl Inbox {
     #[must_use]
     pub fn has_input(&self) -> bool {
         let mail = self.0.lock();
-        mail.has_serial() || !mail.keys.is_empty() || !mail.frames.is_empty()
+        mail.has_serial() || !mail.keys.is_empty() || !mail.frames.is_empty() || mail.power_button
     }
 
     /// Takes what is not for the guest.
@@ -331,9 +340,12 @@ impl Inbox {
     }
 
     /// Gives back frames that the network adapter had no room for.
-    pub fn give_back_frames(&self, frames: impl DoubleEndedIterator<Item = Vec<u8>>) {
+    pub fn give_back_frames(&self, frames: Vec<Vec<u8>>) {
+        if frames.is_empty() {
+            return;
+        }
         let mut mail = self.0.lock();
-        for frame in frames.rev() {
+        for frame in frames.into_iter().rev() {
             mail.frames.push_front(frame);
         }
     }
@@ -346,7 +358,9 @@ impl Inbox {
         let serial = serial.any(|(takes, bytes)| *takes && !bytes.is_empty());
         let keys = thinks.takes_keys && !mail.keys.is_empty();
         let frames = thinks.takes_frames && !mail.frames.is_empty();
-        let wishes = mail.quit || mail.pause || mail.power_off || mail.reset || mail.glance;
+        let button = mail.power_button;
+        let wishes =
+            button || mail.quit || mail.pause || mail.power_off || mail.reset || mail.glance;
         if wishes || serial || keys || frames || mail.ended != thinks.ended {
             return true;
         }

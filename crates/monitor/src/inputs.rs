@@ -1,6 +1,6 @@
 //! What came from outside, and when: kept so that a run can be gone through again.
 //!
-//! With the virtual clock serial input, keys and frames are all that a run depends on besides its start. They are
+//! With the virtual clock serial input, keys, frames and the power button are all that a run depends on besides its start. They are
 //! taken where they can be found again, right after an instruction has retired; a run that is repeated gets
 //! them there, and others wait until it has come to the end of what was kept.
 
@@ -18,6 +18,8 @@ pub(crate) struct Input {
     pub keys: Vec<u8>,
     /// For the network adapter.
     pub frames: Vec<Vec<u8>>,
+    /// The power button was pressed.
+    pub power_button: bool,
 }
 
 /// What is kept, if it is.
@@ -89,12 +91,13 @@ impl Inputs {
 
     /// These came.
     pub fn note(&mut self, retired: u64, now: u64, came: Came<'_>) {
-        let Came { serial, keys, frames } = came;
-        let nothing = serial.iter().all(Vec::is_empty) && keys.is_empty() && frames.is_empty();
+        let Came { serial, keys, frames, power_button } = came;
+        let bytes = serial.iter().any(|bytes| !bytes.is_empty()) || !keys.is_empty();
+        let nothing = !bytes && frames.is_empty() && !power_button;
         let Some(log) = self.log.as_mut().filter(|_| !nothing) else { return };
         log.truncate(self.next);
         let (serial, keys, frames) = (serial.clone(), keys.to_vec(), frames.to_vec());
-        log.push(Input { retired, now, serial, keys, frames });
+        log.push(Input { retired, now, serial, keys, frames, power_button });
         self.next = log.len();
     }
 }
@@ -105,6 +108,7 @@ pub(crate) struct Came<'a> {
     pub serial: &'a [Vec<u8>; PORTS],
     pub keys: &'a [u8],
     pub frames: &'a [Vec<u8>],
+    pub power_button: bool,
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
 
     fn note(inputs: &mut Inputs, retired: u64, now: u64, serial: &[u8], keys: &[u8]) {
         let serial = &[serial.to_vec(), Vec::new(), Vec::new(), Vec::new()];
-        inputs.note(retired, now, Came { serial, keys, frames: &[] });
+        inputs.note(retired, now, Came { serial, keys, frames: &[], power_button: false });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::machine::Machine;
 use ringer_devices::row::Row;
 use ringer_devices::{
-    Device, DriveKind, FloppyDrive, Link, Mac, Medium, NicModel, SerialSink, rows,
+    Device, DriveKind, FloppyDrive, Folder, Link, Mac, Medium, NicModel, SerialSink, Tag, rows,
 };
 use ringer_machine::{
     BootSource, ClockKind, CpuModel, Engine, KickSignal, MachineConfig, MachineState,
@@ -34,6 +34,7 @@ pub struct Builder {
     devices: Vec<(Row, Box<dyn Device>)>,
     media: Vec<(&'static str, usize, Box<dyn Medium>)>,
     link: Option<(NicModel, Box<dyn Link>)>,
+    folder: Option<Box<dyn Folder>>,
 }
 
 impl fmt::Debug for Builder {
@@ -55,6 +56,7 @@ impl Default for Builder {
             sinks: Sinks { serial: Box::new(Nowhere), debugcon: Box::new(Nowhere) },
             devices: Vec::new(),
             media: Vec::new(),
+            folder: None,
             link: None,
         }
     }
@@ -306,6 +308,20 @@ impl Builder {
         self
     }
 
+    /// A folder of the host's, which the guest mounts by `tag`, and which answers for itself. As [`Builder::ide_medium`].
+    #[must_use]
+    pub fn shared_folder(mut self, tag: Tag, folder: Box<dyn Folder>) -> Self {
+        self.config.pc.virtio.share = Some(tag);
+        self.folder(folder)
+    }
+
+    /// The folder behind the device for one, which the configuration has.
+    #[must_use]
+    pub fn folder(mut self, folder: Box<dyn Folder>) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
     /// Reads and checks what there is to boot, builds the machine and boots it as far as its first
     /// instruction.
     ///
@@ -322,6 +338,9 @@ impl Builder {
         }
         for (device, place, medium) in self.media {
             machine.monitor_mut().board_mut().insert(device, place, Some(medium));
+        }
+        if let Some(folder) = self.folder {
+            machine.monitor_mut().board_mut().share(rows::SHARE, folder);
         }
         if let Some((model, link)) = self.link {
             machine.monitor_mut().board_mut().connect_link(model.id(), link);

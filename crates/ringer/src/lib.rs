@@ -48,10 +48,11 @@ pub use machine::{DrivePlace, Machine};
 pub use registers::{Registers, SegmentRegister};
 pub use ringer_cpu::{Exception, Gpr, PagingRegs, Refusal, SegReg, Vector};
 pub use ringer_devices::rows::{LPT1, MORE_SERIAL};
+pub use ringer_devices::speaker::{RATE as SOUND_RATE, Sound};
 #[doc(inline)]
 pub use ringer_devices::{
-    DriveKind, FloppyDrive, FloppyFormat, Input, Key, LAYOUTS, Layout, Link, Mac, MacError, Medium,
-    MediumError, MouseInput, NicModel, TypingError, VirtioConfig,
+    DriveKind, FloppyDrive, FloppyFormat, Folder, Input, Key, LAYOUTS, Layout, Link, Mac, MacError,
+    Medium, MediumError, MouseInput, NicModel, Tag, TagError, TypingError, VirtioConfig,
 };
 #[doc(inline)]
 pub use ringer_machine::{

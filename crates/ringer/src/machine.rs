@@ -196,6 +196,11 @@ impl Machine {
         self.0.connect(id, sink)
     }
 
+    /// Lets `sound` have what the PC's speaker does from now on.
+    pub fn connect_sound(&mut self, sound: Box<dyn crate::Sound>) {
+        self.0.monitor_mut().board_mut().connect_sound(sound);
+    }
+
     /// Sends bytes to the guest's first serial port, as [`Handle::serial_input`] does.
     pub fn send_serial(&self, bytes: &[u8]) {
         self.0.handle().serial_input(bytes);

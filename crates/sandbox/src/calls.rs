@@ -28,6 +28,8 @@ bitflags! {
         const NETWORK = 1 << 8;
         /// Shows the screen to whoever is connected, and passes on their keys.
         const VIEW = 1 << 9;
+        /// Serves a folder to a guest: it opens what is in there, and nothing else.
+        const SHARE = 1 << 10;
     }
 }
 
@@ -73,6 +75,7 @@ const NETWORK: Threads = Threads::NETWORK;
 /// Those that make threads, which begin with the same filter.
 const MAKERS: Threads = VCPU.union(GDB).union(Threads::SIGNALS);
 const VIEW: Threads = Threads::VIEW;
+const SHARE: Threads = Threads::SHARE;
 const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK).union(VIEW);
 const KICKS: Threads = VCPU
     .union(GDB)
@@ -226,6 +229,31 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_setsockopt, NETWORK, Any, "small pieces are sent at once; resets"),
     row(libc::SYS_shutdown, NETWORK, Any, "the guest sends no more"),
     row(libc::SYS_ioctl, NETWORK, OneOf(1, NONBLOCKING), "a socket is not waited for"),
+    // A folder that a guest is shown, beneath which openat2 keeps all names.
+    row(libc::SYS_openat2, SHARE, Any, "a file of the folder, a place in it"),
+    row(libc::SYS_fstat, SHARE, Any, "what is known of it"),
+    row(libc::SYS_newfstatat, SHARE, Any, "the same"),
+    row(libc::SYS_fstatfs, SHARE, Any, "what holds the folder"),
+    row(libc::SYS_getdents64, SHARE, Any, "what is in a folder"),
+    row(libc::SYS_lseek, SHARE, Any, "from where on"),
+    row(libc::SYS_pread64, SHARE, Any, "a file is read"),
+    row(libc::SYS_readlinkat, SHARE, Any, "a link is read, not followed"),
+    row(
+        libc::SYS_pwrite64,
+        SHARE,
+        Any,
+        "a file is written; Landlock refuses where that was not asked for, here and below",
+    ),
+    row(libc::SYS_ftruncate, SHARE, Any, "its size is changed"),
+    row(libc::SYS_fchmod, SHARE, Any, "its rights"),
+    row(libc::SYS_utimensat, SHARE, Any, "its times"),
+    row(libc::SYS_fsync, SHARE, Any, "it is on the disk"),
+    row(libc::SYS_fdatasync, SHARE, Any, "the same"),
+    row(libc::SYS_mkdirat, SHARE, Any, "a folder is made"),
+    row(libc::SYS_symlinkat, SHARE, Any, "a link is made"),
+    row(libc::SYS_linkat, SHARE, Any, "a second name"),
+    row(libc::SYS_renameat, SHARE, Any, "another name"),
+    row(libc::SYS_unlinkat, SHARE, Any, "a name is removed"),
     // Files of saved states, in folders that are granted.
     row(libc::SYS_openat, FILES, Any, "the file, and its folder to have it on the disk"),
     row(libc::SYS_open, FILES, Any, "the same, with musl"),

@@ -11,6 +11,10 @@ use std::path::Path;
 pub enum Access {
     /// Files are read.
     Read,
+    /// Files are read, folders listed.
+    List,
+    /// All that is done to files and folders: made, written, listed, renamed, linked, removed.
+    Change,
     /// Files are made, written and renamed, and the folder listed.
     Make,
     /// Files and sockets are removed.
@@ -23,6 +27,18 @@ impl Access {
     fn rights(self) -> BitFlags<AccessFs> {
         match self {
             Self::Read => AccessFs::ReadFile.into(),
+            Self::List => AccessFs::ReadFile | AccessFs::ReadDir,
+            Self::Change => {
+                Self::List.rights()
+                    | AccessFs::WriteFile
+                    | AccessFs::Truncate
+                    | AccessFs::Refer
+                    | AccessFs::MakeReg
+                    | AccessFs::MakeDir
+                    | AccessFs::MakeSym
+                    | AccessFs::RemoveFile
+                    | AccessFs::RemoveDir
+            }
             Self::Make => {
                 AccessFs::MakeReg
                     | AccessFs::WriteFile

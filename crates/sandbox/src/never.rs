@@ -67,7 +67,7 @@ pub(crate) const NEVER: &[Never] = &[
     // when a thread's heap shrinks (/proc/sys/vm/overcommit_memory).
     with(libc::SYS_open, Args::SomeOf(1, WRITES), OPENS),
     with(libc::SYS_openat, Args::SomeOf(2, WRITES), OPENS),
-    never(libc::SYS_openat2),
+    only(libc::SYS_openat2, Threads::SHARE),
     never(libc::SYS_creat),
     with(libc::SYS_ioctl, Args::OneOf(1, TYPES), NOBODY),
     // The network.

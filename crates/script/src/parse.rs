@@ -24,7 +24,7 @@ const FORMS: [(&str, &str); 10] = [
     ("sleep", "sleep TIME, as sleep 500ms or sleep 2s"),
     ("screenshot", "screenshot FILE.png"),
     ("reset", "reset"),
-    ("power", "power off"),
+    ("power", "power off, or power button"),
 ];
 
 fn form(first: &str) -> &'static str {
@@ -88,6 +88,7 @@ impl Parser<'_> {
             }
             ("reset", []) => Some(Action::Reset),
             ("power", [Word::Plain(off)]) if off == "off" => Some(Action::PowerOff),
+            ("power", [Word::Plain(what)]) if what == "button" => Some(Action::PowerButton),
             _ => None,
         };
         action.ok_or_else(|| match form(verb) {
@@ -231,6 +232,7 @@ mod tests {
             ("sleep 2m", Action::Sleep(seconds(120))),
             ("screenshot \"a b.png\"", Action::Screenshot(PathBuf::from("a b.png"))),
             ("reset", Action::Reset),
+            ("power button", Action::PowerButton),
             ("power off  # the end", Action::PowerOff),
         ] {
             assert_eq!(action(text), want, "{text}");

@@ -63,6 +63,9 @@ pub trait Guest {
     /// When the file cannot be written.
     fn screenshot(&mut self, file: &Path) -> Result<(), Self::Error>;
 
+    /// Presses the power button.
+    fn power_button(&mut self);
+
     /// Pulls the reset line.
     ///
     /// # Errors
@@ -167,6 +170,10 @@ impl<'a, G: Guest> Player<'a, G> {
             Action::Reset => {
                 self.ended = None;
                 self.guest.reset().map_err(host)
+            }
+            Action::PowerButton => {
+                self.guest.power_button();
+                self.keystroke()
             }
             Action::PowerOff => Err(Trouble::Off),
         }
@@ -323,6 +330,10 @@ mod tests {
             self.note(format!("{}", file.display()))
         }
 
+        fn power_button(&mut self) {
+            let _ = self.note("button".to_owned());
+        }
+
         fn reset(&mut self) -> Result<(), String> {
             self.note("reset".to_owned())
         }
@@ -346,7 +357,7 @@ mod tests {
     fn steps_come_in_order_and_in_the_guests_time() {
         let mut guest = Fake { shows: vec![(35 * MS, "login: ")], ..Fake::default() };
         let script = "wait screen \"login:\" within 1s\ntype \"ab\"\npress ctrl-c enter\n\
-                      insert fd a.img\nsleep 1s\nscreenshot a.png\nreset\npower off\nreset";
+                      insert fd a.img\nsleep 1s\nscreenshot a.png\nreset\npower button\npower off\nreset";
         assert_eq!(play(&mut guest, script), Outcome::PoweredOff);
         let want = [
             "40 'a'",
@@ -356,6 +367,7 @@ mod tests {
             "140 fd=a.img",
             "1140 a.png",
             "1140 reset",
+            "1140 button",
         ];
         assert_eq!(guest.done, want);
     }

@@ -49,6 +49,8 @@ pub enum Action {
     Screenshot(PathBuf),
     /// Pulls the reset line.
     Reset,
+    /// Presses the power button, for the guest to switch the machine off.
+    PowerButton,
     /// Switches the machine off: the run ends.
     PowerOff,
 }

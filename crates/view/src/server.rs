@@ -187,7 +187,7 @@ impl Host for Door {
                 done()
             }
             Asked::Power => {
-                self.handle.power_off();
+                self.handle.power_button();
                 done()
             }
             Asked::Socket(_) => Vec::new(),

@@ -35,12 +35,14 @@ const SMBUS_LOW: u8 = 0xf0;
 pub(crate) struct PmPorts {
     pm: Pm,
     smbus: SmBus,
+    /// The power button has been pressed, and the guest has been told.
+    pressed: bool,
 }
 
 impl PmPorts {
     /// As at power-on at time 0.
     pub(crate) fn new() -> Self {
-        PmPorts { pm: Pm::new(0), smbus: SmBus::default() }
+        PmPorts { pm: Pm::new(0), smbus: SmBus::default(), pressed: false }
     }
 }
 
@@ -85,12 +87,22 @@ impl Device for PmPorts {
         ctx.line(0, self.pm.sci());
     }
 
+    /// The power button. Whoever does not listen, or has been told already and is still on, is switched off as by a
+    /// button that is held.
+    fn pin(&mut self, _level: bool, ctx: &mut Ctx<'_>) {
+        if self.pressed || !self.pm.press() {
+            ctx.event(BoardEvent::PowerOff);
+        }
+        self.pressed = true;
+        self.wake(ctx);
+    }
+
     fn deadline(&self) -> Option<u64> {
         self.pm.deadline()
     }
 
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
-        *self = PmPorts { pm: Pm::new(ctx.now()), smbus: SmBus::default() };
+        *self = PmPorts { pm: Pm::new(ctx.now()), ..PmPorts::new() };
         self.wake(ctx);
     }
 
@@ -98,8 +110,10 @@ impl Device for PmPorts {
         encode(self)
     }
 
-    fn load(&mut self, _version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
-        let state: Self = decode(bytes)?;
+    fn load(&mut self, version: u32, bytes: &[u8], ctx: &mut Ctx<'_>) -> Result<(), StateError> {
+        // Version 2 had no button.
+        let more: &[u8] = if version < 3 { &[0] } else { &[] };
+        let state: Self = decode(&[bytes, more].concat())?;
         state.pm.check(ctx.now())?;
         *self = state;
         Ok(())

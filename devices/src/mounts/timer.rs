@@ -1,12 +1,13 @@
 //! The 8254 at 40h, and port 61h, which gates its channel 2 and shows its output.
 //!
-//! Channel 0 drives IRQ 0. The speaker makes no sound.
+//! Channel 0 drives IRQ 0; channel 2, where port 61h lets it through, the speaker.
 
 use super::byte::{data, register};
 use crate::clock;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
 use crate::pit::Pit;
+use crate::speaker::{Sound, Speaker};
 use crate::state::{StateError, check, decode, encode};
 use crate::ticks::Ticks;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ const COUNTERS: usize = 0;
 const CONTROL: u8 = 3;
 /// GATE of channels 0 and 1 is tied high; port 61h drives that of channel 2.
 const GATES: [bool; 3] = [true, true, false];
+/// Port 61h: the speaker hears channel 2.
+const SPEAKER: u8 = 2;
 /// Ticks between two changes of the refresh bit.
 const REFRESH: u64 = 18;
 
@@ -31,12 +34,33 @@ pub(crate) struct Timer {
     /// What the host was too busy for.
     #[serde(skip)]
     ticks: Ticks,
+    #[serde(skip)]
+    speaker: Speaker,
 }
 
 impl Timer {
     /// As at power-on.
     pub(crate) fn new() -> Self {
-        Timer { pit: Pit::new(GATES), control: 0, due: None, ticks: Ticks::default() }
+        let (ticks, speaker) = (Ticks::default(), Speaker::default());
+        Timer { pit: Pit::new(GATES), control: 0, due: None, ticks, speaker }
+    }
+
+    /// What the speaker has done until now, before anything of that changes.
+    fn sound(&mut self, now: u64) {
+        let Timer { pit, control, speaker, .. } = self;
+        if speaker.deadline().is_none() {
+            return speaker.make(now, |_| false);
+        }
+        // Whoever listens leaves no trace in the timer.
+        let (on, mut pit) = (*control & SPEAKER != 0, pit.clone());
+        speaker.make(now, |ns| on && pit.out(2, clock::PIT.ticks(ns)));
+    }
+
+    /// What it does from now on.
+    fn find_sound(&mut self, now: u64) {
+        let on = self.control & SPEAKER != 0;
+        let level = on && self.pit.clone().out(2, clock::PIT.ticks(now));
+        self.speaker.moves(on && self.pit.next_rise(2).is_some(), level);
     }
 
     /// Brings channel 0 and IRQ 0 to the board's time.
@@ -73,6 +97,7 @@ impl Timer {
 
 impl Device for Timer {
     fn read(&mut self, region: usize, offset: u64, _size: u8, ctx: &mut Ctx<'_>) -> u64 {
+        self.sound(ctx.now());
         let tick = clock::PIT.ticks(ctx.now());
         u64::from(match region {
             COUNTERS => self.pit.read(register(offset), tick),
@@ -81,6 +106,7 @@ impl Device for Timer {
     }
 
     fn write(&mut self, region: usize, offset: u64, _size: u8, value: u64, ctx: &mut Ctx<'_>) {
+        self.sound(ctx.now());
         let tick = clock::PIT.ticks(ctx.now());
         if region == COUNTERS {
             self.pit.write(register(offset), tick, data(value));
@@ -93,14 +119,23 @@ impl Device for Timer {
             self.control = data(value) & 0x0f;
             self.pit.set_gate(2, tick, value & 1 != 0);
         }
+        self.find_sound(ctx.now());
     }
 
     fn wake(&mut self, ctx: &mut Ctx<'_>) {
+        self.sound(ctx.now());
+        self.find_sound(ctx.now());
         self.settle(ctx);
     }
 
     fn deadline(&self) -> Option<u64> {
-        self.due
+        [self.due, self.speaker.deadline()].into_iter().flatten().min()
+    }
+
+    fn connect_sound(&mut self, sound: Box<dyn Sound>, ctx: &mut Ctx<'_>) -> bool {
+        self.speaker.connect(sound, ctx.now());
+        self.find_sound(ctx.now());
+        true
     }
 
     fn acknowledged(&mut self, _line: usize, ctx: &mut Ctx<'_>) {
@@ -111,7 +146,9 @@ impl Device for Timer {
     }
 
     fn reset(&mut self, _kind: Reset, ctx: &mut Ctx<'_>) {
-        *self = Timer::new();
+        self.sound(ctx.now());
+        *self = Timer { speaker: std::mem::take(&mut self.speaker), ..Timer::new() };
+        self.find_sound(ctx.now());
         // The output idles high: the line has its level before the guest can see an edge.
         self.settle(ctx);
     }
@@ -124,8 +161,9 @@ impl Device for Timer {
         let state: Timer = decode(bytes)?;
         check(state.control & 0xf0 == 0, "port 61h")?;
         state.pit.check(clock::PIT.ticks(ctx.now()))?;
-        *self = state;
+        *self = Timer { speaker: std::mem::take(&mut self.speaker), ..state };
         self.find_due();
+        self.find_sound(ctx.now());
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use crate::config::BoardConfig;
 use crate::ctx::Ctx;
 use crate::device::{Device, Reset};
+use crate::folder::{Folder, Tag};
 use crate::link::Mac;
 use crate::medium::Medium;
 use crate::memory::{Dma, DmaError};
@@ -17,6 +18,7 @@ use crate::virtio::msix::{MsiX, Switches, VECTORS};
 use crate::virtio::net::Net;
 use crate::virtio::queue::Broken;
 use crate::virtio::rng::Rng;
+use crate::virtio::share::Share;
 use crate::virtio::transport::{
     Effect, ISR_CONFIG, ISR_RING, LEGACY_CONFIG, LEGACY_CONFIG_MSIX, Transport, TransportState,
 };
@@ -133,6 +135,10 @@ pub(crate) const BALLOON: Row =
 pub(crate) const NET: Row =
     row("virtio-net", "Virtio network adapter", "VIRTIO 1.2, 5.1", function(0x17, 1, 0x0200));
 
+/// The folder of the host's.
+pub(crate) const SHARE: Row =
+    row("virtio-9p", "Virtio shared folder", "VIRTIO 1.2, 5; 9P2000.L", function(0x18, 9, 0x0002));
+
 impl Dma for Ctx<'_> {
     fn dma_read(&mut self, pa: u64, buf: &mut [u8]) -> Result<(), DmaError> {
         Ctx::dma_read(self, pa, buf)
@@ -190,6 +196,11 @@ impl VirtioFunction {
     /// A network adapter of the address that `config` says.
     pub(crate) fn net(config: &BoardConfig) -> Self {
         Self::new(Box::new(Net::new(config.nics.virtio.unwrap_or(Mac::DEFAULT))))
+    }
+
+    /// A folder that is mounted by the tag that `config` says.
+    pub(crate) fn share(config: &BoardConfig) -> Self {
+        Self::new(Box::new(Share::new(config.virtio.share.unwrap_or(Tag::DEFAULT))))
     }
 
     fn switches(ctx: &Ctx<'_>) -> Switches {
@@ -438,6 +449,10 @@ impl Device for VirtioFunction {
             self.settle(ctx);
         }
         true
+    }
+
+    fn share(&mut self, folder: Box<dyn Folder>) -> bool {
+        self.backend.share(folder)
     }
 
     fn reset(&mut self, _kind: Reset, _ctx: &mut Ctx<'_>) {

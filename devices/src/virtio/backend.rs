@@ -4,6 +4,7 @@ use super::BUDGET;
 use super::chain::Chain;
 use super::queue::Broken;
 use crate::ctx::Ctx;
+use crate::folder::Folder;
 use crate::medium::Medium;
 use crate::state::StateError;
 use std::fmt;
@@ -74,6 +75,11 @@ pub(crate) trait Backend: fmt::Debug + Send {
 
     /// A medium comes or goes; false where none can.
     fn insert(&mut self, _medium: Option<Box<dyn Medium>>) -> bool {
+        false
+    }
+
+    /// A folder is there from now on; false where none can be.
+    fn share(&mut self, _folder: Box<dyn Folder>) -> bool {
         false
     }
 

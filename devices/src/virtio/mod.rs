@@ -7,7 +7,7 @@
 //! - [`queue`]: a ring of requests, checked; [`chain`]: a request's buffers;
 //! - [`transport`]: the registers that all devices have; [`msix`]: their messages;
 //! - [`backend`]: what one device has of its own; [`block`]: a disk, [`rng`]: random numbers, [`console`], [`balloon`]: memory
-//!   given back, [`net`]: a network adapter.
+//!   given back, [`net`]: a network adapter, [`share`]: a folder of the host's.
 //!
 //! What one access does is bounded: a request has as many descriptors as its ring has entries, at most, and of what it moves
 //! [`BUDGET`] counts; what is left over then is served when time goes on. A driver that breaks the rules of the rings gets
@@ -23,6 +23,7 @@ pub(crate) mod msix;
 pub(crate) mod net;
 pub(crate) mod queue;
 pub(crate) mod rng;
+pub(crate) mod share;
 pub(crate) mod transport;
 
 /// Bytes that one access moves before the rest has to wait.

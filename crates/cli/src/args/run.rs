@@ -2,7 +2,7 @@
 
 use super::{
     Display, DisplayArgs, DriveArgs, EndArgs, EngineArgs, FirmwareArgs, GdbArgs, NetArgs,
-    ScriptArgs, TraceArgs, Vga, VirtioArgs,
+    ScriptArgs, ShareArgs, TraceArgs, Vga, VirtioArgs,
 };
 use crate::error::CliError;
 use crate::escape::Escape;
@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Other virtio devices.
     #[command(flatten)]
     pub virtio: VirtioArgs,
+    /// A folder of the host's.
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// Memory, 1M to 3G; a plain number counts MiB (default: 512M)
     #[arg(short = 'm', long, value_name = "SIZE", allow_hyphen_values = true)]
     pub memory: Option<String>,
@@ -69,6 +72,9 @@ pub struct RunArgs {
     /// A printer on the first parallel port, whose bytes go to FILE
     #[arg(long, value_name = "FILE")]
     pub parallel: Option<PathBuf>,
+    /// What the PC's speaker does goes to FILE, a WAV file, by the guest's clock
+    #[arg(long, value_name = "FILE")]
+    pub speaker: Option<PathBuf>,
     /// The key that announces a command of Ringer's on a stdio console (KEY X ends the run), as ctrl-a or ^], or none
     /// (default: ctrl-a on a terminal, none where standard input is a pipe or a file)
     #[arg(long, value_name = "KEY")]
@@ -243,6 +249,7 @@ impl RunArgs {
         pc.virtio.rng |= saved.virtio.rng;
         pc.virtio.console |= saved.virtio.console;
         pc.virtio.balloon = pc.virtio.balloon.or(saved.virtio.balloon);
+        pc.virtio.share = saved.virtio.share;
         pc.floppies = saved.floppies;
         if self.serial.len() < 2 {
             pc.serials = saved.serials;

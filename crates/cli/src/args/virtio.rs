@@ -36,6 +36,7 @@ impl VirtioArgs {
             Ok(u32::try_from(size >> 12).unwrap_or(u32::MAX))
         };
         let balloon = self.virtio_balloon.as_ref().map(size).transpose()?;
-        Ok(VirtioConfig { disks, rng: self.virtio_rng, console: self.virtio_console, balloon })
+        let (rng, console) = (self.virtio_rng, self.virtio_console);
+        Ok(VirtioConfig { disks, rng, console, balloon, share: None })
     }
 }

@@ -139,6 +139,10 @@ impl Guest for Stage<'_> {
         self.pictures.pop_front().map_or(Ok(()), |file| file.write(&picture))
     }
 
+    fn power_button(&mut self) {
+        self.machine.handle().power_button();
+    }
+
     fn reset(&mut self) -> Result<(), CliError> {
         self.stop = None;
         Ok(self.machine.reset()?)

@@ -10,7 +10,8 @@ const DRIVES: &str = "--drive file=FILE,… or --hda FILE is a disk, --cdrom FIL
 const DISPLAYS: &str = "--display vnc shows the screen to VNC viewers, --display web in a browser, --display terminal here; what the guest writes to its first serial port is on standard \
      output (--serial)";
 const NETWORK: &str = "--net user is a router in the process, with hostfwd=tcp::PORT-:PORT as there; --net tap,ifname=NAME and --net passt,path=SOCKET, model=MODEL and mac=ADDRESS behind each";
-const NO_USB: &str = "no USB and no sound yet; leave it out";
+const NO_USB: &str =
+    "no USB and no sound card yet; leave it out (--speaker FILE.wav records the PC's speaker)";
 const NO_MONITOR: &str = "the monitor is gdb's (--gdb); Ctrl-A H on the console lists its keys";
 const NEEDLESS: &str = "not needed here; leave it out";
 const ONE_PROCESSOR: &str = "one processor so far; leave it out";
@@ -22,7 +23,10 @@ const STATES: &str = "--save-at N FILE writes a state, --load FILE goes on from 
 /// with two dashes needs no row.
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["blockdev", "sd", "mtdblock"], DRIVES),
-    (&["virtfs", "fsdev"], "no folders of the host yet; a disk's image has files (--drive)"),
+    (
+        &["virtfs", "fsdev"],
+        "--share DIR,tag=TAG shows the guest a folder, with rw behind it to change it, too",
+    ),
     (&["loadvm", "incoming", "only-migratable"], STATES),
     (&["pflash"], "--bios takes firmware, which cannot be written"),
     (

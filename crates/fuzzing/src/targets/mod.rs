@@ -7,6 +7,7 @@ mod images;
 mod profiles;
 mod rfb;
 mod rings;
+mod share;
 mod states;
 mod symbols;
 mod texts;
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     devices::DEVICES,
     rfb::VIEWER,
     rings::RINGS,
+    share::SHARE,
 ];
 
 /// The target of this name.

@@ -3,7 +3,8 @@
 
 use crate::target::Target;
 use ringer_devices::{
-    Board, BoardConfig, Link, Mac, Medium, MediumError, Nics, SerialSink, VirtioConfig, rows,
+    Board, BoardConfig, Folder, Link, Mac, Medium, MediumError, Nics, SerialSink, VirtioConfig,
+    rows,
 };
 use std::io;
 
@@ -11,7 +12,7 @@ use std::io;
 pub const RINGS: Target = Target {
     name: "rings",
     run: rings,
-    seeds: || (0..5).flat_map(|device| [request(device, 0), request(device, 3)]).collect(),
+    seeds: || (0..6).flat_map(|device| [request(device, 0), request(device, 3)]).collect(),
     words: &[
         // A descriptor's address and length, its flags, an index of what is offered, notifications, time.
         &[0, 0, 0, 0x10, 0, 0x40, 0, 0],
@@ -33,8 +34,8 @@ const MOST: usize = 500;
 const MEMORY: usize = 0x1_0000;
 const PLACES: [u64; 3] = [0x1000, 0x2000, 0x3000];
 const APART: u64 = 0x400;
-/// Device numbers of a disk, random numbers, the console, the balloon, the network adapter.
-const DEVICES: [u32; 5] = [0x10, 0x14, 0x15, 0x16, 0x17];
+/// Device numbers of a disk, random numbers, the console, the balloon, the network adapter, a folder.
+const DEVICES: [u32; 6] = [0x10, 0x14, 0x15, 0x16, 0x17, 0x18];
 /// Where the registers are.
 const REGISTERS: u64 = 0xfebf_4000;
 const SECTORS: u64 = 8;
@@ -45,7 +46,7 @@ fn request(device: u8, features: u8) -> Vec<u8> {
         let ([a, b], [c, d, e, f]) = (at.to_le_bytes(), value.to_le_bytes());
         vec![0, 0, a, b, c, d, e, f]
     };
-    let ring = u16::from(device > 1);
+    let ring = u16::from((2..5).contains(&device));
     let at = |place: u16| place + ring * 0x400;
     let steps = [
         put(at(0x1000), 0x4000),
@@ -102,6 +103,32 @@ impl Medium for Still {
     }
 }
 
+/// A folder that says what it was told.
+#[derive(Debug)]
+struct Echo(u8);
+
+impl Folder for Echo {
+    fn answer(&mut self, mut message: Vec<u8>, room: usize) -> Vec<u8> {
+        self.0 = self.0.wrapping_add(1);
+        message.push(self.0);
+        message.truncate(room);
+        message
+    }
+
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+
+    fn save(&self) -> Vec<u8> {
+        vec![self.0]
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> bool {
+        self.0 = bytes.first().copied().unwrap_or(0);
+        bytes.len() == 1
+    }
+}
+
 /// A board, its memory, and the time.
 struct Run {
     board: Board,
@@ -131,6 +158,7 @@ impl Run {
         board.insert(rows::VIRTIO_DISKS[0], 0, Some(Box::new(Still)));
         board.connect(rows::VIRTIO_CONSOLE, Box::new(Nowhere));
         board.connect_link("virtio-net", Box::new(Nowhere));
+        board.share(rows::SHARE, Box::new(Echo(0)));
         Run { board, memory: vec![0; MEMORY], now: 0 }
     }
 

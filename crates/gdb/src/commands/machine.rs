@@ -126,6 +126,11 @@ pub fn history(debuggee: &mut Debuggee<'_>, _: &[&str]) -> Answer {
     Ok(out)
 }
 
+pub fn power_button(debuggee: &mut Debuggee<'_>, _: &[&str]) -> Answer {
+    debuggee.machine.handle().power_button();
+    Ok("the power button will be pressed when the guest goes on\n".to_owned())
+}
+
 pub fn reset(debuggee: &mut Debuggee<'_>, _: &[&str]) -> Answer {
     debuggee.machine.reset().map_err(|e| e.to_string())?;
     debuggee.note_change();

@@ -60,6 +60,12 @@ const COMMANDS: &[Command] = &[
         machine::events
     ),
     command!(["history"], "", "the states that can be gone back to", machine::history),
+    command!(
+        ["power_button", "system_powerdown"],
+        "",
+        "press the power button; again, and it is off",
+        machine::power_button
+    ),
     command!(["reset", "system_reset"], "", "pull the reset line", machine::reset),
     command!(["quit", "q"], "", "end the run", machine::quit),
 ];

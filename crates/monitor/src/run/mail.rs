@@ -60,12 +60,17 @@ impl Monitor {
             self.keys_full = keys < input.keys.len();
             self.inbox.give_back_keys(&input.keys[keys..]);
         }
+        if input.power_button {
+            board.press_power_button(now);
+        }
         let frames = self.take_frames(now, &input.frames);
         self.frames_full = frames < input.frames.len();
-        let (taken, left) = input.frames.split_at(frames);
-        self.inbox.give_back_frames(left.iter().cloned());
+        let mut taken = input.frames;
+        // Moved, not copied: while an adapter's ring is full this is done at each look.
+        self.inbox.give_back_frames(taken.split_off(frames));
         let (serial, keys) = (&serial, &input.keys[..keys]);
-        self.inputs.note(self.retired(), now, Came { serial, keys, frames: taken });
+        let came = Came { serial, keys, frames: &taken, power_button: input.power_button };
+        self.inputs.note(self.retired(), now, came);
         input.more
     }
 
@@ -99,6 +104,9 @@ impl Monitor {
                 board.port_input(now, port, bytes);
             }
             board.key_input(now, &input.keys);
+            if input.power_button {
+                board.press_power_button(now);
+            }
             for frame in &input.frames {
                 board.frame_input(now, frame);
             }

@@ -213,6 +213,7 @@ impl Show {
             b'x' => self.handle.quit(),
             b'd' => return press("delete", &["leftctrl", "leftalt"]),
             b'r' => self.handle.reset(),
+            b'p' => self.handle.power_button(),
             b'l' => {
                 self.painter.forget();
                 self.draw();
