@@ -27,6 +27,7 @@ pub trait Sound: Send {
 }
 
 /// The speaker's end of the machine.
+#[derive(Default)]
 pub(crate) struct Speaker {
     sound: Option<Box<dyn Sound>>,
     /// The number, in samples since the machine's beginning, of the one that is 0 to the sound.
@@ -37,12 +38,6 @@ pub(crate) struct Speaker {
     level: i64,
     rest: i64,
     moves: bool,
-}
-
-impl Default for Speaker {
-    fn default() -> Self {
-        Speaker { sound: None, base: 0, next: 0, level: 0, rest: 0, moves: false }
-    }
 }
 
 impl fmt::Debug for Speaker {
@@ -84,7 +79,7 @@ impl Speaker {
         for at in first..end.min(first + MOST) {
             let high = (0..LOOKS).filter(|n| line(look(at, *n))).count();
             let level = i64::try_from(high).unwrap_or(0) * LOUD / 8;
-            self.rest = (self.rest + ((level - self.level) << 16)) * LEFT >> 16;
+            self.rest = ((self.rest + ((level - self.level) << 16)) * LEFT) >> 16;
             self.level = level;
             samples.push(i16::try_from(self.rest >> 16).unwrap_or(0));
         }
@@ -116,8 +111,10 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    type Played = Vec<(u64, Vec<i16>)>;
+
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<(u64, Vec<i16>)>>>);
+    struct Heard(Arc<Mutex<Played>>);
 
     impl Sound for Heard {
         fn play(&mut self, first: u64, samples: &[i16]) {

@@ -70,8 +70,9 @@ impl Rtl8139 {
         let all = HEAD + bytes.len();
         // One that fills the ring to its last byte would look like none.
         if u32::try_from(all).is_ok_and(|all| used + all + 4 >= ring) {
-            // Drivers that have acknowledged all that came before look at the ring again for this.
-            self.isr |= OVERFLOW;
+            // Drivers that have acknowledged all that came before look at the ring again for this. No overflow: the frame waits,
+            // and a driver that counted it as lost would be busy with that at each look.
+            self.isr |= ROK;
             return false;
         }
         let mut entry = (WELL | kind).to_le_bytes().to_vec();

@@ -42,7 +42,9 @@ impl Monitor {
             self.put_off = more && self.inputs.are_through();
             return more;
         }
-        let input = self.inbox.take(SERIAL_CHUNK, FRAMES);
+        // An adapter that had no room is offered one frame first.
+        let frames = if self.frames_full { 1 } else { FRAMES };
+        let input = self.inbox.take(SERIAL_CHUNK, frames);
         let (mut serial, mut keys) = (input.serial, 0);
         let board = &mut self.chassis.bus.io.board;
         for (port, bytes) in serial.iter_mut().enumerate() {
