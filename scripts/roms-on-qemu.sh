@@ -41,6 +41,7 @@ machine_args() {
         486) echo "-cpu 486" ;;
         pentium) echo "-cpu pentium" ;;
         pentium3) echo "-cpu pentium3" ;;
+        max) echo "-cpu max" ;;
         *) echo "-cpu pentium3,+sse2,+clflush" ;;
     esac
     echo "-m $(head_value "$1" memory | grep . || echo 32M)"

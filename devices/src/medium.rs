@@ -50,6 +50,15 @@ pub trait Medium: Send + fmt::Debug {
     /// [`MediumError`]; some of it may have been written then.
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), MediumError>;
 
+    /// Makes `len` bytes at `offset` zeros and gives the room that they took back to the host. False: this medium cannot, and
+    /// nothing has changed.
+    ///
+    /// # Errors
+    /// [`MediumError`], as [`Medium::write`].
+    fn punch(&mut self, _offset: u64, _len: u64) -> Result<bool, MediumError> {
+        Ok(false)
+    }
+
     /// What has been written stays from now on, whatever happens to the host.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::addresses::{
 use crate::config::BoardConfig;
 use crate::device::Device;
 use crate::link::NicModel;
-use crate::mounts::ahci::AhciFunction;
+use crate::mounts::ahci::{AhciFunction, MESSAGE};
 use crate::mounts::apm::Apm;
 use crate::mounts::coprocessor::Coprocessor;
 use crate::mounts::debug_console::DebugConsole;
@@ -159,6 +159,12 @@ const AHCI_FUNCTION: Function = Function {
     command_mask: Function::MEMORY | Function::MASTER | Function::INTX_OFF,
     pin: 1,
     bars: &[Bar::new(5, 0)],
+    capabilities: MESSAGE,
+    own: &[Own {
+        offset: MESSAGE,
+        values: &[0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        masks: &[0, 0, 1, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff],
+    }],
     ..Function::NONE
 };
 

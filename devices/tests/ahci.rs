@@ -195,3 +195,27 @@ fn a_disc_is_read_by_packets() {
     bench.issue(frame, read, &[(0x8000, 4096)]);
     assert_eq!((bench.memory[0x8000], bench.memory[0x8fff], bench.moved()), (0x84, 0x85, 4096));
 }
+
+#[test]
+fn a_message_takes_the_place_of_the_pin() {
+    let mut bench = Bench::new();
+    bench.set(0x14, u32::MAX);
+    bench.ata(0x25, 1, 1, &[(0x8000, 512)]);
+    assert!(bench.irq());
+    // Vector 41h to processor 0; the local APIC is on.
+    bench.board.mmio_write(0, 0xfee0_00f0, 4, 0x1ff);
+    for (register, value) in [(0x84, 0xfee0_0000), (0x88, 0x41), (0x80, 1 << 16)] {
+        bench.board.port_out(0, 0xcf8, 4, FUNCTION | register);
+        bench.board.port_out(0, 0xcfc, 4, value);
+    }
+    assert!(!bench.irq(), "the pin is low from then on");
+    let requested = |bench: &mut Bench| bench.board.mmio_read(0, 0xfee0_0220, 4);
+    assert_eq!(requested(&mut bench), 0);
+    bench.set(IS, u32::MAX);
+    bench.write(8, u32::MAX);
+    bench.ata(0x25, 2, 1, &[(0x8000, 512)]);
+    assert_eq!((requested(&mut bench), bench.irq()), (1 << 1, false));
+    assert_eq!(bench.memory[0x8000], 2);
+    bench.board.port_out(0, 0xcf8, 4, FUNCTION | 0x34);
+    assert_eq!(bench.board.port_in(0, 0xcfc, 4) & 0xff, 0x80);
+}

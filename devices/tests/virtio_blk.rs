@@ -20,6 +20,8 @@ struct Noted {
     bytes: Vec<u8>,
     read_only: bool,
     fails: bool,
+    /// It has holes.
+    punches: bool,
     done: Arc<Mutex<Vec<String>>>,
 }
 
@@ -27,7 +29,7 @@ impl Noted {
     fn new(sectors: u8) -> (Self, Arc<Mutex<Vec<String>>>) {
         let done = Arc::new(Mutex::new(Vec::new()));
         let bytes = (0..sectors).flat_map(|n| [n; 512]).collect();
-        (Noted { bytes, read_only: false, fails: false, done: done.clone() }, done)
+        (Noted { bytes, read_only: false, fails: false, punches: false, done: done.clone() }, done)
     }
 
     fn note(&self, what: String) -> Result<(), MediumError> {
@@ -53,6 +55,13 @@ impl Medium for Noted {
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), MediumError> {
         self.note(format!("write {offset} {}", data.len()))?;
         self.bytes.write(offset, data)
+    }
+
+    fn punch(&mut self, offset: u64, len: u64) -> Result<bool, MediumError> {
+        if self.punches {
+            self.note(format!("punch {offset} {len}"))?;
+        }
+        Ok(self.punches)
     }
 
     fn flush(&mut self) -> Result<(), MediumError> {
@@ -127,6 +136,36 @@ fn an_old_driver_finds_the_same_disk() {
     assert!(driver.irq());
     assert_eq!((driver.port_in(0x13, 1), driver.irq()), (1, false));
     assert_eq!(done.lock().unwrap().join(", "), "write 1536 512, flush");
+}
+
+#[test]
+fn sectors_that_nobody_needs_go_back_to_the_host() {
+    for punches in [false, true] {
+        let (mut driver, _) = bench();
+        let (mut medium, done) = Noted::new(64);
+        medium.punches = punches;
+        driver.board.insert(rows::VIRTIO_DISKS[0], 0, Some(Box::new(medium)));
+        driver.start(FLUSH, 8);
+        assert_eq!([36, 40, 44].map(|at| driver.get(0x2000 + at, 4)), [1 << 21, 1, 1]);
+        let range = |sector: u64, count: u32, flags: u8| {
+            [&sector.to_le_bytes()[..], &count.to_le_bytes(), &[flags, 0, 0, 0]].concat()
+        };
+        let mut ask = |kind: u32, range: Vec<u8>| {
+            driver.put(DATA, &range);
+            request(&mut driver, kind, 0, &[(DATA, 16)])
+        };
+        assert_eq!(ask(11, range(3, 4, 0)), 0);
+        assert_eq!(ask(11, range(3, 62, 0)), 1, "beyond the end");
+        assert_eq!(ask(11, range(u64::MAX, 2, 0)), 1);
+        assert_eq!(ask(11, range(3, 4, 1)), 2, "that flag is another request's");
+        assert_eq!(ask(13, range(8, 1, 1)), 0);
+        assert_eq!(ask(13, range(9, 1, 0)), 0);
+        let want = match punches {
+            true => "punch 1536 2048, punch 4096 512, write 4608 512",
+            false => "write 4096 512, write 4608 512",
+        };
+        assert_eq!(done.lock().unwrap().join(", "), want);
+    }
 }
 
 #[test]

@@ -151,6 +151,10 @@ impl Medium for Kept {
         self.medium().write(offset, data)
     }
 
+    fn punch(&mut self, offset: u64, len: u64) -> Result<bool, MediumError> {
+        self.medium().punch(offset, len)
+    }
+
     fn flush(&mut self) -> Result<(), MediumError> {
         self.medium().flush()
     }

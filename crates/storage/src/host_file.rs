@@ -2,7 +2,8 @@
 
 use crate::error::StorageError;
 use ringer_devices::MediumError;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
@@ -112,6 +113,22 @@ impl HostFile {
         Ok(())
     }
 
+    /// Makes a hole of `len` bytes at `offset`, which reads as zeros. False where the host's file system has none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        if len == 0 {
+            return Ok(true);
+        }
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&self.file, hole, offset, len) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// Has the disk hold what was written (`fdatasync`).
     ///
     /// # Errors
@@ -138,11 +155,11 @@ fn lock(file: &File, path: &Path, writable: bool) -> Result<(), StorageError> {
     };
     match flock(file, operation) {
         Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
+        Err(Errno::WOULDBLOCK) => {
             Err(StorageError::InUse { path: path.to_owned(), holder })
         }
         // A file system that has no locks has no second machine that would heed one.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         Err(e) => Err(StorageError::Lock { path: path.to_owned(), source: e.into() }),
     }
 }

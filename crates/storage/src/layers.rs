@@ -41,6 +41,11 @@ pub(crate) trait Layer: Send + fmt::Debug {
     /// Writes `data` at `offset`.
     fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), Failure>;
 
+    /// Makes a range zeros and gives its room back to the host; false where that cannot be, and then nothing has changed.
+    fn punch(&mut self, _offset: u64, _len: u64) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
     /// What was written is on the disk.
     fn flush(&mut self) -> Result<(), Failure>;
 }

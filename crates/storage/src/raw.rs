@@ -65,6 +65,10 @@ impl Layer for Raw {
         Ok(self.file.write_at(offset, data)?)
     }
 
+    fn punch(&mut self, offset: u64, len: u64) -> Result<bool, Failure> {
+        Ok(self.file.punch(offset, len)?)
+    }
+
     fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.file.sync()?)
     }

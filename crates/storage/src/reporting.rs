@@ -80,6 +80,16 @@ impl Medium for Reporting {
         self.tell("write", done)
     }
 
+    fn punch(&mut self, offset: u64, len: u64) -> Result<bool, MediumError> {
+        self.holds(offset, usize::try_from(len).unwrap_or(usize::MAX))?;
+        if !self.layer.is_writable() {
+            return Err(MediumError::ReadOnly);
+        }
+        let mut punched = false;
+        let done = self.layer.punch(offset, len).map(|done| punched = done);
+        self.tell("write", done).map(|()| punched)
+    }
+
     fn flush(&mut self) -> Result<(), MediumError> {
         let done = self.layer.flush();
         self.tell("flush", done)

@@ -109,6 +109,33 @@ fn a_guessed_raw_image_never_comes_to_be_a_qcow2_one() {
 }
 
 #[test]
+fn a_hole_reads_as_zeros_and_takes_no_room() {
+    use std::os::unix::fs::MetadataExt;
+    let bench = Bench::new();
+    let path = bench.file("x.img", &[7; MIB]);
+    let mut medium = bench.open(&Image::new(&path)).unwrap();
+    if !medium.punch(4096, 512 << 10).unwrap() {
+        // This file system has no holes, and nothing has changed.
+        assert_eq!(read(&mut medium, 4096, 512), [7; 512]);
+        return;
+    }
+    assert_eq!(read(&mut medium, 4095, 2), [7, 0]);
+    assert_eq!(read(&mut medium, (512 << 10) + 4095, 2), [0, 7]);
+    let file = std::fs::metadata(&path).unwrap();
+    assert_eq!(file.len(), 1 << 20);
+    assert!(file.blocks() * 512 < 600 << 10, "{} blocks", file.blocks());
+    assert_eq!(medium.punch(1 << 20, 1), Err(MediumError::OutOfRange));
+    assert_eq!(medium.punch(u64::MAX, 2), Err(MediumError::OutOfRange));
+    drop(medium);
+    let mut still = bench.open(&with(&path, |image| image.read_only = true)).unwrap();
+    assert_eq!(still.punch(0, 512), Err(MediumError::ReadOnly));
+    drop(still);
+    // What goes over a snapshot leaves the image alone.
+    let mut over = bench.open(&with(&path, |image| image.snapshot = true)).unwrap();
+    assert_eq!(over.punch(0, 512), Ok(false));
+}
+
+#[test]
 fn an_image_is_written_by_one_machine_or_read_by_many() {
     let bench = Bench::new();
     let path = bench.file("raw.img", &[0; 4096]);

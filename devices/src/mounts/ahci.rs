@@ -1,4 +1,4 @@
-//! The AHCI adapter as a PCI function: its registers in memory where BAR5 says, its pin, and its drives.
+//! The AHCI adapter as a PCI function: its registers in memory where BAR5 says, its pin or its message, and its drives.
 
 use crate::config::BoardConfig;
 use crate::ctx::Ctx;
@@ -7,6 +7,16 @@ use crate::ide::ahci::{Ahci, AhciState};
 use crate::ide::drive::Drive;
 use crate::medium::Medium;
 use crate::state::{StateError, decode, encode};
+
+/// The capability for messages (PCI 2.2, 6.8.1), of 32-bit addresses: where it is, and what of it is where.
+pub(crate) const MESSAGE: u8 = 0x80;
+const CONTROL: u8 = MESSAGE + 2;
+const ADDRESS: u8 = MESSAGE + 4;
+const DATA: u8 = MESSAGE + 8;
+/// Its control word: messages in the place of the pin.
+const ON: u8 = 1;
+/// The adapter's register of ports that interrupt.
+const IS: u64 = 8;
 
 /// The function.
 #[derive(Debug)]
@@ -25,8 +35,21 @@ impl AhciFunction {
         AhciFunction { adapter: Ahci::new(drives) }
     }
 
+    fn messages(ctx: &Ctx<'_>) -> bool {
+        ctx.config(CONTROL) & ON != 0
+    }
+
+    /// Brings the pin to its level; one that messages stand for is low.
     fn settle(&self, ctx: &mut Ctx<'_>) {
-        ctx.line(0, self.adapter.interrupt());
+        ctx.line(0, self.adapter.interrupt() && !Self::messages(ctx));
+    }
+
+    /// Sends the message.
+    fn send(ctx: &mut Ctx<'_>) {
+        let register = |ctx: &Ctx<'_>, first: u8| [0, 1, 2, 3].map(|n| ctx.config(first + n));
+        let address = u32::from_le_bytes(register(ctx, ADDRESS));
+        let [low, high, ..] = register(ctx, DATA);
+        ctx.message(address.into(), u16::from_le_bytes([low, high]).into());
     }
 }
 
@@ -41,7 +64,19 @@ impl Device for AhciFunction {
 
     fn write(&mut self, _region: usize, offset: u64, size: u8, value: u64, ctx: &mut Ctx<'_>) {
         if let (4, 0, Ok(value)) = (size, offset % 4, u32::try_from(value)) {
+            let before = self.adapter.interrupt();
             self.adapter.write(offset, value, ctx);
+            // A message is an edge: there is one when the first cause comes, and one when the driver has acknowledged some and
+            // there are others (AHCI 1.3.1, 10.7.2.1).
+            if self.adapter.interrupt() && (!before || offset == IS) && Self::messages(ctx) {
+                Self::send(ctx);
+            }
+            self.settle(ctx);
+        }
+    }
+
+    fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
+        if register == MESSAGE {
             self.settle(ctx);
         }
     }

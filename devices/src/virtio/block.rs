@@ -21,20 +21,27 @@ const SEGMENTS: u32 = RING as u32 - 2;
 /// Bytes of the configuration space.
 const CONFIG: usize = 60;
 
-/// Features of a disk: how many buffers a request may have, it is read-only, it can be flushed, zeros are written without data.
+/// Features of a disk: how many buffers a request may have, it is read-only, it can be flushed, sectors that nobody needs go
+/// back to the host, zeros are written without data.
 const SEG_MAX: u64 = 1 << 2;
 const RO: u64 = 1 << 5;
 const BLK_SIZE: u64 = 1 << 6;
 const FLUSH: u64 = 1 << 9;
+const DISCARD: u64 = 1 << 13;
 const WRITE_ZEROES: u64 = 1 << 14;
 /// Sectors of zeros that one request writes at most.
 const MOST_ZEROS: u32 = 1 << 15;
+/// Sectors that one request gives back at most.
+const MOST_GIVEN: u32 = 1 << 21;
+/// Flags of a range: zeros may be written by giving the sectors back.
+const UNMAP: u32 = 1;
 
 /// Kinds of requests.
 const IN: u32 = 0;
 const OUT: u32 = 1;
 const DO_FLUSH: u32 = 4;
 const GET_ID: u32 = 8;
+const DO_DISCARD: u32 = 11;
 const DO_WRITE_ZEROES: u32 = 13;
 
 /// How a request ends.
@@ -121,8 +128,14 @@ impl Block {
         Ok(0)
     }
 
-    /// One range of zeros: sector, count, flags.
-    fn write_zeroes(&mut self, chain: &Chain, ctx: &mut Ctx<'_>) -> Result<u64, Status> {
+    /// A request's one range, of `most` sectors at most: where it is, its bytes, and its flags, which are some of `known`.
+    fn range(
+        &self,
+        chain: &Chain,
+        most: u32,
+        known: u32,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<(u64, u64, u32), Status> {
         let mut range = [0; 16];
         if chain.readable_len() != HEAD + range.len() as u64 {
             return Err(Status::Unsupported);
@@ -131,19 +144,35 @@ impl Block {
         let [first @ .., c0, c1, c2, c3, f0, f1, f2, f3] = range;
         let [first, count] =
             [u64::from_le_bytes(first), u32::from_le_bytes([c0, c1, c2, c3]).into()];
-        // Bit 0 allows to take the sectors off the medium, which gives zeros as well.
-        if u32::from_le_bytes([f0, f1, f2, f3]) & !1 != 0 {
+        let flags = u32::from_le_bytes([f0, f1, f2, f3]);
+        if flags & !known != 0 {
             return Err(Status::Unsupported);
         }
-        if count > u64::from(MOST_ZEROS) {
-            return Err(Status::IoError);
+        let end = u64::checked_add(first, count).ok_or(Status::IoError)?;
+        match count <= u64::from(most) && end <= self.sectors() {
+            true => Ok((first * SECTOR, count * SECTOR, flags)),
+            false => Err(Status::IoError),
         }
-        let place = self.place(first, count * SECTOR)?;
+    }
+
+    /// Sectors become zeros.
+    fn write_zeroes(&mut self, chain: &Chain, ctx: &mut Ctx<'_>) -> Result<u64, Status> {
+        let (place, len, flags) = self.range(chain, MOST_ZEROS, UNMAP, ctx)?;
         let medium = self.medium.as_mut().ok_or(Status::IoError)?;
-        let zeros = vec![0; usize::try_from((count * SECTOR).min(PIECE)).unwrap_or(0)];
-        for (at, bytes) in Self::pieces(count * SECTOR) {
+        if flags & UNMAP != 0 && medium.punch(place, len)? {
+            return Ok(0);
+        }
+        let zeros = vec![0; usize::try_from(len.min(PIECE)).unwrap_or(0)];
+        for (at, bytes) in Self::pieces(len) {
             medium.write(place + at, &zeros[..bytes])?;
         }
+        Ok(0)
+    }
+
+    /// Nobody needs what is in these sectors. It goes where that makes room, and stays elsewhere.
+    fn discard(&mut self, chain: &Chain, ctx: &mut Ctx<'_>) -> Result<u64, Status> {
+        let (place, len, _) = self.range(chain, MOST_GIVEN, 0, ctx)?;
+        self.medium.as_mut().ok_or(Status::IoError)?.punch(place, len)?;
         Ok(0)
     }
 
@@ -174,6 +203,7 @@ impl Block {
             OUT => self.write(sector, chain, ctx),
             DO_FLUSH => self.flush(),
             GET_ID => self.name(chain, ctx),
+            DO_DISCARD => self.discard(chain, ctx),
             DO_WRITE_ZEROES => self.write_zeroes(chain, ctx),
             _ => Err(Status::Unsupported),
         };
@@ -188,7 +218,7 @@ impl Block {
 impl Backend for Block {
     fn features(&self) -> u64 {
         let read_only = self.medium.as_ref().is_some_and(|medium| medium.is_read_only());
-        let writes = if read_only { RO } else { WRITE_ZEROES };
+        let writes = if read_only { RO } else { DISCARD | WRITE_ZEROES };
         feature::ALWAYS | SEG_MAX | BLK_SIZE | FLUSH | writes
     }
 
@@ -199,7 +229,10 @@ impl Backend for Block {
     fn config(&self) -> Vec<u8> {
         let mut config = vec![0; CONFIG];
         let sector: u32 = 512;
-        for (at, value) in [(12, SEGMENTS), (20, sector), (48, MOST_ZEROS), (52, 1)] {
+        // One range in a request, at any sector.
+        let given = [(36, MOST_GIVEN), (40, 1), (44, 1)];
+        let all = [(12, SEGMENTS), (20, sector), (48, MOST_ZEROS), (52, 1)].into_iter().chain(given);
+        for (at, value) in all {
             config[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
         config[..8].copy_from_slice(&self.sectors().to_le_bytes());
