@@ -162,8 +162,8 @@ const AHCI_FUNCTION: Function = Function {
     capabilities: MESSAGE,
     own: &[Own {
         offset: MESSAGE,
-        values: &[0x05, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        masks: &[0, 0, 1, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff],
+        values: &[0x05, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        masks: &[0, 0, 1, 0, 0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
     }],
     ..Function::NONE
 };

@@ -204,7 +204,7 @@ fn a_message_takes_the_place_of_the_pin() {
     assert!(bench.irq());
     // Vector 41h to processor 0; the local APIC is on.
     bench.board.mmio_write(0, 0xfee0_00f0, 4, 0x1ff);
-    for (register, value) in [(0x84, 0xfee0_0000), (0x88, 0x41), (0x80, 1 << 16)] {
+    for (register, value) in [(0x84, 0xfee0_0000), (0x8c, 0x41), (0x80, 1 << 16)] {
         bench.board.port_out(0, 0xcf8, 4, FUNCTION | register);
         bench.board.port_out(0, 0xcfc, 4, value);
     }

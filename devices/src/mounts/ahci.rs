@@ -8,11 +8,11 @@ use crate::ide::drive::Drive;
 use crate::medium::Medium;
 use crate::state::{StateError, decode, encode};
 
-/// The capability for messages (PCI 2.2, 6.8.1), of 32-bit addresses: where it is, and what of it is where.
+/// The capability for messages (PCI 2.2, 6.8.1), of 64-bit addresses: where it is, and what of it is where.
 pub(crate) const MESSAGE: u8 = 0x80;
 const CONTROL: u8 = MESSAGE + 2;
 const ADDRESS: u8 = MESSAGE + 4;
-const DATA: u8 = MESSAGE + 8;
+const DATA: u8 = MESSAGE + 12;
 /// Its control word: messages in the place of the pin.
 const ON: u8 = 1;
 /// The adapter's register of ports that interrupt.
@@ -46,10 +46,9 @@ impl AhciFunction {
 
     /// Sends the message.
     fn send(ctx: &mut Ctx<'_>) {
-        let register = |ctx: &Ctx<'_>, first: u8| [0, 1, 2, 3].map(|n| ctx.config(first + n));
-        let address = u32::from_le_bytes(register(ctx, ADDRESS));
-        let [low, high, ..] = register(ctx, DATA);
-        ctx.message(address.into(), u16::from_le_bytes([low, high]).into());
+        let address = u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|n| ctx.config(ADDRESS + n)));
+        let data = u16::from_le_bytes([0, 1].map(|n| ctx.config(DATA + n)));
+        ctx.message(address, data.into());
     }
 }
 
