@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{CONFIG, wire};
-use ringer_devices::{Board, BoardConfig, Link, Mac, NicModel, Nics, rows};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use common::nic::{Nic, frame};
+use ringer_devices::{Mac, NicModel};
+use std::ops::{Deref, DerefMut};
 
 const BASE: u64 = 0xfeb8_0000;
 const FUNCTION: u32 = 0x8000_1800;
@@ -27,35 +27,25 @@ const TX_RING: u32 = 0x2000;
 const BUFFERS: u32 = 0x1_0000;
 const DATA: u32 = 0x4_0000;
 
-#[derive(Debug)]
-struct Cable(Sender<Vec<u8>>);
+struct Bench(Nic);
 
-impl Link for Cable {
-    fn send(&mut self, frame: &[u8]) {
-        self.0.send(frame.to_vec()).unwrap();
+impl Deref for Bench {
+    type Target = Nic;
+
+    fn deref(&self) -> &Nic {
+        &self.0
     }
 }
 
-struct Bench {
-    board: Board,
-    memory: Vec<u8>,
-    out: Receiver<Vec<u8>>,
-    now: u64,
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Nic {
+        &mut self.0
+    }
 }
 
 impl Bench {
     fn new() -> Self {
-        let nics = Nics::default().with(NicModel::E1000, Mac::DEFAULT);
-        let mut board = Board::new(BoardConfig { nics, ..CONFIG }, wire().0, wire().0);
-        let (near, out) = channel();
-        assert!(board.connect_link(rows::E1000, Box::new(Cable(near))));
-        for (register, value) in [(0x10, BASE as u32), (4, 7)] {
-            board.port_out(0, 0xcf8, 4, FUNCTION | register);
-            board.port_out(0, 0xcfc, 4, value);
-        }
-        board.port_out(0, 0xcf8, 4, 0x8000_0860);
-        board.port_out(0, 0xcfc, 4, 0x0b0b_0b0b);
-        let mut bench = Bench { board, memory: vec![0; 1 << 20], out, now: 0 };
+        let mut bench = Bench(Nic::new(NicModel::E1000, FUNCTION, 0x10, BASE, 1 << 20));
         for (ring, base) in [(RX, RX_RING), (TX, TX_RING)] {
             bench.set(ring, base);
             bench.set(ring + LENGTH, 128);
@@ -69,20 +59,11 @@ impl Bench {
     }
 
     fn set(&mut self, at: u64, value: u32) {
-        let mut over = self.board.over(&mut self.memory);
-        over.mmio_write(self.now, BASE + at, 4, u64::from(value));
+        self.write(at, 4, value);
     }
 
     fn get(&mut self, at: u64) -> u32 {
-        self.board.over(&mut self.memory).mmio_read(self.now, BASE + at, 4) as u32
-    }
-
-    fn put(&mut self, at: u32, bytes: &[u8]) {
-        self.memory[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
-    }
-
-    fn bytes(&self, at: u32, len: usize) -> &[u8] {
-        &self.memory[at as usize..at as usize + len]
+        self.read(at, 4)
     }
 
     fn descriptor(&mut self, n: u32, address: u64, low: u32, high: u32) {
@@ -94,15 +75,6 @@ impl Bench {
     fn sent(&mut self) -> Vec<Vec<u8>> {
         self.out.try_iter().collect()
     }
-
-    fn come(&mut self, frame: &[u8]) -> bool {
-        self.board.over(&mut self.memory).frame_input(self.now, frame)
-    }
-}
-
-fn frame(to: [u8; 6], len: usize) -> Vec<u8> {
-    let payload = (0..len - 14).map(|n| n as u8);
-    to.into_iter().chain([2, 0, 0, 0, 0, 1, 0x88, 0xb5]).chain(payload).collect()
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 mod common;
 
-use common::{CONFIG, Random, events, full_board, wire};
+use common::{CONFIG, Loose, Random, events, full_board, wire};
 use ringer_devices::row::{Region, Row, Space};
-use ringer_devices::{Board, BoardConfig, BoardLoadError, Mac, Section, VirtioConfig, rows};
+use ringer_devices::{
+    Board, BoardConfig, BoardLoadError, Mac, NicModel, Section, VirtioConfig, rows,
+};
 use std::fmt::Write as _;
 
 /// Rows whose state outlives a reset, and what of it.
@@ -53,10 +55,37 @@ fn later(random: &mut Random, now: u64) -> u64 {
     })
 }
 
-fn place(region: &Region, random: &mut Random) -> (u64, u8) {
+/// Where the tests have a region that a base address register places: ports or memory of its own.
+fn home(row: &Row, region: &Region) -> u64 {
+    let at = row.regions.iter().position(|other| std::ptr::eq(other, region)).unwrap_or(0) as u64;
+    region.base.unwrap_or(match region.space {
+        Space::Port => 0xc000 + 0x400 * at,
+        Space::Memory => 0xe000_0000 + 0x200_0000 * at,
+    })
+}
+
+/// The row's regions are where [`home`] says, its function does all that it can, and its adapter, if it is one, has a cable.
+fn equip(board: &mut Board, row: &Row) {
+    if NicModel::ALL.iter().any(|model| model.id() == row.id) {
+        board.connect_link(row.id, Box::new(Loose));
+    }
+    let Some(function) = row.pci else { return };
+    let address = 0x8000_0000 | u32::from(function.number()) << 8;
+    let bars = function.bars.iter();
+    let bars = bars.map(|bar| {
+        let register = 0x10 + 4 * u32::from(bar.index);
+        (register, home(row, &row.regions[bar.region]) as u32)
+    });
+    for (register, value) in bars.chain([(4, 7)]) {
+        board.port_out(0, 0xcf8, 4, address | register);
+        board.port_out(0, 0xcfc, 4, value);
+    }
+}
+
+fn place(row: &Row, region: &Region, random: &mut Random) -> (u64, u8) {
     let offset = random.below(region.len);
     let size = [1, 1, 1, 2, 4, 8][random.below(6) as usize];
-    (region.base.unwrap_or(0) + offset, size)
+    (home(row, region) + offset, size)
 }
 
 /// A board in the middle of a run, and what has been seen of it.
@@ -72,9 +101,9 @@ impl Run {
     }
 
     /// An access to a region of the row.
-    fn access(&mut self, region: &Region, random: &mut Random, write: bool) {
+    fn access(&mut self, row: &Row, region: &Region, random: &mut Random, write: bool) {
         let ((at, size), value) =
-            (place(region, random), random.next() & MASKS[random.below(4) as usize]);
+            (place(row, region, random), random.next() & MASKS[random.below(4) as usize]);
         let (board, now) = (&mut self.board, self.now);
         match (region.space, write) {
             (Space::Port, true) => board.port_out(now, at as u16, size, value as u32),
@@ -130,8 +159,8 @@ impl Run {
         let region = row.regions.get(random.below(row.regions.len().max(1) as u64) as usize);
         match (weighed(row, random), region) {
             _ if random.below(6) == 0 => self.outside(row, random),
-            (Step::Read, Some(region)) => self.access(region, random, false),
-            (Step::Write, Some(region)) => self.access(region, random, true),
+            (Step::Read, Some(region)) => self.access(row, region, random, false),
+            (Step::Write, Some(region)) => self.access(row, region, random, true),
             _ => {
                 self.now = later(random, self.now);
                 self.board.advance(self.now);
@@ -197,6 +226,7 @@ fn used(row: &Row, random: &mut Random) -> Run {
 
 fn used_of(board: Board, row: &Row, random: &mut Random) -> Run {
     let mut run = Run::new(board);
+    equip(&mut run.board, row);
     // The interrupt controllers as a kernel sets them up, so that lines are seen.
     for (port, words) in [(0x20, [0x11, 0x20, 4, 1, 0]), (0xa0, [0x11, 0x28, 2, 1, 0])] {
         run.board.port_out(0, port, 1, words[0]);
@@ -234,6 +264,7 @@ fn a_restored_copy_answers_like_the_original() {
         let mut original = used_of(board(), row, random);
         for _ in 0..STRETCHES {
             let mut copy = Run { now: original.now, ..Run::new(board()) };
+            equip(&mut copy.board, row);
             copy.board.load(&original.board.save().unwrap()).unwrap();
             original.seen.clear();
             original.steps(row, &mut random.clone(), STRETCH);
@@ -285,6 +316,7 @@ fn damaged_state_is_refused_or_does_no_harm() {
             let at = if random.below(4) == 0 { 0 } else { at };
             damage(&mut damaged[at].bytes, random);
             let mut copy = Run { now: run.now, ..Run::new(board()) };
+            equip(&mut copy.board, row);
             if copy.board.load(&damaged).is_ok() {
                 copy.steps_unchecked(row, random);
             }
@@ -298,7 +330,7 @@ impl Run {
         for _ in 0..60 {
             for region in row.regions {
                 let write = random.next() & 1 != 0;
-                self.access(region, random, write);
+                self.access(row, region, random, write);
             }
             self.now = later(random, self.now);
             self.board.advance(self.now);

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{CONFIG, Random, wire};
-use ringer_devices::{Board, BoardConfig, Link, Mac, NicModel, Nics, rows};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use common::Random;
+use common::nic::{Nic, frame};
+use ringer_devices::{Mac, NicModel};
+use std::ops::{Deref, DerefMut};
 
 const BASE: u64 = 0xfeba_0000;
 const FUNCTION: u32 = 0x8000_2000;
@@ -24,35 +25,25 @@ const DATA: u32 = 0x4_0000;
 /// What matches and broadcast, a frame may lie across the end, 8 KiB.
 const RECEIVE: u32 = 0x8a;
 
-#[derive(Debug)]
-struct Cable(Sender<Vec<u8>>);
+struct Bench(Nic);
 
-impl Link for Cable {
-    fn send(&mut self, frame: &[u8]) {
-        self.0.send(frame.to_vec()).unwrap();
+impl Deref for Bench {
+    type Target = Nic;
+
+    fn deref(&self) -> &Nic {
+        &self.0
     }
 }
 
-struct Bench {
-    board: Board,
-    memory: Vec<u8>,
-    out: Receiver<Vec<u8>>,
-    now: u64,
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Nic {
+        &mut self.0
+    }
 }
 
 impl Bench {
     fn new() -> Self {
-        let nics = Nics::default().with(NicModel::Rtl8139, Mac::DEFAULT);
-        let mut board = Board::new(BoardConfig { nics, ..CONFIG }, wire().0, wire().0);
-        let (near, out) = channel();
-        assert!(board.connect_link(rows::RTL8139, Box::new(Cable(near))));
-        for (register, value) in [(0x14, BASE as u32), (4, 7)] {
-            board.port_out(0, 0xcf8, 4, FUNCTION | register);
-            board.port_out(0, 0xcfc, 4, value);
-        }
-        board.port_out(0, 0xcf8, 4, 0x8000_0860);
-        board.port_out(0, 0xcfc, 4, 0x0b0b_0b0b);
-        let mut bench = Bench { board, memory: vec![0; 1 << 19], out, now: 0 };
+        let mut bench = Bench(Nic::new(NicModel::Rtl8139, FUNCTION, 0x14, BASE, 1 << 19));
         bench.set(RBSTART, 4, RING);
         bench.set(CR, 1, 0xc);
         bench.set(RCR, 4, RECEIVE);
@@ -61,27 +52,17 @@ impl Bench {
     }
 
     fn set(&mut self, at: u64, size: u8, value: u32) {
-        let mut over = self.board.over(&mut self.memory);
-        over.mmio_write(self.now, BASE + at, size, value.into());
+        self.write(at, size, value);
     }
 
     fn get(&mut self, at: u64, size: u8) -> u32 {
-        self.board.over(&mut self.memory).mmio_read(self.now, BASE + at, size) as u32
-    }
-
-    fn come(&mut self, frame: &[u8]) -> bool {
-        self.board.over(&mut self.memory).frame_input(self.now, frame)
+        self.read(at, size)
     }
 
     fn ring(&self, at: u32, len: usize) -> &[u8] {
         let at = (RING + at) as usize;
         &self.memory[at..at + len]
     }
-}
-
-fn frame(to: [u8; 6], len: usize) -> Vec<u8> {
-    let payload = (0..len - 14).map(|n| n as u8);
-    to.into_iter().chain([2, 0, 0, 0, 0, 1, 0x88, 0xb5]).chain(payload).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
+pub mod nic;
 pub mod virtio;
 
 use ringer_devices::ide::DriveKind;

@@ -1,13 +1,12 @@
 //! Every device, through its row: accesses to ports and memory, time that goes on, and a copy by way of a saved state that
 //! must answer alike.
 
+use super::nowhere::Nowhere;
 use crate::target::Target;
 use ringer_devices::row::Space;
 use ringer_devices::{
-    Board, BoardConfig, DriveKind, Link, Mac, Medium, MediumError, Nics, SerialSink, VirtioConfig,
-    rows,
+    Board, BoardConfig, DriveKind, Mac, Medium, MediumError, Nics, VirtioConfig, rows,
 };
-use std::io;
 
 /// Accesses, each of six bytes: what, where, and a value.
 pub const DEVICES: Target = Target {
@@ -32,19 +31,6 @@ fn steps(count: u8) -> Vec<u8> {
     (0..count)
         .flat_map(|i| [i, i.wrapping_mul(37), i.wrapping_mul(11), i / 3, i.wrapping_mul(91), i])
         .collect()
-}
-
-#[derive(Debug)]
-struct Nowhere;
-
-impl SerialSink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Link for Nowhere {
-    fn send(&mut self, _: &[u8]) {}
 }
 
 /// A medium that nothing changes, so that a copy of the board has the same.

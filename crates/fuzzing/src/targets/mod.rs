@@ -4,6 +4,7 @@ mod captures;
 mod devices;
 mod gdb;
 mod images;
+mod nowhere;
 mod profiles;
 mod rfb;
 mod rings;

@@ -1,12 +1,11 @@
 //! Rings of virtio devices: a driver that has begun well writes anything into them, into buffers and registers; a copy by way
 //! of a saved state, over a copy of memory, must do the same.
 
+use super::nowhere::Nowhere;
 use crate::target::Target;
 use ringer_devices::{
-    Board, BoardConfig, Folder, Link, Mac, Medium, MediumError, Nics, SerialSink, VirtioConfig,
-    rows,
+    Board, BoardConfig, Folder, Mac, Medium, MediumError, Nics, VirtioConfig, rows,
 };
-use std::io;
 
 /// Which device, features and the size of its rings; then steps of eight bytes: what, where, and a value.
 pub const RINGS: Target = Target {
@@ -60,20 +59,6 @@ fn request(device: u8, features: u8) -> Vec<u8> {
         vec![3, 0, 0, 0, 0, 0, 0, 0],
     ];
     [vec![device, features, 3, 0], steps.concat()].concat()
-}
-
-/// Where bytes and frames go.
-#[derive(Debug)]
-struct Nowhere;
-
-impl SerialSink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Link for Nowhere {
-    fn send(&mut self, _: &[u8]) {}
 }
 
 /// A medium that nothing changes, so that a copy of the board has the same.

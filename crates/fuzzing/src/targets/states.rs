@@ -1,5 +1,6 @@
 //! Saved machines.
 
+use super::nowhere::Nowhere;
 use crate::target::Target;
 use ringer_machine::{
     BootSource, ClockKind, Engine, Flat, Machine, MachineConfig, MachineState, PcConfig, RunConfig,
@@ -29,14 +30,6 @@ const GUEST: &[u8] = &[
     0xff, 0x05, 0x00, 0x90, 0x00, 0x00, // inc dword ptr [9000h]
     0xeb, 0xf0, // jmp to the start
 ];
-
-struct Nowhere;
-
-impl SerialSink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A machine that runs `code` in 1 MiB.
 pub fn machine(code: &[u8]) -> Machine {
