@@ -4,10 +4,9 @@ use super::nowhere::Nowhere;
 use crate::target::Target;
 use ringer_machine::{
     BootSource, ClockKind, Engine, Flat, Machine, MachineConfig, MachineState, PcConfig, RunConfig,
-    SerialSink, Sinks, Until,
+    Sinks, Until,
 };
 use std::cell::RefCell;
-use std::io;
 use std::time::Duration;
 
 /// A state; its checksum is mended, so that what is behind it is reached.
