@@ -210,7 +210,7 @@ fn a_long_ring_is_worked_on_in_bursts() {
     let mut rounds = 0;
     while bench.get(TX + HEAD) != count - 1 {
         bench.now = bench.board.next_deadline().unwrap_or(bench.now + 1_000).max(bench.now + 1);
-        bench.board.over(&mut bench.memory).advance(bench.now);
+        bench.advance();
         rounds += 1;
         assert!(rounds < 10_000_000);
     }

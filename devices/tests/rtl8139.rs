@@ -106,7 +106,11 @@ fn frames_lie_one_behind_the_other_and_a_full_ring_takes_none() {
     assert_eq!((taken, bench.get(CBR, 2)), (5, 180 + 5 * 1524));
     bench.set(ISR, 2, 0xffff);
     assert!(!bench.come(&large));
-    assert_eq!(bench.get(ISR, 2), 1, "there is something to read; no overflow, for the frame waits");
+    assert_eq!(
+        bench.get(ISR, 2),
+        1,
+        "there is something to read; no overflow, for the frame waits"
+    );
     bench.set(CAPR, 2, (180 + 2 * 1524 - 16) as u32);
     let at = 180 + 5 * 1524;
     assert!(bench.come(&large));
@@ -147,7 +151,7 @@ fn anything_is_written_and_no_frame_and_no_harm_comes_of_it() {
                 _ => bench.set(random.below(256), size, random.next() as u32),
             }
             bench.now += random.below(100_000);
-            bench.board.over(&mut bench.memory).advance(bench.now);
+            bench.advance();
         }
         assert!(bench.out.try_iter().all(|frame| (14..=1518).contains(&frame.len())));
         let saved = bench.board.save().unwrap();

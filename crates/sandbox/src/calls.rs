@@ -134,7 +134,12 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_mremap, ALL, Any, "large vectors that grow"),
     row(libc::SYS_madvise, ALL, Any, "pages given back, huge pages asked for"),
     row(libc::SYS_brk, ALL, Any, "heap"),
-    row(libc::SYS_fallocate, VCPU, Any, "pages of guest memory given back to the host, holes in images"),
+    row(
+        libc::SYS_fallocate,
+        VCPU,
+        Any,
+        "pages of guest memory given back to the host, holes in images",
+    ),
     // Files that are open.
     row(libc::SYS_read, READERS, Any, "input; files that a reset reads again"),
     row(libc::SYS_pread64, VCPU, Any, "a disk image, /proc/self/statm"),

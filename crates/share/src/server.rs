@@ -367,7 +367,7 @@ impl Server {
             (stat.st_mtime as u64, stat.st_mtime_nsec),
             (stat.st_ctime as u64, stat.st_ctime_nsec),
         ];
-        let times = times.into_iter().flat_map(|(seconds, rest)| [seconds, rest as u64]);
+        let times = times.into_iter().flat_map(|(seconds, rest)| [seconds, rest]);
         // Device numbers, the time of birth, a generation and a version there are none of.
         let values = [stat.st_nlink as u64, 0].into_iter().chain(sizes).chain(times).chain([0; 4]);
         values.for_each(|value| {

@@ -263,7 +263,7 @@ fn what_makes_no_sense_is_an_error() {
     let short = [long(100), vec![120, 1, 0], long(0)].concat();
     assert_eq!(world.server.answer(&short, ROOM)[4], 7, "longer than it is");
     assert_eq!(world.server.answer(&[long(7), vec![108, 1, 0]].concat(), 3), []);
-    let names = vec![vec![long(0), long(5), word(17)], vec![text(b".."); 17]].concat();
+    let names = [vec![long(0), long(5), word(17)], vec![text(b".."); 17]].concat();
     assert_eq!(world.ask(110, &names), Err(INVAL));
     // A path that grows without end is refused.
     world.walk(1, "").unwrap();

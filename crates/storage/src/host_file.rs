@@ -155,9 +155,7 @@ fn lock(file: &File, path: &Path, writable: bool) -> Result<(), StorageError> {
     };
     match flock(file, operation) {
         Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => {
-            Err(StorageError::InUse { path: path.to_owned(), holder })
-        }
+        Err(Errno::WOULDBLOCK) => Err(StorageError::InUse { path: path.to_owned(), holder }),
         // A file system that has no locks has no second machine that would heed one.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         Err(e) => Err(StorageError::Lock { path: path.to_owned(), source: e.into() }),

@@ -231,7 +231,8 @@ impl Backend for Block {
         let sector: u32 = 512;
         // One range in a request, at any sector.
         let given = [(36, MOST_GIVEN), (40, 1), (44, 1)];
-        let all = [(12, SEGMENTS), (20, sector), (48, MOST_ZEROS), (52, 1)].into_iter().chain(given);
+        let all =
+            [(12, SEGMENTS), (20, sector), (48, MOST_ZEROS), (52, 1)].into_iter().chain(given);
         for (at, value) in all {
             config[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }

@@ -49,6 +49,11 @@ impl Nic {
         self.board.over(&mut self.memory).mmio_read(self.now, self.base + at, size) as u32
     }
 
+    /// Time goes on to `now`.
+    pub fn advance(&mut self) {
+        self.board.over(&mut self.memory).advance(self.now);
+    }
+
     /// A frame comes in; whether it is taken.
     pub fn come(&mut self, frame: &[u8]) -> bool {
         self.board.over(&mut self.memory).frame_input(self.now, frame)
