@@ -288,12 +288,6 @@ impl Board {
         self.over(&mut NoMemory).key_input(now, bytes)
     }
 
-    /// The power button is pressed. A guest that listens is told; one that does not, or has been told before and is still
-    /// on, is switched off, as by a button that is held: a [`BoardEvent::PowerOff`](crate::BoardEvent).
-    pub fn press_power_button(&mut self, now: u64) {
-        self.over(&mut NoMemory).press_power_button(now);
-    }
-
     /// The keyboard's lights: Scroll Lock, Num Lock and Caps Lock from bit 0 on.
     #[must_use]
     pub fn leds(&self) -> u8 {

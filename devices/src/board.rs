@@ -218,6 +218,12 @@ impl Board {
         self.call(slot, &mut NoMemory, |device, ctx| device.connect_sound(sound, ctx))
     }
 
+    /// The power button is pressed. A guest that listens is told; one that does not, or has been told before and is still
+    /// on, is switched off, as by a button that is held: a [`BoardEvent::PowerOff`](crate::BoardEvent).
+    pub fn press_power_button(&mut self, now: u64) {
+        self.over(&mut NoMemory).press_power_button(now);
+    }
+
     /// Gives the PCI function of device `id` an expansion ROM, which its base register places. False if it has no room for
     /// one so large. Meant for before the guest runs; no state has it in it.
     pub fn set_rom(&mut self, id: &str, rom: Vec<u8>) -> bool {
