@@ -1,7 +1,8 @@
 #!/bin/sh
 # Debian's kernel on the network, by each adapter: a lease, a ping, a file by HTTP from a server on this host's loopback, another by
 # hostfwd out of the guest, both with their checksums; the same by iPXE's ROM, which fetches that kernel; and how fast it is, beside
-# QEMU's TCG in the same run. Traffic stays on loopback. sh scripts/net-check.sh [STEP...]  (steps: MODEL, MODEL-ipxe, MODEL-speed)
+# QEMU's TCG in the same run. Traffic stays on loopback. sh scripts/net-check.sh [STEP...]  (steps: MODEL, MODEL-ipxe, MODEL-speed; models: e1000,
+# rtl8139, virtio-net)
 set -eu
 cd "$(dirname "$0")/.."
 RINGER_INITRD=net sh scripts/disk-guest.sh
@@ -34,7 +35,7 @@ module() {
     case $1 in
         e1000) echo e1000 ;;
         rtl8139) echo '8139too 8139cp' ;;
-        virtio) echo 'virtio_pci virtio_net' ;;
+        virtio-net) echo 'virtio_pci virtio_net' ;;
     esac
 }
 # What the guest does first.
@@ -76,7 +77,7 @@ files() {
 
 # iPXE's ROM gets a lease with the URL of a script, and fetches a kernel and its initrd; that has the network, too.
 ipxe() {
-    case $1 in virtio) rom=pxe-virtio.rom ;; *) rom=pxe-$1.rom ;; esac
+    case $1 in virtio-net) rom=pxe-virtio.rom ;; *) rom=pxe-$1.rom ;; esac
     (cd "$OLDPWD" && sh scripts/fetch-guests.sh seabios ipxe-roms >/dev/null)
     cp "$guest/vmlinuz" "$guest/net.gz" www/
     script="$(up "$1") wget -q -O /f http://10.0.2.2:$port/file && sha256sum /f"
@@ -99,7 +100,7 @@ speed() {
     script="$(up "$1") wget -q -O /dev/null http://10.0.2.2:$port/file; cat /proc/uptime; wget -q -O /dev/null http://10.0.2.2:$port/big; cat /proc/uptime"
     boot "$script" --net "user,model=$1"
     here=$(seconds)
-    case $1 in virtio) device=virtio-net-pci ;; *) device=$1 ;; esac
+    case $1 in virtio-net) device=virtio-net-pci ;; *) device=$1 ;; esac
     qemu-system-i386 -accel tcg -m 256M -display none -serial stdio -no-reboot -nic "user,model=$device" \
         -kernel "$guest/vmlinuz" -initrd "$guest/net.gz" \
         -append "console=ttyS0 quiet nokaslr ringer.run=$(echo "$script" | tr '\n ' '~~')" </dev/null >out 2>said ||
@@ -109,7 +110,7 @@ speed() {
 }
 seconds() { awk '/^[0-9.]+ [0-9.]+\r?$/ { if (n++) print $1 - t; t = $1 }' out | head -n 1; }
 
-[ $# -gt 0 ] || set -- e1000 e1000-ipxe e1000-speed rtl8139 rtl8139-ipxe
+[ $# -gt 0 ] || set -- e1000 e1000-ipxe e1000-speed rtl8139 rtl8139-ipxe virtio-net virtio-net-ipxe
 for step in "$@"; do
     case $step in
         *-ipxe) ipxe "${step%-ipxe}" ;;

@@ -161,7 +161,15 @@ impl OverMemory<'_> {
             }
             let read =
                 |device: &mut dyn Device, ctx: &mut Ctx<'_>| device.read(region, offset, size, ctx);
-            return self.board.call(usize::from(claim.slot), self.memory, read) & ones(size);
+            let slot = usize::from(claim.slot);
+            let mut value = self.board.call(slot, self.memory, read);
+            if let Some(asked) = self.board.plane.pci.take_asked() {
+                // The register lies in another device, which brings it up to date before it is read.
+                self.board.call(asked, self.memory, |device, ctx| device.inspected(ctx));
+                value = self.board.call(slot, self.memory, read);
+                self.board.plane.pci.take_asked();
+            }
+            return value & ones(size);
         }
         self.read_bytes(space, address, size)
     }

@@ -108,6 +108,9 @@ pub trait Device: fmt::Debug + Send {
     /// ([`Ctx::config`]). Regions that base address registers place have moved already.
     fn configured(&mut self, _register: u8, _ctx: &mut Ctx<'_>) {}
 
+    /// The guest reads the doubleword of that space that the row calls live: what it reads is what the device sets it to now.
+    fn inspected(&mut self, _ctx: &mut Ctx<'_>) {}
+
     /// `medium` is put into drive `unit` of the device, in place of what is there, or that is taken out. False when the
     /// device has no such drive, or no medium can go in.
     fn insert(

@@ -55,6 +55,8 @@ pub(crate) struct Pci {
     routes: [Option<u8>; WIRES],
     /// What was written since [`Pci::take_written`]: slots and doublewords.
     written: Vec<(usize, u8)>,
+    /// The slot whose live doubleword was read since [`Pci::take_asked`].
+    asked: Option<usize>,
 }
 
 /// What a guest can have changed: the address register, the routes, and the spaces by function number.
@@ -240,6 +242,20 @@ impl Pci {
     /// Reads the byte `window` (0..=3) of the data register.
     pub(crate) fn read(&self, window: u8) -> u8 {
         self.locate(window).map_or(0xff, |(at, offset)| self.functions[at].space.read(offset))
+    }
+
+    /// Notes that the data register is read from the byte `window` (0..=3) on.
+    pub(crate) fn ask(&mut self, window: u8) {
+        let Some((at, offset)) = self.locate(window) else { return };
+        let config = &self.functions[at];
+        let live = config.function.live;
+        self.asked = (live != 0 && offset & 0xfc == live).then_some(config.slot);
+    }
+
+    /// The slot of the device whose live doubleword was read, once.
+    #[inline]
+    pub(crate) fn take_asked(&mut self) -> Option<usize> {
+        self.asked.take()
     }
 
     /// Writes the byte `window` (0..=3) of the data register.

@@ -177,6 +177,9 @@ pub struct Function {
     pub capabilities: u8,
     /// Registers of its own.
     pub own: &'static [Own],
+    /// The doubleword of them that the device is asked for before the guest reads it
+    /// ([`crate::Device::inspected`]); 0: none.
+    pub live: u8,
     /// Bits that can be written of those from 40h on that `own` does not name; they are 0 after reset.
     pub spare_mask: u8,
 }
@@ -199,6 +202,7 @@ impl Function {
         rom: None,
         capabilities: 0,
         own: &[],
+        live: 0,
         spare_mask: 0,
     };
 

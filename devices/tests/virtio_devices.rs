@@ -296,3 +296,39 @@ fn a_message_to_a_folder_is_answered_where_there_is_room() {
     assert_ne!(driver.board.save().unwrap(), saved, "a reset closes what is open");
     assert!(!driver.board.share(rows::COM1, Box::new(Turned::default())));
 }
+
+/// A driver that knows no base address finds the same registers (VIRTIO 1.2, 4.1.4.9): the adapter's status, its address, its rings.
+#[test]
+fn registers_are_reached_through_the_configuration_space() {
+    const DEVICE: u32 = NET;
+    let mut driver = Driver::new(DEVICE);
+    let window = |driver: &mut Driver, bar: u32, offset: u32, size: u32| {
+        driver.configure(DEVICE, 0x94, bar);
+        driver.configure(DEVICE, 0x98, offset);
+        driver.configure(DEVICE, 0x9c, size);
+        driver.board.port_out(driver.now, 0xcf8, 4, 0x8000_0000 | DEVICE << 11 | 0xa0);
+    };
+    let read = |driver: &mut Driver, bar, offset, size: u8| {
+        window(driver, bar, offset, size.into());
+        driver.board.over(&mut driver.memory).port_in(driver.now, 0xcfc, size)
+    };
+    // The list of capabilities leads there.
+    driver.board.port_out(driver.now, 0xcf8, 4, 0x8000_0000 | DEVICE << 11 | 0x84);
+    assert_eq!(driver.board.port_in(driver.now, 0xcfd, 1), 0x90);
+    driver.board.port_out(driver.now, 0xcf8, 4, 0x8000_0000 | DEVICE << 11 | 0x90);
+    assert_eq!(driver.board.port_in(driver.now, 0xcfc, 4), 0x0514_0009);
+    // Rings, and a status that is written.
+    assert_eq!(read(&mut driver, 4, 0x12, 2), 2);
+    assert_eq!(read(&mut driver, 4, 0x14, 1), 0);
+    window(&mut driver, 4, 0x14, 1);
+    driver.board.over(&mut driver.memory).port_out(driver.now, 0xcfc, 4, 0xffff_ff01);
+    assert_eq!((driver.get(0x14, 1), read(&mut driver, 4, 0x14, 1)), (1, 1));
+    // Its own configuration: the address, here and in ports.
+    let here: Vec<u32> = (0..6).map(|at| read(&mut driver, 4, 0x2000 + at, 1)).collect();
+    let there: Vec<u32> = (0..6).map(|at| read(&mut driver, 0, 0x14 + at, 1)).collect();
+    assert!(here == there && here.iter().any(|byte| *byte != 0), "{here:x?}");
+    // What has no such access is left alone: the data is what was written to it.
+    window(&mut driver, 2, 0, 4);
+    driver.board.over(&mut driver.memory).port_out(driver.now, 0xcfc, 4, 0x1234_5678);
+    assert_eq!(read(&mut driver, 2, 0, 4), 0x1234_5678);
+}

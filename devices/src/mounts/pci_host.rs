@@ -17,11 +17,12 @@ pub(crate) struct PciHost;
 
 impl Device for PciHost {
     fn read(&mut self, region: usize, offset: u64, size: u8, ctx: &mut Ctx<'_>) -> u64 {
-        let pci = &ctx.plane.pci;
+        let pci = &mut ctx.plane.pci;
         if region == ADDRESS {
             return if size == 4 { u64::from(pci.address()) } else { u64::MAX };
         }
         let first = register(offset);
+        pci.ask(first);
         (first..first.saturating_add(size))
             .rev()
             .fold(0, |value, window| value << 8 | u64::from(pci.read(window)))

@@ -22,6 +22,7 @@ use crate::virtio::share::Share;
 use crate::virtio::transport::{
     Effect, ISR_CONFIG, ISR_RING, LEGACY_CONFIG, LEGACY_CONFIG_MSIX, Transport, TransportState,
 };
+use crate::virtio::window::{self, Aim};
 use serde::{Deserialize, Serialize};
 
 /// Regions of a row: an old driver's registers, the messages, a new driver's registers.
@@ -46,6 +47,9 @@ const NOTIFY_STEP: u64 = 4;
 const MSIX: u8 = 0x84;
 const MSIX_ON: u8 = 0x80;
 const MSIX_MASKED: u8 = 0x40;
+/// The capability that reaches registers through the configuration space.
+const WINDOW: u8 = 0x90;
+const WINDOW_DATA: u8 = WINDOW + window::DATA;
 
 /// A capability of the vendor's (VIRTIO 1.2, 4.1.4): what lies in 4 KiB of the registers from `offset` on.
 const fn capability(next: u8, len: u8, kind: u8, offset: u64) -> [u8; 16] {
@@ -63,9 +67,10 @@ const OWN: &[Own] = &[
     // The table at the beginning of the region, what waits in its second half.
     Own {
         offset: MSIX,
-        values: &[0x11, 0, VECTORS.to_le_bytes()[0] - 1, 0, 1, 0, 0, 0, 1, 8, 0, 0],
+        values: &[0x11, WINDOW, VECTORS.to_le_bytes()[0] - 1, 0, 1, 0, 0, 0, 1, 8, 0, 0],
         masks: &[0, 0, 0, MSIX_ON | MSIX_MASKED],
     },
+    Own { offset: WINDOW, values: &window::VALUES, masks: &window::MASKS },
 ];
 
 /// A function: device number `device`, of this kind, of a class.
@@ -90,6 +95,7 @@ const fn function(device: u8, kind: u16, class: u16) -> Function {
         bars: BARS,
         capabilities: 0x40,
         own: OWN,
+        live: WINDOW_DATA,
         ..Function::NONE
     }
 }
@@ -201,6 +207,11 @@ impl VirtioFunction {
     /// A folder that is mounted by the tag that `config` says.
     pub(crate) fn share(config: &BoardConfig) -> Self {
         Self::new(Box::new(Share::new(config.virtio.share.unwrap_or(Tag::DEFAULT))))
+    }
+
+    /// What the window in the configuration space shows.
+    fn aim(ctx: &Ctx<'_>) -> Option<Aim> {
+        window::aim(|at| ctx.config(WINDOW + at), BARS, REGIONS)
     }
 
     fn switches(ctx: &Ctx<'_>) -> Switches {
@@ -436,6 +447,22 @@ impl Device for VirtioFunction {
     fn configured(&mut self, register: u8, ctx: &mut Ctx<'_>) {
         if register == MSIX {
             self.settle(ctx);
+        }
+        if register == WINDOW_DATA
+            && let Some(Aim { region, offset, size }) = Self::aim(ctx)
+        {
+            let data = window::data(|at| ctx.config(WINDOW + at));
+            let value = u64::from(data) & (u64::MAX >> (64 - 8 * u32::from(size)));
+            self.write(region, offset, size, value, ctx);
+        }
+    }
+
+    fn inspected(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(Aim { region, offset, size }) = Self::aim(ctx) {
+            let value = self.read(region, offset, size, ctx);
+            for (at, byte) in (WINDOW_DATA..).zip(value.to_le_bytes()).take(usize::from(size)) {
+                ctx.set_config(at, byte);
+            }
         }
     }
 

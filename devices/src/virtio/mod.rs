@@ -25,6 +25,7 @@ pub(crate) mod queue;
 pub(crate) mod rng;
 pub(crate) mod share;
 pub(crate) mod transport;
+pub(crate) mod window;
 
 /// Bytes that one access moves before the rest has to wait.
 pub(crate) const BUDGET: u64 = 64 << 20;
