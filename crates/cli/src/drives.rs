@@ -34,12 +34,12 @@ impl Drives {
     /// Opens and locks the images that `args` name.
     ///
     /// # Errors
-    /// When one cannot be used, or when a state is saved or loaded beside one that the guest may write: a state does not hold
-    /// what is on a disk, and the disk goes on without it.
+    /// When one cannot be used, or when a state is saved beside one that the guest writes on afterwards, or whose contents
+    /// are thrown away: a state does not hold what is on a disk.
     pub fn open(args: &RunArgs) -> Result<Self, CliError> {
-        let with_state = args.load.is_some() || !args.save_at.is_empty();
+        let stays = args.ends_where_it_saves()?;
         let open = |image: &Image| {
-            if with_state && !image.read_only {
+            if !image.read_only && (!stays || image.snapshot && !args.save_at.is_empty()) {
                 return Err(CliError::WrittenBesideState { path: image.path.clone() });
             }
             Ok(image.open(Arc::new(tell))?)

@@ -243,7 +243,8 @@ pub enum CliError {
     },
     /// A disk that the guest writes, and a state that does not hold it.
     #[error(
-        "a saved state does not hold what the guest writes to {}; give the drive readonly=on",
+        "a saved state does not hold what the guest writes to {}: end the run where it is saved (--save-at N FILE --max-instructions N), \
+         without a snapshot, and keep the image with it, or give the drive readonly=on",
         shown(path)
     )]
     WrittenBesideState {

@@ -177,3 +177,56 @@ fn a_state_is_saved_and_taken_over_beside_disks_that_stay_as_they_are() {
     assert_ne!(status(&other), i32::from(WELL) << 1 | 1);
     assert!(errors(&other).contains("a medium of another size"), "{}", errors(&other));
 }
+
+/// A state is taken at one instruction after the other of the copier, the run ends there, and another process goes on with a copy
+/// of the image as it was then.
+#[test]
+fn a_state_and_the_image_of_its_moment_go_on_to_the_same_end() {
+    let files = Files::new();
+    let image = files.write("disk.img", &sectors());
+    let drive = |file: &Path| format!("file={}", text(file));
+    let (state, report) = (files.path("state"), files.path("report"));
+    let field = |name: &str| {
+        let report: serde_json::Value =
+            serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+        report[name].clone()
+    };
+    let all = ["--clock", "virtual", "--report", text(&report), "--drive"];
+    ended(&copy(&files, &[&all[..], &[&drive(&image)]].concat()), WELL);
+    let (instructions, digest) = (field("instructions").as_u64().unwrap(), field("digest"));
+    let after = fs::read(&image).unwrap();
+    assert!(after != sectors() && instructions > 60);
+    for at in (1..instructions).step_by(3) {
+        fs::write(&image, sectors()).unwrap();
+        let at = at.to_string();
+        let save = ["--save-at", &at, text(&state), "--max-instructions", &at];
+        let saved = copy(&files, &[&save[..], &["--drive", &drive(&image)]].concat());
+        assert_eq!(status(&saved), 68, "{at}: {}", errors(&saved));
+        let kept = files.write("kept.img", &fs::read(&image).unwrap());
+        let words = ["run", "--load", text(&state), "--timeout", "60", "--report", text(&report)];
+        ended(&common::ringer(&[&words[..], &["--drive", &drive(&kept)]].concat()), WELL);
+        assert_eq!(
+            (field("instructions").as_u64(), &field("digest")),
+            (Some(instructions), &digest)
+        );
+        assert!(fs::read(&kept).unwrap() == after, "saved at {at}: another image");
+    }
+}
+
+#[test]
+fn a_state_that_the_disk_runs_away_from_is_refused_in_one_line() {
+    let files = Files::new();
+    let image = files.write("disk.img", &sectors());
+    let state = files.path("state");
+    let save = ["--save-at", "20", text(&state)];
+    let refused = |options: &[&str]| {
+        let output = copy(&files, &[&save[..], options].concat());
+        assert_line(&output, 2, "--max-instructions N");
+    };
+    refused(&["--hda", text(&image)]);
+    refused(&["--hda", text(&image), "--max-instructions", "21"]);
+    refused(&["--hda", text(&image), "--snapshot", "--max-instructions", "20"]);
+    let twice = ["--save-at", "10", text(&state), "--max-instructions", "20"];
+    refused(&[&["--hda", text(&image)], &twice[..]].concat());
+    assert!(!state.exists() && fs::read(&image).unwrap() == sectors());
+}

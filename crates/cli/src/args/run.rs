@@ -278,6 +278,11 @@ impl RunArgs {
         Ok((MachineConfig { pc, run }, source))
     }
 
+    /// Whether what the guest writes to its disks is at the end of the run as it is in every state that is saved.
+    pub fn ends_where_it_saves(&self) -> Result<bool, CliError> {
+        Ok(self.saves()?.iter().all(|(at, _)| Some(*at) == self.engine.max_instructions))
+    }
+
     /// What --save-at asks for.
     pub fn saves(&self) -> Result<Vec<(u64, &Path)>, CliError> {
         let pairs = self.save_at.chunks_exact(2);
