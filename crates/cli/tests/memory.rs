@@ -1,5 +1,5 @@
 //! What `ringer` holds of its host stays under the bound that README states, whatever a guest does to make it more: hostile
-//! guests of our own and those beside the repository, under every engine, and random ones.
+//! guests of our own and those of test-roms/hostile, under every engine, and random ones.
 
 mod common;
 
@@ -169,26 +169,11 @@ fn guests_of_our_own_stay_under_the_bound_in_every_engine() {
     assert_eq!(wrong(&guests), [""; 0]);
 }
 
-/// The folder of the hostile guests beside the repository: `RINGER_HOSTILE` names it.
-fn hostile() -> Option<PathBuf> {
-    let named = std::env::var_os("RINGER_HOSTILE").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/hostile");
-    let dir = named.unwrap_or(beside);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    let why = "skipped: the hostile guests are not here; RINGER_HOSTILE names their folder";
-    assert!(std::env::var_os("CI").is_none(), "{why}");
-    println!("{why}");
-    None
-}
-
 #[test]
 fn the_hostile_guests_stay_under_the_bound_in_every_engine() {
-    let Some(folder) = hostile() else { return };
     let dir = TempDir::new().unwrap();
     let mut guests = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("the folder can be read") {
+    for entry in std::fs::read_dir(roms_dir().join("../hostile")).expect("the folder can be read") {
         let source = entry.expect("it can be read").path();
         if source.extension().is_none_or(|end| end != "s") {
             continue;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use crate::common::{Files, command};
+use crate::common::{Files, command, errors, have};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -73,10 +73,16 @@ pub struct Run {
 impl Run {
     /// Runs the guest at `image` with this display, which is on any port.
     pub fn start(files: &Files, display: &str, image: &Path, options: &[&str]) -> Self {
+        let image = image.to_str().expect("a temporary folder's name is UTF-8");
+        let guest = ["-m", "16M", "--timeout", "120", "--multiboot", image];
+        Self::of(files, display, &[&guest, options].concat())
+    }
+
+    /// The same with all options given.
+    pub fn of(files: &Files, display: &str, options: &[&str]) -> Self {
         let screenshot = files.path("screen.png");
         let mut run = command();
-        run.args(["run", "-m", "16M", "--timeout", "120", "--display", display, "--multiboot"]);
-        run.arg(image).arg("--screenshot").arg(&screenshot).args(options);
+        run.args(["run", "--display", display]).arg("--screenshot").arg(&screenshot).args(options);
         let mut child =
             run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut said = String::new();
@@ -96,10 +102,45 @@ impl Run {
         let mut said = String::new();
         self.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
         assert_eq!(ended.code(), Some(0), "{said}");
-        let file = BufReader::new(std::fs::File::open(&self.screenshot).expect("a picture"));
-        let mut reader = png::Decoder::new(file).read_info().expect("a PNG");
-        let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
-        let info = reader.next_frame(&mut pixels).expect("its pixels");
-        (info.width as usize, info.height as usize, pixels)
+        picture(&self.screenshot)
     }
+}
+
+/// A PNG's width, height and dots: red, green, blue.
+pub fn picture(path: &Path) -> (usize, usize, Vec<u8>) {
+    let file = BufReader::new(std::fs::File::open(path).expect("a picture"));
+    let mut reader = png::Decoder::new(file).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("its pixels");
+    (info.width as usize, info.height as usize, pixels)
+}
+
+/// Has vncsnapshot look at the display of `port`, and compares what it saw with these dots. `None` without that program.
+pub fn compare_snapshot(
+    files: &Files,
+    port: u16,
+    (width, height, pixels): (usize, usize, &[u8]),
+) -> Option<()> {
+    let mut snapshot = have("vncsnapshot")?;
+    let file = files.path("snapshot.jpg");
+    // It counts displays from this port.
+    let address = format!("127.0.0.1:{}", i32::from(port) - 5900);
+    let output = snapshot.args(["-quality", "100", &address]).arg(&file).output();
+    let output = output.expect("vncsnapshot starts");
+    assert!(output.status.success(), "{}", errors(&output));
+    let file = BufReader::new(std::fs::File::open(file).expect("a picture"));
+    let mut decoder = jpeg_decoder::Decoder::new(file);
+    let seen = decoder.decode().expect("a JPEG");
+    let info = decoder.info().expect("its size");
+    assert_eq!((usize::from(info.width), usize::from(info.height)), (width, height));
+    // Its file has half of the colours' resolution, so brightness is compared.
+    let grey = |rgb: &[u8]| {
+        let [r, g, b] = [0, 1, 2].map(|at| u32::from(rgb[at]));
+        (299 * r + 587 * g + 114 * b) / 1000
+    };
+    let differences = seen.chunks(3).zip(pixels.chunks(3)).map(|(a, b)| grey(a).abs_diff(grey(b)));
+    let (sum, far) = differences.fold((0, 0), |(sum, far), d| (sum + d, far + u32::from(d > 40)));
+    let all = u32::try_from(width * height).expect("a size");
+    assert!(sum < 8 * all && far < all / 50, "{sum} in {all} dots, {far} of them far off");
+    Some(())
 }
