@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes guests/debian-disk/disk.img: a disk with a small Debian for i386 that GRUB boots, a getty on the screen and on the first
-# serial port, root's password ringer, a C compiler (tcc). mmdebstrap makes the root file system, mke2fs the file system; no
+# serial port, root's password ringer, a C compiler (gcc), a network adapter that asks for a lease. mmdebstrap makes the root file system, mke2fs the file system; no
 # root is needed, nothing is mounted. Copies of it: disk.qcow2 where qemu-img is installed.
 #
 # usage: scripts/debian-disk.sh [-f]      (-f: anew)
@@ -22,11 +22,13 @@ mebibytes=1024
 # The partition's first sector: behind it are the boot sector and GRUB's core.
 first=2048
 
-packages=linux-image-686,systemd-sysv,udev,kmod,initramfs-tools,e2fsprogs,grub-pc-bin,grub-common,tcc,libc6-dev,login,passwd,procps,pciutils
+packages=linux-image-686,systemd-sysv,udev,kmod,initramfs-tools,e2fsprogs,grub-pc-bin,grub-common,gcc,libc6-dev,login,passwd,procps,pciutils
 say "building the root file system (some minutes)"
 mmdebstrap --quiet --skip=check/qemu --architectures=i386 --variant=minbase --include=$packages \
     --customize-hook='echo root:ringer | chroot "$1" chpasswd' \
     --customize-hook='echo ringer > "$1/etc/hostname"' \
+    --customize-hook='printf "[Match]\nType=ether\n[Network]\nDHCP=ipv4\n" > "$1/etc/systemd/network/lease.network"' \
+    --customize-hook='chroot "$1" systemctl -q enable systemd-networkd && chroot "$1" systemctl -q disable systemd-networkd-wait-online' \
     --customize-hook='printf "LABEL=ringer / ext4 errors=remount-ro 0 1\n" > "$1/etc/fstab"' \
     bookworm "$work/root.tar" 'deb http://deb.debian.org/debian bookworm main'
 

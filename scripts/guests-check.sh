@@ -2,15 +2,17 @@
 # Real systems from real media, each driven by its script in scripts/guests to a screen or line that shows that it got there
 # (docs/guests.md). What is missing is fetched or built first. One line for each, a count at the end; fails when one fails.
 #
-# usage: scripts/guests-check.sh [--short] [--pictures DIR] [--engine E] [NAME...]
+# usage: scripts/guests-check.sh [--short] [--pictures DIR] [--engine E] [--clock C] [NAME...]
 #   without names: all; --short: those that CI runs, which take seconds
 #   --pictures DIR: the last screen of each as DIR/NAME.png
+#   --clock virtual: times are those of the instructions executed, so that a host with other work loses no script its patience
 # needs: apt-get and dpkg-deb for what is fetched; xorriso for isolinux; a built target/release/ringer ($RINGER is another)
 set -eu
 cd "$(dirname "$0")/.."
 ringer=${RINGER:-$PWD/target/release/ringer}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server" 2> /dev/null; rm -rf "$work"' EXIT
 
 # Name, s in --short or l, seconds at most, what is fetched (a comma between), what runs. What is unpacked or built first is in
 # $work, by prepare_NAME; what is judged afterwards, by judge_NAME. A name with a colon has the script and these functions of
@@ -36,6 +38,9 @@ debian:ide     l 500 seabios       -m 512M --hda $work/disk.img
 debian:ahci    l 500 seabios       -m 512M --drive file=$work/disk.img,if=ahci
 debian:virtio  l 500 seabios       -m 512M --drive file=$work/disk.img,if=virtio
 debian:qcow2   l 500 seabios       -m 512M --hda $work/disk.qcow2
+apt:ide        l 500 seabios       -m 512M --net user --hda $work/disk.img
+apt:ahci       l 500 seabios       -m 512M --net user,model=rtl8139 --drive file=$work/disk.img,if=ahci
+apt:virtio-qcow2 l 500 seabios     -m 512M --net user,model=virtio-net --drive file=$work/disk.qcow2,if=virtio
 EOF
 }
 
@@ -77,15 +82,38 @@ judge_debian() {
     rm -f "$work/part.img"
 }
 
+# The same disk, and a server on this host's loopback with an archive of one package, signed by a key of its own. The guest's script
+# has the server's port in it.
+prepare_apt() {
+    prepare_debian || return 1
+    for tool in gpg dpkg-deb; do command -v $tool > /dev/null || { echo "$tool is not installed"; return 1; }; done
+    scripts/fetch-debian-guest.sh > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
+    archive=$work/archive
+    if ! [ -d "$archive" ]; then
+        scripts/guests/apt-archive.sh "$archive" > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
+    fi
+    port=$(($$ % 20000 + 20000))
+    while guests/debian/busybox nc -z 127.0.0.1 "$port" 2> /dev/null; do port=$((port + 1)); done
+    guests/debian/busybox httpd -f -p "127.0.0.1:$port" -h "$archive" > /dev/null 2>&1 &
+    echo $! > "$work/server"
+    sed "s/PORT/$port/g" scripts/guests/apt.script > "$work/apt.script"
+}
+
+judge_apt() {
+    kill "$server" 2> /dev/null; server=
+    judge_debian
+}
+
 now() { date +%s%N; }
 
-short=no pictures='' engine=bt names=''
+short=no pictures='' engine=bt clock=real names=''
 while [ $# -gt 0 ]; do
     case $1 in
         --short) short=yes ;;
         --pictures) pictures=${2:?}; shift; mkdir -p "$pictures" ;;
         --engine) engine=${2:?}; shift ;;
-        -h|--help) sed -n '2,9p' "$0"; table | cut -d' ' -f1; exit 0 ;;
+        --clock) clock=${2:?}; shift ;;
+        -h|--help) sed -n '2,10p' "$0"; table | cut -d' ' -f1; exit 0 ;;
         -*) die "$1: no such option (try -h)" ;;
         *) table | grep -q "^$1[ :]" || die "no guest is called $1 (try -h)"; names="$names $1" ;;
     esac
@@ -112,12 +140,18 @@ while read -r name length limit fetched options; do
         continue
     fi
     script=scripts/guests/$kind.script
+    if [ -f "$work/$kind.script" ]; then script=$work/$kind.script; fi
+    if [ -f "$work/server" ]; then
+        [ -z "$server" ] || kill "$server" 2> /dev/null || :
+        server=$(cat "$work/server")
+        rm "$work/server"
+    fi
     [ -f "$script" ] || die "there is no $script"
     if [ -n "$pictures" ]; then options="$options --screenshot $pictures/$kind.png"; fi
     from=$(now)
     status=0
     # shellcheck disable=SC2086
-    timeout $((limit + 10)) "$ringer" run --engine "$engine" --timeout "$limit" --script "$script" $options \
+    timeout $((limit + 10)) "$ringer" run --engine "$engine" --clock "$clock" --timeout "$limit" --script "$script" $options \
         > "$work/out" 2> "$work/err" < /dev/null || status=$?
     seconds=$(awk -v ns=$(($(now) - from)) 'BEGIN { printf "%.1f", ns / 1e9 }')
     # The step that ends it, or the guest itself; Xen halts.
