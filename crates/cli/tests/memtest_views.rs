@@ -51,7 +51,8 @@ fn in_terminal(files: &Files) -> Option<(Tmux<'_>, Vec<String>)> {
 fn expecting(files: &Files, seen: &[String]) -> String {
     let mut script = OPENS.to_owned();
     // Frames are no letters that a script can name.
-    let parts = seen.iter().flat_map(|line| line.split(|c: char| !c.is_ascii() || c == '\\' || c == '"'));
+    let parts =
+        seen.iter().flat_map(|line| line.split(|c: char| !c.is_ascii() || c == '\\' || c == '"'));
     let parts: Vec<&str> = parts.map(str::trim).filter(|part| !part.is_empty()).collect();
     assert!(parts.len() > 15, "{seen:#?}");
     parts.iter().for_each(|part| script.push_str(&format!("expect screen \"{part}\"\n")));

@@ -10,7 +10,6 @@ use common::{Files, assert_line, elf, errors, run_flat, status};
 use shown::ECHO;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 use tmux::Tmux;
 
 fn line(image: &Path, options: &str) -> String {
