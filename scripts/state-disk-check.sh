@@ -23,9 +23,10 @@ done
 RINGER_INITRD=disk sh scripts/disk-guest.sh
 ringer=${RINGER:-${CARGO_TARGET_DIR:-target}/release/ringer}
 ringer=$(realpath "$ringer")
-guest=$PWD/guests/debian
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Copies: a state wants the very files that it was booted from, whoever makes them anew meanwhile.
+cp guests/debian/vmlinuz guests/debian/disk.gz "$work"
 cd "$work"
 
 fail() { echo "state-disk-check: $*" >&2; exit 1; }
@@ -58,7 +59,7 @@ run() {
 # The same with the guest: boot NAME IMAGE STATUS SCRIPT OPTIONS...
 boot() {
     name=$1 file=$2 wanted=$3 script=$4; shift 4
-    run "$name" "$file" "$wanted" --clock virtual --kernel "$guest/vmlinuz" --initrd "$guest/disk.gz" -m 96M \
+    run "$name" "$file" "$wanted" --clock virtual --kernel vmlinuz --initrd disk.gz -m 96M \
         --append "console=ttyS0 quiet nokaslr $more ringer.run=$script" "$@"
 }
 
