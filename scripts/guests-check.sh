@@ -5,7 +5,7 @@
 # usage: scripts/guests-check.sh [--short] [--pictures DIR] [--engine E] [--clock C] [NAME...]
 #   without names: all; --short: those that CI runs, which take seconds
 #   --pictures DIR: the last screen of each as DIR/NAME.png
-#   --clock virtual: times are those of the instructions executed, so that a host with other work loses no script its patience
+#   --clock virtual: times are those of the instructions executed, whatever else the host does (what polls for long, as GRUB, takes long then)
 # needs: apt-get and dpkg-deb for what is fetched; xorriso for isolinux; a built target/release/ringer ($RINGER is another)
 set -eu
 cd "$(dirname "$0")/.."
@@ -34,13 +34,13 @@ memtest        l 500 memtest       -m 64M --kernel guests/memtest/memtest86+ia32
 memtest-cd     l 300 seabios,memtest -m 64M --cdrom guests/memtest/memtest86+ia32.iso
 netboot-serial l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append console=ttyS0
 netboot-screen l 400 netboot       -m 512M --kernel guests/netboot/linux --initrd guests/netboot/initrd.gz --append nomodeset
-debian:ide     l 500 seabios       -m 512M --hda $work/disk.img
-debian:ahci    l 500 seabios       -m 512M --drive file=$work/disk.img,if=ahci
-debian:virtio  l 500 seabios       -m 512M --drive file=$work/disk.img,if=virtio
-debian:qcow2   l 500 seabios       -m 512M --hda $work/disk.qcow2
-apt:ide        l 500 seabios       -m 512M --net user --hda $work/disk.img
-apt:ahci       l 500 seabios       -m 512M --net user,model=rtl8139 --drive file=$work/disk.img,if=ahci
-apt:virtio-qcow2 l 500 seabios     -m 512M --net user,model=virtio-net --drive file=$work/disk.qcow2,if=virtio
+debian:ide     l 900 seabios       -m 512M --hda $work/disk.img
+debian:ahci    l 900 seabios       -m 512M --drive file=$work/disk.img,if=ahci
+debian:virtio  l 900 seabios       -m 512M --drive file=$work/disk.img,if=virtio
+debian:qcow2   l 900 seabios       -m 512M --hda $work/disk.qcow2
+apt:ide        l 900 seabios       -m 512M --net user --hda $work/disk.img
+apt:ahci       l 900 seabios       -m 512M --net user,model=rtl8139 --drive file=$work/disk.img,if=ahci
+apt:virtio-qcow2 l 900 seabios     -m 512M --net user,model=virtio-net --drive file=$work/disk.qcow2,if=virtio
 EOF
 }
 
@@ -90,7 +90,7 @@ prepare_apt() {
     scripts/fetch-debian-guest.sh > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
     archive=$work/archive
     if ! [ -d "$archive" ]; then
-        scripts/guests/apt-archive.sh "$archive" > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
+        scripts/apt-archive.sh "$archive" > "$work/log" 2>&1 || { tail -n 1 "$work/log"; return 1; }
     fi
     port=$(($$ % 20000 + 20000))
     while guests/debian/busybox nc -z 127.0.0.1 "$port" 2> /dev/null; do port=$((port + 1)); done

@@ -2,7 +2,7 @@
 # Makes an archive for apt in a folder: one package, greeting, with a C source in it; its list; a Release file with sums, signed by a key
 # that is made for it and lies beside (key.gpg).
 #
-# usage: scripts/guests/apt-archive.sh FOLDER
+# usage: scripts/apt-archive.sh FOLDER
 # needs: dpkg-deb, gpg
 set -eu
 mkdir -p "$1"
