@@ -9,9 +9,7 @@ use crate::host::{BoardEvent, Output, Room};
 use crate::irq::Taken;
 use crate::link::{HEADER, MAX_FRAME};
 use crate::memory::{Dma, NoMemory, Shadow};
-use crate::pic::Mask;
 use crate::row::{DmaKind, Line, Space};
-use crate::rows;
 use std::fmt;
 
 /// The widest access is of this many bytes.
@@ -445,37 +443,6 @@ impl Board {
     /// The level of interrupt line `irq` (0..=15), before the interrupt controllers.
     pub fn line(&self, irq: u8) -> bool {
         self.plane.irqs.level(irq)
-    }
-
-    /// [`Board::take_masks_changed`] is to say yes.
-    pub fn touch_masks(&mut self) {
-        self.plane.irqs.touch();
-    }
-
-    /// Whether [`Board::masks`] can say something else than at the last call of this.
-    pub fn take_masks_changed(&mut self) -> bool {
-        self.plane.irqs.take_changed()
-    }
-
-    /// The masks of the two interrupt controllers, master and slave; `None` when they are not at `ports`, or their INTR
-    /// does not simply reach the processor.
-    pub fn masks(&self, ports: [u16; 2]) -> Option<[Mask; 2]> {
-        let is_mask = |(chip, port): (u8, u16)| {
-            self.ports.find(u64::from(port), 1).is_some_and(|claim| {
-                let row = self.mounts.get(usize::from(claim.slot)).map(|mount| mount.row.id);
-                row == Some(rows::PIC) && claim.region == chip && claim.first + 1 == u64::from(port)
-            })
-        };
-        if !self.plane.irqs.are_plain() {
-            return None;
-        }
-        (0..).zip(ports).all(is_mask).then(|| self.plane.irqs.masks())
-    }
-
-    /// As `writes` OUTs to [`Board::masks`]' ports that left the masks so, where each did no more than [`Mask`] says.
-    pub fn set_masks(&mut self, masks: [u8; 2], writes: u64) {
-        self.plane.stats.port_writes += writes;
-        self.plane.irqs.set_masks(masks);
     }
 
     /// The processor takes the interrupt that INTR asks for: the vector to deliver. If the request is gone by now, that

@@ -72,7 +72,7 @@ pub fn tables(ram_size: u64, apics: bool) -> AcpiTables {
     // FACS comes first: it alone wants 64-byte alignment.
     let facs = new.place(&facs(), ALIGNMENT);
     let dsdt = new.add(*b"DSDT", 1, &dsdt::block(ram_size));
-    let fadt = new.add(*b"FACP", 3, &fadt());
+    let fadt = new.add(*b"FACP", 3, &fadt(apics));
     FADT_FACS.into_iter().for_each(|(at, size)| new.point(fadt + at, size, facs));
     FADT_DSDT.into_iter().for_each(|(at, size)| new.point(fadt + at, size, dsdt));
     let mut roots = vec![fadt];
@@ -146,8 +146,10 @@ fn facs() -> Vec<u8> {
 
 /// `WBINVD`, `PROC_C1`; the power button is fixed hardware, a sleep button there is none; no fixed RTC wake; reset register supported.
 const FADT_FLAGS: u32 = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10;
-/// `IAPC_BOOT_ARCH`: legacy devices, 8042, no VGA, no MSI.
-const BOOT_ARCHITECTURE: u16 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3;
+/// `IAPC_BOOT_ARCH`: legacy devices, 8042, no VGA to be found by trying.
+const BOOT_ARCHITECTURE: u16 = 1 << 0 | 1 << 1 | 1 << 2;
+/// The same: no messages, for nobody takes them where there is no local APIC.
+const NO_MSI: u16 = 1 << 3;
 /// What, written to the reset register, resets.
 const RESET_VALUE: u8 = 0x06;
 /// C2 and C3 latencies beyond these mean that the state does not exist.
@@ -161,7 +163,8 @@ fn io_address(bits: u8, port: u16) -> Vec<u8> {
 }
 
 /// Body of the Fixed ACPI Description Table, revision 3 (ACPI 2.0), without its pointers.
-fn fadt() -> Vec<u8> {
+fn fadt(apics: bool) -> Vec<u8> {
+    let architecture = BOOT_ARCHITECTURE | if apics { 0 } else { NO_MSI };
     let event = PM_BASE + pm::PM1_EVENT;
     let control = PM_BASE + pm::PM1_CONTROL;
     let timer = PM_BASE + pm::TIMER;
@@ -180,7 +183,7 @@ fn fadt() -> Vec<u8> {
         (96, &NO_C2.to_le_bytes()),
         (98, &NO_C3.to_le_bytes()),
         (108, &[rtc::CENTURY as u8]),
-        (109, &BOOT_ARCHITECTURE.to_le_bytes()),
+        (109, &architecture.to_le_bytes()),
         (112, &FADT_FLAGS.to_le_bytes()),
         (116, &io_address(8, RESET_CONTROL)),
         (128, &[RESET_VALUE]),
@@ -244,5 +247,15 @@ mod tests {
         assert_eq!([dword(fadt, 56), dword(fadt, 64), dword(fadt, 76)], [0x600, 0x604, 0x608]);
         assert_eq!(dword(fadt, 48), 0, "no SMI command: ACPI mode is the only one");
         assert_eq!(dword(fadt, 120), 0xcf9);
+    }
+
+    #[test]
+    fn messages_are_said_to_be_there_with_an_apic_alone() {
+        for apics in [false, true] {
+            let acpi = tables(512 << 20, apics).link(0x10_0000);
+            let rsdt = at(&acpi, dword(&acpi.rsdp, 16), b"RSDT");
+            let fadt = at(&acpi, dword(rsdt, 36), b"FACP");
+            assert_eq!(dword(fadt, 108) >> 8 & u32::from(NO_MSI) == 0, apics);
+        }
     }
 }

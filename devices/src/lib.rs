@@ -65,6 +65,7 @@ mod keys;
 #[allow(clippy::cast_possible_truncation)] // Fields of registers.
 mod lapic;
 pub mod link;
+mod masks;
 pub mod medium;
 pub mod memory;
 mod microwire;
