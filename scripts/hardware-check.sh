@@ -90,8 +90,9 @@ for side in ringer qemu; do
     for kernel in own mach; do
         tr -d '\r' <"$work/$side.$kernel" >"$out/$side.$kernel"
         [ -s "$out/$side.$kernel" ] || { echo "hardware-check: $kernel says nothing in $side: $(cat "$work/said")" >&2; exit 1; }
-        # Times, what was free, the last line, whose end is cut off, and addresses that firmware gives out.
-        sed -E '/^(RTC time is|vm_page:|panic)/d; s/ at 0x[0-9a-f]+(-0x[0-9a-f]+)?/ at (moved)/; s/^/'$kernel': /' "$out/$side.$kernel" >>"$work/$side.facts"
+        # Times, what was free, the last line, whose end is cut off, addresses that firmware gives out; and the interrupt of a
+        # diskette controller that left its reset, for which Mach has a handler by then or not.
+        sed -E '/^(RTC time is|vm_page:|panic|intnull\(6\))/d; s/ at 0x[0-9a-f]+(-0x[0-9a-f]+)?/ at (moved)/; s/^/'$kernel': /' "$out/$side.$kernel" >>"$work/$side.facts"
     done
 done
 diff -U0 "$work/qemu.facts" "$work/ringer.facts" | grep -E '^[-+]' | grep -Ev '^(\+\+\+|---)' | sed -E 's/[[:space:]]+/ /g' | sort >"$out/differences" || true
