@@ -86,7 +86,10 @@ fn the_power_button_ends_the_run() {
     viewer.watch(is_drawn);
     let power = ask(run.port, "POST", &format!("/power?{path}"), &host(run.port), &origin);
     assert!(power.is_empty() || power.contains("200 OK"), "{power}");
+    // The guest is halted: nothing else would have the button noticed before the run's time is over.
+    let pressed = Instant::now();
     run.end();
+    assert!(pressed.elapsed() < Duration::from_secs(60), "{:?}", pressed.elapsed());
 }
 
 fn host(port: u16) -> String {

@@ -484,6 +484,10 @@ impl Monitor {
             return Ok(Some(end));
         }
         let more = self.take_input();
+        // What came may switch the machine off, and nothing else may come for long.
+        if let Some(end) = self.take_events()? {
+            return Ok(Some(end));
+        }
         self.chassis.bus.io.ledger.switch(Row::Interrupts);
         self.vcpu.deliver_interrupt(&mut self.chassis);
         self.vcpu

@@ -3,7 +3,7 @@
 use crate::damage::Damage;
 use crate::hands::Desk;
 use crate::rfb::{Session, Terms};
-use crate::web::{self, Asked, HEAD, Refused, Socket};
+use crate::web::{self, Asked, HEAD, Refused, Said, Socket, Wish};
 use ringer_devices::screen::Image;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -38,6 +38,8 @@ pub(crate) trait Host {
     fn asked(&self, request: &web::Request<'_>) -> Result<Asked, Refused>;
     /// The answer to that; a WebSocket has none.
     fn answer(&mut self, asked: &Asked) -> Vec<u8>;
+    /// Does what a page wants of the machine; what there is to say to it.
+    fn grant(&mut self, wish: Wish) -> Option<String>;
     /// On what terms somebody is let in; `known` had the token.
     fn terms(&self, known: bool) -> Terms;
 }
@@ -158,7 +160,17 @@ impl Client {
         match &mut self.talk {
             Talk::Viewer(session) => self.ending = session.receive(bytes, desk).is_err(),
             Talk::Page(session, socket) => {
-                self.ending = !socket.receive(bytes, |said| session.receive(said, desk).is_ok());
+                let mut note = None;
+                self.ending = !socket.receive(bytes, |said| match said {
+                    Said::Bytes(bytes) => session.receive(bytes, desk).is_ok(),
+                    Said::Text(name) => Wish::named(name).is_some_and(|wish| {
+                        note = host.grant(wish).or(note.take());
+                        true
+                    }),
+                });
+                if let Some(note) = note {
+                    socket.note(note);
+                }
             }
             Talk::Unknown(said) => {
                 said.extend_from_slice(bytes);
@@ -241,9 +253,7 @@ impl Client {
                     session.answer();
                 }
                 let said = std::mem::take(session.output());
-                if !said.is_empty() && !socket.send(said) {
-                    self.ending = true;
-                }
+                self.ending |= !socket.send(said);
                 self.out = std::mem::take(socket.output());
             }
             Talk::Unknown(_) | Talk::Answered => {}

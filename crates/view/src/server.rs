@@ -8,7 +8,7 @@ use crate::error::ViewError;
 use crate::feed::{Feed, Wanted};
 use crate::pace::Pace;
 use crate::rfb::{Password, Terms};
-use crate::web::{self, Asked, Refused, Token};
+use crate::web::{self, Asked, Refused, Token, Wish};
 use ringer_devices::Layout;
 use ringer_devices::screen::Image;
 use ringer_machine::Handle;
@@ -170,28 +170,31 @@ impl Host for Door {
     }
 
     fn answer(&mut self, asked: &Asked) -> Vec<u8> {
-        let done = || web::answer("200 OK", "text/plain", "", b"done\n");
         match asked {
             Asked::Page => match random_bytes() {
                 Ok(bytes) => web::page(&self.rules.terms.name, Token::new(bytes).text()),
                 Err(_) => web::refusal(Refused::Nothing),
             },
-            Asked::Numbers => {
+            Asked::Wish(wish) => match self.grant(*wish) {
+                Some(text) => web::answer("200 OK", "application/json", "", text.as_bytes()),
+                None => web::answer("200 OK", "text/plain", "", b"done\n"),
+            },
+            Asked::Socket(_) => Vec::new(),
+        }
+    }
+
+    fn grant(&mut self, wish: Wish) -> Option<String> {
+        match wish {
+            Wish::Numbers => {
                 let numbers = web::json(self.feed.numbers().as_deref());
                 // They come with a look.
                 self.handle.glance();
-                web::answer("200 OK", "application/json", "", numbers.as_bytes())
+                return Some(numbers);
             }
-            Asked::Reset => {
-                self.handle.reset();
-                done()
-            }
-            Asked::Power => {
-                self.handle.power_button();
-                done()
-            }
-            Asked::Socket(_) => Vec::new(),
+            Wish::Reset => self.handle.reset(),
+            Wish::Power => self.handle.power_button(),
         }
+        None
     }
 
     fn terms(&self, known: bool) -> Terms {

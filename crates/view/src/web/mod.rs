@@ -13,5 +13,5 @@ mod socket;
 pub(crate) use answer::{answer, refusal};
 pub(crate) use numbers::json;
 pub(crate) use page::page;
-pub(crate) use request::{Asked, HEAD, Refused, Request, Token, read};
-pub(crate) use socket::Socket;
+pub(crate) use request::{Asked, HEAD, Refused, Request, Token, Wish, read};
+pub(crate) use socket::{Said, Socket};

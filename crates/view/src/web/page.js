@@ -9,7 +9,10 @@ socket.binaryType = "arraybuffer";
 
 // Bytes that have come, for whoever waits for so many of them.
 let heap = [], held = 0, wanted = null, over = null;
-socket.onmessage = (event) => { heap.push(new Uint8Array(event.data)); held += event.data.byteLength; serve(); };
+socket.onmessage = (event) => {
+  if (typeof event.data === "string") { const now = JSON.parse(event.data); if (now.seconds) show(now); return; }
+  heap.push(new Uint8Array(event.data)); held += event.data.byteLength; serve();
+};
 socket.onclose = () => { over = new Error("the machine is gone"); serve(); };
 function serve() {
   if (!wanted) return;
@@ -184,9 +187,10 @@ press("picture", () => canvas.toBlob((blob) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }));
-const post = (path) => fetch(path + query, { method: "POST" }).catch(() => {});
-press("reset", () => post("/reset"));
-press("power", () => post("/power"));
+// Over the connection that there is: a new one may be taken for a viewer's if it is slow to speak.
+const want = (name) => { if (socket.readyState === 1) socket.send(name); };
+press("reset", () => want("reset"));
+press("power", () => want("power"));
 
 // Numbers, once a second: what has been since the last time.
 const rows = document.getElementById("numbers");
@@ -220,7 +224,4 @@ function show(now) {
   }
   before = now;
 }
-setInterval(async () => {
-  if (over || document.hidden) return;
-  try { const now = await (await fetch("/numbers" + query)).json(); if (now.seconds) show(now); } catch { /* it is gone */ }
-}, 1000);
+setInterval(() => { if (!over && !document.hidden) want("numbers"); }, 1000);

@@ -37,12 +37,31 @@ pub(crate) enum Asked {
     Page,
     /// To go on as a WebSocket; the answer to its key.
     Socket(String),
+    /// Something of the machine.
+    Wish(Wish),
+}
+
+/// What a page may want of the machine beside its screen; it says so over its WebSocket, and programs say it in a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
     /// The numbers of the run.
     Numbers,
     /// The reset button.
     Reset,
     /// The power switch.
     Power,
+}
+
+impl Wish {
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "numbers" => Some(Self::Numbers),
+            "reset" => Some(Self::Reset),
+            "power" => Some(Self::Power),
+            _ => None,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -138,24 +157,24 @@ impl Request<'_> {
         let given = query.split('&').find_map(|pair| pair.strip_prefix("token="));
         let asked = match path {
             "/" => Asked::Page,
-            "/numbers" => Asked::Numbers,
             "/rfb" => Asked::Socket(String::new()),
-            "/reset" => Asked::Reset,
-            "/power" => Asked::Power,
-            _ => return Err(Refused::Nothing),
+            _ => {
+                let wish = path.strip_prefix('/').and_then(Wish::named);
+                Asked::Wish(wish.ok_or(Refused::Nothing)?)
+            }
         };
         if !given.is_some_and(|given| token.is(given)) {
             return Err(Refused::Token);
         }
-        let method = if matches!(asked, Asked::Reset | Asked::Power) { "POST" } else { "GET" };
-        if self.method != method {
+        let changes = matches!(asked, Asked::Wish(Wish::Reset | Wish::Power));
+        if self.method != if changes { "POST" } else { "GET" } {
             return Err(Refused::Method);
         }
         match asked {
-            Asked::Page | Asked::Numbers => Ok(asked),
+            Asked::Page | Asked::Wish(Wish::Numbers) => Ok(asked),
             _ if !self.is_ours() => Err(Refused::Stranger),
             Asked::Socket(_) => self.upgrade().map(Asked::Socket).ok_or(Refused::Bad),
-            _ => Ok(asked),
+            Asked::Wish(_) => Ok(asked),
         }
     }
 
@@ -202,7 +221,7 @@ mod tests {
     fn the_page_its_numbers_and_its_buttons() {
         let get = |path: &str| asked(&format!("GET {path} HTTP/1.1\nHost: 127.0.0.1:5800"));
         assert_eq!(get("/?token=TOKEN"), Ok(Asked::Page));
-        assert_eq!(get("/numbers?token=TOKEN"), Ok(Asked::Numbers));
+        assert_eq!(get("/numbers?token=TOKEN"), Ok(Asked::Wish(Wish::Numbers)));
         assert_eq!(get("/?token=TOKEX"), Err(Refused::Token));
         assert_eq!(get("/?token="), Err(Refused::Token));
         assert_eq!(get("/"), Err(Refused::Token));
@@ -211,7 +230,7 @@ mod tests {
         let post = |origin: &str| {
             asked(&format!("POST /reset?token=TOKEN HTTP/1.1\nHost: 127.0.0.1:5800\n{origin}"))
         };
-        assert_eq!(post("Origin: http://127.0.0.1:5800"), Ok(Asked::Reset));
+        assert_eq!(post("Origin: http://127.0.0.1:5800"), Ok(Asked::Wish(Wish::Reset)));
         assert_eq!(post("Origin: http://evil.example:5800"), Err(Refused::Stranger));
         assert_eq!(post("X: y"), Err(Refused::Stranger), "no page at all");
         // RFC 6455, 1.3.

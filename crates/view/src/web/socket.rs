@@ -37,9 +37,23 @@ impl Write for Pipe {
     }
 }
 
+/// What a page says.
+#[derive(Debug)]
+pub(crate) enum Said<'a> {
+    /// As a viewer.
+    Bytes(&'a [u8]),
+    /// Beside that.
+    Text(&'a str),
+}
+
 /// The machine's end of a WebSocket.
 #[derive(Debug)]
-pub(crate) struct Socket(WebSocket<Pipe>);
+pub(crate) struct Socket {
+    line: WebSocket<Pipe>,
+    /// A text for the page: of two that are to be sent only the later is, so a page that asks without end and reads nothing has
+    /// nothing pile up.
+    note: Option<String>,
+}
 
 impl Socket {
     /// One whose handshake is over.
@@ -49,36 +63,44 @@ impl Socket {
             .max_frame_size(Some(MESSAGE))
             .read_buffer_size(4096)
             .write_buffer_size(0);
-        Self(WebSocket::from_raw_socket(Pipe::default(), Role::Server, Some(config)))
+        let line = WebSocket::from_raw_socket(Pipe::default(), Role::Server, Some(config));
+        Self { line, note: None }
     }
 
     /// Takes bytes of the network; hands what the page said to `hear`. False: it is over.
-    pub(crate) fn receive(&mut self, bytes: &[u8], mut hear: impl FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_mut().input.extend_from_slice(bytes);
+    pub(crate) fn receive(&mut self, bytes: &[u8], mut hear: impl FnMut(Said<'_>) -> bool) -> bool {
+        self.line.get_mut().input.extend_from_slice(bytes);
         loop {
-            match self.0.read() {
-                Ok(Message::Binary(said)) => {
-                    if !hear(&said) {
-                        return false;
-                    }
-                }
-                // Answers to pings wait until something is sent; texts are nobody's.
-                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+            let goes_on = match self.line.read() {
+                Ok(Message::Binary(said)) => hear(Said::Bytes(&said)),
+                Ok(Message::Text(said)) => hear(Said::Text(&said)),
+                // Answers to pings wait until something is sent.
+                Ok(Message::Ping(_) | Message::Pong(_)) => true,
                 Ok(_) => return false,
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => return false,
+            };
+            if !goes_on {
+                return false;
             }
         }
     }
 
-    /// Sends a message. False: it is over.
+    /// Has a text sent with what is sent next.
+    pub(crate) fn note(&mut self, text: String) {
+        self.note = Some(text);
+    }
+
+    /// Sends a message, unless it is empty, and the text that waits. False: it is over.
     pub(crate) fn send(&mut self, bytes: Vec<u8>) -> bool {
-        self.0.send(Message::Binary(bytes.into())).is_ok()
+        let text = self.note.take().map(|text| Message::Text(text.into()));
+        let bytes = (!bytes.is_empty()).then(|| Message::Binary(bytes.into()));
+        text.into_iter().chain(bytes).all(|message| self.line.send(message).is_ok())
     }
 
     /// What is to go to the network; what has gone is to be taken out.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
-        &mut self.0.get_mut().output
+        &mut self.line.get_mut().output
     }
 }
 
@@ -98,6 +120,7 @@ mod tests {
         let mut heard = Vec::new();
         for byte in std::mem::take(&mut page.get_mut().output) {
             assert!(socket.receive(&[byte], |said| {
+                let Said::Bytes(said) = said else { return false };
                 heard.extend_from_slice(said);
                 true
             }));
@@ -121,8 +144,22 @@ mod tests {
         // Not masked, as no page sends it.
         assert!(!Socket::new().receive(&[0x82, 1, 0], |_| true));
         assert!(!Socket::new().receive(&[0xff; 16], |_| true));
+    }
+
+    #[test]
+    fn texts_go_beside_and_only_the_last_one_is_kept() {
+        let (mut page, mut socket) = (client(), Socket::new());
         page.send(Message::Text("x".into())).unwrap();
         let bytes = std::mem::take(&mut page.get_mut().output);
-        assert!(!Socket::new().receive(&bytes, |_| true), "a text");
+        assert!(
+            !socket.receive(&bytes, |said| !matches!(said, Said::Text("x"))),
+            "it was not heard"
+        );
+        socket.note("one".to_owned());
+        socket.note("two".to_owned());
+        assert!(socket.send(Vec::new()));
+        page.get_mut().input = std::mem::take(socket.output());
+        assert_eq!(page.read().unwrap(), Message::Text("two".into()));
+        assert!(page.read().is_err(), "and nothing else");
     }
 }
