@@ -13,8 +13,8 @@ const TRAPS: u16 = 6;
 /// By how much that grows each time.
 const GROWTH: u16 = 8;
 /// Runs without a fault that a fault pays for, and how many may be saved up.
-const CREDIT: u16 = 32;
-const MOST_CREDIT: u16 = 256;
+const CREDIT: u16 = 5;
+const MOST_CREDIT: u16 = 40;
 /// Instructions that are counted at once.
 const COUNTED: usize = 4096;
 /// Instructions that are left to the interpreter at once.
