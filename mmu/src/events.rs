@@ -74,4 +74,8 @@ pub struct WindowStats {
     pub protects: u64,
     /// Windows emptied because the host had no mapping left.
     pub resets: u64,
+    /// Entries of inline TLBs for pages that their windows map.
+    pub entered_mapped: u64,
+    /// Entries of inline TLBs for pages that they do not.
+    pub entered_aside: u64,
 }

@@ -84,6 +84,15 @@ impl MemoryFile {
         }
     }
 
+    /// The host address of the page at `offset` in this mapping, which is there as long as `self`, for translated code that
+    /// accesses bytes of this page only. `None` beyond the end.
+    #[must_use]
+    pub fn host_page(&self, offset: u64) -> Option<u64> {
+        let offset = offset & !(PAGE_SIZE - 1);
+        let whole = self.in_bounds(offset, PAGE_SIZE as usize);
+        whole.then(|| self.map.as_ptr() as u64 + offset)
+    }
+
     fn in_bounds(&self, offset: u64, len: usize) -> bool {
         let total = self.map.len() as u64;
         offset <= total && len as u64 <= total - offset

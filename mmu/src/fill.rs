@@ -131,7 +131,7 @@ impl Window {
     }
 
     /// What may be mapped at `page`, whose table entry lies at `pte_pa`.
-    fn candidate(&self, view: View<'_>, pde: u64, pte_pa: Pa, page: u32) -> Option<Run> {
+    pub(crate) fn candidate(&self, view: View<'_>, pde: u64, pte_pa: Pa, page: u32) -> Option<Run> {
         let f = self.key.format;
         let offset = view.memory.backing(pte_pa.frame())? + pte_pa.in_frame();
         let pte = if f.wide() {

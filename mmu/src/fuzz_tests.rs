@@ -3,6 +3,7 @@
 
 use crate::events::{Active, Fill, Reason};
 use crate::format::bit;
+use crate::inline_tlb::{DISTANCES, ENTRIES, READ_TAGS, WRITE_TAGS};
 use crate::ram::{Flush, Region};
 use crate::testing::{Bench, Prober, TestIo, TestSink, get32, machine, offset, put32, regs};
 use crate::windows::Windows;
@@ -10,6 +11,7 @@ use crate::windows::Windows;
 use hashbrown::HashMap;
 use ringer_cpu::addr::{Frame, Lin, Pa, Page};
 use ringer_cpu::{Access, PagingChange, Privilege};
+use std::cell::Cell;
 
 const DIRS: [u32; 2] = [0x10_0000, 0x20_0000];
 /// Directory entries that the guest uses, and pages under each.
@@ -32,6 +34,9 @@ struct Guest {
     /// Writes are logged, and so many pages were in the log.
     logs: bool,
     written: usize,
+    /// Entries made in inline TLBs, and those found there for pages that their windows do not map.
+    entered: u32,
+    aside: Cell<u32>,
     p: Prober,
 }
 
@@ -63,6 +68,8 @@ impl Guest {
             noted,
             logs: false,
             written: 0,
+            entered: 0,
+            aside: Cell::new(0),
             p,
         }
     }
@@ -92,7 +99,7 @@ impl Guest {
     }
 
     fn step(&mut self) {
-        match self.random(17) {
+        match self.random(20) {
             0..=4 => self.edit_table(),
             5 => self.edit_directory(),
             6..=10 => self.access(),
@@ -101,6 +108,7 @@ impl Guest {
             13 => self.code(),
             14 => self.activate(),
             15 => self.read_log(),
+            16..=18 => self.enter(),
             _ => self.load_cr3(),
         }
     }
@@ -207,6 +215,67 @@ impl Guest {
             self.mmu.set_code_page(frame, true);
             self.windows.protect_frame(&self.mmu.memory, frame);
         }
+        self.check_writes();
+    }
+
+    /// The interpreter made an access for translated code that had asked the inline TLB.
+    fn enter(&mut self) {
+        let (page, write) = (self.page(), self.random(2) == 0);
+        let access = if write { Access::Write } else { Access::Read };
+        if self.mmu.walk(&mut TestIo::default(), lin(page), access, self.who()).is_err() {
+            return;
+        }
+        let mut sink = TestSink::default();
+        self.windows.enter(
+            self.mmu.mmu.paging(),
+            &mut self.mmu.memory,
+            &mut TestIo::default(),
+            lin(page),
+            &mut sink,
+        );
+        self.forget(&sink);
+        // (It may lead to what the entries said at the last flush.)
+        self.entered += u32::from(self.inline(page, false).is_some());
+        self.check_writes();
+    }
+
+    /// The host address of the page, if the inline TLB has it.
+    fn inline(&self, page: u32, write: bool) -> Option<u64> {
+        let at = |from: i32| self.active.base.wrapping_add_signed(i64::from(from));
+        let place = u64::from(page) % ENTRIES as u64;
+        let tag = self.p.read(at(if write { WRITE_TAGS } else { READ_TAGS }) + 4 * place);
+        if tag.expect("it is there").wrapping_add(page).wrapping_add(1) != 0 {
+            return None;
+        }
+        let half = |k| u64::from(self.p.read(at(DISTANCES) + 8 * place + k).expect("it is there"));
+        let distance = half(0) | half(4) << 32;
+        self.aside.set(self.aside.get() + u32::from(distance != 0));
+        Some((self.active.base + lin(page).get()).wrapping_add(distance))
+    }
+
+    /// What the inline TLB leads to at `page` is what the entries say now.
+    fn check_inline(&self, page: u32) {
+        let Some(at) = self.inline(page, false) else {
+            return assert_eq!(self.inline(page, true), None);
+        };
+        let path = self.mmu.peek(lin(page)).expect("an absent page was entered");
+        assert!(path.accessed() && (path.user || !self.user), "{path:x?}");
+        let frame = path.pa.frame();
+        assert_eq!(self.p.read(at), Some(get32(&self.mmu, frame.start().get())));
+        if let Some(write) = self.inline(page, true) {
+            assert!(write == at && path.dirty() && path.writable, "{path:x?}");
+        }
+    }
+
+    /// Nothing whose writes are to be noticed can be written by the inline TLB.
+    fn check_writes(&self) {
+        for page in (0..CHUNKS * PAGES).map(|k| k / PAGES * 1024 + k % PAGES) {
+            let Some(at) = self.inline(page, true) else { continue };
+            // Each page of memory holds its own number.
+            let frame = self.p.read(at).expect("it was entered");
+            let guarded = self.mmu.memory.is_guarded(offset(&self.mmu, u64::from(frame) << 12));
+            assert!(!guarded, "page {frame:x} can be written by the inline TLB");
+        }
     }
 
     /// Reads the log of written pages; for the first time, turns it on.
@@ -220,6 +289,7 @@ impl Guest {
             self.windows.protect_all();
         }
         self.logs = true;
+        self.check_writes();
     }
 
     fn activate(&mut self) {
@@ -243,6 +313,7 @@ impl Guest {
     /// Right after a flush: what is granted is what the entries say, flags included.
     fn check_against_walk(&mut self, page: u32) {
         let lin = lin(page);
+        self.check_inline(page);
         let path = self.mmu.peek(lin);
         if let Some(frame) = self.noted.get(&(self.active.id.0, page)) {
             let path = path.expect("code at an absent page");
@@ -287,5 +358,7 @@ fn windows_agree_with_fresh_walks_after_every_flush() {
         let stats = guest.windows.stats();
         assert!(stats.hidden_fills > 100 && stats.pages_dropped > 100, "{stats:?}");
         assert!(guest.written > 100, "{} pages logged", guest.written);
+        let (entered, aside) = (guest.entered, guest.aside.get());
+        assert!(entered > 100 && aside > 10, "{entered} entered, {aside} aside");
     }
 }

@@ -1,13 +1,14 @@
 //! Host address ranges for shadow windows: the only file that maps guest RAM a second time.
 //!
 //! A [`HostWindow`] owns 4 GiB of host address space, aligned by 4 GiB, with a guard on both sides
-//! that is never mapped. Its methods take *page numbers below 2^20* and check them, so that no
+//! that is never mapped, but for the window's inline TLB at the far end of the first. Its methods take *page numbers below 2^20* and check them, so that no
 //! caller, whatever a guest made it compute, maps or unmaps anything outside the window.
 //!
 //! Invariant: a page that the caller asked to be cleared or write-protected is so when the call
 //! returns `Ok`; when it returns an error the caller must [`HostWindow::reset`], which cannot fail
 //! to take all rights away.
 
+use crate::inline_tlb::{BYTES, DISTANCES, ENTRIES, Entry, READ_TAGS, Store, WRITE_TAGS};
 use ringer_cpu::addr::{Lin, Page};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -20,8 +21,10 @@ use std::ffi::c_void;
 /// added to the window's base. A page of a window is its number in there, 32 bits wide.
 pub(crate) const WINDOW_PAGES: u32 = 1 << 20;
 const WINDOW_BYTES: usize = 1 << 32;
-/// Never mapped, before and behind a window: a wide operand at FFFFFFFFh ends here.
+/// Never mapped, before and behind a window: a wide operand at FFFFFFFFh ends here, and so does a string instruction that goes
+/// down from 0, long before it comes to the inline TLB.
 const GUARD: usize = 1 << 20;
+const _: () = assert!(READ_TAGS == -(GUARD as i32) && BYTES == PAGE);
 const PAGE: usize = 4096;
 /// `<linux/mman.h>`: the kernel's number, whatever the C library; the crate libc has it for glibc alone.
 const MADV_COLLAPSE: libc::c_int = 25;
@@ -54,6 +57,11 @@ impl HostWindow {
         let base = (start + GUARD).next_multiple_of(WINDOW_BYTES);
         let (first, last) = (base - GUARD, base + WINDOW_BYTES + GUARD);
         let window = Self { base };
+        // SAFETY: the page is the first of the guard, of the mapping just made.
+        let tlb = unsafe {
+            let rights = ProtFlags::READ | ProtFlags::WRITE;
+            mmap_anonymous(first as *mut c_void, BYTES, rights, flags | MapFlags::FIXED)
+        };
         // What the host does not take back stays reserved, and is in nobody's way.
         // SAFETY: both ranges belong to the mapping just made and are used by nobody.
         unsafe {
@@ -64,7 +72,13 @@ impl HostWindow {
                 let _ = munmap(last as *mut c_void, start + total - last);
             }
         }
-        Ok(window)
+        tlb.map(|_| window)
+    }
+
+    /// Where the field of entry `place` that is `len` bytes long is, at `from` before the base; `None` beyond the TLB.
+    fn field(&self, from: i32, place: usize, len: usize) -> Option<*mut c_void> {
+        let at = self.base.checked_add_signed(from as isize)?.checked_add(place * len)?;
+        (place < ENTRIES).then_some(at as *mut c_void)
     }
 
     /// Host address of the window's byte 0.
@@ -134,6 +148,25 @@ impl HostWindow {
         let taken =
             unsafe { mprotect(self.base as *mut c_void, WINDOW_BYTES, MprotectFlags::empty()) };
         assert!(taken.is_ok(), "the host does not let go of guest memory: {taken:?}");
+    }
+}
+
+impl Store for HostWindow {
+    fn store(&mut self, place: usize, entry: &Entry) {
+        let (read, write) = entry.tags();
+        let fields = (
+            self.field(READ_TAGS, place, 4),
+            self.field(WRITE_TAGS, place, 4),
+            self.field(DISTANCES, place, 8),
+        );
+        let (Some(reads), Some(writes), Some(distance)) = fields else { return };
+        // SAFETY: the three lie in the page of the TLB, which `reserve` mapped to be written, aligned for what they are; nobody
+        // has a reference there, and translated code, which reads them, does not run meanwhile.
+        unsafe {
+            reads.cast::<u32>().write_volatile(read);
+            writes.cast::<u32>().write_volatile(write);
+            distance.cast::<u64>().write_volatile(entry.distance);
+        }
     }
 }
 

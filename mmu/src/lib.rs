@@ -6,10 +6,14 @@
 //! - [`soft`] and `tlb`: accesses made in Rust (interpreter, callouts).
 //! - `watch`: bytes whose accesses somebody wants to know of.
 //! - [`HugePages`]: guest memory in huge pages of the host. [`host_tables`]: how many page tables the host has for us.
+//! - [`inline_tlb`]: what translated code looks in by itself where a window does not pay.
 //! - [`windows`]: host address ranges in which translated code reaches guest memory directly.
 //!
 //! `unsafe` is confined to `file.rs` and `hostmap.rs`.
 
+mod aside;
+#[cfg(test)]
+mod aside_tests;
 mod churn;
 mod device_ram;
 mod events;
@@ -22,6 +26,7 @@ pub mod host_tables;
 mod hostmap;
 mod huge;
 pub mod image;
+pub mod inline_tlb;
 mod key;
 pub mod map;
 mod pages;

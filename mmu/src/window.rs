@@ -10,6 +10,7 @@ use crate::churn::Churn;
 use crate::events::{DropSink, WindowId, WindowStats};
 use crate::host_tables::{HostTables, TABLE_PAGES};
 use crate::hostmap::{HostWindow, Run, WINDOW_PAGES, start_of, window_page};
+use crate::inline_tlb::InlineTlb;
 use crate::key::Key;
 use crate::ram::GuestMemory;
 use crate::records::Records;
@@ -75,6 +76,8 @@ pub(crate) struct Window {
     pub short_lived: u32,
     /// Pages that are not worth a mapping.
     pub churn: Churn,
+    /// Pages that translated code reaches by another way.
+    pub tlb: InlineTlb,
 }
 
 impl Window {
@@ -96,12 +99,14 @@ impl Window {
             next_flushed: 0,
             short_lived: u32::MAX,
             churn: Churn::default(),
+            tlb: InlineTlb::default(),
         })
     }
 
     /// Takes everything away and forgets it, so that the window can serve another address space;
     /// the owner tells the sink.
     pub fn reset(&mut self) {
+        self.tlb.clear(&mut self.host);
         self.host.reset();
         self.host_tables.clear();
         self.records.clear();
@@ -112,6 +117,7 @@ impl Window {
 
     /// Gives all host mappings up. What is known of the guest's tables and of code stays true.
     pub fn unmap_all(&mut self) {
+        self.tlb.clear(&mut self.host);
         self.host.reset();
         self.host_tables.clear();
         self.records.unmap_all();
@@ -125,6 +131,7 @@ impl Window {
         self.host_tables.bytes()
             + self.records.held()
             + self.churn.held()
+            + self.tlb.held()
             + copies * Table::BYTES
             + self.tables.allocation_size()
     }
@@ -167,6 +174,7 @@ impl Window {
 
     /// Takes a range of pages away.
     pub fn drop_range(&mut self, first: u32, pages: u32, notes: &mut Notes<'_>) {
+        self.tlb.forget(&mut self.host, first, pages);
         let taken = self.records.take(first, pages);
         notes.stats.pages_dropped += u64::from(taken.count);
         if let Some((lo, hi)) = taken.mapped {
@@ -187,6 +195,7 @@ impl Window {
 
     /// Takes the right to write away from a range of pages.
     pub fn write_protect(&mut self, first: u32, pages: u32, stats: &mut WindowStats) {
+        self.tlb.forget_writes(&mut self.host, first, pages);
         for (page, count) in self.records.take_writable(first, pages) {
             self.mappings += 2;
             stats.pages_protected += u64::from(count);

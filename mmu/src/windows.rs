@@ -362,6 +362,36 @@ impl Windows {
         fill
     }
 
+    /// The interpreter accessed `lin` for translated code that had asked the inline TLB in vain: the running window's gets an
+    /// entry, if there can be one. What is worth a mapping is mapped.
+    pub fn enter(
+        &mut self,
+        paging: &Paging,
+        memory: &mut GuestMemory,
+        io: &mut dyn PhysIo,
+        lin: Lin,
+        sink: &mut dyn DropSink,
+    ) {
+        let (k, key) = (self.current, self.slots[self.current].key);
+        if key != Key::of(paging, key.user) {
+            return;
+        }
+        // No flag is set for an access that was not made.
+        let write = paging.permits_as_it_is(memory, lin, true, key.user);
+        let read = !key.paging() || paging.permits_as_it_is(memory, lin, false, key.user);
+        if !write && !read {
+            return;
+        }
+        let record = self.slots[k].records.get(window_page(lin));
+        if !record.mapped() || write && !record.writable() {
+            self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink);
+        }
+        let before = self.slots[k].held();
+        let notes = &mut Notes { sink, stats: &mut self.stats };
+        self.slots[k].enter_inline(View { paging, memory }, lin, notes);
+        self.charge(before);
+    }
+
     /// Gets below the budget of host mappings: by counting, then by giving windows up.
     fn make_room(&mut self) {
         for window in &mut self.slots {
@@ -422,6 +452,7 @@ impl Windows {
         let Some(offset) = memory.backing(frame) else { return };
         let frame = (offset >> 12) as u32;
         for window in &mut self.slots {
+            window.forget_aside();
             for page in window.records.writers(frame) {
                 let (first, pages) =
                     if window.records.in_span(page) { (page & !15, 16) } else { (page, 1) };
@@ -441,6 +472,7 @@ impl Windows {
     /// Takes the right to write to these pages of the memory file away from every window.
     pub fn protect_backing(&mut self, frames: &std::ops::Range<u32>) {
         for window in &mut self.slots {
+            window.forget_aside();
             for (first, pages) in window.records.showing(frames, true) {
                 window.write_protect(first, pages, &mut self.stats);
             }
@@ -450,6 +482,7 @@ impl Windows {
     /// Takes these pages of the memory file out of every window: they are elsewhere in the guest's addresses now, or nowhere.
     pub fn drop_backing(&mut self, frames: &std::ops::Range<u32>, sink: &mut dyn DropSink) {
         for window in &mut self.slots {
+            window.forget_aside();
             for (first, pages) in window.records.showing(frames, false) {
                 let notes = &mut Notes { sink: &mut *sink, stats: &mut self.stats };
                 window.drop_range(first, pages, notes);

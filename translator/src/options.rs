@@ -51,6 +51,10 @@ bitflags! {
         /// Every block passes the verifier before it runs, in the form that the engine runs and in
         /// the form that the default options give. Always on in debug builds.
         const VERIFY = 1 << 19;
+        /// The accesses of instructions that kept trapping go by the inline TLB where they can.
+        const INLINE_TLB = 1 << 22;
+        /// So do those of all others.
+        const ALL_INLINE_TLB = 1 << 23;
         /// A string instruction that repeats is a block of its own, for an engine that runs it piece by piece.
         const LONE_STRINGS = 1 << 21;
 
@@ -61,7 +65,7 @@ bitflags! {
             | Self::INLINE_LIMITED.bits() | Self::INLINE_SEGLOAD.bits()
             | Self::SHORT_ADDRESS.bits() | Self::FOLD_ESP.bits()
             | Self::SUPERBLOCK.bits() | Self::INLINE_THUNKS.bits()
-            | Self::INLINE_TRANSFER.bits();
+            | Self::INLINE_TRANSFER.bits() | Self::INLINE_TLB.bits();
     }
 }
 

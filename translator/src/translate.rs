@@ -36,6 +36,8 @@ pub struct Translator {
     pub(crate) emitter: Emitter,
     /// EIPs of instructions that the interpreter is to run in any case.
     left_out: Vec<u32>,
+    /// Those whose accesses go by the inline TLB, or are left out.
+    aside: Vec<u32>,
     #[cfg(feature = "planted-fault")]
     pub(crate) planted: Option<crate::planted::PlantedFault>,
 }
@@ -70,6 +72,7 @@ impl Translator {
             table: TreatmentTable::new(opts, features),
             emitter: Emitter::new(opts),
             left_out: Vec::new(),
+            aside: Vec::new(),
             #[cfg(feature = "planted-fault")]
             planted: None,
         }
@@ -85,6 +88,12 @@ impl Translator {
     pub fn leave_out(&mut self, eips: impl Iterator<Item = Pc>) {
         self.left_out.clear();
         self.left_out.extend(eips.map(Pc::low));
+    }
+
+    /// From now on the accesses of the instructions at these EIPs go by the inline TLB; those that cannot are callouts.
+    pub fn put_aside(&mut self, eips: impl Iterator<Item = Pc>) {
+        self.aside.clear();
+        self.aside.extend(eips.map(Pc::low));
     }
 
     /// From now on a block counts under these numbers, with the PROFILE option.
@@ -256,6 +265,12 @@ impl Translator {
             self.emitter.settle_esp();
         }
         let (start, esp) = (self.emitter.offset(), self.emitter.esp);
+        let listed = self.aside.contains(&i.ip32());
+        self.emitter.aside =
+            self.emitter.puts_aside(listed) && self.emitter.can_go_aside(treatment, i);
+        if listed && !self.emitter.aside {
+            return Err(Refused);
+        }
         self.emitter.done = draft.instrs;
         (self.emitter.here, self.emitter.flow) = (i.ip32(), i.flow_control());
         let step = match treatment {
@@ -263,6 +278,7 @@ impl Translator {
             Treatment::Innocuous => self.emitter.identity(i).map(|()| Step::Next),
             Treatment::Rewritten(rewrite) => self.emitter.rewrite(rewrite, i),
         };
+        self.emitter.aside = false;
         match step {
             Ok(Step::Shadow) => {}
             Ok(_) => {

@@ -1,6 +1,6 @@
 //! `ringer test`.
 
-use crate::args::{ListFormat, TestArgs};
+use crate::args::{ListFormat, TestArgs, Ways};
 use crate::error::CliError;
 use crate::say::say;
 use crate::signals;
@@ -130,6 +130,7 @@ fn options(args: &TestArgs) -> Result<Options, CliError> {
     };
     options.timeout = args.timeout;
     options.mem_limit = args.mem_limit;
+    options.access = args.access.map(Ways::name);
     options.retries = args.retries.or(config.retries).unwrap_or(0);
     options.fail_fast = args.fail_fast || (config.fail_fast == Some(true) && !args.no_fail_fast);
     options.no_capture = args.no_capture;

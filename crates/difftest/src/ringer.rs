@@ -23,10 +23,16 @@ pub const RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runner.elf")
 pub struct Ringer {
     engine: Engine,
     monitor: Monitor,
+    options: TranslatorOptions,
     before: (u64, u64),
     #[cfg(feature = "planted-fault")]
     fault: Option<ringer_translator::PlantedFault>,
 }
+
+const OPTIONS: TranslatorOptions = TranslatorOptions::REWRITES
+    .union(TranslatorOptions::LINK)
+    .union(TranslatorOptions::INDIRECT)
+    .union(TranslatorOptions::COUNT);
 
 struct Nowhere;
 
@@ -41,12 +47,21 @@ impl Ringer {
     pub fn new(engine: Engine) -> Result<Self, PeerError> {
         let mut ringer = Self {
             engine,
-            monitor: build(engine)?,
+            monitor: build(engine, OPTIONS)?,
+            options: OPTIONS,
             before: (0, 0),
             #[cfg(feature = "planted-fault")]
             fault: None,
         };
         install(&mut ringer)?;
+        Ok(ringer)
+    }
+
+    /// One whose translated code goes by the inline TLB wherever it can.
+    pub fn by_inline_tlb() -> Result<Self, PeerError> {
+        let mut ringer = Self::new(Engine::Bt)?;
+        ringer.options |= TranslatorOptions::ALL_INLINE_TLB;
+        ringer.restart()?;
         Ok(ringer)
     }
 
@@ -65,7 +80,7 @@ impl Ringer {
     }
 }
 
-fn build(engine: Engine) -> Result<Monitor, MachineError> {
+fn build(engine: Engine, options: TranslatorOptions) -> Result<Monitor, MachineError> {
     let memory = GuestMemory::new(RAM)?;
     let board = BoardConfig {
         ram_size: RAM,
@@ -93,7 +108,7 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
         max_instructions: None,
         timeout: Some(TIMEOUT),
         profile: false,
-        options: TranslatorOptions::default() | TranslatorOptions::COUNT,
+        options,
     };
     let mut monitor = Monitor::new(cfg, memory, board)?;
     monitor.testing().translate_at_visit(1);
@@ -107,6 +122,9 @@ fn build(engine: Engine) -> Result<Monitor, MachineError> {
 impl Peer for Ringer {
     fn name(&self) -> &'static str {
         match self.engine {
+            Engine::Bt if self.options.contains(TranslatorOptions::ALL_INLINE_TLB) => {
+                "bt --access inline"
+            }
             Engine::Bt => "bt",
             Engine::Interp => "interp",
             Engine::Lockstep => "lockstep",
@@ -130,7 +148,7 @@ impl Peer for Ringer {
     fn restart(&mut self) -> Result<(), PeerError> {
         let (t, i) = self.counts();
         self.before = (self.before.0 + t, self.before.1 + i);
-        self.monitor = build(self.engine)?;
+        self.monitor = build(self.engine, self.options)?;
         #[cfg(feature = "planted-fault")]
         if let Some(fault) = self.fault {
             self.monitor.plant(fault);

@@ -97,6 +97,8 @@ pub struct Failure {
 #[derive(Debug)]
 pub struct Machines {
     bt: Bench,
+    /// The same by the inline TLB, for every second batch.
+    inline: Bench,
     interp: Bench,
     peer: Option<Bench>,
     forms: Forms,
@@ -108,6 +110,7 @@ impl Machines {
         let peer = if peer { Some(Bench::new(Box::new(Qemu::new()?))) } else { None };
         Ok(Self {
             bt: Bench::new(Box::new(Ringer::new(Engine::Bt)?)),
+            inline: Bench::new(Box::new(Ringer::by_inline_tlb()?)),
             interp: Bench::new(Box::new(Ringer::new(Engine::Interp)?)),
             peer,
             forms: Forms::new(),
@@ -125,7 +128,10 @@ impl Machines {
     /// Carries out `plan`.
     pub fn run(&mut self, plan: &Plan) -> Result<Summary, PeerError> {
         let mut summary = Summary::default();
-        let counts = |m: &Self| m.bt.machine.instructions().unwrap_or_default();
+        let counts = |m: &Self| {
+            let both = [&m.bt, &m.inline].map(|bt| bt.machine.instructions().unwrap_or_default());
+            (both[0].0 + both[1].0, both[0].1 + both[1].1)
+        };
         let before = counts(self);
         let end = plan.first + plan.cases;
         let mut at = plan.first;
@@ -134,6 +140,7 @@ impl Machines {
             let same = TEMPLATE_CASES - at % TEMPLATE_CASES;
             let n = (end - at).min(plan.batch as u64).min(same);
             self.batch(plan, at..at + n, &mut summary)?;
+            std::mem::swap(&mut self.bt, &mut self.inline);
             at += n;
             summary.cases += n;
         }

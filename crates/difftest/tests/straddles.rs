@@ -178,7 +178,16 @@ fn world(kind: Kind, border: Border, instruction: &[u8], stores: bool, at: i32) 
         cpu.set_reg32(reg, esp.wrapping_sub(by));
     }
     let mode = Mode::Protected;
-    World { mode, memory, cpu, ports: Vec::new(), limit: 60, visit: 1, cache: 256 << 10 }
+    World {
+        mode,
+        memory,
+        cpu,
+        ports: Vec::new(),
+        limit: 60,
+        visit: 1,
+        inline: at & 1 != 0,
+        cache: 256 << 10,
+    }
 }
 
 fn registers(cpu: &mut CpuState, kind: Kind) {

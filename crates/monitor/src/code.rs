@@ -272,7 +272,8 @@ impl Code {
         if plain_page && let Some(copy) = cache.copied(&key, &thunk) {
             return copy;
         }
-        self.translator.leave_out(trapping().chain(stops).map(Pc::from));
+        self.translator.leave_out(stops.into_iter().map(Pc::from));
+        self.translator.put_aside(trapping().map(Pc::from));
         self.translator.count_under(self.cache.next_counters());
         self.translator.translate(&source, key.mode, target, first_site)
     }
@@ -429,6 +430,11 @@ impl Code {
         }
     }
 
+    /// Whether all accesses that can go by the inline TLB.
+    pub fn prefers_inline_tlb(&self) -> bool {
+        self.options.contains(TranslatorOptions::ALL_INLINE_TLB)
+    }
+
     /// What is at these whole pages is about to be something else: all code made from them goes.
     pub fn forget(&mut self, bus: &mut SystemBus, targets: &mut Targets, pa: Pa, len: u64) {
         for at in (0..len).step_by(0x1000) {
@@ -465,7 +471,14 @@ impl Code {
         }
     }
 
-    /// Whether the instruction at `eip` is left to the interpreter for its traps.
+    /// At time `now`: looks which instructions that are set aside for their traps need be no more.
+    pub fn review(&mut self, bus: &mut SystemBus, targets: &mut Targets, now: u64) {
+        for pa in self.retranslation.review(now) {
+            self.remake(bus, targets, pa);
+        }
+    }
+
+    /// Whether the instruction at `eip` is set aside for its traps.
     #[inline]
     pub fn leaves(&self, eip: u32) -> bool {
         !self.retranslation.is_empty() && self.retranslation.leaves(eip)

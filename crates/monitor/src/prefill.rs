@@ -20,7 +20,8 @@ struct Access {
     eip: u32,
     cpl: u8,
     lin: u32,
-    write: bool,
+    /// Whether it writes; not known of one that went by the inline TLB.
+    write: Option<bool>,
 }
 
 /// An access that the guest's handler of its page fault may have made possible.
@@ -41,7 +42,12 @@ impl Prefill {
         let block = cache.block(id);
         let Some((_, entry)) = block.entry_at(off) else { return };
         let cpl = if block.key.mode.contains(Mode::USER) { 3 } else { 0 };
-        self.0 = Some(Access { eip: entry.eip.low(), cpl, lin, write });
+        self.0 = Some(Access { eip: entry.eip.low(), cpl, lin, write: Some(write) });
+    }
+
+    /// The same of an instruction at `eip` that had asked the inline TLB: it raised a page fault at `lin`.
+    pub fn expect_inline(&mut self, eip: u32, cpl: u8, lin: u32) {
+        self.0 = Some(Access { eip, cpl, lin, write: None });
     }
 
     /// Before translated code is entered at `cpu`, with its window selected. False: it is selected no
@@ -65,10 +71,11 @@ impl Prefill {
 
 impl Access {
     fn map(&self, spaces: &mut Spaces, bus: &mut SystemBus) -> bool {
-        let (lin, write) = (self.lin, self.write);
-        let permitted =
-            bus.mmu.paging().permits_as_it_is(&bus.memory, Lin::from(lin), write, self.cpl == 3);
-        if !permitted {
+        let (lin, user) = (self.lin, self.cpl == 3);
+        let permits =
+            |write| bus.mmu.paging().permits_as_it_is(&bus.memory, Lin::from(lin), write, user);
+        let write = self.write.unwrap_or_else(|| permits(true));
+        if !permits(write) {
             return true;
         }
         let row = bus.io.ledger.switch(Row::HiddenFaults);
@@ -76,6 +83,9 @@ impl Access {
         if !spaces.maps(lin, write) {
             let fill = spaces.prefill(bus, lin, write);
             bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
+        }
+        if self.write.is_none() && selected == spaces.current() {
+            spaces.enter_inline(bus, Lin::from(lin));
         }
         bus.io.ledger.switch(row);
         selected == spaces.current()

@@ -1,23 +1,31 @@
 //! Instructions whose accesses keep failing in translated code: demand-zero pages, devices in memory, pages that are remapped
 //! each time.
 //!
-//! A host trap costs as much as thirty callouts. So an instruction that trapped often is left to the
-//! interpreter: the blocks with it are made anew and end before it. When it goes on without faulting,
-//! it gets its host code back, and next time it takes more traps to lose it.
+//! A host trap costs as much as some callouts. So an instruction that trapped often is set aside: the blocks with it are made
+//! anew, and its access goes by the inline TLB or, where it cannot, is left to the interpreter. Either is seen here only when
+//! the interpreter runs it. When it goes on without faulting, or hardly ever comes to the interpreter, it gets its own host code
+//! back, and next time it takes more traps to lose it.
 
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
-/// Traps after which an instruction is left to the interpreter, the first time.
+/// Traps after which an instruction is set aside, the first time.
 const TRAPS: u16 = 6;
-/// By how much that grows each time.
+/// By how much that grows each time it went on without faulting.
 const GROWTH: u16 = 8;
+/// By how much when it was hardly seen, and to what at most.
+const SELDOM_GROWTH: u16 = 2;
+const SELDOM_MOST: u16 = 96;
+/// How often those that are set aside are reviewed, in nanoseconds of the guest's time.
+const REVIEW: u64 = 1_000_000_000;
+/// Runs in the interpreter between two reviews that pay for the question before all others.
+const SEEN: u16 = 8;
 /// Runs without a fault that a fault pays for, and how many may be saved up.
 const CREDIT: u16 = 5;
 const MOST_CREDIT: u16 = 40;
 /// Instructions that are counted at once.
 const COUNTED: usize = 4096;
-/// Instructions that are left to the interpreter at once.
+/// Instructions that are set aside at once.
 const MOST: usize = 1024;
 
 /// What is known of an instruction that trapped.
@@ -27,12 +35,14 @@ struct Trapped {
     needed: u16,
 }
 
-/// An instruction that the interpreter runs.
+/// An instruction that is set aside.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     pa: u64,
     eip: u32,
     credit: u16,
+    /// Runs in the interpreter since the last review.
+    seen: u16,
 }
 
 /// The instructions that trapped, by the physical address of their first byte.
@@ -42,15 +52,17 @@ pub(crate) struct Retranslation {
     left: BTreeMap<u64, u32>,
     /// Those of `left` by EIP, one each.
     by_eip: HashMap<u32, Left>,
+    /// When the next review is.
+    review: u64,
 }
 
 impl Retranslation {
-    /// EIPs of instructions in `from..to` (physical) that the interpreter runs.
+    /// EIPs of instructions in `from..to` (physical) that are set aside.
     pub fn left_between(&self, from: u64, to: u64) -> impl Iterator<Item = u32> {
         self.left.range(from..to).map(|(_, eip)| *eip)
     }
 
-    /// Whether the interpreter runs the instruction at `eip`.
+    /// Whether the instruction at `eip` is set aside.
     pub fn leaves(&self, eip: u32) -> bool {
         self.by_eip.contains_key(&eip)
     }
@@ -69,7 +81,7 @@ impl Retranslation {
         site.traps = 0;
         site.needed = site.needed.saturating_mul(GROWTH);
         self.left.insert(pa, eip);
-        self.by_eip.insert(eip, Left { pa, eip, credit: MOST_CREDIT });
+        self.by_eip.insert(eip, Left { pa, eip, credit: MOST_CREDIT, seen: 0 });
         true
     }
 
@@ -77,6 +89,7 @@ impl Retranslation {
     /// address of an instruction that gets its host code back.
     pub fn ran(&mut self, eip: u32, faulted: bool) -> Option<u64> {
         let left = self.by_eip.get_mut(&eip)?;
+        left.seen = left.seen.saturating_add(1);
         if faulted {
             left.credit = (left.credit + CREDIT).min(MOST_CREDIT);
             return None;
@@ -89,6 +102,27 @@ impl Retranslation {
         self.by_eip.remove(&eip);
         self.left.remove(&pa);
         Some(pa)
+    }
+
+    /// At time `now`: the addresses of instructions that get their host code back because the interpreter hardly saw them.
+    pub fn review(&mut self, now: u64) -> Vec<u64> {
+        if self.by_eip.is_empty() || now < self.review {
+            return Vec::new();
+        }
+        self.review = now.saturating_add(REVIEW);
+        let seldom: Vec<Left> =
+            self.by_eip.values().filter(|left| left.seen < SEEN).copied().collect();
+        for left in &seldom {
+            self.by_eip.remove(&left.eip);
+            self.left.remove(&left.pa);
+            if let Some(site) = self.sites.get_mut(&left.pa) {
+                // It had grown when it was set aside.
+                let before = site.needed / GROWTH;
+                site.needed = before.saturating_mul(SELDOM_GROWTH).clamp(TRAPS, SELDOM_MOST);
+            }
+        }
+        self.by_eip.values_mut().for_each(|left| left.seen = 0);
+        seldom.iter().map(|left| left.pa).collect()
     }
 
     /// Page frame `frame` holds no code any more.
@@ -128,5 +162,31 @@ mod tests {
         assert!(runs <= MOST_CREDIT);
         assert_eq!(t.left_between(0, u64::MAX).count(), 0);
         assert_eq!(traps(&mut t), TRAPS * GROWTH, "next time it takes more");
+    }
+
+    #[test]
+    fn what_is_hardly_seen_comes_back() {
+        let mut t = Retranslation::default();
+        let set_aside = |t: &mut Retranslation, at: u32| {
+            (1..).find(|_| t.trapped(u64::from(at) + 0x1000, at)).unwrap_or(0)
+        };
+        for at in [0x10, 0x20] {
+            assert_eq!(set_aside(&mut t, at), TRAPS);
+        }
+        let mut now = 5;
+        assert_eq!(t.review(now).len(), 2, "the first one");
+        for at in [0x10, 0x20] {
+            assert_eq!(set_aside(&mut t, at), TRAPS * SELDOM_GROWTH);
+        }
+        (0..SEEN).for_each(|_| drop(t.ran(0x10, true)));
+        assert!(t.review(now + REVIEW - 1).is_empty(), "too early");
+        now += REVIEW;
+        assert_eq!(t.review(now), [0x1020]);
+        assert!(t.leaves(0x10) && !t.leaves(0x20));
+        for _ in 0..9 {
+            now += REVIEW;
+            t.review(now);
+            assert!(set_aside(&mut t, 0x20) <= SELDOM_MOST);
+        }
     }
 }

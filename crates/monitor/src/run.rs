@@ -529,6 +529,9 @@ impl Monitor {
             let Chassis { code, bus, .. } = &mut self.chassis;
             code.take_writes(bus, &mut self.vcpu.spaces.targets);
         }
+        let now = self.chassis.bus.io.clock.now();
+        let Chassis { code, bus, .. } = &mut self.chassis;
+        code.review(bus, &mut self.vcpu.spaces.targets, now);
         let event = self.take_events()?;
         let end = self.take_hit(event);
         let wish = self.take_wish();

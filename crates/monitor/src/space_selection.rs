@@ -450,6 +450,13 @@ impl Spaces {
         fill
     }
 
+    /// The interpreter accessed `lin` for translated code that had asked the inline TLB in vain.
+    pub fn enter_inline(&mut self, bus: &mut SystemBus, lin: Lin) {
+        let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
+        let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);
+        self.windows.enter(paging, memory, &mut bus.io, lin, &mut sink);
+    }
+
     /// Whether the running window maps `lin` so that it can be read, or written.
     pub fn maps(&self, lin: u32, write: bool) -> bool {
         self.windows.maps(Lin::from(lin), write)

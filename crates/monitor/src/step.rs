@@ -7,7 +7,7 @@ use crate::stop::{Next, RunEnd};
 use crate::system_bus::{Io, SystemBus};
 use crate::transfer_memo::Before;
 use crate::vcpu::{Chassis, Vcpu};
-use ringer_cpu::{CpuState, Gpr, Outcome, Vector};
+use ringer_cpu::{CpuState, Gpr, Lin, Outcome, Vector};
 
 /// Instructions the interpreter engine runs between looks at the inbox.
 const INTERP_SLICE: u32 = 4096;
@@ -184,14 +184,37 @@ impl Vcpu {
         let eip = self.context.cpu.eip();
         let accesses = chassis.bus.io.accesses;
         chassis.bus.mmu.forget_seen();
+        let cpl = self.context.cpu.cpl;
         let outcome = self.step_left(chassis);
         let Chassis { bus, code } = chassis;
+        let left = code.leaves(eip);
+        let device = bus.io.accesses != accesses;
         let needed = matches!(outcome, Outcome::Delivered(_))
-            || bus.io.accesses != accesses
-            || (code.leaves(eip) && self.spaces.stay_unmapped(bus.mmu.seen()));
+            || device
+            || (left && self.spaces.stay_unmapped(bus.mmu.seen()));
+        if left && outcome == Outcome::Delivered(Vector::Pf) {
+            self.prefill.expect_inline(eip, cpl, self.context.cpu.cr2 as u32);
+        }
+        if (left || code.prefers_inline_tlb())
+            && !device
+            && outcome == Outcome::Retired
+            && bus.paging.is_empty()
+        {
+            self.note_places(bus);
+        }
         code.note_callout(bus, &mut self.spaces.targets, eip, needed);
         bus.io.ledger.switch(before);
         Next::Dispatch
+    }
+
+    /// What the interpreter accessed may be found by the inline TLB the next time.
+    fn note_places(&mut self, bus: &mut SystemBus) {
+        let [last, before] = bus.mmu.seen();
+        for lin in [before, last] {
+            if lin != Lin(0) {
+                self.spaces.enter_inline(bus, lin);
+            }
+        }
     }
 
     /// Looks at the instruction of a callout, now and then.

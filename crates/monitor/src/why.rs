@@ -38,7 +38,7 @@ pub(crate) fn why(i: &Instruction, row: Row, facts: &Facts) -> String {
     } else if let Some(option) = missing(i, facts) {
         format!("switched off: --disable {option}")
     } else if facts.trapping {
-        "its accesses kept trapping, which costs more than a callout".to_owned()
+        "its accesses kept trapping, and the inline TLB does not have this one".to_owned()
     } else if facts.breakpoint && !facts.has_code {
         "a breakpoint is there".to_owned()
     } else if let Some(trap) = facts.mode.and_then(|mode| unit_off(facts.unit, mode)) {

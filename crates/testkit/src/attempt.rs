@@ -37,6 +37,8 @@ pub struct Place<'a> {
     pub show: bool,
     /// What each process may hold beside its guest's memory, in bytes.
     pub mem_limit: Option<u64>,
+    /// How it reaches memory.
+    pub access: Option<&'static str>,
 }
 
 /// What an attempt came to.
@@ -115,6 +117,9 @@ fn run(
     command.arg("run").args(case.arguments(image));
     command.arg("--serial").arg(format!("file:{}", files.serial.display()));
     command.arg("--report").arg(&files.report).arg("--verify");
+    if let Some(access) = place.access {
+        command.arg("--access").arg(access);
+    }
     if let Some(limit) = place.mem_limit {
         command.arg("--mem-limit").arg(format!("{limit}B"));
     }

@@ -22,6 +22,8 @@ pub struct Options {
     pub timeout: Option<f64>,
     /// What each `ringer run` may hold beside its guest's memory, in bytes.
     pub mem_limit: Option<u64>,
+    /// How each reaches memory, as `ringer run --access` has it.
+    pub access: Option<&'static str>,
     /// How often a test that failed is run again, unless it says so itself.
     pub retries: u32,
     /// No test is begun after one that failed.
@@ -51,6 +53,7 @@ impl Options {
             selection: Selection::default(),
             timeout: None,
             mem_limit: None,
+            access: None,
             retries: 0,
             fail_fast: false,
             no_capture: false,

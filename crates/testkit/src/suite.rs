@@ -96,6 +96,7 @@ pub fn run_suite(options: &Options, stop: &Stop) -> Result<Finish, TestkitError>
         pictures: &pictures,
         show: options.no_capture,
         mem_limit: options.mem_limit,
+        access: options.access,
     };
     let runner = Runner { place, fail_fast: options.fail_fast, deadline, stop };
     let mut reporters = Reporters::open(&formats)?;

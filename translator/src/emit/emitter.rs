@@ -79,6 +79,8 @@ pub(crate) struct Emitter {
     pub goes_on: bool,
     /// The thunk that the CALL at hand goes to.
     pub thunk: Option<PcThunk>,
+    /// The access of the instruction at hand goes by the inline TLB.
+    pub aside: bool,
     /// The CALL at hand did this thunk's work; where that begins.
     pub inlined: Option<(PcThunk, usize)>,
 }
@@ -134,6 +136,7 @@ impl Emitter {
             shadow: false,
             goes_on: false,
             thunk: None,
+            aside: false,
             inlined: None,
         }
     }
@@ -258,6 +261,14 @@ impl Emitter {
 
     pub fn inlines_thunks(&self) -> bool {
         self.opts.contains(TranslatorOptions::INLINE_THUNKS)
+    }
+
+    /// Whether an instruction that is `listed` for it, or is not, goes by the inline TLB if it can. The host must have SHRX,
+    /// which shifts without a flag.
+    pub fn puts_aside(&self, listed: bool) -> bool {
+        let wanted =
+            if listed { TranslatorOptions::INLINE_TLB } else { TranslatorOptions::ALL_INLINE_TLB };
+        self.opts.contains(wanted) && std::arch::is_x86_feature_detected!("bmi2")
     }
 
     pub fn mode(&self) -> Mode {

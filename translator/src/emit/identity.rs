@@ -44,7 +44,7 @@ impl Emitter {
         host.set_code(code);
         strip_prefixes(&mut host, self.mode.contains(Mode::SHARED));
         let memory = (0..host.op_count()).any(|k| host.op_kind(k) == OpKind::Memory);
-        if memory && (self.needs_sequence(i) || self.parts_high_byte(i)) {
+        if memory && (self.aside || self.needs_sequence(i) || self.parts_high_byte(i)) {
             return self.identity_checked(&mut host, i);
         }
         for k in 0..host.op_count() {
@@ -75,7 +75,7 @@ impl Emitter {
         high && (!flat || i.memory_base() == Register::ESP)
     }
 
-    /// With an operand at r11d or on the stack, which AH to BH cannot stand next to.
+    /// With an operand at r11 or on the stack, which AH to BH cannot stand next to.
     fn identity_checked(&mut self, host: &mut Instruction, i: &Instruction) -> Result<(), Refused> {
         let address = self.address(i, Registers::ESP)?;
         if host.code() == Code::Xlat_m8 {

@@ -22,6 +22,9 @@ impl Emitter {
     /// The host operand for the memory operand of `i`, with ESP found in `esp`. Emits what the
     /// segment's base needs, in r10 and r11, and what its limit needs, in r9.
     pub(super) fn address(&mut self, i: &Instruction, esp: Register) -> Result<Address, Refused> {
+        if self.aside {
+            return self.address_aside(i, esp);
+        }
         if self.needs_sequence(i) {
             return self.checked_address(i, esp);
         }

@@ -9,6 +9,7 @@
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
+mod aside;
 mod branch;
 mod cold;
 mod emitter;

@@ -65,6 +65,9 @@ pub(super) const PLAIN: &[Mnemonic] = &[
     M::Cvttps2dq, M::Cvttpd2dq, M::Stmxcsr,
 ];
 
+/// The same with encodings of their own, on general registers only.
+pub(super) const MODERN: &[Code] = &[C::VEX_Shrx_r32_rm32_r32];
+
 /// String instructions, with or without a repeat prefix.
 #[rustfmt::skip]
 pub(super) const STRINGS: &[Code] = &[

@@ -5,7 +5,8 @@
 //! tables or emitters; the bytes are decoded anew and everything is refused that is not on the lists
 //! of [`lists`]. A block that passes (invariant 3)
 //!
-//! - touches memory only through GS with 32-bit addressing (the window and its guard), through r15
+//! - touches memory only through GS with 32-bit addressing (the window and its guard), through what the inline TLB answered
+//!   (so many bytes of one page of guest memory; the question is one sequence, [`question`]), through r15
 //!   within the named fields of the context, through r13 with a 32-bit index (the target table), or
 //!   with string instructions on pointers that lie in the window;
 //! - leaves only to the exit stubs, to the entry of a block, or to what the target table holds;
@@ -19,6 +20,9 @@
 //! states of forward branches joined at their targets is exact enough ([`state`]).
 
 mod lists;
+mod question;
+#[cfg(test)]
+mod question_tests;
 mod report;
 mod scheme;
 mod state;

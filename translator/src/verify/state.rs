@@ -1,5 +1,6 @@
 //! What is known about the registers at a point of a block.
 
+use super::question::Question;
 use super::scheme::Scheme;
 use iced_x86::Register;
 
@@ -18,6 +19,13 @@ pub(super) enum Value {
     WindowBase,
     /// A host address within the 4 GiB of the window.
     InWindow,
+    /// What leads, behind the window's base, to so many bytes of guest memory, of one page; they may be written or not.
+    Aside {
+        /// How many, 1 to 16.
+        len: u8,
+        /// Whether they may be written.
+        write: bool,
+    },
 }
 
 impl Value {
@@ -59,6 +67,8 @@ pub(super) struct State {
     regs: [Value; 16],
     /// The block's PUSHFQ has not been popped yet.
     pub flags_pushed: bool,
+    /// How far the question to the inline TLB has come.
+    pub question: Question,
 }
 
 impl State {
@@ -68,7 +78,7 @@ impl State {
         for k in scheme.guest {
             regs[k] = Value::Narrow;
         }
-        Self { regs, flags_pushed: false }
+        Self { regs, flags_pushed: false, question: Question::default() }
     }
 
     /// What is known of `reg`, a general register of any size.
@@ -86,12 +96,24 @@ impl State {
         !self.flags_pushed && scheme.guest.iter().all(|k| self.regs[*k].is_narrow())
     }
 
+    /// Another guest instruction begins, or may: an answer of the inline TLB was for the one before.
+    pub fn forget_aside(&mut self) {
+        for value in &mut self.regs {
+            if matches!(value, Value::Aside { .. }) {
+                *value = Value::Any;
+            }
+        }
+        self.question = Question::default();
+    }
+
     /// What is known when two paths meet; `None` when the host stack differs.
     pub fn join(&self, other: &Self) -> Option<Self> {
         if self.flags_pushed != other.flags_pushed {
             return None;
         }
         let regs = std::array::from_fn(|k| self.regs[k].join(other.regs[k]));
-        Some(Self { regs, flags_pushed: self.flags_pushed })
+        let question =
+            if self.question == other.question { self.question } else { Question::default() };
+        Some(Self { regs, flags_pushed: self.flags_pushed, question })
     }
 }

@@ -1,6 +1,7 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
-use super::lists::{BRANCHES, LOCKABLE, PLAIN, REACHING, STRINGS, WIDE};
+use super::lists::{BRANCHES, LOCKABLE, MODERN, PLAIN, REACHING, STRINGS, WIDE};
+use super::question::Question;
 use super::report::{Refusal, Rule, Subject, Verified};
 use super::scheme::{Field, Scheme};
 use super::state::{State, Value};
@@ -29,7 +30,9 @@ fn kinds() -> &'static [Kind] {
 fn kind_of(code: Code) -> Kind {
     let form = code.op_code();
     let legacy = form.encoding() == EncodingKind::Legacy;
-    if !legacy {
+    if MODERN.contains(&code) {
+        Kind::Plain { integer: true }
+    } else if !legacy {
         Kind::Refused
     } else if WIDE.contains(&code) {
         Kind::Wide
@@ -143,7 +146,10 @@ impl<'a> Walk<'a> {
         // Code that nothing runs into (an exit that is linked past its tail) is held to what holds
         // at every boundary.
         let mut state = self.state.unwrap_or(State::entry(self.scheme));
-        self.boundaries(&state, offset, end)?;
+        if self.boundaries(&state, offset, end)? {
+            state.forget_aside();
+        }
+        state.question = state.question.after(i, &state);
         let kind = kinds()[i.code() as usize];
         if kind == Kind::Refused {
             return Err(Rule::Instruction);
@@ -181,8 +187,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The entries of the map that name this instruction.
-    fn boundaries(&mut self, state: &State, offset: u32, end: u32) -> Verdict {
+    /// The entries of the map that name this instruction; whether there are any.
+    fn boundaries(&mut self, state: &State, offset: u32, end: u32) -> Verdict<bool> {
+        let before = self.mapped;
         while let Some(entry) = self.subject.map.get(self.mapped) {
             if entry.host_off >= end {
                 break;
@@ -195,7 +202,7 @@ impl<'a> Walk<'a> {
             }
             self.mapped += 1;
         }
-        Ok(())
+        Ok(self.mapped > before)
     }
 
     /// A direct branch; true when the next instruction may run.
@@ -211,6 +218,7 @@ impl<'a> Walk<'a> {
             return Err(Rule::WideAddress);
         }
         self.go(i, i.near_branch64(), state)?;
+        state.question = Question::default();
         Ok(i.flow_control() == FlowControl::ConditionalBranch)
     }
 
@@ -257,6 +265,10 @@ impl<'a> Walk<'a> {
             }
             Code::Mov_r64_rm64 => {
                 let to = i.op0_register();
+                if state.question.reads() {
+                    state.set(to, Value::Any);
+                    return Ok(true);
+                }
                 if i.op1_kind() != OpKind::Memory || !self.scheme.is_scratch(to) {
                     return Err(Rule::Wide);
                 }
@@ -377,7 +389,8 @@ fn memory(s: &Scheme, i: &Instruction, access: OpAccess, state: &State) -> Verdi
         OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite
     );
     match i.segment_prefix() {
-        prefix if prefix == s.memory => guest(s, i, state).map(|()| None),
+        prefix if prefix == s.memory && state.question.reads() => Ok(None),
+        prefix if prefix == s.memory => guest(s, i, write, state).map(|()| None),
         Register::None if i.memory_base() == s.table => {
             table(s, i, write, state).map(|()| Some(Value::TableEntry))
         }
@@ -386,8 +399,9 @@ fn memory(s: &Scheme, i: &Instruction, access: OpAccess, state: &State) -> Verdi
     }
 }
 
-/// The guest's memory: 32-bit addressing truncates in hardware; a 64-bit register alone must be narrow.
-fn guest(s: &Scheme, i: &Instruction, state: &State) -> Verdict {
+/// The guest's memory: 32-bit addressing truncates in hardware; a 64-bit register alone must be narrow, or what the inline TLB
+/// answered.
+fn guest(s: &Scheme, i: &Instruction, write: bool, state: &State) -> Verdict {
     let (base, index) = (i.memory_base(), i.memory_index());
     if matches!(base, Register::RIP | Register::EIP) {
         return Err(Rule::Memory);
@@ -409,7 +423,13 @@ fn guest(s: &Scheme, i: &Instruction, state: &State) -> Verdict {
     if !alone || s.is_anchor(base) {
         return Err(Rule::Memory);
     }
-    if state.get(base).is_narrow() { Ok(()) } else { Err(Rule::WideAddress) }
+    let inside = match state.get(base) {
+        Value::Aside { len, write: may } => {
+            i.memory_size().size() <= usize::from(len) && (may || !write)
+        }
+        value => value.is_narrow(),
+    };
+    if inside { Ok(()) } else { Err(Rule::WideAddress) }
 }
 
 /// `[table + scratch*4]`, read as 4 bytes.
@@ -462,6 +482,8 @@ fn lea(s: &Scheme, i: &Instruction, state: &mut State) -> Verdict {
         Value::InWindow
     } else if !s.is_scratch(to) {
         return Err(Rule::Wide);
+    } else if let Some(answer) = state.question.answer() {
+        answer
     } else if of_cache {
         Value::BlockEntry
     } else {

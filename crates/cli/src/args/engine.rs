@@ -47,6 +47,11 @@ pub struct EngineArgs {
         help = disable_help()
     )]
     pub disable: Vec<TranslatorOptions>,
+    /// How translated code reaches memory: auto (default; by the window, and where that does not pay by the inline TLB), window,
+    /// or inline, wherever that can be
+    #[arg(long, value_name = "WAY", default_value = "auto", value_parser = ways())]
+    #[arg(hide_possible_values = true)]
+    pub access: Ways,
     /// Pass the host code of every block through the verifier before it runs
     #[arg(long)]
     pub verify: bool,
@@ -72,6 +77,28 @@ pub struct EngineArgs {
     pub timeout: Option<Duration>,
 }
 
+/// What `--access` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// Each instruction as it suits it.
+    Auto,
+    /// The window.
+    Window,
+    /// The inline TLB, wherever that can be.
+    Inline,
+}
+
+impl Ways {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Window => "window",
+            Self::Inline => "inline",
+        }
+    }
+}
+
 /// What `--sandbox` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sandboxed {
@@ -89,6 +116,10 @@ impl EngineArgs {
         let mut options = TranslatorOptions::default();
         for option in &self.disable {
             options.remove(*option);
+        }
+        options.set(TranslatorOptions::ALL_INLINE_TLB, self.access == Ways::Inline);
+        if self.access == Ways::Window {
+            options.remove(TranslatorOptions::INLINE_TLB);
         }
         options.set(TranslatorOptions::VERIFY, self.verify || self.untrusted);
         let model = self.cpu.unwrap_or(PcConfig::default().model);
@@ -148,6 +179,13 @@ fn sandboxes() -> impl TypedValueParser<Value = Sandboxed> {
         "off" => Sandboxed::Off,
         _ => Sandboxed::On,
     })
+}
+
+pub(super) fn ways() -> impl TypedValueParser<Value = Ways> {
+    let all = [Ways::Auto, Ways::Window, Ways::Inline];
+    let named = move |name: String| all.into_iter().find(|way| way.name() == name);
+    PossibleValuesParser::new(all.map(Ways::name))
+        .map(move |name| named(name).unwrap_or(Ways::Auto))
 }
 
 fn parse_cache(text: &str) -> Result<u64, String> {

@@ -26,7 +26,7 @@ mod virtio;
 pub use display::{Display, DisplayArgs};
 pub use drive::{DriveArgs, Interface};
 pub use ends::EndArgs;
-pub use engine::{EngineArgs, Sandboxed};
+pub use engine::{EngineArgs, Sandboxed, Ways};
 pub use firmware::{FirmwareArgs, Vga};
 pub use gdb::GdbArgs;
 pub use generate::{CompletionsArgs, ManArgs};

@@ -1,7 +1,7 @@
 //! `ringer test`.
 
 use super::SuiteReportArgs;
-use super::engine::parse_limit;
+use super::engine::{Ways, parse_limit, ways};
 use super::values::whole;
 use clap::{Args, ValueEnum};
 use ringer::Engine;
@@ -51,6 +51,10 @@ pub struct TestArgs {
     /// What each test's process may hold beside its guest's memory, as ringer run has it
     #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
     pub mem_limit: Option<u64>,
+    /// How translated code reaches memory, as `ringer run --access` has it: auto, window or inline
+    #[arg(long, value_name = "WAY", value_parser = ways())]
+    #[arg(hide_possible_values = true)]
+    pub access: Option<Ways>,
     /// Run a test that failed up to N times more; one that passes then is told as flaky
     #[arg(long, value_name = "N", value_parser = whole(0..=1000u32))]
     pub retries: Option<u32>,

@@ -25,6 +25,7 @@ pub fn world(seed: u64, mode: Mode, number: u64) -> World {
         ports: Vec::new(),
         limit: 1 + u64::from(if rng.one_in(4) { rng.below(60) } else { rng.below(LONGEST) }),
         visit: if rng.one_in(2) { 1 } else { 2 },
+        inline: number & 8 != 0,
         cache: if rng.one_in(4) { 256 << 10 } else { 1 << 20 },
     };
     world.cpu.fpu = values::fpu(&mut rng);

@@ -10,6 +10,7 @@ use ringer_machine::{
     BootSource, ClockKind, Engine, Machine, MachineConfig, PcConfig, RunConfig, Sinks, StateDigest,
     Stop, Until,
 };
+use ringer_translator::TranslatorOptions;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -115,10 +116,13 @@ fn run_to(world: &World, engine: Engine, limit: u64) -> Result<End, String> {
 }
 
 fn build(world: &World, engine: Engine) -> Result<Machine, Box<dyn std::error::Error>> {
+    let ways = [TranslatorOptions::empty(), TranslatorOptions::ALL_INLINE_TLB];
+    let inline = ways[usize::from(world.inline)];
     let cfg = MachineConfig {
         pc: PcConfig { ram_size: RAM, ..PcConfig::default() },
         run: RunConfig {
             engine,
+            options: TranslatorOptions::default() | inline,
             tc_size: world.cache,
             clock: ClockKind::Virtual,
             ..RunConfig::default()

@@ -18,6 +18,8 @@ pub struct World {
     pub limit: u64,
     /// At which visit code is translated.
     pub visit: u8,
+    /// Whether its translated code goes by the inline TLB wherever it can.
+    pub inline: bool,
     /// Bytes of the translation cache.
     pub cache: u64,
 }

@@ -1,0 +1,45 @@
+//! What a window's inline TLB may hold: pages that the window maps, and others as its records would have them.
+
+use crate::hostmap::{start_of, window_page};
+use crate::inline_tlb::Entry;
+use crate::window::{Notes, View, Window};
+use ringer_cpu::addr::{Lin, PAGE_SIZE};
+
+impl Window {
+    /// Enters the page of `lin`, if the guest's entries permit accesses to it as they are.
+    pub(crate) fn enter_inline(&mut self, view: View<'_>, lin: Lin, notes: &mut Notes<'_>) {
+        let page = window_page(lin);
+        let record = self.records.get(page);
+        if record.mapped() {
+            let entry = Entry { page, writable: record.writable(), distance: 0 };
+            self.tlb.enter(&mut self.host, entry);
+            notes.stats.entered_mapped += 1;
+        } else if let Some(entry) = self.beside(view, page, notes) {
+            self.tlb.enter(&mut self.host, entry);
+            notes.stats.entered_aside += 1;
+        }
+    }
+
+    /// The entry of a page that is not mapped. The guest's entries for it are copied, so that it goes at the flush at which a
+    /// mapping would.
+    fn beside(&mut self, view: View<'_>, page: u32, notes: &mut Notes<'_>) -> Option<Entry> {
+        if !self.key.paging() {
+            return None;
+        }
+        let lin = start_of(page);
+        let path = view.peek(lin)?;
+        let (pte_pa, _) = path.pte?;
+        if !self.track(view, &path, lin, notes) {
+            return None;
+        }
+        let run = self.candidate(view, path.pde, pte_pa, page)?;
+        let host = view.memory.file.host_page(u64::from(run.frame) * PAGE_SIZE)?;
+        let distance = host.wrapping_sub(self.host.base()).wrapping_sub(lin.get());
+        Some(Entry { page, writable: run.writable, distance })
+    }
+
+    /// What lies in pages of the memory file is not, or must not be written unnoticed: entries that no record knows of go.
+    pub(crate) fn forget_aside(&mut self) {
+        self.tlb.forget_aside(&mut self.host);
+    }
+}
