@@ -6,18 +6,33 @@ use crate::window::{Notes, View, Window};
 use ringer_cpu::addr::{Lin, PAGE_SIZE};
 
 impl Window {
-    /// Enters the page of `lin`, if the guest's entries permit accesses to it as they are.
-    pub(crate) fn enter_inline(&mut self, view: View<'_>, lin: Lin, notes: &mut Notes<'_>) {
+    /// Enters the page of `lin`, if the guest's entries permit accesses to it as they are; `write` says whether they permit writes.
+    /// False: there is nothing to enter.
+    ///
+    /// A page that the window does not map yet stays unmapped: one access to it costs less than the mapping, and code that
+    /// does not ask will have it mapped.
+    pub(crate) fn enter_inline(
+        &mut self,
+        view: View<'_>,
+        lin: Lin,
+        write: bool,
+        notes: &mut Notes<'_>,
+    ) -> bool {
         let page = window_page(lin);
         let record = self.records.get(page);
-        if record.mapped() {
-            let entry = Entry { page, writable: record.writable(), distance: 0 };
-            self.tlb.enter(&mut self.host, entry);
-            notes.stats.entered_mapped += 1;
-        } else if let Some(entry) = self.beside(view, page, notes) {
-            self.tlb.enter(&mut self.host, entry);
-            notes.stats.entered_aside += 1;
-        }
+        let mapped =
+            record.mapped().then(|| Entry { page, writable: record.writable(), distance: 0 });
+        let whole = mapped.filter(|entry| entry.writable || !write);
+        let Some(entry) = whole.or_else(|| self.beside(view, page, notes)).or(mapped) else {
+            return false;
+        };
+        let kind = match entry.distance {
+            0 => &mut notes.stats.entered_mapped,
+            _ => &mut notes.stats.entered_aside,
+        };
+        *kind += 1;
+        self.tlb.enter(&mut self.host, entry);
+        true
     }
 
     /// The entry of a page that is not mapped. The guest's entries for it are copied, so that it goes at the flush at which a

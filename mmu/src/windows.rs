@@ -363,7 +363,7 @@ impl Windows {
     }
 
     /// The interpreter accessed `lin` for translated code that had asked the inline TLB in vain: the running window's gets an
-    /// entry, if there can be one. What is worth a mapping is mapped.
+    /// entry, if there can be one. What has none beside the window (a large page, or no paging) is mapped.
     pub fn enter(
         &mut self,
         paging: &Paging,
@@ -382,13 +382,17 @@ impl Windows {
         if !write && !read {
             return;
         }
-        let record = self.slots[k].records.get(window_page(lin));
-        if !record.mapped() || write && !record.writable() {
-            self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink);
-        }
         let before = self.slots[k].held();
-        let notes = &mut Notes { sink, stats: &mut self.stats };
-        self.slots[k].enter_inline(View { paging, memory }, lin, notes);
+        for last in [false, true] {
+            let notes = &mut Notes { sink: &mut *sink, stats: &mut self.stats };
+            let entered = self.slots[k].enter_inline(View { paging, memory }, lin, write, notes);
+            if entered || last {
+                break;
+            }
+            if self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink) != Fill::Mapped {
+                break;
+            }
+        }
         self.charge(before);
     }
 

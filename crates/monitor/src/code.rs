@@ -4,7 +4,7 @@
 //! that it hits are invalidated before the next instruction runs.
 
 use crate::breakpoints::{Breakpoints, Outdated};
-use crate::config::{ClockKind, Engine, MonitorConfig, MonitorError};
+use crate::config::{Engine, MonitorConfig, MonitorError};
 use crate::events::{At, Happening, TraceKinds};
 use crate::heat::Heat;
 use crate::jitdump::{self, SharedJitDump};
@@ -114,7 +114,7 @@ impl Code {
     /// # Errors
     /// When the host refuses the cache.
     pub fn new(cfg: &MonitorConfig) -> Result<Self, MonitorError> {
-        let options = options_of(cfg);
+        let options = cfg.translator_options();
         let features = cfg.model.features();
         let mut cache = CodeCache::new(cfg.tc_size)?;
         cache.charge_each(if cfg.profile { RECORDED } else { VERIFIED });
@@ -136,7 +136,7 @@ impl Code {
 
     /// From now on blocks are made for `cfg`'s engine; the cache was flushed.
     pub fn change_engine(&mut self, cfg: &MonitorConfig) {
-        self.options = options_of(cfg);
+        self.options = cfg.translator_options();
         if self.apart {
             self.options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
         }
@@ -575,26 +575,6 @@ fn protect(bus: &mut SystemBus, spaces: &mut Spaces, frame: Frame) {
     }
     bus.mmu.set_code_page(&mut bus.memory, frame, true);
     spaces.protect_code(bus, frame.get());
-}
-
-fn options_of(cfg: &MonitorConfig) -> TranslatorOptions {
-    let mut options = cfg.options;
-    if cfg.profile {
-        options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
-    }
-    let lockstep = cfg.engine == Engine::Lockstep;
-    if cfg.clock == ClockKind::Virtual {
-        options |= TranslatorOptions::COUNT;
-        if !lockstep {
-            options |= TranslatorOptions::BUDGET;
-        }
-    }
-    if lockstep {
-        // Every block must come back, to be compared.
-        options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
-        options |= TranslatorOptions::LONE_STRINGS;
-    }
-    options
 }
 
 fn heat_of(cfg: &MonitorConfig) -> Heat {

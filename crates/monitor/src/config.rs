@@ -80,6 +80,29 @@ pub struct MonitorConfig {
     pub options: TranslatorOptions,
 }
 
+impl MonitorConfig {
+    /// The translator's options, with what the rest asks of it.
+    pub(crate) fn translator_options(&self) -> TranslatorOptions {
+        let mut options = self.options;
+        if self.profile {
+            options |= TranslatorOptions::COUNT | TranslatorOptions::PROFILE;
+        }
+        let lockstep = self.engine == Engine::Lockstep;
+        if self.clock == ClockKind::Virtual {
+            options |= TranslatorOptions::COUNT;
+            if !lockstep {
+                options |= TranslatorOptions::BUDGET;
+            }
+        }
+        if lockstep {
+            // Every block must come back, to be compared.
+            options -= TranslatorOptions::LINK | TranslatorOptions::INDIRECT;
+            options |= TranslatorOptions::LONE_STRINGS;
+        }
+        options
+    }
+}
+
 /// The monitor could not start or go on; never the guest's fault.
 #[derive(Debug, Error)]
 pub enum MonitorError {

@@ -80,12 +80,11 @@ impl Access {
         }
         let row = bus.io.ledger.switch(Row::HiddenFaults);
         let selected = spaces.current();
-        if !spaces.maps(lin, write) {
+        if self.write.is_none() {
+            spaces.enter_inline(bus, Lin::from(lin));
+        } else if !spaces.maps(lin, write) {
             let fill = spaces.prefill(bus, lin, write);
             bus.io.counters.prefills += u64::from(fill == Fill::Mapped);
-        }
-        if self.write.is_none() && selected == spaces.current() {
-            spaces.enter_inline(bus, Lin::from(lin));
         }
         bus.io.ledger.switch(row);
         selected == spaces.current()

@@ -542,15 +542,6 @@ impl Monitor {
         Ok(end.or(wish).or_else(|| self.reached_limit()))
     }
 
-    /// Goes on in lockstep, when the clock is virtual and so does not care.
-    fn start_lockstep(&mut self) {
-        if self.chassis.bus.io.clock.is_virtual() {
-            self.cfg.engine = Engine::Lockstep;
-            self.flush_cache();
-            self.chassis.code.change_engine(&self.cfg);
-        }
-    }
-
     /// What the board has to say.
     fn take_events(&mut self) -> Result<Option<RunEnd>, MonitorError> {
         self.take_shadows();

@@ -2,7 +2,6 @@
 //! registers, leads anywhere: that the tag which was compared is that of the distance which is added, and both those of the
 //! page in which the operand ends and begins, follows from nothing less.
 
-use super::state::{State, Value};
 use iced_x86::{Code, Instruction, OpKind, Register};
 use ringer_mmu::inline_tlb::{DISTANCES, READ_TAGS, WRITE_TAGS};
 
@@ -50,8 +49,8 @@ pub(super) struct Question {
 const LARGEST: u64 = 16;
 
 impl Question {
-    /// After `i`, in front of which `state` is known.
-    pub fn after(self, i: &Instruction, state: &State) -> Self {
+    /// After `i`; whether r11 is `narrow` in front of it.
+    pub fn after(self, i: &Instruction, narrow: bool) -> Self {
         use Register as R;
         let to = |step| Self { step, ..self };
         let is_move = matches!(i.code(), Code::Mov_r32_rm32 | Code::Mov_rm32_r32);
@@ -61,9 +60,7 @@ impl Question {
         match self.step {
             _ if moves(R::R9D, R::ECX) => Self { step: Step::Saved, ..Self::default() },
             Step::Saved if is_shift_count(i) => to(Step::Shift),
-            Step::Shift if shifts(R::R10D, R::R11D) && state.get(R::R11).is_narrow() => {
-                to(Step::First)
-            }
+            Step::Shift if shifts(R::R10D, R::R11D) && narrow => to(Step::First),
             Step::First => match last_byte(i) {
                 Some(more) if more < LARGEST => Self { len: more as u8 + 1, ..to(Step::End) },
                 _ => Self::default(),
@@ -92,10 +89,9 @@ impl Question {
         matches!(self.step, Step::Tag | Step::Distance)
     }
 
-    /// What the instruction that led here made of r11.
-    pub fn answer(self) -> Option<Value> {
-        let value = Value::Aside { len: self.len, write: self.write };
-        (self.step == Step::Answered).then_some(value)
+    /// To how many bytes the instruction that led here made r11 lead, and whether they may be written.
+    pub fn answer(self) -> Option<(u8, bool)> {
+        (self.step == Step::Answered).then_some((self.len, self.write))
     }
 }
 

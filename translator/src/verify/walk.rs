@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         if self.boundaries(&state, offset, end)? {
             state.forget_aside();
         }
-        state.question = state.question.after(i, &state);
+        state.question = state.question.after(i, state.get(Register::R11).is_narrow());
         let kind = kinds()[i.code() as usize];
         if kind == Kind::Refused {
             return Err(Rule::Instruction);
@@ -482,8 +482,8 @@ fn lea(s: &Scheme, i: &Instruction, state: &mut State) -> Verdict {
         Value::InWindow
     } else if !s.is_scratch(to) {
         return Err(Rule::Wide);
-    } else if let Some(answer) = state.question.answer() {
-        answer
+    } else if let Some((len, write)) = state.question.answer() {
+        Value::Aside { len, write }
     } else if of_cache {
         Value::BlockEntry
     } else {

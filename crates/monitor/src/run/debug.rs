@@ -22,6 +22,15 @@ impl Monitor {
         is_aliased_move(cpu, &bytes[..n], |lin| bus.mmu.paging().peek_pa(&bus.memory, lin))
     }
 
+    /// Goes on in lockstep, when the clock is virtual and so does not care.
+    pub(super) fn start_lockstep(&mut self) {
+        if self.chassis.bus.io.clock.is_virtual() {
+            self.cfg.engine = Engine::Lockstep;
+            self.flush_cache();
+            self.chassis.code.change_engine(&self.cfg);
+        }
+    }
+
     /// Where the run is.
     #[must_use]
     pub fn moment(&self) -> Moment {
