@@ -430,6 +430,11 @@ impl Code {
         }
     }
 
+    /// Instructions that are set aside for their traps now.
+    pub fn set_aside(&self) -> u64 {
+        self.retranslation.len() as u64
+    }
+
     /// Whether all accesses that can go by the inline TLB.
     pub fn prefers_inline_tlb(&self) -> bool {
         self.options.contains(TranslatorOptions::ALL_INLINE_TLB)

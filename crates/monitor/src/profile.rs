@@ -227,6 +227,12 @@ pub struct Profile {
     pub windows_created: u64,
     /// Shadow windows given up for others.
     pub windows_evicted: u64,
+    /// Instructions whose accesses kept trapping and that go by the inline TLB now, or are left to the interpreter.
+    pub set_aside: u64,
+    /// Entries of inline TLBs for pages that the window maps.
+    pub inline_mapped: u64,
+    /// The same for pages that it does not.
+    pub inline_aside: u64,
     /// Port accesses.
     pub port_io: u64,
     /// MMIO accesses.
@@ -283,6 +289,11 @@ impl fmt::Display for Profile {
             self.window_pages,
             self.windows_created,
             self.windows_evicted
+        )?;
+        writeln!(
+            f,
+            "inline TLBs: {} instructions set aside now, {} entries for pages that windows map, {} for others",
+            self.set_aside, self.inline_mapped, self.inline_aside
         )?;
         writeln!(
             f,

@@ -138,6 +138,11 @@ impl Retranslation {
         }
     }
 
+    /// How many are set aside.
+    pub fn len(&self) -> usize {
+        self.by_eip.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.by_eip.is_empty()
     }

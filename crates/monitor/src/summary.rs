@@ -16,6 +16,9 @@ pub(crate) fn profile(vcpu: &Vcpu, chassis: &Chassis, engine: String, ran: u64) 
     p.window_pages = w.pages_mapped;
     p.windows_created = w.windows_created;
     p.windows_evicted = w.windows_evicted;
+    p.inline_mapped = w.entered_mapped;
+    p.inline_aside = w.entered_aside;
+    p.set_aside = chassis.code.set_aside();
     let ledger = &chassis.bus.io.ledger;
     let mut rest = ran;
     for &row in Row::ALL {

@@ -174,6 +174,9 @@ fn counters(s: &Summary) -> Vec<(&'static str, String)> {
         ("window_pages", s.window_pages),
         ("windows_created", s.windows_created),
         ("windows_evicted", s.windows_evicted),
+        ("set_aside", s.set_aside),
+        ("inline_mapped", s.inline_mapped),
+        ("inline_aside", s.inline_aside),
         ("port_io", s.port_io),
         ("mmio", s.mmio),
     ];

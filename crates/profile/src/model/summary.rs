@@ -65,6 +65,12 @@ pub struct Summary {
     pub windows_created: u64,
     /// Shadow windows given up for others.
     pub windows_evicted: u64,
+    /// Instructions whose accesses kept trapping and that go by the inline TLB at the end, or are left to the interpreter.
+    pub set_aside: u64,
+    /// Entries of inline TLBs for pages that windows map.
+    pub inline_mapped: u64,
+    /// Entries of inline TLBs for pages that windows do not map.
+    pub inline_aside: u64,
     /// Port accesses.
     pub port_io: u64,
     /// MMIO accesses.
