@@ -195,6 +195,47 @@ fn a_kernel_without_another_entry_is_entered_in_real_mode_over_the_bios() {
     assert!(text(&output).contains("No bootable device."), "{}", text(&output));
 }
 
+/// Until the first counter has a count: its status and count are latched and read. Ends the run with 1 if it is a rate
+/// of two bytes.
+fn exit_if_timer_ticks() -> Vec<u8> {
+    let code = [
+        &[0xb0, 0xc2, 0xe6, 0x43][..],         // 1: mov al, 0c2h; out 43h, al
+        &[0xe4, 0x40, 0x88, 0xc3],             // in al, 40h; mov bl, al
+        &[0xe4, 0x40, 0xe4, 0x40],             // in al, 40h; in al, 40h
+        &[0xf6, 0xc3, 0x40, 0x75, 0xef],       // test bl, 40h; jnz 1b
+        &[0x0f, 0xb6, 0xc3, 0x83, 0xe0, 0x3f], // movzx eax, bl; and eax, 3fh
+    ];
+    [code.concat(), exit_if(0x34)].concat()
+}
+
+#[test]
+fn the_timer_ticks_as_firmware_leaves_it() {
+    let files = Files::new();
+    let code = exit_if_timer_ticks();
+    let flat = files.write("flat", &common::flat(&code));
+    let pvh = files.write("pvh", &pvh(&code));
+    for engine in ["bt", "interp", "lockstep"] {
+        ended_well(&run("--multiboot", &flat, &["--engine", engine]));
+        ended_well(&run("--kernel", &pvh, &["--engine", engine]));
+    }
+}
+
+/// Without a time stamp counter Linux reads the timer before it programs it. Debian's kernel wants more than this processor
+/// has, and stops; it used to wait for the timer.
+#[test]
+fn linux_on_a_processor_without_a_time_stamp_counter_does_not_wait_for_ever() {
+    let Some(kernel) = fetched("debian", "vmlinuz") else { return };
+    let mut run = command();
+    run.arg("run").arg("--kernel").arg(kernel).args(["--cpu", "486", "--timeout", "60"]);
+    let output = run.output().expect("ringer starts");
+    assert_eq!(status(&output), 78, "{}", errors(&output));
+    assert!(
+        errors(&output).contains("#UD is no instruction of this processor"),
+        "{}",
+        errors(&output)
+    );
+}
+
 /// A file that `scripts/fetch-guests.sh NAME` fetches. Where it is missing the test says that it is skipped; on CI that is a
 /// failure.
 fn fetched(name: &str, file: &str) -> Option<PathBuf> {

@@ -193,9 +193,18 @@ fn cause(first: &Exception) -> String {
 
 fn dead_halt(monitor: &Monitor) -> String {
     if monitor.state().eflags & Eflags::IF.bits() == 0 {
-        return "interrupts are off (IF is 0). If this is how the guest ends, let it power off (out 604h, 2000h) or \
-                write to the debug-exit port; if it waits, STI belongs before HLT"
-            .to_owned();
+        // A kernel that met an instruction of newer processors often gives up this way, before it can say so.
+        let last = monitor.exceptions().last().map(|event| event.what);
+        let why = match last {
+            Some(Happening::Exception { exception, .. }) if exception.vector == Vector::Ud => {
+                cause(&exception)
+            }
+            _ => String::new(),
+        };
+        return format!(
+            "interrupts are off (IF is 0). If this is how the guest ends, let it power off (out 604h, 2000h) or \
+             write to the debug-exit port; if it waits, STI belongs before HLT{why}"
+        );
     }
     let masks = monitor.board().masks(MASKS).map(|masks| masks.map(|m| m.mask));
     let masks = masks.map(|[a, b]| format!(" (masks {a:02x} and {b:02x})")).unwrap_or_default();

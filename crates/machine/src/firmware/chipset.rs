@@ -1,5 +1,6 @@
 //! What firmware does to the chipset before a system runs, done by loaders that take its place: PCI
-//! interrupts are routed, PCI functions have addresses and are on. (Shadow RAM is open as memory is built.)
+//! interrupts are routed, PCI functions have addresses and are on, the timer ticks. (Shadow RAM is open as memory is
+//! built.)
 
 use ringer_devices::Board;
 use ringer_devices::addresses::IRQ_SCI;
@@ -19,6 +20,11 @@ const POWER: u32 = 0x0b;
 /// IRQs of the four interrupt wires, and the same as the register that makes them level-triggered.
 const IRQS: [u8; 4] = [10, 10, 11, 11];
 const LEVELS: (u16, u32) = (0x4d1, 0x0c);
+
+/// The timer's control port, and its first counter's; the word for that: two bytes, a rate, in binary.
+const TIMER: u16 = 0x43;
+const TICKS: u16 = 0x40;
+const RATE: u32 = 0x34;
 
 /// Offsets in a function's configuration space.
 const COMMAND: u32 = 0x04;
@@ -109,8 +115,18 @@ impl Bus<'_> {
     }
 }
 
+/// Starts the first counter, 18.2 times a second. Kernels read it before they program it: Linux stirs its count into its
+/// random addresses, and waits until there is one.
+fn start_timer(board: &mut Board, now: u64) {
+    board.port_out(now, TIMER, 1, RATE);
+    // 0 stands for 10000h.
+    board.port_out(now, TICKS, 1, 0);
+    board.port_out(now, TICKS, 1, 0);
+}
+
 /// Programs the chipset and the functions on PCI bus 0 at the time `now`.
 pub(crate) fn program(board: &mut Board, now: u64) {
+    start_timer(board, now);
     let mut bus = Bus { board, now };
     bus.write(ISA_BRIDGE, ROUTES, u32::from_le_bytes(IRQS));
     bus.board.port_out(now, LEVELS.0, 1, LEVELS.1);
