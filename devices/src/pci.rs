@@ -92,13 +92,13 @@ impl Pci {
         fitted
     }
 
+    /// Says in the first function of each device with several that there are more: the others' own headers say nothing of it.
     fn mark_multifunction(&mut self) {
-        let has_more = |device: u8| {
-            self.functions.iter().filter(|config| config.function.device == device).count() > 1
-        };
-        let marks: Vec<bool> =
-            self.functions.iter().map(|config| has_more(config.function.device)).collect();
-        for (config, _) in self.functions.iter_mut().zip(marks).filter(|(_, mark)| *mark) {
+        let more = |config: &Config| config.function.function != 0;
+        let several: Vec<u8> =
+            self.functions.iter().filter(|c| more(c)).map(|c| c.function.device).collect();
+        let firsts = self.functions.iter_mut().filter(|c| c.function.function == 0);
+        for config in firsts.filter(|c| several.contains(&c.function.device)) {
             config.space.mark_multifunction();
         }
     }
@@ -392,13 +392,14 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_one_device_say_that_they_are_several() {
+    fn the_first_function_of_a_device_says_that_there_are_more() {
         let mut pci = pci();
         assert_eq!(read32(&mut pci, ENABLE | 0x080c) >> 16, 0);
         assert!(pci.add(2, Function { function: 1, ..bridge(1, 1, 1, 0, 0) }, &[]));
         pci.reset();
         assert_eq!(read32(&mut pci, ENABLE | 0x080c) >> 16, 0x80);
-        assert_eq!(read32(&mut pci, ENABLE | 0x000c) >> 16, 0);
+        assert_eq!(read32(&mut pci, ENABLE | 0x090c) >> 16, 0, "the second has nothing to say");
+        assert_eq!(read32(&mut pci, ENABLE | 0x000c) >> 16, 0, "and a device of one is one");
     }
 
     #[test]

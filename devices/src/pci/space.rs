@@ -94,7 +94,7 @@ impl Space {
         self.masks.iter_mut().skip(at).zip(masks).for_each(|(byte, &mask)| *byte = mask);
     }
 
-    /// The function is not alone in its device.
+    /// The function is the first of several of its device.
     pub(super) fn mark_multifunction(&mut self) {
         self.bytes[HEADER] |= 0x80;
     }
