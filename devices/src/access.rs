@@ -322,6 +322,12 @@ impl Board {
         self.over(&mut NoMemory).frame_input(now, frame)
     }
 
+    /// Whether it is worth while to offer frames again that the network adapter had no room for.
+    #[inline]
+    pub fn takes_frames(&self) -> bool {
+        self.linked().is_none_or(|slot| self.mounts[slot].device.takes_frames())
+    }
+
     /// Whether a network adapter is connected to something.
     pub fn is_linked(&self) -> bool {
         self.plane.link.is_some()

@@ -84,6 +84,12 @@ pub trait Device: fmt::Debug + Send {
         true
     }
 
+    /// Whether it is worth while to offer frames again that the device had no room for: at each access when it does not
+    /// know. They are offered now and then whatever it says.
+    fn takes_frames(&self) -> bool {
+        true
+    }
+
     /// Whether it is a display adapter, which has a screen.
     fn is_display(&self) -> bool {
         false

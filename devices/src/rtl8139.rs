@@ -255,7 +255,7 @@ impl Rtl8139 {
             at::RBSTART => self.rbstart = value & !3,
             at::CR => self.command(value, ctx.now()),
             at::CAPR => self.capr = word,
-            at::IMR => self.imr = word & CAUSES,
+            at::IMR => self.unmask(word & CAUSES),
             at::ISR => self.isr &= !word,
             at::TCR => self.tcr = value & TCR_KEPT,
             at::RCR => self.rcr = value & RCR_KEPT,

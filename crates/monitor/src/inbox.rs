@@ -204,11 +204,13 @@ pub struct Taken {
     /// Bytes for each serial port, the oldest.
     pub serial: [Vec<u8>; PORTS],
     /// There are others.
-    pub more: bool,
+    pub more_serial: bool,
     /// Bytes of keys, all there are.
     pub keys: Vec<u8>,
     /// Frames, the oldest.
     pub frames: Vec<Vec<u8>>,
+    /// There are others.
+    pub more_frames: bool,
     /// The power button was pressed.
     pub power_button: bool,
 }
@@ -270,9 +272,9 @@ impl Inbox {
         let keys = mail.keys.drain(..).collect();
         let n = mail.frames.len().min(frames);
         let frames = mail.frames.drain(..n).collect();
-        let more = mail.has_serial() || !mail.frames.is_empty();
+        let (more_serial, more_frames) = (mail.has_serial(), !mail.frames.is_empty());
         let power_button = std::mem::take(&mut mail.power_button);
-        Taken { serial, more, keys, frames, power_button }
+        Taken { serial, more_serial, keys, frames, more_frames, power_button }
     }
 
     /// Whether nothing more will come than what waits.

@@ -483,7 +483,7 @@ impl Monitor {
         if let Some(end) = self.attend()? {
             return Ok(Some(end));
         }
-        let more = self.take_input();
+        let waits = self.take_input();
         // What came may switch the machine off, and nothing else may come for long.
         if let Some(end) = self.take_events()? {
             return Ok(Some(end));
@@ -496,8 +496,7 @@ impl Monitor {
             .irq_pending
             .store(u32::from(self.vcpu.intr), Ordering::Relaxed);
         let io = &mut self.chassis.bus.io;
-        let full = self.serial_full.contains(&true) || self.keys_full || self.frames_full;
-        io.seen = io.look(full || more);
+        io.seen = io.look(waits);
         // What is due and was not let in (a run that stops here does so before) waits for an instruction: a
         // deadline that has passed would leave none time to run.
         let soon = io.clock.now().saturating_add(1);

@@ -34,6 +34,15 @@ pub enum PagingEvent {
     Page(u32),
 }
 
+/// What other threads sent that is not with its device yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Bytes, or frames that nobody has offered yet: any access may make room for them.
+    pub input: bool,
+    /// Frames that the network adapter had no room for.
+    pub frames: bool,
+}
+
 /// What the run loop last saw of the board. An access that leaves all of it as it is needs no service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -43,8 +52,8 @@ pub struct Seen {
     pub nmi: bool,
     /// When a timer will raise a line.
     pub deadline: Option<u64>,
-    /// Input waits for room in a device.
-    pub input_waits: bool,
+    /// What waits for room in a device.
+    pub waits: Waits,
 }
 
 /// The side of the machine behind physical addresses and ports.
@@ -84,9 +93,9 @@ pub struct Io {
 
 impl Io {
     /// What there is to see of the board.
-    pub fn look(&self, input_waits: bool) -> Seen {
+    pub fn look(&self, waits: Waits) -> Seen {
         let board = &self.board;
-        Seen { intr: board.intr(), nmi: board.nmi(), deadline: board.next_deadline(), input_waits }
+        Seen { intr: board.intr(), nmi: board.nmi(), deadline: board.next_deadline(), waits }
     }
 
     /// A run begins: the ledger keeps time, and what is recorded is of it.
@@ -162,8 +171,9 @@ impl Io {
         self.clock.charge_port();
         self.accesses = self.accesses.wrapping_add(1);
         let seen = &self.seen;
-        self.touched |= seen.input_waits
-            || self.look(false) != *seen
+        self.touched |= seen.waits.input
+            || seen.waits.frames && self.board.takes_frames()
+            || self.look(seen.waits) != *seen
             || self.board.has_events()
             || self.board.has_full_outputs();
         if let Some(recorder) = &mut self.recorder {

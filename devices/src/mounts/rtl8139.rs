@@ -81,6 +81,10 @@ impl Device for Rtl8139Function {
         self.chip.listens()
     }
 
+    fn takes_frames(&self) -> bool {
+        self.chip.has_much_room()
+    }
+
     fn wake(&mut self, ctx: &mut Ctx<'_>) {
         self.chip.wake(ctx.now());
         self.settle(ctx);

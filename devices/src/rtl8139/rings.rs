@@ -17,8 +17,9 @@ const WELL: u16 = 1;
 const TO_ALL: u16 = 1 << 13;
 const TO_ME: u16 = 1 << 14;
 const TO_GROUP: u16 = 1 << 15;
-/// Bytes of a frame's head in the ring.
+/// Bytes of a frame's head in the ring, and of the checksum behind it.
 const HEAD: usize = 4;
+const SUM: usize = 4;
 /// How far the driver's pointer lies behind what it has read.
 const BEHIND: u32 = 16;
 
@@ -56,28 +57,40 @@ impl Rtl8139 {
         (u32::from(self.capr) + BEHIND) % self.ring()
     }
 
+    /// Bytes of the ring that have come and are not read.
+    fn used(&self) -> u32 {
+        let ring = self.ring();
+        (ring + u32::from(self.cbr) % ring - self.read_up_to()) % ring
+    }
+
+    /// Whether there is room for several frames, or frames are not wanted and gone at once. A driver reads one after the other, and
+    /// to bring one more behind each is dear.
+    pub(crate) fn has_much_room(&self) -> bool {
+        self.command & CR_RE == 0 || self.used() <= self.ring() / 2
+    }
+
     /// A frame comes in. False when the ring has no room for it.
     pub(crate) fn frame(&mut self, frame: &[u8], ctx: &mut Ctx<'_>) -> bool {
         let on = self.command & CR_RE != 0 && frame.len() >= 6;
         let Some(kind) = self.kind(frame).filter(|_| on) else { return true };
-        let mut bytes = frame.to_vec();
-        bytes.resize(bytes.len().max(MIN_FRAME), 0);
-        let sum = crc32fast::hash(&bytes);
-        bytes.extend(sum.to_le_bytes());
         let ring = self.ring();
         let at = u32::from(self.cbr) % ring;
-        let used = (ring + at - self.read_up_to()) % ring;
-        let all = HEAD + bytes.len();
+        let len = frame.len().max(MIN_FRAME);
+        let all = HEAD + len + SUM;
         // One that fills the ring to its last byte would look like none.
-        if u32::try_from(all).is_ok_and(|all| used + all + 4 >= ring) {
+        if u32::try_from(all).is_ok_and(|all| self.used() + all + 4 >= ring) {
             // Drivers that have acknowledged all that came before look at the ring again for this. No overflow: the frame waits,
             // and a driver that counted it as lost would be busy with that at each look.
             self.isr |= ROK;
             return false;
         }
-        let mut entry = (WELL | kind).to_le_bytes().to_vec();
-        entry.extend((bytes.len() as u16).to_le_bytes());
-        entry.extend(bytes);
+        let mut entry = Vec::with_capacity(all);
+        entry.extend((WELL | kind).to_le_bytes());
+        entry.extend(((len + SUM) as u16).to_le_bytes());
+        entry.extend(frame);
+        entry.resize(HEAD + len, 0);
+        let sum = crc32fast::hash(&entry[HEAD..]);
+        entry.extend(sum.to_le_bytes());
         let base = u64::from(self.rbstart);
         let room = (ring - at) as usize;
         // The largest ring has nothing behind it.
@@ -108,6 +121,16 @@ impl Rtl8139 {
         }
         let mine = to == self.idr;
         passes(MATCHES, TO_ME).filter(|_| mine).or(passes(ALL, if mine { TO_ME } else { 0 }))
+    }
+
+    /// The mask is written. On a wire frames come one after another, and each asks for an interrupt; here many come at once. A driver
+    /// that has acknowledged all of them, stopped before the last (Linux's after 64) and listens again would hear of it only with
+    /// the next frame, for which its peer may wait for an answer first: it hears of it now.
+    pub(super) fn unmask(&mut self, mask: u16) {
+        if mask & !self.imr & ROK != 0 && self.command & CR_RE != 0 && !self.is_empty() {
+            self.isr |= ROK;
+        }
+        self.imr = mask;
     }
 
     /// Whether a frame that comes in can raise the pin.

@@ -5,6 +5,7 @@ use crate::dma::Door;
 use crate::inputs::Came;
 use crate::moment::Moment;
 use crate::stop::RunEnd;
+use crate::system_bus::Waits;
 use ringer_cpu::Activity;
 
 /// Serial bytes taken from the inbox at a time.
@@ -33,17 +34,19 @@ impl Monitor {
         Some(end)
     }
 
-    /// Takes input for the guest. Whether there is more.
-    pub(super) fn take_input(&mut self) -> bool {
+    /// Takes input for the guest. What of it waits.
+    pub(super) fn take_input(&mut self) -> Waits {
         let now = self.chassis.bus.io.clock.now();
         self.put_off = false;
         if self.inputs.are_kept() && !self.lets_in(now) {
             let more = self.inbox.has_input();
             self.put_off = more && self.inputs.are_through();
-            return more;
+            let full = self.serial_full.contains(&true) || self.keys_full || self.frames_full;
+            return Waits { input: more || full, frames: false };
         }
-        // An adapter that had no room is offered one frame first.
-        let frames = if self.frames_full { 1 } else { FRAMES };
+        // An adapter that has no room for many is offered one first.
+        let few = self.frames_full && !self.chassis.bus.io.board.takes_frames();
+        let frames = if few { 1 } else { FRAMES };
         let input = self.inbox.take(SERIAL_CHUNK, frames);
         let (mut serial, mut keys) = (input.serial, 0);
         let board = &mut self.chassis.bus.io.board;
@@ -73,7 +76,9 @@ impl Monitor {
         let (serial, keys) = (&serial, &input.keys[..keys]);
         let came = Came { serial, keys, frames: &taken, power_button: input.power_button };
         self.inputs.note(self.retired(), now, came);
-        input.more
+        let full = self.serial_full.contains(&true) || self.keys_full;
+        let more = input.more_serial || input.more_frames && !self.frames_full;
+        Waits { input: full || more, frames: self.frames_full }
     }
 
     /// Gives frames to the network adapter. How many it takes.
