@@ -44,13 +44,17 @@ impl<'a> Tmux<'a> {
     }
 
     pub fn wait(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        self.wait_for(Duration::from_secs(60), wanted)
+    }
+
+    pub fn wait_for(&self, most: Duration, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
         let begun = Instant::now();
         loop {
             let screen = self.screen();
             if wanted(&screen) {
                 return screen;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{screen:#?}");
+            assert!(begun.elapsed() < most, "{screen:#?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
