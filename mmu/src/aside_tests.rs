@@ -142,6 +142,19 @@ fn a_flush_takes_what_changed() {
     assert_eq!(found(&rig, AT, false), None, "guest memory is not what it was");
 }
 
+/// Whoever makes room gives up one window after the other until they hold as little as that.
+#[test]
+fn a_window_that_is_given_up_holds_nothing() {
+    let mut rig = churned();
+    enter(&mut rig, AT);
+    rig.activate(false);
+    enter(&mut rig, AT);
+    rig.windows.shed_to(0, &mut rig.sink);
+    assert_eq!(rig.windows.held(), 0);
+    rig.activate(true);
+    assert_eq!(found(&rig, AT, false), None);
+}
+
 /// Each window has its own.
 #[test]
 fn the_supervisor_does_not_find_what_the_user_entered() {

@@ -127,9 +127,10 @@ impl InlineTlb {
         }
     }
 
-    /// Forgets all.
+    /// Forgets all, and holds nothing.
     pub fn clear(&mut self, to: &mut impl Store) {
         self.forget(to, 0, u32::MAX);
+        self.entries = Vec::new();
     }
 }
 
@@ -185,6 +186,10 @@ mod tests {
         tlb.enter(&mut shown, entry(0, true));
         tlb.clear(&mut shown);
         assert_eq!((tlb.live, shown.hits(0, false), shown.hits(last, false)), (0, None, None));
+        assert_eq!(tlb.held(), 0, "who gives windows up waits for that");
+        tlb.forget_aside(&mut shown);
+        tlb.enter(&mut shown, entry(1, true));
+        assert!(shown.hits(1, true).is_some());
     }
 
     /// The number of no page is what an empty tag stands for.
