@@ -8,7 +8,7 @@ pub struct WindowId(pub u32);
 
 /// Is told what a window no longer maps as it did, so that nobody enters code through it.
 pub trait DropSink {
-    /// `pages` pages of `window` from linear page `first` on. Only pages that
+    /// `pages` pages of `window` ([`Active::code`]) from linear page `first` on. Only pages that
     /// [`Windows::note_fetch`](crate::Windows::note_fetch) named are certain to be reported.
     fn dropped(&mut self, window: WindowId, first: Page, pages: u32);
 
@@ -21,6 +21,9 @@ pub trait DropSink {
 pub struct Active {
     /// Its name.
     pub id: WindowId,
+    /// What is told of when its code is not what it was: the window itself, or a name that supervisor code has in all
+    /// address spaces that agree on it.
+    pub code: WindowId,
     /// Host address of guest linear address 0; a multiple of 4 GiB.
     pub base: u64,
 }

@@ -29,7 +29,7 @@ struct Guest {
     active: Active,
     user: bool,
     dir: u32,
-    /// (window, page): physical page that code was entered for.
+    /// (name of the code's space, page): physical page that code was entered for.
     noted: HashMap<(u32, u32), Frame>,
     /// Writes are logged, and so many pages were in the log.
     logs: bool,
@@ -130,7 +130,7 @@ impl Guest {
             1 => 0x400 + self.random(0x100),
             _ => 0x400 + page % 1024,
         };
-        let table = self.dir + 0x1000 + self.random(2) * 0x1000;
+        let table = DIRS[self.random(2) as usize] + 0x1000 + self.random(2) * 0x1000;
         put32(&mut self.mmu, u64::from(table + page % 1024 * 4), frame << 12 | flags);
     }
 
@@ -138,7 +138,8 @@ impl Guest {
         let (chunk, flags) = (self.random(CHUNKS), self.flags());
         let target = match self.random(3) {
             0 => (0x40_0000 * self.random(4)) | bit::PS as u32,
-            k => self.dir + k * 0x1000,
+            // A table of its own, or one that both address spaces may have.
+            k => DIRS[self.random(2) as usize] + k * 0x1000,
         };
         put32(&mut self.mmu, u64::from(self.dir + chunk * 4), target | flags);
     }
@@ -187,6 +188,7 @@ impl Guest {
         if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), lin(page), who) {
             let mut sink = TestSink::default();
             self.windows.note_fetch(
+                self.active.code,
                 self.mmu.paging(),
                 &self.mmu.memory,
                 Page::from(page),
@@ -194,7 +196,7 @@ impl Guest {
             );
             self.forget(&sink);
             // As the translator's table does: one target at a page, the newest.
-            self.noted.insert((self.active.id.0, page), pa.frame());
+            self.noted.insert((self.active.code.0, page), pa.frame());
         }
     }
 
@@ -315,7 +317,7 @@ impl Guest {
         let lin = lin(page);
         self.check_inline(page);
         let path = self.mmu.peek(lin);
-        if let Some(frame) = self.noted.get(&(self.active.id.0, page)) {
+        if let Some(frame) = self.noted.get(&(self.active.code.0, page)) {
             let path = path.expect("code at an absent page");
             assert_eq!(path.pa.frame(), *frame, "code of another page at {lin:#x}");
             assert!(path.user || !self.user);

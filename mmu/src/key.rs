@@ -33,6 +33,11 @@ impl Key {
         Self { format: paging.format, root, write_protect, a20: paging.a20(), user }
     }
 
+    /// The same for whatever address space.
+    pub fn of_any_space(self) -> Self {
+        Self { root: 0, ..self }
+    }
+
     pub fn paging(&self) -> bool {
         self.format != Format::Off
     }

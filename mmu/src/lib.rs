@@ -15,6 +15,7 @@ mod aside;
 #[cfg(test)]
 mod aside_tests;
 mod churn;
+mod code_view;
 mod device_ram;
 mod events;
 mod file;

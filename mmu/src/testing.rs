@@ -269,6 +269,8 @@ pub(crate) struct Rig {
     pub io: TestIo,
     pub sink: TestSink,
     pub base: u64,
+    /// What its code is known by.
+    pub code: WindowId,
     pub p: Prober,
 }
 
@@ -279,7 +281,8 @@ impl Rig {
 
     pub fn with(mmu: Bench, windows: Windows) -> Self {
         let (io, sink) = (TestIo::default(), TestSink::default());
-        let mut rig = Self { mmu, windows, io, sink, base: 0, p: Prober::new() };
+        let (base, code, p) = (0, WindowId(0), Prober::new());
+        let mut rig = Self { mmu, windows, io, sink, base, code, p };
         rig.activate(true);
         rig
     }
@@ -287,8 +290,14 @@ impl Rig {
     pub fn activate(&mut self, user: bool) -> WindowId {
         let active =
             self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
-        self.base = active.base;
+        (self.base, self.code) = (active.base, active.code);
         active.id
+    }
+
+    /// Code is about to be entered for `page`.
+    pub fn note(&mut self, page: Page) {
+        let (paging, memory) = (self.mmu.paging(), &self.mmu.memory);
+        self.windows.note_fetch(self.code, paging, memory, page, &mut self.sink);
     }
 
     pub fn load_cr3(&mut self, dir: u64) {

@@ -17,6 +17,7 @@
 //! Host memory is one, too: page tables of the host, records and copies of tables are a guest's to multiply. Each window
 //! knows what it takes ([`Windows::held`]), and the least recently used one goes when that is too much.
 
+use crate::code_view::CodeViews;
 use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 use crate::fill::Wish;
 use crate::hostmap::{WINDOW_PAGES, window_page};
@@ -55,6 +56,8 @@ impl Default for WindowLimits {
 #[derive(Debug)]
 pub struct Windows {
     slots: Vec<Window>,
+    /// Where supervisor code lies.
+    pub(crate) code: CodeViews,
     by_key: HashMap<Key, usize>,
     current: usize,
     max_windows: usize,
@@ -82,6 +85,7 @@ impl Windows {
         let first = Window::new(WindowId(0), key).map_err(refused("mmap")).map_err(WindowError)?;
         Ok(Self {
             slots: vec![first],
+            code: CodeViews::default(),
             by_key: HashMap::from_iter([(key, 0)]),
             current: 0,
             max_windows: max_windows.max(2),
@@ -116,7 +120,7 @@ impl Windows {
     /// Bytes of host memory that the windows take beside guest memory, at most.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.slots.iter().map(Window::held).sum()
+        self.slots.iter().map(Window::held).sum::<usize>() + self.code.held()
     }
 
     /// Guest pages that the running window maps: as many may enter the resident set unseen.
@@ -186,6 +190,7 @@ impl Windows {
                     self.stats.resets += 1;
                 }
                 None if self.slots[self.current].held() > 0 => self.evict(self.current, sink),
+                None if self.code.held() > 0 => self.code.clear(sink),
                 None => return,
             }
             self.charged = self.held();
@@ -222,6 +227,7 @@ impl Windows {
                 self.slots[k].invalidate(View { paging, memory }, lin, notes);
             }
         }
+        self.code.invalidate(View { paging, memory }, lin, self.generation, sink);
     }
 
     /// Makes the window for the paging registers in force and this privilege the running one: finds
@@ -246,7 +252,13 @@ impl Windows {
             let notes = &mut Notes { sink, stats: &mut self.stats };
             window.validate(View { paging, memory }, notes);
         }
-        Active { id: window.id, base: window.host.base() }
+        let (id, base) = (window.id, window.host.base());
+        let code = if user || !key.paging() {
+            id
+        } else {
+            self.code.choose(View { paging, memory }, key, self.generation, sink)
+        };
+        Active { id, base, code }
     }
 
     /// Makes `id` the running window again. Only after [`Windows::activate`] returned it, and when no
@@ -499,6 +511,7 @@ impl Windows {
         for k in 0..self.slots.len() {
             self.evict(k, sink);
         }
+        self.code.clear(sink);
     }
 
     /// Whether linear address `lin` can be accessed through the running window without a fault.
@@ -516,16 +529,22 @@ impl Windows {
         !window.records.get(page).mapped() && window.churn.stays_unmapped(page)
     }
 
-    /// Records that translated code is about to be entered for linear page `page` of the running
-    /// window, so that a change of its entries is reported.
+    /// Records that translated code is about to be entered for linear page `page` in the running window, so that a change of
+    /// its entries is reported. `code` is what [`Active::code`] says of it.
     pub fn note_fetch(
         &mut self,
+        code: WindowId,
         paging: &Paging,
         memory: &GuestMemory,
         page: Page,
         sink: &mut dyn DropSink,
     ) {
         let page = window_page(page.start());
+        let held = self.code.held();
+        if self.code.note(code, View { paging, memory }, page, sink) {
+            self.charged += self.code.held().saturating_sub(held);
+            return;
+        }
         let before = self.slots[self.current].held();
         let notes = &mut Notes { sink, stats: &mut self.stats };
         self.slots[self.current].note_fetch(View { paging, memory }, page, notes);

@@ -64,7 +64,7 @@ fn what_code_was_entered_for_is_charged() {
     for lin in (0..=u32::MAX).step_by(4 << 20) {
         map_in(&mut rig.mmu, DIR, lin, 0x5000, ALL);
         let page = Lin::from(lin).page();
-        rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, page, &mut rig.sink);
+        rig.note(page);
         if rig.windows.is_over() {
             over = true;
             rig.windows.shed(&mut rig.sink);

@@ -260,7 +260,7 @@ fn a_directory_entry_that_names_another_table_takes_everything_below_along() {
     put32(&mut rig.mmu, 0x8000, 88);
     rig.read(0x40_2000).unwrap();
     rig.read(0x80_1000).unwrap();
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(0x401), &mut rig.sink);
+    rig.note(Page(0x401));
     put32(&mut rig.mmu, DIR + 4, 0x30_0000 | ALL);
     rig.load_cr3(DIR);
     assert_eq!(rig.direct(0x40_2000), None);
@@ -278,7 +278,7 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     let id = rig.activate(true).0;
     for page in [1, 2] {
         rig.mmu.fetch_pa(&mut rig.io, Lin::from(page << 12), Privilege::User).unwrap();
-        rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page::from(page), &mut rig.sink);
+        rig.note(Page::from(page));
     }
     rig.load_cr3(DIR);
     assert_eq!(rig.sink, TestSink::default());
@@ -288,9 +288,9 @@ fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped.len(), 1, "reported once");
     // Entered again through a fresh entry before any flush: the change is reported at once.
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
+    rig.note(Page(1));
     map(&mut rig.mmu, 0x1000, 0x7000, PWU);
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
+    rig.note(Page(1));
     assert_eq!(rig.sink.dropped[1..], [(id, 1, 1)]);
 }
 
@@ -300,7 +300,7 @@ fn code_under_tables_that_cannot_be_copied_lives_until_the_flush() {
     put32(&mut rig.mmu, DIR, 0xa_0000 | PWU);
     rig.io.answer = Some(0x5000 | u64::from(ALL));
     assert_eq!(rig.read(0x1000), Err(Reason::NoHostMapping));
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(1), &mut rig.sink);
+    rig.note(Page(1));
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped, [(1, 1, 1)]);
 }
@@ -494,7 +494,7 @@ fn a_guest_that_maps_for_fragmentation_stays_under_the_budget() {
 fn giving_mappings_up_keeps_what_is_known_of_code() {
     let mut rig = Rig::with(guest(), Windows::new(4, 64).unwrap());
     map(&mut rig.mmu, 0x80_0000, 0x5000, ALL);
-    rig.windows.note_fetch(rig.mmu.paging(), &rig.mmu.memory, Page(0x800), &mut rig.sink);
+    rig.note(Page(0x800));
     for k in 0..200u32 {
         map(&mut rig.mmu, k << 12, (0x900 - k * 2) << 12, ALL);
         rig.read(k << 12).unwrap();

@@ -52,6 +52,14 @@ type FillBy = fn(
 pub(crate) struct Selected {
     pub selection: Selection,
     pub table: TableId,
+    pub window: WindowId,
+}
+
+impl Selected {
+    /// Whether it is in `space`, a window or what its code is known by.
+    fn is_in(&self, space: WindowId) -> bool {
+        self.window == space || self.selection.space == space
+    }
 }
 
 /// The parts of the state that decide.
@@ -133,7 +141,7 @@ impl DropSink for Sink<'_> {
     fn window_gone(&mut self, window: WindowId) {
         self.targets.drop_window(window);
         let current = &mut self.selections.current;
-        if current.is_some_and(|s| s.selection.window == window) {
+        if current.is_some_and(|s| s.is_in(window)) {
             *current = None;
         }
         self.selections.forget_known();
@@ -284,7 +292,7 @@ impl Spaces {
         context.window_base = known.window_base;
         context.target_table = known.table_address;
         if self.selections.current != Some(selected) {
-            self.windows.reactivate(selected.selection.window);
+            self.windows.reactivate(selected.window);
             self.targets.reselect(selected.table);
             self.selections.current = Some(selected);
         }
@@ -329,7 +337,7 @@ impl Spaces {
         let user = context.cpu.cpl == 3;
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let active = self.windows.activate(bus.mmu.paging(), &bus.memory, user, &mut sink);
-        let selection = Selection { window: active.id, mode, cs_base };
+        let selection = Selection { space: active.code, mode, cs_base };
         let given_up = self.targets.given_up();
         let table = self
             .targets
@@ -339,7 +347,7 @@ impl Spaces {
         if self.targets.given_up() != given_up {
             self.selections.forget_known();
         }
-        let selected = Selected { selection, table };
+        let selected = Selected { selection, table, window: active.id };
         context.window_base = active.base;
         context.target_table = self.targets.address(table);
         self.selections.current = Some(selected);
@@ -351,7 +359,7 @@ impl Spaces {
         self.gs_base = gs_base;
         self.selections.current = selected;
         if let Some(selected) = selected {
-            self.windows.reactivate(selected.selection.window);
+            self.windows.reactivate(selected.window);
             self.targets.reselect(selected.table);
         }
     }
@@ -413,15 +421,11 @@ impl Spaces {
         let linear = selected.selection.cs_base.plus(key.eip.get()).masked(mask);
         let page = linear.page();
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
-        let paging = bus.mmu.paging();
-        self.windows.note_fetch(paging, &bus.memory, page, &mut sink);
+        let (paging, code) = (bus.mmu.paging(), selected.selection.space);
+        self.windows.note_fetch(code, paging, &bus.memory, page, &mut sink);
         if key.second.is_some() {
-            self.windows.note_fetch(
-                paging,
-                &bus.memory,
-                linear.plus(PAGE_SIZE).masked(mask).page(),
-                &mut sink,
-            );
+            let page = linear.plus(PAGE_SIZE).masked(mask).page();
+            self.windows.note_fetch(code, paging, &bus.memory, page, &mut sink);
         }
         self.targets.set(selected.table, key.eip, off);
     }
@@ -437,7 +441,7 @@ impl Spaces {
     }
 
     fn fill(&mut self, bus: &mut SystemBus, lin: u32, write: bool, fill: FillBy) -> Fill {
-        let window = |spaces: &Self| spaces.current().map(|s| s.selection.window);
+        let window = |spaces: &Self| spaces.current().map(|s| s.window);
         let before = window(self);
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);

@@ -171,7 +171,7 @@ fn fs_load(
 ) -> Option<FsLoad> {
     let segment = context.cpu.seg[SegReg::Fs as usize];
     let selection = before.selected.selection;
-    let alike = selection.mode.contains(Mode::CPL0) && selection.window == after.selection.window;
+    let alike = selection.mode.contains(Mode::CPL0) && before.selected.window == after.window;
     let load = FsLoad {
         from: before.table,
         table: context.target_table,

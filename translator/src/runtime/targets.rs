@@ -27,8 +27,8 @@ const MAX_TABLES: usize = 128;
 /// What a table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Selection {
-    /// The window that its blocks are mapped in.
-    pub window: WindowId,
+    /// Where its blocks are mapped: a window, or what several have in common ([`ringer_mmu::Active::code`]).
+    pub space: WindowId,
     /// Their mode.
     pub mode: Mode,
     /// The base of CS: linear address of EIP 0.
@@ -183,12 +183,12 @@ impl Targets {
     /// The window no longer maps `pages` pages from linear page `first` on as it did.
     pub fn drop_pages(&mut self, window: WindowId, first: Page, pages: u32) {
         let first = first.low();
-        self.each(|who| who.window == window, |table| table.clear_range(first, pages));
+        self.each(|who| who.space == window, |table| table.clear_range(first, pages));
     }
 
     /// The window is gone.
     pub fn drop_window(&mut self, window: WindowId) {
-        self.give_up(|who| who.window == window);
+        self.give_up(|who| who.space == window);
     }
 
     /// Bytes of host memory that the tables hold, page tables of the host among them.
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_the_tables_hold_is_bounded_and_the_running_one_stays() {
-        let who = |n| Selection { window: WindowId(n), mode: Mode::default(), cs_base: Lin(0) };
+        let who = |n| Selection { space: WindowId(n), mode: Mode::default(), cs_base: Lin(0) };
         let mut targets = Targets::new(8);
         let ids: Vec<TableId> = (0..4).map(|n| targets.select(who(n)).unwrap()).collect();
         for id in &ids {
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn looking_in_vain_is_charged() {
-        let who = Selection { window: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
+        let who = Selection { space: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
         let mut targets = Targets::default();
         let id = targets.select(who).unwrap();
         for eip in (0..=u32::MAX).step_by(512 << 10) {
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn each_processor_is_told_that_a_block_is_gone() {
-        let who = Selection { window: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
+        let who = Selection { space: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
         let mut processors = [Targets::default(), Targets::default()];
         let ids = [0, 1].map(|k: usize| processors[k].select(who).unwrap());
         let entries = |all: &[Targets; 2], eip| [0, 1].map(|k: usize| all[k].get(ids[k], Pc(eip)));
