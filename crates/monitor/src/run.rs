@@ -416,7 +416,7 @@ impl Monitor {
         let places = Places {
             cache: cache.range(),
             stubs_end: cache.stub_range().end,
-            exit_signal: cache.exit_signal(),
+            ways_out: cache.ways_out(),
             switches: cache.transfer_stubs(),
         };
         let may_kick = !self.chassis.bus.io.clock.is_virtual();

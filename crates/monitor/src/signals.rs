@@ -21,7 +21,7 @@ use kick::TRAPS;
 use ringer_cpu::refusal::{Refusal, refused};
 use ringer_translator::context::SharedContext;
 use ringer_translator::runtime::transfer::TransferStubs;
-use ringer_translator::runtime::{gs_base, set_gs_base};
+use ringer_translator::runtime::{WaysOut, gs_base, set_gs_base};
 use samples::{Sampling, signal_beside};
 use stack::AltStack;
 use std::io;
@@ -49,8 +49,8 @@ pub struct Places<'a> {
     pub cache: Range<u64>,
     /// The end of the stubs at its start.
     pub stubs_end: u64,
-    /// The stub that a trap in a block goes on at.
-    pub exit_signal: u64,
+    /// The stubs that lead to Rust.
+    pub ways_out: WaysOut,
     /// The stubs that read guest memory.
     pub switches: &'a TransferStubs,
 }
@@ -87,7 +87,7 @@ impl Registration {
             doorbell: context.doorbell_ptr(),
             cache: places.cache,
             stubs_end: places.stubs_end,
-            exit_signal: places.exit_signal,
+            ways_out: places.ways_out,
             reads: places.switches.reads.clone(),
             declined: places.switches.declined,
             sampling,

@@ -5,7 +5,7 @@ use super::enter::Entry;
 use super::memory::{CacheMemory, CacheMemoryError, trim_heap};
 use super::relocate::{CopyAt, relocated};
 use super::sink::BlockSink;
-use super::stubs::{STUB_AREA, Stubs, assemble};
+use super::stubs::{STUB_AREA, Stubs, WaysOut, assemble};
 use super::transfer::TransferStubs;
 use crate::mode::Mode;
 use crate::placement::StubAddresses;
@@ -98,10 +98,10 @@ impl CodeCache {
         self.base()..self.base() + STUB_AREA as u64
     }
 
-    /// Where the signal handler redirects to.
+    /// The stubs that lead to Rust.
     #[must_use]
-    pub fn exit_signal(&self) -> u64 {
-        self.stubs.exit_signal
+    pub fn ways_out(&self) -> WaysOut {
+        self.stubs.ways_out.clone()
     }
 
     /// The stubs for what changes the mode.

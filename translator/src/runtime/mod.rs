@@ -24,3 +24,4 @@ pub mod transfer;
 
 pub use cache::{CacheStats, CodeCache};
 pub use enter::{can_set_gs_base, gs_base, set_gs_base};
+pub use stubs::WaysOut;

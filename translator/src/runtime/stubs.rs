@@ -18,6 +18,7 @@ use crate::slots::{EIP, KICK, MXCSR, gpr, slot, wide, xmm};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
+use std::ops::Range;
 
 /// Bytes at the start of the cache that are set aside for stubs.
 pub const STUB_AREA: usize = 4096;
@@ -32,12 +33,21 @@ pub struct Stubs {
     /// `extern "sysv64" fn(*mut ContextBlock)`: goes on at `fault_rip` with all host registers as
     /// `wide` and `host_flags` have them.
     pub resume: u64,
-    /// Where the signal handler redirects to.
-    pub exit_signal: u64,
+    /// What leads back to Rust.
+    pub ways_out: WaysOut,
     /// Where blocks leave to.
     pub exits: StubAddresses,
     /// The stubs for what changes the mode.
     pub transfers: TransferStubs,
+}
+
+/// The stubs that lead to Rust, each of them whatever happens.
+#[derive(Clone, Debug)]
+pub struct WaysOut {
+    /// Where the signal handler redirects to.
+    pub signal: u64,
+    /// All of them.
+    pub range: Range<u64>,
 }
 
 /// RFLAGS.TF.
@@ -82,7 +92,8 @@ pub fn assemble(base: u64) -> Stubs {
     let transfer = transfers.stubs;
     let exits =
         StubAddresses { exit_link, exit_miss, exit_callout, exit_check, exit_budget, transfer };
-    Stubs { code, enter, resume, exit_signal, exits, transfers }
+    let ways_out = WaysOut { signal: exit_signal, range: exit_miss..enter };
+    Stubs { code, enter, resume, ways_out, exits, transfers }
 }
 
 fn exit_with(a: &mut Asm, reason: ExitReason) {

@@ -5,7 +5,8 @@
 //! Signal exit stub, so that the monitor sees it as an ordinary exit. A kick (an interrupt wants in) with
 //! RIP in a block does the same; with RIP in the stubs it sets the single-step flag, so that the few stub
 //! instructions are stepped until a block or Rust code is reached; anywhere else the doorbell is enough,
-//! since the entry stub looks at it. A sample ([`super::samples`]) changes nothing but its ring. Any other trap, and whatever somebody sent that is no kick, goes to
+//! since the entry stub looks at it. So it is in stubs that lead to Rust in any case, where a kick often comes: one that was
+//! held back while a fault was handled comes right behind it, and to step some fifty instructions costs 100 us. A sample ([`super::samples`]) changes nothing but its ring. Any other trap, and whatever somebody sent that is no kick, goes to
 //! the handler from before.
 //!
 //! Invariant: what [`VCPU`] points to is valid until it is null again, on the same thread. It is
@@ -15,6 +16,7 @@ use super::actions;
 use super::kick::{KickSignal, TRAPS, is_kick};
 use super::samples::{Sampling, Whereabouts, expired};
 use ringer_translator::context::{Doorbell, ExecContext, TRAP_KICK};
+use ringer_translator::runtime::WaysOut;
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
@@ -32,7 +34,7 @@ pub(super) struct Vcpu {
     pub doorbell: *const Doorbell,
     pub cache: Range<u64>,
     pub stubs_end: u64,
-    pub exit_signal: u64,
+    pub ways_out: WaysOut,
     /// Where a stub reads the guest's memory, and where it goes when it cannot.
     pub reads: Range<u64>,
     pub declined: u64,
@@ -50,6 +52,8 @@ thread_local! {
 enum Interrupted {
     Block,
     Stub,
+    /// A stub that leads to Rust, whatever happens.
+    WayOut,
     Elsewhere,
 }
 
@@ -64,6 +68,8 @@ impl Vcpu {
     fn interrupted(&self, rip: u64) -> Interrupted {
         if !self.cache.contains(&rip) {
             Interrupted::Elsewhere
+        } else if self.ways_out.range.contains(&rip) {
+            Interrupted::WayOut
         } else if rip < self.stubs_end {
             Interrupted::Stub
         } else {
@@ -141,7 +147,7 @@ unsafe fn take(
             let trap = regs[libc::REG_TRAPNO as usize] as u64;
             redirect(vcpu, regs, trap);
         }
-        (_, Interrupted::Stub) => {
+        (_, Interrupted::Stub | Interrupted::WayOut) => {
             complain();
             return false;
         }
@@ -158,7 +164,7 @@ fn redirect(vcpu: &Vcpu, regs: &mut Gregs, trap: u64) {
     context.fault_addr = regs[libc::REG_CR2 as usize] as u64;
     context.fault_error = regs[libc::REG_ERR as usize] as u64;
     context.fault_trap = trap;
-    regs[libc::REG_RIP as usize] = vcpu.exit_signal as i64;
+    regs[libc::REG_RIP as usize] = vcpu.ways_out.signal as i64;
     regs[libc::REG_EFL as usize] &= !TF;
 }
 
@@ -170,7 +176,7 @@ fn on_kick(vcpu: &Vcpu, interrupted: Interrupted, regs: &mut Gregs) {
     match interrupted {
         Interrupted::Block => redirect(vcpu, regs, TRAP_KICK),
         Interrupted::Stub => regs[libc::REG_EFL as usize] |= TF,
-        Interrupted::Elsewhere => {}
+        Interrupted::WayOut | Interrupted::Elsewhere => {}
     }
 }
 
@@ -194,7 +200,7 @@ fn on_sample(
         Interrupted::Block => {
             Whereabouts::Block((regs[libc::REG_RIP as usize] as u64 - vcpu.cache.start) as u32)
         }
-        Interrupted::Stub => Whereabouts::Stub,
+        Interrupted::Stub | Interrupted::WayOut => Whereabouts::Stub,
         Interrupted::Elsewhere => Whereabouts::Rust(base.plus(eip.get()).low()),
     };
     let many = sampling.samples.take(at, cpl == 3, missed);
@@ -206,7 +212,7 @@ fn on_sample(
 fn on_step(vcpu: &Vcpu, interrupted: Interrupted, regs: &mut Gregs) -> bool {
     match interrupted {
         Interrupted::Stub => regs[libc::REG_EFL as usize] |= TF,
-        Interrupted::Elsewhere => regs[libc::REG_EFL as usize] &= !TF,
+        Interrupted::WayOut | Interrupted::Elsewhere => regs[libc::REG_EFL as usize] &= !TF,
         Interrupted::Block => {
             // SAFETY: as in `redirect`.
             let skip = unsafe { &mut (*vcpu.context).step_skip };
