@@ -176,6 +176,23 @@ impl Records {
         leaf.as_ref().is_some_and(|leaf| leaf.iter().any(|rec| rec.mapped()))
     }
 
+    /// Whether any page from `first` to before `end` is mapped.
+    pub fn any_mapped(&self, first: u32, end: u32) -> bool {
+        let mut page = first;
+        while page < end {
+            let next = (page / LEAF + 1) * LEAF;
+            if let Some(leaf) = &self.leaves[(page / LEAF) as usize] {
+                let to = end.min(next) - page / LEAF * LEAF;
+                let mut recs = leaf[(page % LEAF) as usize..to as usize].iter();
+                if recs.any(|rec| rec.mapped()) {
+                    return true;
+                }
+            }
+            page = next;
+        }
+        false
+    }
+
     /// Whether any page in the range may be written.
     pub fn any_writable(&self, first: u32, pages: u32) -> bool {
         (first..first + pages).any(|p| self.get(p).writable())

@@ -51,6 +51,16 @@ fn taking_reports_what_was_there() {
 }
 
 #[test]
+fn a_gap_has_nothing_mapped_up_to_its_very_ends() {
+    let mut r = Records::new();
+    r.set(&run(100, 1, 1, false), false);
+    r.set(&run(LEAF * 3 + 7, 1, 2, true), false);
+    r.note(200);
+    assert!(!r.any_mapped(101, LEAF * 3 + 7) && !r.any_mapped(50, 50));
+    assert!(r.any_mapped(100, 101) && r.any_mapped(101, LEAF * 3 + 8));
+}
+
+#[test]
 fn remapping_keeps_the_note_of_code() {
     let mut r = Records::new();
     r.note(7);

@@ -174,22 +174,47 @@ impl Window {
 
     /// Takes a range of pages away.
     pub fn drop_range(&mut self, first: u32, pages: u32, notes: &mut Notes<'_>) {
+        let mapped = self.forget_range(first, pages, notes);
+        self.clear_host(mapped);
+    }
+
+    /// Forgets a range of pages. What of the host's mappings is to be cleared for it, at once: first page and the one
+    /// behind the last.
+    fn forget_range(
+        &mut self,
+        first: u32,
+        pages: u32,
+        notes: &mut Notes<'_>,
+    ) -> Option<(u32, u32)> {
         self.tlb.forget(&mut self.host, first, pages);
         let taken = self.records.take(first, pages);
         notes.stats.pages_dropped += u64::from(taken.count);
-        if let Some((lo, hi)) = taken.mapped {
-            self.mappings += 2;
-            // What is taken away anyway goes with its page tables.
-            let lo = first.max(lo / TABLE_PAGES * TABLE_PAGES);
-            let end = (first + pages).min((hi / TABLE_PAGES + 1) * TABLE_PAGES);
-            if self.host.clear(lo, end - lo).is_err() {
-                self.unmap_all();
-            } else {
-                self.host_tables.forget(lo, end - lo);
-            }
-        }
         for (page, count) in taken.noted {
             notes.sink.dropped(self.id, Page(u64::from(page)), count);
+        }
+        // What is taken away anyway goes with its page tables.
+        let (lo, hi) = taken.mapped?;
+        let lo = first.max(lo / TABLE_PAGES * TABLE_PAGES);
+        Some((lo, (first + pages).min((hi / TABLE_PAGES + 1) * TABLE_PAGES)))
+    }
+
+    /// Clears ranges of the host's mappings whose pages were forgotten; those with nothing mapped between them in one call.
+    fn clear_host(&mut self, ranges: impl IntoIterator<Item = (u32, u32)>) {
+        let mut ranges: Vec<_> = ranges.into_iter().collect();
+        ranges.sort_unstable();
+        let mut ranges = ranges.into_iter().peekable();
+        while let Some((lo, mut end)) = ranges.next() {
+            while let Some((_, to)) =
+                ranges.next_if(|(from, _)| !self.records.any_mapped(end, *from))
+            {
+                end = end.max(to);
+            }
+            self.mappings += 2;
+            if self.host.clear(lo, end - lo).is_err() {
+                self.unmap_all();
+                return;
+            }
+            self.host_tables.forget(lo, end - lo);
         }
     }
 
@@ -364,8 +389,9 @@ impl Window {
             self.drop_all(notes);
             return;
         }
+        let mut gone = Vec::new();
         for slot in 0..4 {
-            self.validate_root(view, slot, notes);
+            self.validate_root(view, slot, &mut gone, notes);
         }
         let mut tables = std::mem::take(&mut self.tables);
         let pages = self.chunk_pages();
@@ -383,11 +409,23 @@ impl Window {
             if count <= IN_A_ROW {
                 self.note_churn(first, count, change);
             }
-            self.apply(change, first, count, notes);
+            if change == Change::Drop {
+                gone.extend(self.forget_range(first, count, notes));
+            } else {
+                self.apply(change, first, count, notes);
+            }
         }
+        self.clear_host(gone);
     }
 
-    fn validate_root(&mut self, view: View<'_>, slot: usize, notes: &mut Notes<'_>) {
+    /// The same for a page directory; what is forgotten is left in `gone` to be cleared.
+    fn validate_root(
+        &mut self,
+        view: View<'_>,
+        slot: usize,
+        gone: &mut Vec<(u32, u32)>,
+        notes: &mut Notes<'_>,
+    ) {
         let Some(mut root) = self.roots[slot].take() else { return };
         let wide = self.key.format.wide();
         let now = view.paging.directory(start_of((slot as u32) << 18)).ok();
@@ -406,8 +444,10 @@ impl Window {
             for (chunk, count, change) in changes {
                 if change == Change::Drop {
                     self.tables.retain(|c, _| c.wrapping_sub(chunk) >= count);
+                    gone.extend(self.forget_range(chunk * pages, count * pages, notes));
+                } else {
+                    self.apply(change, chunk * pages, count * pages, notes);
                 }
-                self.apply(change, chunk * pages, count * pages, notes);
             }
         }
         self.roots[slot] = Some(root);

@@ -198,6 +198,28 @@ fn a_range_flushed_page_by_page_goes_in_few_host_calls() {
 }
 
 #[test]
+fn what_goes_at_once_goes_in_one_host_call_around_what_stays() {
+    let mut rig = Rig::new(guest());
+    let chunks = [0x40_1000, 0x80_1000, 0xc0_1000, 0x100_1000];
+    chunks.iter().for_each(|lin| map(&mut rig.mmu, *lin, 0x5000, ALL));
+    for (mapped, calls) in [([0, 2, 2], 1), ([0, 1, 2], 2), ([0, 1, 3], 1)] {
+        mapped.iter().for_each(|k| rig.read(chunks[*k]).map(drop).unwrap());
+        let before = rig.windows.mappings();
+        let goes = |k: usize| k != 1 || mapped[2] == 3;
+        let gone: Vec<usize> = mapped.into_iter().filter(|k| goes(*k)).collect();
+        let pde = |k: usize| DIR + u64::from(chunks[k] >> 22) * 4;
+        gone.iter().for_each(|k| put32(&mut rig.mmu, pde(*k), 0));
+        rig.load_cr3(DIR);
+        assert_eq!(rig.windows.mappings() - before, 2 * calls, "{mapped:?}");
+        for (k, lin) in chunks.into_iter().enumerate() {
+            let stays = mapped.contains(&k) && !gone.contains(&k);
+            assert_eq!(rig.direct(lin).is_some(), stays, "{mapped:?}: {lin:#x}");
+            map(&mut rig.mmu, lin, 0x5000, ALL);
+        }
+    }
+}
+
+#[test]
 fn windows_outlive_cr3_loads() {
     let other = 0x20_0000;
     let mut rig = Rig::new(guest());
