@@ -181,7 +181,8 @@ impl Vcpu {
     fn take_up(&mut self, chassis: &mut Chassis, selected: Selected, id: BlockId) -> Found {
         let Chassis { bus, code } = chassis;
         let block = code.cache.block(id);
-        self.spaces.enter_block(bus, selected, block.key, block.host_off);
+        let entry = (block.key, block.host_off);
+        self.spaces.enter_block(bus, selected, entry, code.cache.beside(&block.key));
         if let Some(site) = self.link.take(code.flushes())
             && let Err(report) = code.link(site, id)
         {

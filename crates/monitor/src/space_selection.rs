@@ -9,7 +9,7 @@ use crate::config::MonitorError;
 use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::refusal::refused;
-use ringer_cpu::{CpuState, Eflags, SegReg, Segment};
+use ringer_cpu::{CpuState, Eflags, Pc, SegReg, Segment};
 use ringer_mmu::{
     DropSink, Fill, GuestMemory, Paging, PhysIo, Reason, Stale, WindowId, WindowLimits,
     WindowStats, Windows,
@@ -415,8 +415,14 @@ impl Spaces {
     }
 
     /// Enters the block of `key`, at offset `off` in the cache, into the table of `selected`, the
-    /// current selection.
-    pub fn enter_block(&mut self, bus: &SystemBus, selected: Selected, key: BlockKey, off: u32) {
+    /// current selection. If it is the first one of its page, all of `beside` go with it: blocks that are mapped where it is.
+    pub fn enter_block(
+        &mut self,
+        bus: &SystemBus,
+        selected: Selected,
+        (key, off): (BlockKey, u32),
+        beside: &[(Pc, u32)],
+    ) {
         let mask = key.mode.address_mask();
         let linear = selected.selection.cs_base.plus(key.eip.get()).masked(mask);
         let page = linear.page();
@@ -426,6 +432,9 @@ impl Spaces {
         if key.second.is_some() {
             let page = linear.plus(PAGE_SIZE).masked(mask).page();
             self.windows.note_fetch(code, paging, &bus.memory, page, &mut sink);
+        }
+        if self.targets.is_fresh(selected.table, key.eip) {
+            beside.iter().for_each(|(eip, off)| self.targets.set(selected.table, *eip, *off));
         }
         self.targets.set(selected.table, key.eip, off);
     }

@@ -26,10 +26,26 @@ pub struct BlockKey {
 }
 
 impl BlockKey {
+    /// Where it is, if that is one page.
+    fn place(&self) -> Option<Place> {
+        let distance = self.pa.get().wrapping_sub(self.eip.get());
+        self.second.is_none().then_some(Place { frame: self.pa.frame(), distance, mode: self.mode })
+    }
+
     /// What the keys of copies for other EIPs share.
     fn bytes(&self) -> (Pa, Mode) {
         (self.pa, self.mode)
     }
+}
+
+/// What blocks have in common that lie in one page and whose EIPs differ as their addresses do: where one of them is mapped,
+/// all are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    frame: Frame,
+    /// From EIP to physical address.
+    distance: u64,
+    mode: Mode,
 }
 
 /// A translated block.
@@ -104,7 +120,9 @@ impl Block {
             INCOMING,
         ];
         let sites = self.sites.len() * (size_of::<Site>() + 2 * size_of::<u32>());
-        let lists = self.frames().count() * 2 * size_of::<BlockId>() + size_of::<u32>();
+        let lists = self.frames().count() * 2 * size_of::<BlockId>()
+            + 2 * size_of::<(Pc, u32)>()
+            + size_of::<u32>();
         size_of::<Self>() + boxes.map(allocated).iter().sum::<usize>() + sites + lists
     }
 }
@@ -152,6 +170,8 @@ pub struct Registry {
     hasher: DefaultHashBuilder,
     /// Blocks with bytes in a page frame.
     by_frame: HashMap<Frame, Vec<BlockId>>,
+    /// EIP and host code of the valid blocks that a page has for one mode.
+    by_place: HashMap<Place, Vec<(Pc, u32)>>,
     /// What the blocks take.
     taken: usize,
 }
@@ -175,7 +195,8 @@ impl Registry {
     /// Bytes of host memory that blocks and indices take, host code apart.
     #[must_use]
     pub fn held(&self) -> usize {
-        let frames = self.by_frame.allocation_size() + self.by_frame.len() * FRAME;
+        let lists = (self.by_frame.len() + self.by_place.len()) * FRAME;
+        let frames = self.by_frame.allocation_size() + self.by_place.allocation_size() + lists;
         self.taken + self.by_key.allocation_size() + self.by_bytes.allocation_size() + frames
     }
 
@@ -188,6 +209,11 @@ impl Registry {
         }
         let key = block.key;
         self.unname(&key, |_| true);
+        if let Some(place) = key.place() {
+            let list = self.by_place.entry(place).or_default();
+            list.retain(|(eip, _)| *eip != key.eip);
+            list.push((key.eip, block.host_off));
+        }
         self.offsets.push(block.host_off);
         self.blocks.push(block);
         let (blocks, hasher) = (&self.blocks, &self.hasher);
@@ -254,12 +280,29 @@ impl Registry {
         let block = &mut self.blocks[id as usize];
         block.valid = false;
         let key = block.key;
+        let host_off = block.host_off;
+        if let Some(place) = key.place()
+            && let Some(list) = self.by_place.get_mut(&place)
+        {
+            list.retain(|(_, off)| *off != host_off);
+            if list.is_empty() {
+                self.by_place.remove(&place);
+            }
+        }
         self.unname(&key, |found| found == id);
         for frame in self.blocks[id as usize].frames().filter(|f| *f != done) {
             if let Some(list) = self.by_frame.get_mut(&frame) {
                 list.retain(|other| *other != id);
             }
         }
+    }
+
+    /// EIP and host code of the valid blocks that are mapped wherever the block of `key` is, itself among them, if they too
+    /// lie in one page.
+    #[must_use]
+    pub fn beside(&self, key: &BlockKey) -> &[(Pc, u32)] {
+        let list = key.place().and_then(|place| self.by_place.get(&place));
+        list.map_or(&[], Vec::as_slice)
     }
 
     /// Whether any valid block has bytes in `frame`.

@@ -239,6 +239,13 @@ impl CodeCache {
         self.registry.find(key)
     }
 
+    /// EIP and host code of the valid blocks that are mapped wherever the block of `key` is, for tables of its mode and CS
+    /// base: the blocks of its page.
+    #[must_use]
+    pub fn beside(&self, key: &BlockKey) -> &[(Pc, u32)] {
+        self.registry.beside(key)
+    }
+
     /// A block by number.
     #[must_use]
     pub fn block(&self, id: BlockId) -> &Block {

@@ -88,6 +88,12 @@ impl TargetTable {
         if self.live.contains(&(eip / LEAF_SLOTS)) { self.get(eip) } else { 0 }
     }
 
+    /// Whether no entry was made near `eip`, in the page that it is in, since that page was dropped.
+    pub fn is_fresh(&self, eip: u32) -> bool {
+        let first = eip / PAGE_SLOTS * (PAGE_SLOTS / LEAF_SLOTS);
+        (first..first + PAGE_SLOTS / LEAF_SLOTS).all(|leaf| !self.live.contains(&leaf))
+    }
+
     /// Enters `offset` for `eip`. Bytes that this may have taken.
     pub fn set(&mut self, eip: u32, offset: u32) -> usize {
         let leaf = eip / LEAF_SLOTS;

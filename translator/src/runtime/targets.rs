@@ -153,6 +153,12 @@ impl Targets {
         self.table(id).map_or(0, |t| t.known(eip.low()))
     }
 
+    /// Whether no entry was made in the page of `eip` since it was dropped.
+    #[must_use]
+    pub fn is_fresh(&self, id: TableId, eip: Pc) -> bool {
+        self.table(id).is_some_and(|t| t.is_fresh(eip.low()))
+    }
+
     /// Enters `offset` for `eip`.
     pub fn set(&mut self, id: TableId, eip: Pc, offset: u32) {
         if let Some(table) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
@@ -292,6 +298,19 @@ mod tests {
         targets.empty_over(8 * LEAF_BYTES);
         assert_eq!((targets.get(ids[1], Pc::from(0)), targets.address(ids[1])), (0, there));
         assert!(targets.held() < LEAF_BYTES, "{}", targets.held());
+    }
+
+    #[test]
+    fn a_page_is_fresh_until_something_is_entered_and_again_when_it_was_dropped() {
+        let who = Selection { space: WindowId(0), mode: Mode::USER, cs_base: Lin(0) };
+        let mut targets = Targets::default();
+        let id = targets.select(who).unwrap();
+        let fresh =
+            |targets: &Targets| [0x1000, 0x2000, 0x3000].map(|e| targets.is_fresh(id, Pc(e)));
+        targets.set(id, Pc(0x2c00), 7);
+        assert_eq!(fresh(&targets), [true, false, true]);
+        targets.drop_pages(WindowId(0), Page(2), 1);
+        assert_eq!(fresh(&targets), [true; 3]);
     }
 
     #[test]
