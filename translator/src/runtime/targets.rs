@@ -1,5 +1,5 @@
-//! Target tables: for one (window, mode), the host code of each guest EIP that an indirect branch
-//! may reach. Translated code looks here without touching a flag:
+//! Target tables: for one (window, mode), or for a supervisor's mode in all windows that agree on its code, the host code
+//! of each guest EIP that an indirect branch may reach. Translated code looks here without touching a flag:
 //! `mov r9d,[r13+r8*4]; lea r9,[r9+r14]; jmp r9`.
 //!
 //! An entry is the offset of a block in the translation cache; 0 is the miss stub, which is also
