@@ -267,7 +267,7 @@ impl Translator {
         let (start, esp) = (self.emitter.offset(), self.emitter.esp);
         let listed = self.aside.contains(&i.ip32());
         self.emitter.aside =
-            self.emitter.puts_aside(listed) && self.emitter.can_go_aside(treatment, i);
+            self.emitter.puts_aside(listed) && self.emitter.can_go_aside(treatment, unit, i);
         if listed && !self.emitter.aside {
             return Err(Refused);
         }

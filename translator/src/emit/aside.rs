@@ -7,7 +7,7 @@
 
 use super::emitter::{Emitter, Refused};
 use super::scheme::Address;
-use crate::classify::{Rewrite, Treatment};
+use crate::classify::{ExecutionUnit, Rewrite, Treatment};
 use crate::mode::SegmentClass;
 use dynasmrt::{DynasmApi, dynasm};
 use iced_x86::{Code, Instruction, OpAccess, OpKind, Register};
@@ -20,14 +20,16 @@ const PAGE_BITS: i32 = 12;
 const LARGEST: usize = 16;
 
 impl Emitter {
-    /// Whether the access of `i`, which is treated so, can go by the inline TLB.
-    pub fn can_go_aside(&self, treatment: Treatment, i: &Instruction) -> bool {
+    /// Whether the access of `i`, which is treated so and runs on `unit`, can go by the inline TLB. Those of x87 cannot: the unit
+    /// keeps the address as the guest's data pointer (SDM volume 1, 8.1.8).
+    pub fn can_go_aside(&self, treatment: Treatment, unit: ExecutionUnit, i: &Instruction) -> bool {
         let itself = matches!(
             treatment,
             Treatment::Innocuous | Treatment::Rewritten(Rewrite::OtherForm | Rewrite::Exchange)
         );
         let memory = (0..i.op_count()).filter(|k| i.op_kind(*k) == OpKind::Memory).count();
         itself
+            && unit != ExecutionUnit::Fpu
             && memory == 1
             && (1..=LARGEST).contains(&i.memory_size().size())
             && self.mode.class(i.memory_segment()) == SegmentClass::Flat
