@@ -2,7 +2,9 @@
 
 use crate::config::{ClockKind, MonitorError};
 use crate::hosttsc::{HostTsc, Scale};
+use rustix::time::{ClockId, DynamicClockId, clock_gettime_dynamic};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// Nanoseconds of virtual time that a port access takes.
@@ -11,10 +13,15 @@ const PORT_NS: u64 = 1000;
 /// The latest time that a saved machine can have: a hundred years and more, far from where sums overflow.
 const LATEST: u64 = 1 << 62;
 
-/// Nanoseconds that the calling thread has executed. What it waits for the host's processors is not in it.
+/// Nanoseconds that the calling thread has executed. What it waits for the host's processors is not in it; it is where the host
+/// does not tell a thread's time.
 pub(crate) fn executed() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let thread = DynamicClockId::Known(ClockId::ThreadCPUTime);
+    match clock_gettime_dynamic(thread) {
+        Ok(time) => time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs(),
+        Err(_) => u64::try_from(BEGUN.elapsed().as_nanos()).unwrap_or(u64::MAX),
+    }
 }
 
 /// Time for devices and the time-stamp counter (which ticks at 1 GHz: one tick a nanosecond).

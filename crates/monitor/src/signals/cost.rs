@@ -1,6 +1,6 @@
 //! What a sample costs: measured on the thread that is sampled, before the run.
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::clock::executed;
 use std::hint::black_box;
 
 /// Rounds of which the fastest counts: a busy host slows some of them down.
@@ -32,11 +32,7 @@ fn work() {
 
 /// Nanoseconds of the processor's time that the thread spends in `work`.
 fn spent(work: impl FnOnce()) -> u64 {
-    let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    };
-    let before = now();
+    let before = executed();
     work();
-    now().saturating_sub(before)
+    executed().saturating_sub(before)
 }
