@@ -19,11 +19,10 @@ impl Window {
         notes: &mut Notes<'_>,
     ) -> bool {
         let page = window_page(lin);
-        let record = self.records.get(page);
-        let mapped =
-            record.mapped().then(|| Entry { page, writable: record.writable(), distance: 0 });
-        let whole = mapped.filter(|entry| entry.writable || !write);
-        let Some(entry) = whole.or_else(|| self.beside(view, page, notes)).or(mapped) else {
+        let serves = |entry: &Entry| entry.writable || !write;
+        // Looking beside the window may have the page taken away there, if its entries changed.
+        let found = self.mapped(page).filter(serves).or_else(|| self.beside(view, page, notes));
+        let Some(entry) = found.or_else(|| self.mapped(page)) else {
             return false;
         };
         let kind = match entry.distance {
@@ -33,6 +32,12 @@ impl Window {
         *kind += 1;
         self.tlb.enter(&mut self.host, entry);
         true
+    }
+
+    /// The entry of a page that is mapped.
+    fn mapped(&self, page: u32) -> Option<Entry> {
+        let record = self.records.get(page);
+        record.mapped().then(|| Entry { page, writable: record.writable(), distance: 0 })
     }
 
     /// The entry of a page that is not mapped. The guest's entries for it are copied, so that it goes at the flush at which a
