@@ -223,7 +223,13 @@ fn listings_are_as_blessed() {
     for path in files {
         let text = std::fs::read_to_string(&path).expect("readable");
         let (head, expected) = text.split_once(RULE).unwrap_or((text.trim_end(), ""));
-        let found = render(&parse(head));
+        let case = parse(head);
+        let inline = case.options.contains(TranslatorOptions::ALL_INLINE_TLB);
+        if inline && !std::arch::is_x86_feature_detected!("bmi2") {
+            eprintln!("skipped: {} (the host has no BMI2)", path.display());
+            continue;
+        }
+        let found = render(&case);
         if bless {
             std::fs::write(&path, format!("{}{RULE}{found}", head.trim_end())).expect("written");
         } else if found != expected {
