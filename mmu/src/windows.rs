@@ -394,10 +394,11 @@ impl Windows {
         if !write && !read {
             return;
         }
-        let before = self.slots[k].held();
         for last in [false, true] {
+            let before = self.slots[k].held();
             let notes = &mut Notes { sink: &mut *sink, stats: &mut self.stats };
             let entered = self.slots[k].enter_inline(View { paging, memory }, lin, write, notes);
+            self.charge(before);
             if entered || last {
                 break;
             }
@@ -405,7 +406,6 @@ impl Windows {
                 break;
             }
         }
-        self.charge(before);
     }
 
     /// Gets below the budget of host mappings: by counting, then by giving windows up.

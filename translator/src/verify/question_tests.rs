@@ -1,22 +1,11 @@
 //! The question to the inline TLB: the emitter's passes, and nothing that differs from it in one instruction does.
 
+use super::tests::{BASE, STUBS};
 use super::{Rule, Subject, Verifier};
-use crate::context::TransferKind;
-use crate::placement::StubAddresses;
 use crate::translation::{MapEntry, X87};
 use dynasmrt::{DynasmApi, SimpleAssembler, dynasm};
 use ringer_cpu::Pc;
 use ringer_mmu::inline_tlb::{DISTANCES, READ_TAGS, WRITE_TAGS};
-
-const BASE: u64 = 0x7f00_0010_0000;
-const STUBS: StubAddresses = StubAddresses {
-    exit_link: BASE - 0xf00,
-    exit_miss: BASE - 0xe00,
-    exit_callout: BASE - 0xd00,
-    exit_check: BASE - 0xc00,
-    exit_budget: BASE - 0xb00,
-    transfer: [[BASE - 0x100; 2]; TransferKind::COUNT],
-};
 
 /// What may be wrong with a question.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::{Features, Lin, Pc};
 use std::mem::offset_of;
 
-const BASE: u64 = 0x7f00_0010_0000;
-const STUBS: StubAddresses = StubAddresses {
+pub(super) const BASE: u64 = 0x7f00_0010_0000;
+pub(super) const STUBS: StubAddresses = StubAddresses {
     exit_link: BASE - 0xf00,
     exit_miss: BASE - 0xe00,
     exit_callout: BASE - 0xd00,
