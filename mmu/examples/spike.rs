@@ -97,14 +97,7 @@ fn steady() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
     let base = windows.activate(mmu.paging(), &memory, false, &mut Nothing).base;
-    let fill = windows.fault(
-        mmu.paging(),
-        &mut memory,
-        &mut Nothing,
-        Lin::from(16 * MIB),
-        true,
-        &mut Nothing,
-    );
+    let fill = windows.fault(mmu.paging(), &mut memory, Lin::from(16 * MIB), true, &mut Nothing);
     assert_eq!(fill, Fill::Mapped);
     let words = 4 * MIB / 4;
     let mut host = vec![0u32; words as usize];
@@ -171,14 +164,7 @@ fn touch(
     for k in 0..pages {
         let lin = USER + (k << 12);
         if !windows.maps(Lin::from(lin), true) {
-            let fill = windows.fault(
-                mmu.paging(),
-                memory,
-                &mut Nothing,
-                Lin::from(lin),
-                true,
-                &mut Nothing,
-            );
+            let fill = windows.fault(mmu.paging(), memory, Lin::from(lin), true, &mut Nothing);
             assert_eq!(fill, Fill::Mapped);
         }
         for n in 0..times {
@@ -239,14 +225,7 @@ fn flushes() {
     space(&mut memory, MIB, 10 * 1024, |n| 0x4000 + n % 0x8000);
     for k in 0..10 {
         load_cr3(&mut mmu, &memory, &mut windows, MIB);
-        windows.fault(
-            mmu.paging(),
-            &mut memory,
-            &mut Nothing,
-            Lin::from(USER + (k << 22)),
-            true,
-            &mut Nothing,
-        );
+        windows.fault(mmu.paging(), &mut memory, Lin::from(USER + (k << 22)), true, &mut Nothing);
     }
     let clean = time(2000, |_| _ = load_cr3(&mut mmu, &memory, &mut windows, MIB));
     let changed = time(2000, |k| {
@@ -264,7 +243,7 @@ fn protection() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
     windows.activate(mmu.paging(), &memory, false, &mut Nothing);
-    windows.fault(mmu.paging(), &mut memory, &mut Nothing, Lin::from(16 * MIB), true, &mut Nothing);
+    windows.fault(mmu.paging(), &mut memory, Lin::from(16 * MIB), true, &mut Nothing);
     let start = Instant::now();
     for frame in (0x1000..0x1800).map(Frame) {
         mmu.set_code_page(&mut memory, frame, true);

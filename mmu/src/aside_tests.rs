@@ -1,7 +1,7 @@
 //! What the inline TLB of a window holds, and when it goes.
 
 use crate::inline_tlb::{DISTANCES, ENTRIES, READ_TAGS, WRITE_TAGS};
-use crate::testing::{ALL, DIR, Rig, TestIo, guest, map, offset, put32, regs};
+use crate::testing::{ALL, DIR, Rig, guest, map, offset, put32, regs};
 use ringer_cpu::PagingChange;
 use ringer_cpu::addr::{Frame, Lin};
 
@@ -24,7 +24,7 @@ fn found(rig: &Rig, lin: u32, write: bool) -> Option<u64> {
 
 fn enter(rig: &mut Rig, lin: u32) {
     let (paging, memory) = (rig.mmu.mmu.paging(), &mut rig.mmu.memory);
-    rig.windows.enter(paging, memory, &mut TestIo::default(), Lin::from(lin), &mut rig.sink);
+    rig.windows.enter(paging, memory, Lin::from(lin), &mut rig.sink);
 }
 
 fn invlpg(rig: &mut Rig, lin: u32) {

@@ -42,6 +42,9 @@ pub enum Fill {
 pub enum Reason {
     /// The guest's tables forbid it: a #PF.
     TrueFault,
+    /// Its walk of the guest's tables can be noticed: it sets a flag in them, or asks a device for an entry. So it is made if the
+    /// instruction comes to it, by the interpreter.
+    NoticedWalk,
     /// No memory is there, or memory that cannot be written.
     Mmio,
     /// A write to a page that translated code was made from.

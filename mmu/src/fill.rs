@@ -12,7 +12,6 @@
 use crate::events::{Fill, Reason};
 use crate::format::{Format, bit};
 use crate::hostmap::{Run, WINDOW_PAGES, start_of, window_page};
-use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::walk::{PageTranslation, Paging, Path};
 use crate::watch::Unseen;
@@ -55,17 +54,16 @@ impl Window {
         &mut self,
         paging: &Paging,
         memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
         (lin, write): (Lin, bool),
         wish: Wish,
         notes: &mut Notes<'_>,
     ) -> Fill {
         let access = if write { Access::Write } else { Access::Read };
-        if paging.asks_device(memory, lin) {
-            return Fill::Interpret(Reason::NoHostMapping);
-        }
-        let Ok(t) = paging.walk(memory, io, lin, access, self.key.privilege()) else {
-            return Fill::Interpret(Reason::TrueFault);
+        // The instruction may have accesses beside this one, of which an earlier one faults: it walks itself.
+        let t = match paging.walk_as_it_is(memory, lin, access, self.key.privilege()) {
+            Ok(Some(t)) => t,
+            Ok(None) => return Fill::Interpret(Reason::NoticedWalk),
+            Err(_) => return Fill::Interpret(Reason::TrueFault),
         };
         match memory.region(t.pa) {
             Region::Io => return Fill::Interpret(Reason::Mmio),

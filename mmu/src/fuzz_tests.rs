@@ -22,6 +22,8 @@ fn lin(page: u32) -> Lin {
     Page::from(page).start()
 }
 
+const NOTICED: Fill = Fill::Interpret(Reason::NoticedWalk);
+
 struct Guest {
     seed: u64,
     mmu: Bench,
@@ -151,17 +153,22 @@ impl Guest {
             return;
         }
         let lin = lin(page);
-        let fill = self.windows.fault(
-            self.mmu.mmu.paging(),
-            &mut self.mmu.memory,
-            &mut TestIo::default(),
-            lin,
-            write,
-            &mut sink,
-        );
-        self.forget(&sink);
         let access = if write { Access::Write } else { Access::Read };
+        let leaf = |fuzz: &Self| fuzz.mmu.peek(lin).map(|path| (path.pde, path.leaf()));
+        let before = leaf(self);
+        let (mmu, windows) = (&mut self.mmu, &mut self.windows);
+        let mut fill = windows.fault(mmu.mmu.paging(), &mut mmu.memory, lin, write, &mut sink);
+        self.forget(&sink);
+        assert_eq!(leaf(self), before, "a fill set a flag");
         let walked = self.mmu.walk(&mut TestIo::default(), lin, access, self.who());
+        assert_eq!(walked.is_ok() && leaf(self) != before, fill == NOTICED, "{fill:?}");
+        if fill == NOTICED {
+            // As the run loop does behind the interpreter's access.
+            let (mmu, windows) = (&mut self.mmu, &mut self.windows);
+            let mut sink = TestSink::default();
+            fill = windows.fault(mmu.mmu.paging(), &mut mmu.memory, lin, write, &mut sink);
+            self.forget(&sink);
+        }
         match fill {
             Fill::Mapped => {
                 let pa = walked.expect("mapped, and the walk faults").pa;
@@ -176,7 +183,7 @@ impl Guest {
                 assert!(write && self.mmu.memory.is_code_page(walked.unwrap().pa.frame()));
             }
             Fill::Interpret(Reason::Churn) => assert!(walked.is_ok()),
-            Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
+            NOTICED | Fill::Interpret(Reason::NoHostMapping | Reason::Watched) => {
                 panic!("nothing was in the way")
             }
         }
@@ -185,7 +192,8 @@ impl Guest {
     fn note(&mut self) {
         let page = self.page();
         let who = self.who();
-        if let Ok(pa) = self.mmu.fetch_pa(&mut TestIo::default(), lin(page), who) {
+        if let Ok(pa) = self.mmu.walk_to_fetch(&mut TestIo::default(), lin(page), who) {
+            assert_eq!(self.mmu.paging().fetch_pa(&self.mmu.memory, lin(page), who), Some(pa));
             let mut sink = TestSink::default();
             self.windows.note_fetch(
                 self.active.code,
@@ -228,13 +236,7 @@ impl Guest {
             return;
         }
         let mut sink = TestSink::default();
-        self.windows.enter(
-            self.mmu.mmu.paging(),
-            &mut self.mmu.memory,
-            &mut TestIo::default(),
-            lin(page),
-            &mut sink,
-        );
+        self.windows.enter(self.mmu.mmu.paging(), &mut self.mmu.memory, lin(page), &mut sink);
         self.forget(&sink);
         // (It may lead to what the entries said at the last flush.)
         self.entered += u32::from(self.inline(page, false).is_some());

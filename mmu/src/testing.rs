@@ -94,8 +94,14 @@ impl Bench {
         self.mmu.paging().peek(&self.memory, lin)
     }
 
-    pub fn fetch_pa(&mut self, io: &mut TestIo, lin: Lin, who: Privilege) -> Result<Pa, Exception> {
-        self.mmu.paging().fetch_pa(&mut self.memory, io, lin, who)
+    /// Fetches: sets flags as the interpreter's fetch does.
+    pub fn walk_to_fetch(
+        &mut self,
+        io: &mut TestIo,
+        lin: Lin,
+        who: Privilege,
+    ) -> Result<Pa, Exception> {
+        Ok(self.walk(io, lin, Access::Fetch, who)?.pa)
     }
 
     pub fn read(
@@ -269,6 +275,7 @@ pub(crate) struct Rig {
     pub io: TestIo,
     pub sink: TestSink,
     pub base: u64,
+    user: bool,
     /// What its code is known by.
     pub code: WindowId,
     pub p: Prober,
@@ -282,7 +289,7 @@ impl Rig {
     pub fn with(mmu: Bench, windows: Windows) -> Self {
         let (io, sink) = (TestIo::default(), TestSink::default());
         let (base, code, p) = (0, WindowId(0), Prober::new());
-        let mut rig = Self { mmu, windows, io, sink, base, code, p };
+        let mut rig = Self { mmu, windows, io, sink, base, user: true, code, p };
         rig.activate(true);
         rig
     }
@@ -290,7 +297,7 @@ impl Rig {
     pub fn activate(&mut self, user: bool) -> WindowId {
         let active =
             self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
-        (self.base, self.code) = (active.base, active.code);
+        (self.base, self.code, self.user) = (active.base, active.code, user);
         active.id
     }
 
@@ -306,15 +313,24 @@ impl Rig {
         self.activate(true);
     }
 
+    /// A fault of translated code; where flags are to be set, the interpreter's access comes between.
     pub fn fault(&mut self, lin: u32, write: bool) -> Fill {
-        self.windows.fault(
-            self.mmu.mmu.paging(),
-            &mut self.mmu.memory,
-            &mut self.io,
-            Lin::from(lin),
-            write,
-            &mut self.sink,
-        )
+        match self.fault_alone(lin, write) {
+            Fill::Interpret(Reason::NoticedWalk) => {
+                let access = if write { Access::Write } else { Access::Read };
+                let who = if self.user { Privilege::User } else { Privilege::Supervisor };
+                let walked = self.mmu.walk(&mut self.io, Lin::from(lin), access, who);
+                walked.expect("permitted");
+                self.fault_alone(lin, write)
+            }
+            fill => fill,
+        }
+    }
+
+    /// The same without the interpreter.
+    pub fn fault_alone(&mut self, lin: u32, write: bool) -> Fill {
+        let (paging, memory) = (self.mmu.mmu.paging(), &mut self.mmu.memory);
+        self.windows.fault(paging, memory, Lin::from(lin), write, &mut self.sink)
     }
 
     /// Reads as translated code does: a fault is filled once.

@@ -192,6 +192,42 @@ impl Paging {
             return Ok(self.identity(lin));
         }
         let traced = self.trace(memory, lin, &mut |pa, size| Some(io.mmio_read(None, pa, size)));
+        let (path, translation) = self.judge(traced, lin, access, who)?;
+        set_flags(memory, io, lin, &path, access == Access::Write);
+        Ok(translation)
+    }
+
+    /// What [`Paging::walk`] would answer, if it set no flag for it and asked no device; else `None`.
+    ///
+    /// # Errors
+    /// As [`Paging::walk`].
+    pub fn walk_as_it_is(
+        &self,
+        memory: &GuestMemory,
+        lin: Lin,
+        access: Access,
+        who: Privilege,
+    ) -> Result<Option<PageTranslation>, Exception> {
+        if self.format == Format::Off {
+            return Ok(Some(self.identity(lin)));
+        }
+        let traced = self.trace(memory, lin, &mut |_, _| None);
+        if matches!(traced, Err(Miss::Unreadable)) {
+            return Ok(None);
+        }
+        let (path, translation) = self.judge(traced, lin, access, who)?;
+        let has_flags = path.accessed() && (access != Access::Write || path.dirty());
+        Ok(has_flags.then_some(translation))
+    }
+
+    /// Whether the entries that were found for `lin` permit the access.
+    fn judge(
+        &self,
+        traced: Result<Path, Miss>,
+        lin: Lin,
+        access: Access,
+        who: Privilege,
+    ) -> Result<(Path, PageTranslation), Exception> {
         let path = match traced {
             Ok(path) => path,
             Err(Miss::Reserved) => {
@@ -208,17 +244,17 @@ impl Paging {
         if !permitted || (who == Privilege::User && !path.user) {
             return Err(self.page_fault(lin, access, who, pf::PRESENT));
         }
-        let dirty = set_flags(memory, io, lin, &path, access == Access::Write);
         let leaf = path.leaf();
-        Ok(PageTranslation {
+        let translation = PageTranslation {
             pa: path.pa,
             writable,
             user: path.user,
             global: leaf & bit::G != 0,
             large: path.pte.is_none(),
-            dirty,
+            dirty: access == Access::Write || path.dirty(),
             nx: path.nx || self.keeps_out(path.user, who),
-        })
+        };
+        Ok((path, translation))
     }
 
     /// Whether supervisor-mode execution prevention forbids `who` fetches from a page with this U/S flag (SDM volume 3A,
@@ -235,14 +271,6 @@ impl Paging {
             return None;
         }
         self.trace(memory, lin, &mut |_, _| None).ok()
-    }
-
-    /// Whether an entry on the way of `lin` lies in no memory: a walk asks a device for it, which the guest can notice, so
-    /// that only the access itself may walk.
-    #[must_use]
-    pub fn asks_device(&self, memory: &GuestMemory, lin: Lin) -> bool {
-        let traced = || self.trace(memory, lin, &mut |_, _| None);
-        self.format != Format::Off && matches!(traced(), Err(Miss::Unreadable))
     }
 
     /// The physical address that `lin` translates to now, or `None`; judges no right, sets nothing and asks no device.
@@ -302,18 +330,12 @@ impl Paging {
     }
 
     /// The physical address that an instruction fetch at `lin` comes from, walked afresh, so that it agrees with the
-    /// entries that the windows copy.
-    ///
-    /// # Errors
-    /// #PF when the page may not be fetched from.
-    pub fn fetch_pa(
-        &self,
-        memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
-        lin: Lin,
-        who: Privilege,
-    ) -> Result<Pa, Exception> {
-        Ok(self.walk(memory, io, lin, Access::Fetch, who)?.pa)
+    /// entries that the windows copy. `None`: it may not be fetched from, or only the fetch itself may walk there, since that sets a
+    /// flag or asks a device.
+    #[must_use]
+    pub fn fetch_pa(&self, memory: &GuestMemory, lin: Lin, who: Privilege) -> Option<Pa> {
+        let walked = self.walk_as_it_is(memory, lin, Access::Fetch, who);
+        walked.ok().flatten().map(|t| t.pa)
     }
 
     fn trace(&self, memory: &GuestMemory, lin: Lin, device: &mut Device<'_>) -> Result<Path, Miss> {
@@ -404,13 +426,7 @@ impl Paging {
 }
 
 /// Sets the accessed flags of `path`, which translates `lin`, and the dirty flag for a write. Returns the dirty flag.
-fn set_flags(
-    memory: &mut GuestMemory,
-    io: &mut dyn PhysIo,
-    lin: Lin,
-    path: &Path,
-    write: bool,
-) -> bool {
+fn set_flags(memory: &mut GuestMemory, io: &mut dyn PhysIo, lin: Lin, path: &Path, write: bool) {
     let leaf_bits = if write { bit::A | bit::D } else { bit::A };
     let mut set = |pa: Pa, entry: u64, bits: u64| {
         if entry & bits == bits {
@@ -432,7 +448,6 @@ fn set_flags(
         }
         None => set(path.pde_pa, path.pde, leaf_bits),
     }
-    write || path.dirty()
 }
 
 fn path(pde_pa: Pa, pde: u64, pte: Option<(Pa, u64)>, pa: Pa) -> Path {

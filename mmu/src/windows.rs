@@ -22,7 +22,6 @@ use crate::events::{Active, DropSink, Fill, Reason, WindowId, WindowStats};
 use crate::fill::Wish;
 use crate::hostmap::{WINDOW_PAGES, window_page};
 use crate::key::Key;
-use crate::phys::PhysIo;
 use crate::ram::GuestMemory;
 use crate::walk::Paging;
 use crate::window::{Notes, View, Window};
@@ -314,12 +313,11 @@ impl Windows {
         &mut self,
         paging: &Paging,
         memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
         lin: Lin,
         write: bool,
         sink: &mut dyn DropSink,
     ) -> Fill {
-        self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink)
+        self.fill(paging, memory, (lin, write), Wish::Worthwhile, sink)
     }
 
     /// Maps the page of linear address `lin` in the running window for an access that is to come.
@@ -327,19 +325,17 @@ impl Windows {
         &mut self,
         paging: &Paging,
         memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
         lin: Lin,
         write: bool,
         sink: &mut dyn DropSink,
     ) -> Fill {
-        self.fill(paging, memory, io, (lin, write), Wish::Mapping, sink)
+        self.fill(paging, memory, (lin, write), Wish::Mapping, sink)
     }
 
     fn fill(
         &mut self,
         paging: &Paging,
         memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
         access: (Lin, bool),
         wish: Wish,
         sink: &mut dyn DropSink,
@@ -360,11 +356,11 @@ impl Windows {
         }
         let (before, mapped) = (self.slots[k].held(), self.slots[k].records.mapped());
         let mut notes = Notes { sink, stats: &mut self.stats };
-        let mut fill = self.slots[k].fill(paging, memory, io, access, wish, &mut notes);
+        let mut fill = self.slots[k].fill(paging, memory, access, wish, &mut notes);
         let refused = std::mem::take(&mut self.slots[k].host_refused);
         if fill != Fill::Mapped && refused && self.give_up_others() {
             let mut notes = Notes { sink, stats: &mut self.stats };
-            fill = self.slots[k].fill(paging, memory, io, access, Wish::Mapping, &mut notes);
+            fill = self.slots[k].fill(paging, memory, access, Wish::Mapping, &mut notes);
         }
         if fill == Fill::Mapped {
             self.stats.hidden_fills += 1;
@@ -380,7 +376,6 @@ impl Windows {
         &mut self,
         paging: &Paging,
         memory: &mut GuestMemory,
-        io: &mut dyn PhysIo,
         lin: Lin,
         sink: &mut dyn DropSink,
     ) {
@@ -402,7 +397,7 @@ impl Windows {
             if entered || last {
                 break;
             }
-            if self.fill(paging, memory, io, (lin, write), Wish::Worthwhile, sink) != Fill::Mapped {
+            if self.fill(paging, memory, (lin, write), Wish::Worthwhile, sink) != Fill::Mapped {
                 break;
             }
         }

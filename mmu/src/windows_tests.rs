@@ -293,13 +293,28 @@ fn a_directory_entry_that_names_another_table_takes_everything_below_along() {
 }
 
 #[test]
+fn a_fill_sets_no_flag() {
+    let mut rig = Rig::new(guest());
+    for (flags, write) in [(0, false), (0, true), (bit::A as u32, true)] {
+        map(&mut rig.mmu, 0x1000, 0x5000, PWU | flags);
+        rig.load_cr3(DIR);
+        let leaf = |rig: &Rig| rig.mmu.peek(Lin(0x1000)).expect("mapped").leaf();
+        let before = leaf(&rig);
+        assert_eq!(rig.fault_alone(0x1000, write), Fill::Interpret(Reason::NoticedWalk));
+        assert_eq!(leaf(&rig), before);
+        assert_eq!(rig.fault(0x1000, write), Fill::Mapped);
+        assert_ne!(leaf(&rig), before);
+    }
+}
+
+#[test]
 fn code_that_was_only_fetched_is_reported_when_its_entry_changes() {
     let mut rig = Rig::new(guest());
     map(&mut rig.mmu, 0x1000, 0x5000, PWU);
     map(&mut rig.mmu, 0x2000, 0x6000, PWU);
     let id = rig.activate(true).0;
     for page in [1, 2] {
-        rig.mmu.fetch_pa(&mut rig.io, Lin::from(page << 12), Privilege::User).unwrap();
+        rig.mmu.walk_to_fetch(&mut rig.io, Lin::from(page << 12), Privilege::User).unwrap();
         rig.note(Page::from(page));
     }
     rig.load_cr3(DIR);
@@ -321,7 +336,7 @@ fn code_under_tables_that_cannot_be_copied_lives_until_the_flush() {
     let mut rig = Rig::new(guest());
     put32(&mut rig.mmu, DIR, 0xa_0000 | PWU);
     rig.io.answer = Some(0x5000 | u64::from(ALL));
-    assert_eq!(rig.read(0x1000), Err(Reason::NoHostMapping));
+    assert_eq!(rig.fault_alone(0x1000, false), Fill::Interpret(Reason::NoticedWalk));
     rig.note(Page(1));
     rig.load_cr3(DIR);
     assert_eq!(rig.sink.dropped, [(1, 1, 1)]);

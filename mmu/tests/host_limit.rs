@@ -3,17 +3,9 @@
 
 use ringer_cpu::addr::{Pa, Page};
 use ringer_cpu::{PagingChange, PagingRegs};
-use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, PhysIo, Reason, WindowId, Windows};
+use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, Reason, WindowId, Windows};
 
 struct Nothing;
-
-impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, _: Pa, _: u8) -> u64 {
-        u64::MAX
-    }
-    fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}
-    fn code_write(&mut self, _: Pa, _: u32) {}
-}
 
 impl DropSink for Nothing {
     fn dropped(&mut self, _: WindowId, _: Page, _: u32) {}
@@ -46,7 +38,6 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
             match windows.fault(
                 mmu.paging(),
                 &mut memory,
-                &mut Nothing,
                 Page::from(k).start(),
                 false,
                 &mut Nothing,

@@ -3,17 +3,9 @@
 
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::{PagingChange, PagingRegs};
-use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, PhysIo, WindowId, Windows};
+use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, WindowId, Windows};
 
 struct Nothing;
-
-impl PhysIo for Nothing {
-    fn mmio_read(&mut self, _: Option<&mut GuestMemory>, _: Pa, _: u8) -> u64 {
-        u64::MAX
-    }
-    fn mmio_write(&mut self, _: &mut GuestMemory, _: Pa, _: u8, _: u64) {}
-    fn code_write(&mut self, _: Pa, _: u32) {}
-}
 
 impl DropSink for Nothing {
     fn dropped(&mut self, _: WindowId, _: ringer_cpu::addr::Page, _: u32) {}
@@ -50,7 +42,7 @@ fn the_hosts_page_tables_are_counted_and_given_back() {
     let before = page_tables();
     for k in 0..PAGES {
         let lin = Lin::from(k << 21);
-        let fill = windows.fault(mmu.paging(), &mut memory, &mut Nothing, lin, false, &mut Nothing);
+        let fill = windows.fault(mmu.paging(), &mut memory, lin, false, &mut Nothing);
         assert_eq!(fill, Fill::Mapped);
     }
     let taken = page_tables() - before;

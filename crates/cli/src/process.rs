@@ -1,8 +1,11 @@
-//! What the process needs of the host before anything else: a stack, and signals that do not end it in silence.
+//! What the process needs of the host before anything else: signals that do not end it in silence, threads that can wait, a stack.
 
 use crate::say::say;
 use ringer::status;
+use ringer_cpu::refusal::refused;
+use rustix::thread::futex;
 use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU32;
 
 /// The least stack of the main thread, in bytes: what debugging and saved states take at most, and as much again.
 const LEAST_STACK: u64 = 1 << 20;
@@ -12,6 +15,17 @@ const STACK: u64 = 8 << 20;
 /// Sees to it; else the exit status, when everything is said.
 pub fn prepare() -> Result<(), u8> {
     take_signals();
+    // (The C library aborts, and says nothing that helps, where a thread has to wait for another and cannot. Whether one has to is
+    // a matter of luck; so the answer is had here.)
+    if let Err(error) = futex::wake(&AtomicU32::new(0), futex::Flags::PRIVATE, 1) {
+        say(format_args!("{}", refused("futex")(error)));
+        return Err(status::INTERNAL);
+    }
+    enough_stack()
+}
+
+/// Raises the limit of the main thread's stack if it is too low.
+fn enough_stack() -> Result<(), u8> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is live, and written.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };

@@ -74,7 +74,7 @@ const ROWS: &[Row] = &[
     ("clock_nanosleep", libc::SYS_clock_nanosleep, ALWAYS, NO, Guest, Works),
     ("nanosleep", libc::SYS_nanosleep, ALWAYS, NO, Guest, Works),
     ("clock_gettime", libc::SYS_clock_gettime, ALWAYS, NO, Spin, Works),
-    ("futex", libc::SYS_futex, ALWAYS, NO, Guest, Works),
+    ("futex", libc::SYS_futex, ALWAYS, NO, Guest, Says("futex: ")),
     ("set_robust_list", libc::SYS_set_robust_list, ALWAYS, NO, Guest, Works),
     ("rseq", libc::SYS_rseq, ALWAYS, NO, Guest, Works),
     ("set_tid_address", libc::SYS_set_tid_address, ALWAYS, NO, Guest, Works),

@@ -13,7 +13,6 @@ use crate::step::at;
 use crate::stop::Next;
 use crate::vcpu::{Chassis, Vcpu};
 use ringer_cpu::addr::Lin;
-use ringer_cpu::state::cr0;
 use ringer_cpu::{Frame, Privilege};
 use ringer_translator::context::ExitReason;
 use ringer_translator::runtime::blocks::{BlockId, BlockKey};
@@ -139,18 +138,16 @@ impl Vcpu {
         bytes.starts_with(decoded)
     }
 
-    /// The same where the target table has nothing yet: by the physical address of the code.
+    /// The same where the target table has nothing yet: by the physical address of the code. A page that was not accessed yet is
+    /// the interpreter's: a run may end before the instruction is fetched, and nobody may have noticed that it was looked for.
     fn find_by_address(&mut self, chassis: &mut Chassis, selected: Selected) -> Found {
         let eip = self.context.cpu.rip;
         let mode = selected.selection.mode;
         let linear = selected.selection.cs_base.plus(eip.get()).masked(mode.address_mask());
         let who = self.privilege();
         let bus = &mut chassis.bus;
-        if bus.mmu.paging().asks_device(&bus.memory, linear) {
-            return Found::Interpret(COLD_RUN);
-        }
-        let fetched = bus.mmu.paging().fetch_pa(&mut bus.memory, &mut bus.io, linear, who);
-        let Ok(pa) = fetched else { return Found::Interpret(COLD_RUN) };
+        let fetched = bus.mmu.paging().fetch_pa(&bus.memory, linear, who);
+        let Some(pa) = fetched else { return Found::Interpret(COLD_RUN) };
         let second = self.second_frame(chassis, linear.low(), who).map(Frame);
         let key = BlockKey { pa, eip, mode, second: None };
         let wanted = Wanted { key, linear, second, selected };
@@ -194,18 +191,13 @@ impl Vcpu {
     /// The frame of the page after `linear`'s, when an instruction there could reach into it. A page
     /// that was not accessed yet counts as absent: looking at it would set its accessed flag, perhaps
     /// for nothing, while the interpreter fetches from it only when the instruction does.
-    fn second_frame(&self, chassis: &mut Chassis, linear: u32, who: Privilege) -> Option<u64> {
+    fn second_frame(&self, chassis: &Chassis, linear: u32, who: Privilege) -> Option<u64> {
         if linear & 0xfff < 0xff1 {
             return None;
         }
         let next = Lin::from((linear | 0xfff).checked_add(1)?);
-        let bus = &mut chassis.bus;
-        let paging = bus.mmu.paging();
-        let accessed = || paging.peek(&bus.memory, next).is_some_and(|path| path.accessed());
-        if self.context.cpu.cr0 & cr0::PG != 0 && !accessed() {
-            return None;
-        }
-        let pa = paging.fetch_pa(&mut bus.memory, &mut bus.io, next, who).ok()?;
+        let bus = &chassis.bus;
+        let pa = bus.mmu.paging().fetch_pa(&bus.memory, next, who)?;
         Some(pa.frame().get())
     }
 

@@ -66,7 +66,9 @@ impl Vcpu {
             }
         };
         let (counter, kind) = match fill {
-            Fill::Mapped => (&mut counters.hidden_faults, FaultKind::Hidden),
+            Fill::Mapped | Fill::Interpret(Reason::NoticedWalk) => {
+                (&mut counters.hidden_faults, FaultKind::Hidden)
+            }
             Fill::Interpret(Reason::TrueFault) => (&mut counters.true_faults, FaultKind::True),
             Fill::Interpret(Reason::Mmio) => (&mut counters.mmio_faults, FaultKind::Mmio),
             Fill::Interpret(Reason::CodeWrite) => {
@@ -84,21 +86,33 @@ impl Vcpu {
         }
         let site = chassis.code.cache.locate(self.context.fault_rip);
         let outcome = self.reexecute(chassis);
+        if fill == Fill::Interpret(Reason::NoticedWalk) {
+            self.fill_behind(chassis, outcome);
+        }
         let Chassis { bus, code } = chassis;
         let true_fault = fill == Fill::Interpret(Reason::TrueFault);
         if true_fault && matches!(outcome, Outcome::Delivered(_)) {
             self.prefill.expect(&self.context, &code.cache);
         }
         let comes_again = match fill {
-            Fill::Interpret(Reason::TrueFault | Reason::Mmio | Reason::Watched | Reason::Churn) => {
-                true
-            }
             Fill::Interpret(Reason::CodeWrite | Reason::NoHostMapping) | Fill::Mapped => false,
+            Fill::Interpret(_) => true,
         };
         if let (Some((id, off)), true) = (site, comes_again) {
             code.note_trap(bus, &mut self.spaces.targets, id, off);
         }
         Next::Dispatch
+    }
+
+    /// The interpreter made an access that set flags in the guest's tables, if the instruction came to it: now the page can be
+    /// mapped for the next one.
+    fn fill_behind(&mut self, chassis: &mut Chassis, outcome: Outcome) {
+        let undisturbed = self.spaces.current().is_some() && chassis.bus.paging.is_empty();
+        if undisturbed && !matches!(outcome, Outcome::Delivered(_)) {
+            let lin = self.context.fault_addr.wrapping_sub(self.context.window_base) as u32;
+            let write = self.context.fault_error & ERROR_WRITE != 0;
+            self.spaces.fault(&mut chassis.bus, lin, write);
+        }
     }
 
     /// The same for lockstep: whether the trap was a hidden fault and the window is filled. Block by block is run twice, and

@@ -11,8 +11,8 @@ use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::refusal::refused;
 use ringer_cpu::{CpuState, Eflags, Pc, SegReg, Segment};
 use ringer_mmu::{
-    DropSink, Fill, GuestMemory, Paging, PhysIo, Reason, Stale, WindowId, WindowLimits,
-    WindowStats, Windows,
+    DropSink, Fill, GuestMemory, Paging, Reason, Stale, WindowId, WindowLimits, WindowStats,
+    Windows,
 };
 use ringer_translator::Mode;
 use ringer_translator::context::ExecContext;
@@ -37,15 +37,7 @@ const KEPT: usize = 8;
 const FLAGS: u32 = Eflags::TF.union(Eflags::VM).union(Eflags::IOPL).union(Eflags::AC).bits();
 
 /// A way to fill a window.
-type FillBy = fn(
-    &mut Windows,
-    &Paging,
-    &mut GuestMemory,
-    &mut dyn PhysIo,
-    Lin,
-    bool,
-    &mut dyn DropSink,
-) -> Fill;
+type FillBy = fn(&mut Windows, &Paging, &mut GuestMemory, Lin, bool, &mut dyn DropSink) -> Fill;
 
 /// A selection and its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -454,8 +446,7 @@ impl Spaces {
         let before = window(self);
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);
-        let fill =
-            fill(&mut self.windows, paging, memory, &mut bus.io, Lin::from(lin), write, &mut sink);
+        let fill = fill(&mut self.windows, paging, memory, Lin::from(lin), write, &mut sink);
         // The window may have been given up for room: then nothing can be resumed in it.
         if fill == Fill::Mapped && window(self) != before {
             return Fill::Interpret(Reason::NoHostMapping);
@@ -467,7 +458,7 @@ impl Spaces {
     pub fn enter_inline(&mut self, bus: &mut SystemBus, lin: Lin) {
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
         let (paging, memory) = (bus.mmu.paging(), &mut bus.memory);
-        self.windows.enter(paging, memory, &mut bus.io, lin, &mut sink);
+        self.windows.enter(paging, memory, lin, &mut sink);
     }
 
     /// Whether the running window maps `lin` so that it can be read, or written.
