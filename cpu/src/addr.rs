@@ -116,6 +116,30 @@ impl Lin {
     pub const fn in_page(self) -> u64 {
         self.0 & (PAGE_SIZE - 1)
     }
+
+    /// Whether bits 63 to 47 are all alike, as 64-bit mode asks of an address (SDM volume 1, 3.3.7.1).
+    #[inline]
+    #[must_use]
+    pub const fn is_canonical(self) -> bool {
+        is_canonical(self.0)
+    }
+}
+
+impl Pc {
+    /// The same of an instruction pointer.
+    #[inline]
+    #[must_use]
+    pub const fn is_canonical(self) -> bool {
+        is_canonical(self.0)
+    }
+}
+
+/// Bits of a linear address that is translated.
+const TRANSLATED: u32 = 48;
+
+const fn is_canonical(address: u64) -> bool {
+    let unused = 64 - TRANSLATED;
+    (address << unused) as i64 >> unused == address as i64
 }
 
 impl Pa {
@@ -164,6 +188,16 @@ mod tests {
         let pa = Pa(0x1_2345_6fff);
         assert_eq!((pa.frame(), pa.in_frame()), (Frame(0x12_3456), 0xfff));
         assert_eq!(pa.plus(1).frame().start(), Pa(0x1_2345_7000));
+    }
+
+    #[test]
+    fn a_canonical_address_has_its_bits_from_47_on_alike() {
+        for good in [0, 0x7fff_ffff_ffff, 0xffff_8000_0000_0000, u64::MAX] {
+            assert!(Lin(good).is_canonical() && Pc(good).is_canonical(), "{good:x}");
+        }
+        for bad in [0x8000_0000_0000, 0xffff_7fff_ffff_ffff, 1 << 63, 1 << 48] {
+            assert!(!Lin(bad).is_canonical() && !Pc(bad).is_canonical(), "{bad:x}");
+        }
     }
 
     #[test]

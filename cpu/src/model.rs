@@ -62,6 +62,8 @@ bitflags! {
         const SSE4_1 = 1 << (32 + 19);
         /// SSE4.2.
         const SSE4_2 = 1 << (32 + 20);
+        /// CMPXCHG16B.
+        const CX16 = 1 << (32 + 13);
         /// POPCNT.
         const POPCNT = 1 << (32 + 23);
         /// The local APIC's timer has a TSC-deadline mode.
@@ -76,6 +78,8 @@ bitflags! {
         const NX = 1 << (96 + 20);
         /// RDTSCP.
         const RDTSCP = 1 << (96 + 27);
+        /// 64-bit mode. No model shows it yet.
+        const LM = 1 << (96 + 29);
     }
 }
 

@@ -369,15 +369,18 @@ impl CpuState {
         self.rip = Pc::from(eip);
     }
 
+    /// 64-bit mode: long mode is active and the code segment is a 64-bit one (SDM volume 3A, 5.2.1).
+    #[inline]
+    #[must_use]
+    pub fn in_64_bit_mode(&self) -> bool {
+        self.msr.efer & efer::LMA != 0 && self.cs().attr.contains(SegAttr::L)
+    }
+
     /// The bits that a linear address has: 32 outside 64-bit mode (SDM volume 1, 3.3.7).
     #[inline]
     #[must_use]
     pub fn address_mask(&self) -> u64 {
-        if self.msr.efer & efer::LMA != 0 && self.cs().attr.contains(SegAttr::L) {
-            u64::MAX
-        } else {
-            u64::from(u32::MAX)
-        }
+        if self.in_64_bit_mode() { u64::MAX } else { u64::from(u32::MAX) }
     }
 
     /// The linear address `offset` bytes after `base`, cut to the bits that it has.

@@ -1,7 +1,8 @@
-//! Addition and subtraction: ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG CMPXCHG8B.
+//! Addition and subtraction: ADD ADC SUB SBB CMP INC DEC NEG XADD CMPXCHG CMPXCHG8B CMPXCHG16B.
 
 use super::alu::{self, Binary, Unary};
-use super::operand::write_gpr;
+use super::ctx::linear_in_64;
+use super::operand::{Place, write_gpr};
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -25,6 +26,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         M::Xadd => by_size!(size, xadd),
         M::Cmpxchg => by_size!(size, cmpxchg),
         M::Cmpxchg8b => Some(cmpxchg8b::<B>),
+        M::Cmpxchg16b => Some(cmpxchg16b::<B>),
         _ => None,
     }
 }
@@ -75,7 +77,7 @@ fn xadd<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(
     let b = ctx.reg(source, N);
     let mut flags = ctx.s.eflags;
     let sum = alu::Add::run::<N>(&mut flags, a, b);
-    if let super::operand::Place::Mem(..) = place {
+    if let Place::Mem(..) = place {
         ctx.close(place, N, sum)?;
         ctx.set_reg(source, N, a);
     } else {
@@ -86,7 +88,7 @@ fn xadd<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(
     Ok(())
 }
 
-/// The destination is written in either case: its old value when the comparison fails.
+/// Memory is written in either case: its old value when the comparison fails. A register stays then, with its upper half.
 fn cmpxchg<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let accumulator = match N {
         1 => Register::AL,
@@ -102,7 +104,9 @@ fn cmpxchg<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resul
     if expected == old {
         ctx.close(place, N, new)?;
     } else {
-        ctx.close(place, N, old)?;
+        if matches!(place, Place::Mem(..)) {
+            ctx.close(place, N, old)?;
+        }
         write_gpr(ctx.s, accumulator, N, old);
     }
     ctx.s.eflags = flags;
@@ -126,6 +130,32 @@ fn cmpxchg8b<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Except
         ctx.s.eflags &= !Eflags::ZF.bits();
         ctx.set_gpr(Gpr::Eax, old as u32);
         ctx.set_gpr(Gpr::Edx, (old >> 32) as u32);
+    }
+    Ok(())
+}
+
+/// Compares RDX:RAX with the 16 bytes, which lie at a multiple of 16 and are written in either case. Only ZF changes.
+fn cmpxchg16b<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let (seg, off) = ctx.ea(i);
+    if !linear_in_64(&ctx.s.seg[seg as usize], seg, off).get().is_multiple_of(16) {
+        return Err(Exception::gp(0));
+    }
+    ctx.probe_write(seg, off, 16)?;
+    let mut bytes = [0; 16];
+    ctx.read_mem(seg, off, &mut bytes)?;
+    let old = u128::from_le_bytes(bytes);
+    let pair = |hi: Gpr, lo: Gpr| {
+        u128::from(ctx.s.gpr[hi as usize]) << 64 | u128::from(ctx.s.gpr[lo as usize])
+    };
+    let equal = old == pair(Gpr::Edx, Gpr::Eax);
+    let new = if equal { pair(Gpr::Ecx, Gpr::Ebx) } else { old };
+    ctx.write_mem(seg, off, &new.to_le_bytes())?;
+    if equal {
+        ctx.s.eflags |= Eflags::ZF.bits();
+    } else {
+        ctx.s.eflags &= !Eflags::ZF.bits();
+        ctx.s.gpr[Gpr::Eax as usize] = old as u64;
+        ctx.s.gpr[Gpr::Edx as usize] = (old >> 64) as u64;
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     let size = operand_size(code, 0);
     let immediate = code.op_code().op_kind(1) == OpCodeOperandKind::imm8;
     match (code.mnemonic(), immediate) {
-        (M::Bsf | M::Tzcnt, _) => by_size!(size, binary, alu::Bsf),
-        (M::Bsr | M::Lzcnt, _) => by_size!(size, binary, alu::Bsr),
+        (M::Bsf | M::Tzcnt, _) => by_size!(size, scan, alu::Bsf),
+        (M::Bsr | M::Lzcnt, _) => by_size!(size, scan, alu::Bsr),
         (M::Popcnt, _) => by_size!(size, binary, Popcnt),
         (M::Crc32, _) => by_size!(operand_size(code, 1), crc32),
         (M::Bt, true) => by_size!(size, compare, alu::Bt),
@@ -33,6 +33,21 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         (M::Btc, false) => by_size!(size, change_far, alu::Btc),
         _ => None,
     }
+}
+
+/// Of a zero source the destination stays, the upper half of a register too, which any other write of 32 bits clears. (The SDM
+/// calls it undefined. So do AMD's processors it.)
+fn scan<B: Bus, O: Binary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let source = ctx.read_op(i, 1, N)?;
+    let old = ctx.reg(i.op0_register(), N);
+    let result = O::run::<N>(&mut ctx.s.eflags, old, source);
+    if source != 0 {
+        ctx.set_reg(i.op0_register(), N, result);
+    }
+    Ok(())
 }
 
 /// Where the bit `offset` (signed) from `i`'s memory operand lies: the operand-sized unit around it.
@@ -61,9 +76,11 @@ impl Binary for Popcnt {
 fn crc32<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
     let source: u64 = ctx.read_op(i, 1, N)?;
-    let start = ctx.reg(i.op0_register(), 4) as u32 ^ source as u32;
+    let start = ctx.reg(i.op0_register(), 4) as u32;
     let step = |crc: u32| crc >> 1 ^ if crc & 1 != 0 { POLYNOMIAL } else { 0 };
-    let crc = (0..8 * N).fold(start, |crc, _| step(crc));
+    let byte =
+        |crc: u32, k: u32| (0..8).fold(crc ^ (source >> (8 * k)) as u8 as u32, |crc, _| step(crc));
+    let crc = (0..N).fold(start, byte);
     ctx.set_reg(i.op0_register(), 4, u64::from(crc));
     Ok(())
 }

@@ -50,6 +50,13 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     use Code as C;
     match code {
         C::Jmp_rel8_16 | C::Jmp_rel8_32 | C::Jmp_rel16 | C::Jmp_rel32_32 => Some(jmp::<B>),
+        C::Jmp_rel8_64 | C::Jmp_rel32_64 => Some(jmp::<B>),
+        C::Jmp_rm64 => Some(jmp_indirect::<B, 8>),
+        C::Call_rel32_64 => Some(call::<B, 8>),
+        C::Call_rm64 => Some(call_indirect::<B, 8>),
+        C::Retnq | C::Retnq_imm16 => Some(ret::<B, 8>),
+        C::Jecxz_rel8_64 => Some(jcxz::<B, 4>),
+        C::Jrcxz_rel8_64 => Some(jcxz::<B, 8>),
         C::Jmp_rm16 => Some(jmp_indirect::<B, 2>),
         C::Jmp_rm32 => Some(jmp_indirect::<B, 4>),
         C::Call_rel16 => Some(call::<B, 2>),
@@ -67,22 +74,23 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 /// Jcc and the LOOPs.
 fn conditional<B: Bus>(code: Code) -> Option<Handler<B>> {
     use Code as C;
-    let wide = matches!(
-        code,
-        C::Loop_rel8_16_ECX
-            | C::Loop_rel8_32_ECX
-            | C::Loope_rel8_16_ECX
-            | C::Loope_rel8_32_ECX
-            | C::Loopne_rel8_16_ECX
-            | C::Loopne_rel8_32_ECX
-    );
-    match (code.mnemonic(), wide) {
-        (M::Loop, false) => return Some(loop_if::<B, 2, ALWAYS>),
-        (M::Loop, true) => return Some(loop_if::<B, 4, ALWAYS>),
-        (M::Loope, false) => return Some(loop_if::<B, 2, EQUAL>),
-        (M::Loope, true) => return Some(loop_if::<B, 4, EQUAL>),
-        (M::Loopne, false) => return Some(loop_if::<B, 2, NOT_EQUAL>),
-        (M::Loopne, true) => return Some(loop_if::<B, 4, NOT_EQUAL>),
+    let address = match code {
+        C::Loop_rel8_64_RCX | C::Loope_rel8_64_RCX | C::Loopne_rel8_64_RCX => 8,
+        C::Loop_rel8_16_ECX | C::Loop_rel8_32_ECX | C::Loop_rel8_64_ECX => 4,
+        C::Loope_rel8_16_ECX | C::Loope_rel8_32_ECX | C::Loope_rel8_64_ECX => 4,
+        C::Loopne_rel8_16_ECX | C::Loopne_rel8_32_ECX | C::Loopne_rel8_64_ECX => 4,
+        _ => 2,
+    };
+    match (code.mnemonic(), address) {
+        (M::Loop, 2) => return Some(loop_if::<B, 2, ALWAYS>),
+        (M::Loop, 4) => return Some(loop_if::<B, 4, ALWAYS>),
+        (M::Loop, _) => return Some(loop_if::<B, 8, ALWAYS>),
+        (M::Loope, 2) => return Some(loop_if::<B, 2, EQUAL>),
+        (M::Loope, 4) => return Some(loop_if::<B, 4, EQUAL>),
+        (M::Loope, _) => return Some(loop_if::<B, 8, EQUAL>),
+        (M::Loopne, 2) => return Some(loop_if::<B, 2, NOT_EQUAL>),
+        (M::Loopne, 4) => return Some(loop_if::<B, 4, NOT_EQUAL>),
+        (M::Loopne, _) => return Some(loop_if::<B, 8, NOT_EQUAL>),
         _ => {}
     }
     let mut i = Instruction::default();
@@ -94,14 +102,17 @@ fn conditional<B: Bus>(code: Code) -> Option<Handler<B>> {
 }
 
 impl<B: Bus> Ctx<'_, B> {
-    /// The instruction pointer of a branch to `offset`: cut to the bits that it has, and inside CS.
+    /// The instruction pointer of a branch to `offset`: cut to the bits that it has, and inside CS; canonical in 64-bit mode.
     ///
     /// # Errors
     /// #GP(0).
     #[inline]
     pub fn target(&self, offset: u64) -> Result<Pc, Exception> {
-        let target = Pc(offset).masked(self.s.address_mask());
-        if self.s.cs().reaches(target) { Ok(target) } else { Err(Exception::gp(0)) }
+        let (target, reached) = match self.s.in_64_bit_mode() {
+            true => (Pc(offset), Pc(offset).is_canonical()),
+            false => (Pc::from(offset as u32), self.s.cs().reaches(Pc::from(offset as u32))),
+        };
+        if reached { Ok(target) } else { Err(Exception::gp(0)) }
     }
 
     /// Makes the instruction at `offset` the next.
@@ -166,7 +177,7 @@ const ALWAYS: u8 = 0;
 const EQUAL: u8 = 1;
 const NOT_EQUAL: u8 = 2;
 
-/// Counts CX (A = 2) or ECX down; jumps while it is not zero and ZF is as asked.
+/// Counts CX (A = 2), ECX or RCX down; jumps while it is not zero and ZF is as asked.
 fn loop_if<B: Bus, const A: u32, const WHEN: u8>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,

@@ -105,6 +105,9 @@ impl<'a, B: Bus> Ctx<'a, B> {
         len: u32,
         access: Access,
     ) -> Result<Lin, Exception> {
+        if self.s.in_64_bit_mode() {
+            return self.linear_64(seg, off, len);
+        }
         let d = &self.s.seg[seg as usize];
         if segment_allows(d, off, len, access) {
             Ok(self.s.linear(d.base, off))
@@ -112,6 +115,20 @@ impl<'a, B: Bus> Ctx<'a, B> {
             Err(Exception::ss(0))
         } else {
             Err(Exception::gp(0))
+        }
+    }
+
+    /// The same in 64-bit mode, where only FS and GS have a base, none has a limit or a type, and all bytes are to be canonical (SDM
+    /// volume 3A, 5.3.1).
+    ///
+    /// # Errors
+    /// #GP(0), or #SS(0) for SS.
+    fn linear_64(&self, seg: SegReg, off: u64, len: u32) -> Result<Lin, Exception> {
+        let lin = linear_in_64(&self.s.seg[seg as usize], seg, off);
+        match is_canonical(lin, len) {
+            true => Ok(lin),
+            false if seg == SegReg::Ss => Err(Exception::ss(0)),
+            false => Err(Exception::gp(0)),
         }
     }
 
@@ -297,6 +314,18 @@ impl<'a, B: Bus> Ctx<'a, B> {
             _ => self.write_mem(seg, off, &value.to_le_bytes()),
         }
     }
+}
+
+/// The linear address of offset `off` in 64-bit mode, where `seg` holds `d`.
+#[must_use]
+pub fn linear_in_64(d: &Segment, seg: SegReg, off: u64) -> Lin {
+    if matches!(seg, SegReg::Fs | SegReg::Gs) { d.base.plus(off) } else { Lin(off) }
+}
+
+/// Whether all of `len` bytes at `lin` are at canonical addresses.
+#[must_use]
+pub fn is_canonical(lin: Lin, len: u32) -> bool {
+    lin.is_canonical() && lin.plus(u64::from(len.wrapping_sub(1))).is_canonical()
 }
 
 /// Whether `len` bytes at offset `off` of `d` may be accessed so: present and not null, readable or

@@ -5,8 +5,9 @@
 //! probes each push and writes on `commit`, so an instruction that faults in its middle leaves
 //! ESP and the memory below it as they were.
 
+use super::ctx::{is_canonical, segment_allows};
 use super::operand::mask;
-use super::{Ctx, ctx::segment_allows, debug};
+use super::{Ctx, debug};
 use crate::addr::Lin;
 use crate::bus::{Access, Bus, Privilege};
 use crate::exception::Exception;
@@ -19,6 +20,13 @@ use arrayvec::ArrayVec;
 #[inline]
 pub fn pointer_size(ss: &Segment) -> u32 {
     if ss.is_32() { 4 } else { 2 }
+}
+
+/// The bytes of the stack pointer that the running code's stack uses: 8 in 64-bit mode.
+#[must_use]
+#[inline]
+pub fn current_pointer_size(s: &CpuState) -> u32 {
+    if s.in_64_bit_mode() { 8 } else { pointer_size(s.ss()) }
 }
 
 /// As many pushes as any instruction makes: a call gate's 31 parameters and four more, PUSHA's 8,
@@ -38,6 +46,8 @@ struct Pending {
 pub struct StackCursor {
     seg: Segment,
     sp: u64,
+    /// Bytes of the stack pointer; 8: SS has neither base nor limit.
+    width: u32,
     who: Privilege,
     error: u32,
     /// Not an array: to clear one costs more than all of an instruction's pushes.
@@ -50,7 +60,8 @@ impl StackCursor {
     #[inline]
     pub fn current(s: &CpuState) -> Self {
         let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
-        Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0)
+        let width = current_pointer_size(s);
+        Self { width, ..Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0) }
     }
 
     /// On another stack (gates, IRET): violations raise #SS(`error`).
@@ -58,7 +69,7 @@ impl StackCursor {
     #[inline]
     pub fn on(seg: Segment, sp: impl Into<u64>, who: Privilege, error: u32) -> Self {
         let sp = sp.into();
-        Self { seg, sp, who, error, pending: ArrayVec::new() }
+        Self { seg, sp, width: pointer_size(&seg), who, error, pending: ArrayVec::new() }
     }
 
     /// The stack pointer now; on a 16-bit stack the high word is the one it began with.
@@ -68,11 +79,11 @@ impl StackCursor {
     }
 
     fn offset(&self, sp: u64) -> u64 {
-        sp & mask(pointer_size(&self.seg))
+        sp & mask(self.width)
     }
 
     fn moved(&self, by: u64) -> u64 {
-        let m = mask(pointer_size(&self.seg));
+        let m = mask(self.width);
         (self.sp & !m) | (self.sp.wrapping_add(by) & m)
     }
 
@@ -84,10 +95,15 @@ impl StackCursor {
         access: Access,
     ) -> Result<Lin, Exception> {
         let off = self.offset(sp);
-        if !segment_allows(&self.seg, off, size, access) {
+        let wide = self.width == 8;
+        let lin = if wide { Lin(off) } else { ctx.s.linear(self.seg.base, off) };
+        let allowed = match wide {
+            true => is_canonical(lin, size),
+            false => segment_allows(&self.seg, off, size, access),
+        };
+        if !allowed {
             return Err(Exception::ss(self.error));
         }
-        let lin = ctx.s.linear(self.seg.base, off);
         if self.who == Privilege::User {
             ctx.check_alignment(lin, size)?;
         }
@@ -180,24 +196,24 @@ impl StackCursor {
 }
 
 impl<B: Bus> Ctx<'_, B> {
-    /// The bits of ESP that the stack uses: FFFFh or FFFFFFFFh by SS.B.
+    /// The bits of RSP that the stack uses: FFFFh or FFFFFFFFh by SS.B, all in 64-bit mode.
     #[must_use]
     #[inline]
     pub fn sp_mask(&self) -> u64 {
-        mask(pointer_size(self.s.ss()))
+        mask(current_pointer_size(self.s))
     }
 
-    /// The stack pointer: SP or ESP by SS.B.
+    /// The stack pointer: SP or ESP by SS.B, or RSP.
     #[must_use]
     #[inline]
     pub fn sp(&self) -> u64 {
         self.s.gpr[Gpr::Esp as usize] & self.sp_mask()
     }
 
-    /// Sets SP or ESP by SS.B.
+    /// Sets SP or ESP by SS.B, or RSP.
     #[inline]
     pub fn set_sp(&mut self, value: u64) {
-        let size = pointer_size(self.s.ss());
+        let size = current_pointer_size(self.s);
         self.set_gpr_low(Gpr::Esp, size, value);
     }
 

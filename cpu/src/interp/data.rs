@@ -4,7 +4,7 @@
 //! MOV to and from segment, control and debug registers belongs to `sys`.
 
 use super::branch::{by_condition, holds};
-use super::operand::{offset_mask, seg_of};
+use super::operand::offset_mask;
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -21,6 +21,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         M::Xchg => by_size!(size, xchg),
         M::Movzx => extension(code, size, [movzx::<B, 1>, movzx::<B, 2>]),
         M::Movsx => extension(code, size, [movsx::<B, 1>, movsx::<B, 2>]),
+        M::Movsxd => by_size!(operand_size(code, 1), movsx),
         M::Bswap => by_size!(size, bswap),
         M::Lea => by_size!(size, lea),
         M::Xlatb => Some(xlat::<B>),
@@ -28,6 +29,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         M::Cwde => Some(cwde::<B>),
         M::Cwd => Some(cwd::<B>),
         M::Cdq => Some(cdq::<B>),
+        M::Cdqe => Some(cdqe::<B>),
+        M::Cqo => Some(cqo::<B>),
         M::Bound => match code {
             C::Bound_r16_m1616 => Some(bound::<B, 2>),
             _ => Some(bound::<B, 4>),
@@ -35,7 +38,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         M::Nop | M::Pause | M::Reservednop | M::Endbr32 | M::Endbr64 | M::Cldemote => {
             Some(nop::<B>)
         }
-        M::Rdsspd => Some(nop::<B>),
+        M::Rdsspd | M::Rdsspq => Some(nop::<B>),
         _ => conditional(code, size),
     }
 }
@@ -52,6 +55,7 @@ fn conditional<B: Bus>(code: Code, size: Option<u32>) -> Option<Handler<B>> {
         (1, Some(1)) => by_condition!(condition - 1, setcc),
         (2, Some(2)) => by_condition!(condition - 1, cmov16),
         (2, Some(4)) => by_condition!(condition - 1, cmov32),
+        (2, Some(8)) => by_condition!(condition - 1, cmov64),
         _ => None,
     }
 }
@@ -63,7 +67,7 @@ fn mov_size(code: Code) -> Option<u32> {
     let info = code.op_code();
     match (info.op_kind(0), info.op_kind(1)) {
         (K::mem_offs, _) => from,
-        (_, K::mem_offs | K::imm8 | K::imm16 | K::imm32) => to,
+        (_, K::mem_offs | K::imm8 | K::imm16 | K::imm32 | K::imm32sex64 | K::imm64) => to,
         _ if to == from => to,
         _ => None,
     }
@@ -94,7 +98,7 @@ fn extension<B: Bus>(code: Code, size: Option<u32>, from: [Handler<B>; 2]) -> Op
     }
 }
 
-/// The size of the register in operand 0, 2 or 4.
+/// The size of the register in operand 0, 2, 4 or 8.
 fn register_size(i: &Instruction) -> u32 {
     i.op0_register().size() as u32
 }
@@ -126,6 +130,10 @@ fn cmov32<B: Bus, const CC: u8>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result
     cmov::<B, CC, 4>(ctx, i)
 }
 
+fn cmov64<B: Bus, const CC: u8>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    cmov::<B, CC, 8>(ctx, i)
+}
+
 /// The source is read, and faults, whether or not the condition holds.
 fn cmov<B: Bus, const CC: u8, const N: u32>(
     ctx: &mut Ctx<'_, B>,
@@ -134,6 +142,10 @@ fn cmov<B: Bus, const CC: u8, const N: u32>(
     let value = ctx.read_op(i, 1, N)?;
     if holds::<CC>(ctx.s.eflags) {
         ctx.set_reg(i.op0_register(), N, value);
+    } else if N == 4 {
+        // The upper half is cleared all the same (SDM volume 2, CMOVcc).
+        let old = ctx.reg(i.op0_register(), N);
+        ctx.set_reg(i.op0_register(), N, old);
     }
     Ok(())
 }
@@ -156,7 +168,7 @@ fn lea<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 fn xlat<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let al = ctx.gpr_low(Gpr::Eax, 1);
     let off = ctx.s.gpr[Gpr::Ebx as usize].wrapping_add(al) & offset_mask(i);
-    let value = ctx.read_u8(seg_of(i.memory_segment()), off)?;
+    let value = ctx.read_u8(ctx.data_segment(i), off)?;
     ctx.set_gpr_low(Gpr::Eax, 1, u32::from(value));
     Ok(())
 }
@@ -182,6 +194,18 @@ fn cwd<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
 fn cdq<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let sign = (ctx.gpr(Gpr::Eax) as i32 >> 31) as u32;
     ctx.set_gpr(Gpr::Edx, sign);
+    Ok(())
+}
+
+fn cdqe<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    let value = ctx.gpr(Gpr::Eax) as i32 as u64;
+    ctx.s.gpr[Gpr::Eax as usize] = value;
+    Ok(())
+}
+
+fn cqo<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    let sign = (ctx.s.gpr[Gpr::Eax as usize] as i64 >> 63) as u64;
+    ctx.s.gpr[Gpr::Edx as usize] = sign;
     Ok(())
 }
 

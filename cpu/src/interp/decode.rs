@@ -18,7 +18,7 @@ use crate::addr::{Lin, Pc};
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
 use crate::state::{CpuState, StringInProgress};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction (SDM volume 2, 2.3.11).
 const MAX_LENGTH: usize = 15;
@@ -33,7 +33,7 @@ pub(super) struct Entry<B: Bus> {
     lin: Lin,
     /// Offset in CS (branch targets depend on it).
     rip: Pc,
-    /// 16 or 32; 0 in an empty slot.
+    /// 16, 32 or 64; 0 in an empty slot.
     bitness: u32,
     /// The first 16 bytes, zero beyond `len`.
     bytes: u128,
@@ -77,6 +77,9 @@ impl FetchPoint {
     // Inlined for certain: returned through memory, its mixed field sizes stall the hot path.
     #[inline(always)]
     fn of(s: &CpuState) -> Result<Self, Exception> {
+        if s.in_64_bit_mode() {
+            return Self::of_64(s);
+        }
         let cs = s.cs();
         let left = u64::from(cs.limit).checked_sub(s.rip.get()).ok_or(Exception::gp(0))?;
         Ok(Self {
@@ -84,6 +87,23 @@ impl FetchPoint {
             rip: s.rip,
             bitness: if cs.is_32() && !s.v86() { 32 } else { 16 },
             room: (left as usize).saturating_add(1).min(MAX_LENGTH),
+            who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
+        })
+    }
+}
+
+impl FetchPoint {
+    /// The same in 64-bit mode: CS has neither base nor limit; an instruction ends where the canonical addresses do.
+    fn of_64(s: &CpuState) -> Result<Self, Exception> {
+        if !s.rip.is_canonical() {
+            return Err(Exception::gp(0));
+        }
+        let reaches = |more: &usize| s.rip.plus(*more as u64).is_canonical();
+        Ok(Self {
+            lin: Lin(s.rip.get()),
+            rip: s.rip,
+            bitness: 64,
+            room: 1 + (1..MAX_LENGTH).take_while(reaches).count(),
             who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
         })
     }
@@ -163,7 +183,10 @@ fn decode_at<B: Bus>(
             Decoder::with_ip(site.bitness, &buf[..count], site.rip.get(), DecoderOptions::NONE);
         let instruction = decoder.decode();
         match decoder.last_error() {
-            DecoderError::None => return Ok(entry(site, buf, instruction, table)),
+            DecoderError::None => {
+                let instruction = exchange_of_pause(&site, &buf, instruction);
+                return Ok(entry(site, buf, instruction, table));
+            }
             DecoderError::NoMoreBytes if count >= site.room => return Err(Exception::gp(0)),
             DecoderError::NoMoreBytes => {
                 let mut more = [0; 16];
@@ -175,6 +198,17 @@ fn decode_at<B: Bus>(
             _ => return Err(refused(site, &buf[..count], instruction.len())),
         }
     }
+}
+
+/// F3 90 with REX.B is no PAUSE, as the decoder has it, but XCHG of R8 with the accumulator; there F3 means nothing, as 3E does.
+fn exchange_of_pause(site: &FetchPoint, buf: &[u8; 16], instruction: Instruction) -> Instruction {
+    let len = instruction.len();
+    let pause = site.bitness == 64 && instruction.code() == Code::Pause;
+    if !pause || buf[len.saturating_sub(2)] & 0xf1 != 0x41 {
+        return instruction;
+    }
+    let bytes = buf.map(|byte| if byte == 0xf3 { 0x3e } else { byte });
+    Decoder::with_ip(64, &bytes[..len], site.rip.get(), DecoderOptions::NONE).decode()
 }
 
 /// The exception of `len` bytes that are no instruction. The decoder does not tell an instruction

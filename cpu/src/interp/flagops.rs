@@ -52,8 +52,8 @@ fn std<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
 
 fn lahf<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let ah = (ctx.s.eflags & LOW) | Eflags::FIXED_ONE;
-    let eax = ctx.gpr(Gpr::Eax);
-    ctx.set_gpr(Gpr::Eax, (eax & !0xff00) | ah << 8);
+    let rax = &mut ctx.s.gpr[Gpr::Eax as usize];
+    *rax = (*rax & !0xff00) | u64::from(ah << 8);
     Ok(())
 }
 

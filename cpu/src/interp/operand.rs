@@ -21,10 +21,21 @@ pub const fn mask(size: u32) -> u64 {
     }
 }
 
-/// The index of a 16-, 32- or 64-bit general register of the first eight; other registers give nonsense below 8.
+/// The index of a 16-, 32- or 64-bit general register; other registers give nonsense below 16.
 #[inline]
 fn index(r: Register, first: Register) -> usize {
-    ((r as usize).wrapping_sub(first as usize)) & 7
+    ((r as usize).wrapping_sub(first as usize)) & 15
+}
+
+/// The index of the register that the byte register `r` is part of, and by how much it is shifted there: AL to BL, AH to BH, SPL to
+/// DIL, R8L to R15L, in the decoder's order. Other registers give nonsense below 16.
+#[inline]
+fn byte_of(r: Register) -> (usize, u32) {
+    match (r as usize).wrapping_sub(Register::AL as usize) {
+        n @ 0..4 => (n, 0),
+        n @ 4..8 => (n - 4, 8),
+        n => (n.wrapping_sub(4) & 15, 0),
+    }
 }
 
 /// The segment register that `r` names. `r` is one (the decoder never yields another here).
@@ -40,8 +51,8 @@ pub fn seg_of(r: Register) -> SegReg {
 pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u64 {
     match size {
         1 => {
-            let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
-            (s.gpr[n & 3] >> ((n & 4) << 1)) & 0xff
+            let (n, shift) = byte_of(r);
+            s.gpr[n] >> shift & 0xff
         }
         2 => s.gpr[index(r, Register::AX)] & 0xffff,
         4 => s.gpr[index(r, Register::EAX)] & 0xffff_ffff,
@@ -55,9 +66,8 @@ pub fn read_gpr(s: &CpuState, r: Register, size: u32) -> u64 {
 pub fn write_gpr(s: &mut CpuState, r: Register, size: u32, value: u64) {
     match size {
         1 => {
-            let n = (r as usize).wrapping_sub(Register::AL as usize) & 7;
-            let shift = (n & 4) << 1;
-            let g = &mut s.gpr[n & 3];
+            let (n, shift) = byte_of(r);
+            let g = &mut s.gpr[n];
             *g = (*g & !(0xff << shift)) | ((value & 0xff) << shift);
         }
         2 => write_gpr_low(&mut s.gpr[index(r, Register::AX)], 2, value),
@@ -74,7 +84,8 @@ pub fn write_gpr_low(reg: &mut u64, size: u32, value: u64) {
     *reg = kept | (value & m);
 }
 
-/// A base or index register of an effective address: none, 16, 32 or 64 bits.
+/// A base or index register of an effective address: none, 16, 32 or 64 bits. (RIP and EIP count for nothing: the decoder has
+/// added them to the displacement.)
 #[inline]
 fn address_part(s: &CpuState, r: Register) -> u64 {
     let n = r as u32;
@@ -101,7 +112,7 @@ pub fn offset_mask(i: &Instruction) -> u64 {
         return mask(i.memory_displ_size().clamp(2, 8));
     }
     let n = reg as u32;
-    if n.wrapping_sub(Register::EAX as u32) < 16 {
+    if n.wrapping_sub(Register::EAX as u32) < 16 || reg == Register::EIP {
         mask(4)
     } else if n.wrapping_sub(Register::AX as u32) < 16 {
         mask(2)
@@ -127,13 +138,14 @@ pub enum Place {
 }
 
 impl<B: Bus> Ctx<'_, B> {
-    /// The operand size of `i` in bytes, 2 or 4, as its opcode form and prefixes make it; forms
+    /// The operand size of `i` in bytes, 2, 4 or 8, as its opcode form and prefixes make it; forms
     /// without one get the code segment's default. (Slow: for handlers of many sizes.)
     #[must_use]
     pub fn operand_size(&self, i: &Instruction) -> u32 {
         match i.code().op_code().operand_size() {
             16 => 2,
             32 => 4,
+            64 => 8,
             _ if self.s.cs().is_32() && !self.s.v86() => 4,
             _ => 2,
         }
@@ -143,7 +155,24 @@ impl<B: Bus> Ctx<'_, B> {
     #[must_use]
     #[inline]
     pub fn ea(&self, i: &Instruction) -> (SegReg, u64) {
-        (seg_of(i.memory_segment()), self.ea_offset(i))
+        (self.data_segment(i), self.ea_offset(i))
+    }
+
+    /// The segment of `i`'s memory operand. In 64-bit mode the prefixes of ES, CS, SS and DS mean nothing (SDM volume 1, 3.3.4).
+    #[must_use]
+    #[inline]
+    pub fn data_segment(&self, i: &Instruction) -> SegReg {
+        match i.segment_prefix() {
+            Register::ES | Register::CS | Register::SS | Register::DS
+                if self.s.in_64_bit_mode() =>
+            {
+                match i.memory_base() {
+                    Register::RSP | Register::ESP | Register::RBP | Register::EBP => SegReg::Ss,
+                    _ => SegReg::Ds,
+                }
+            }
+            _ => seg_of(i.memory_segment()),
+        }
     }
 
     /// The offset alone (LEA).

@@ -2,7 +2,7 @@
 //!
 //! Nothing of these commits before the last access that can fault: ESP moves last.
 
-use super::cursor::pointer_size;
+use super::cursor::current_pointer_size;
 use super::operand::write_gpr_low;
 use super::size::{by_size, operand_size};
 use super::{Ctx, Handler, StackCursor};
@@ -15,6 +15,10 @@ use iced_x86::{Code, Instruction, Mnemonic as M, OpKind};
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     use Code as C;
     match code {
+        C::Pushq_imm32 | C::Pushq_imm8 => Some(push::<B, 8>),
+        C::Pushq_FS | C::Pushq_GS => Some(push_segment::<B, 8>),
+        C::Enterq_imm16_imm8 => Some(enter::<B, 8>),
+        C::Leaveq => Some(leave::<B, 8>),
         C::Push_imm16 | C::Pushw_imm8 => Some(push::<B, 2>),
         C::Pushd_imm32 | C::Pushd_imm8 => Some(push::<B, 4>),
         C::Pushw_ES | C::Pushw_CS | C::Pushw_SS | C::Pushw_DS | C::Pushw_FS | C::Pushw_GS => {
@@ -62,7 +66,7 @@ fn push_segment<B: Bus, const N: u32>(
 /// ESP keeps the popped value; a destination that faults puts ESP back.
 fn pop<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let value = ctx.peek(0, N)?;
-    let before = ctx.gpr(Gpr::Esp);
+    let before = ctx.s.gpr[Gpr::Esp as usize];
     ctx.release(N);
     if i.op0_kind() == OpKind::Register {
         ctx.set_reg(i.op0_register(), N, value);
@@ -70,7 +74,7 @@ fn pop<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
     }
     let written = ctx.write_op(i, 0, N, value);
     if written.is_err() {
-        ctx.set_gpr(Gpr::Esp, before);
+        ctx.s.gpr[Gpr::Esp as usize] = before;
     }
     written
 }
@@ -124,7 +128,7 @@ fn enter<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<
 }
 
 fn leave<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    let sp_size = pointer_size(ctx.s.ss());
+    let sp_size = current_pointer_size(ctx.s);
     let frame = ctx.gpr_low(Gpr::Ebp, sp_size);
     let value = ctx.read_sized(SegReg::Ss, frame, N)?;
     ctx.set_sp(frame.wrapping_add(u64::from(N)));

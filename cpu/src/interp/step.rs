@@ -28,7 +28,14 @@ impl<B: Bus> Interp<B> {
     /// # Errors
     /// When the host refuses memory for the host code of x87, MMX and SSE instructions.
     pub fn new(model: CpuModel) -> Result<Self, Refusal> {
-        let features = model.features();
+        Self::with_features(model, model.features())
+    }
+
+    /// One for a processor of `model` with other features than the model's: CPUID does not tell of them.
+    ///
+    /// # Errors
+    /// As [`Interp::new`].
+    pub fn with_features(model: CpuModel, features: Features) -> Result<Self, Refusal> {
         Ok(Self {
             unit: Unit { model, features, host: fpu::HostUnit::new()? },
             table: table::build(features),

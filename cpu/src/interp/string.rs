@@ -15,7 +15,7 @@
 //! [`CpuState::string`]: crate::CpuState
 
 use super::alu::{Binary, Sub};
-use super::operand::seg_of;
+use super::operand::mask;
 use super::{Ctx, Handler, debug, sys};
 use crate::addr::{Lin, PAGE_SIZE};
 use crate::bus::{Access, Bus};
@@ -42,18 +42,23 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         C::Movsb_m8_m8 => string::<B, Movs, 1>,
         C::Movsw_m16_m16 => string::<B, Movs, 2>,
         C::Movsd_m32_m32 => string::<B, Movs, 4>,
+        C::Movsq_m64_m64 => string::<B, Movs, 8>,
         C::Stosb_m8_AL => string::<B, Stos, 1>,
         C::Stosw_m16_AX => string::<B, Stos, 2>,
         C::Stosd_m32_EAX => string::<B, Stos, 4>,
+        C::Stosq_m64_RAX => string::<B, Stos, 8>,
         C::Lodsb_AL_m8 => string::<B, Lods, 1>,
         C::Lodsw_AX_m16 => string::<B, Lods, 2>,
         C::Lodsd_EAX_m32 => string::<B, Lods, 4>,
+        C::Lodsq_RAX_m64 => string::<B, Lods, 8>,
         C::Cmpsb_m8_m8 => string::<B, Cmps, 1>,
         C::Cmpsw_m16_m16 => string::<B, Cmps, 2>,
         C::Cmpsd_m32_m32 => string::<B, Cmps, 4>,
+        C::Cmpsq_m64_m64 => string::<B, Cmps, 8>,
         C::Scasb_AL_m8 => string::<B, Scas, 1>,
         C::Scasw_AX_m16 => string::<B, Scas, 2>,
         C::Scasd_EAX_m32 => string::<B, Scas, 4>,
+        C::Scasq_RAX_m64 => string::<B, Scas, 8>,
         C::Insb_m8_DX => string::<B, Ins, 1>,
         C::Insw_m16_DX => string::<B, Ins, 2>,
         C::Insd_m32_DX => string::<B, Ins, 4>,
@@ -75,23 +80,33 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 struct Walk {
     /// The source's segment: DS or an override. The destination's is always ES.
     seg: SegReg,
-    /// Size of SI, DI and CX in bytes: 2 or 4.
+    /// Size of SI, DI and CX in bytes: 2, 4 or 8.
     address: u32,
     /// What SI and DI move by.
-    step: u32,
+    step: u64,
 }
 
 impl Walk {
     fn of<B: Bus, const N: u32>(ctx: &Ctx<'_, B>, i: &Instruction) -> Self {
         let short = |kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemoryESDI);
-        let address = if short(i.op0_kind()) || short(i.op1_kind()) { 2 } else { 4 };
+        let long = |kind| matches!(kind, OpKind::MemorySegRSI | OpKind::MemoryESRDI);
+        let either = |is: &dyn Fn(OpKind) -> bool| is(i.op0_kind()) || is(i.op1_kind());
+        let address = if either(&short) {
+            2
+        } else if either(&long) {
+            8
+        } else {
+            4
+        };
         let back = ctx.s.eflags & Eflags::DF.bits() != 0;
-        let source = |kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemorySegESI);
-        let has_source = source(i.op0_kind()) || source(i.op1_kind());
+        let source = |kind| {
+            matches!(kind, OpKind::MemorySegSI | OpKind::MemorySegESI | OpKind::MemorySegRSI)
+        };
+        let has_source = either(&source);
         Self {
-            seg: if has_source { seg_of(i.memory_segment()) } else { SegReg::Ds },
+            seg: if has_source { ctx.data_segment(i) } else { SegReg::Ds },
             address,
-            step: if back { N.wrapping_neg() } else { N },
+            step: if back { u64::from(N).wrapping_neg() } else { u64::from(N) },
         }
     }
 
@@ -100,7 +115,7 @@ impl Walk {
     }
 
     fn advance<B: Bus>(&self, ctx: &mut Ctx<'_, B>, r: Gpr) {
-        let value = ctx.gpr(r).wrapping_add(self.step);
+        let value = ctx.s.gpr[r as usize].wrapping_add(self.step);
         ctx.set_gpr_low(r, self.address, value);
     }
 
@@ -113,12 +128,13 @@ impl Walk {
         most: u32,
         access: Access,
     ) -> Option<(Lin, u32)> {
-        if self.step != N || debug::is_armed(ctx.s) {
+        // (What the bus moves has four bytes at most.)
+        if self.step != u64::from(N) || N > 4 || debug::is_armed(ctx.s) {
             return None;
         }
         let lin = ctx.data_linear(seg, at, N, access).ok()?;
-        let space = if self.address == 2 { 1 << 16 } else { 1 << 32 };
-        let room = (PAGE_SIZE - lin.in_page()).min(space - at) / u64::from(N);
+        let left = mask(self.address) - at;
+        let room = (PAGE_SIZE - lin.in_page()).min(left.saturating_add(1)) / u64::from(N);
         let count = most.min(u32::try_from(room).unwrap_or(most));
         if count < FEW {
             return None;
@@ -129,7 +145,7 @@ impl Walk {
 
     /// `count` items are through, by the pointer `r`.
     fn moved<B: Bus, const N: u32>(&self, ctx: &mut Ctx<'_, B>, r: Gpr, count: u32) {
-        let value = ctx.gpr(r).wrapping_add(count.wrapping_mul(N));
+        let value = ctx.s.gpr[r as usize].wrapping_add(u64::from(count) * u64::from(N));
         ctx.set_gpr_low(r, self.address, value);
     }
 }

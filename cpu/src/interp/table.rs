@@ -68,6 +68,8 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::SSE4_1 => Features::SSE4_1,
         F::SSE4_2 => Features::SSE4_2,
         F::POPCNT => Features::POPCNT,
+        F::X64 => Features::LM,
+        F::CMPXCHG16B => Features::CX16,
         F::RDTSCP => Features::RDTSCP,
         F::CLFSH => Features::CLFSH,
         F::RDRAND => Features::RDRAND,

@@ -5,6 +5,7 @@ mod between;
 mod bursts;
 mod decimal;
 mod decoding;
+mod long;
 mod machine;
 mod memory;
 mod strings;

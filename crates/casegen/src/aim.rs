@@ -99,6 +99,47 @@ fn solve(left: u32, factor: u32) -> u32 {
     left.wrapping_mul(inverse)
 }
 
+/// [`aim`] in 64-bit code: `gpr` are RAX to R15, and `target` a linear address where segments have no base.
+pub fn aim_64(rng: &mut Rng, i: &Instruction, gpr: &mut [u64; 16], target: u64) {
+    let explicit = (0..i.op_count()).any(|k| i.op_kind(k) == OpKind::Memory);
+    for k in 0..i.op_count() {
+        match i.op_kind(k) {
+            OpKind::MemorySegESI | OpKind::MemorySegRSI => gpr[6] = target,
+            OpKind::MemoryESEDI | OpKind::MemoryESRDI => {
+                gpr[7] = target.wrapping_add(u64::from(rng.below(4)));
+            }
+            _ => {}
+        }
+    }
+    let (base, index) = (i.memory_base(), i.memory_index());
+    if !explicit || matches!(base, Register::RIP | Register::EIP) {
+        return;
+    }
+    let scale = u64::from(i.memory_index_scale());
+    let bits = matches!(i.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc);
+    let mut left = target.wrapping_sub(i.memory_displacement64());
+    if bits && i.op1_kind() == OpKind::Register {
+        // The bit offset counts as far as the register has bits.
+        let size = i.op1_register().size();
+        let value = gpr[i.op1_register().number()] << (64 - 8 * size);
+        let offset = value as i64 >> (64 - 8 * size) >> (8 * size).ilog2();
+        left = left.wrapping_sub((offset * size as i64) as u64);
+    }
+    match (base, index) {
+        (Register::None, Register::None) => {}
+        (_, Register::None) => gpr[base.number()] = left,
+        (Register::None, _) => gpr[index.number()] = left / scale,
+        (_, Register::AL) => gpr[base.number()] = left.wrapping_sub(gpr[0] & 0xff),
+        (b, x) if b == x => gpr[b.number()] = left / (scale + 1),
+        (b, x) => {
+            if rng.one_in(2) {
+                gpr[x.number()] = u64::from(rng.below(256));
+            }
+            gpr[b.number()] = left.wrapping_sub(gpr[x.number()].wrapping_mul(scale));
+        }
+    }
+}
+
 /// One range of bytes that an instruction touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {

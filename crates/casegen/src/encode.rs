@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 64;
 /// What instructions may look like.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// 16 or 32.
+    /// 16, 32 or 64.
     pub bitness: u32,
     /// Offset of the instruction in CS; branch targets depend on it.
     pub eip: u32,
@@ -61,6 +61,11 @@ impl Shape {
         }
     }
 
+    /// Whether addresses have more than 16 bits, with or without the prefix 67h.
+    fn is_wide(&self, prefixed: bool) -> bool {
+        self.bitness == 64 || (self.bitness == 32) != prefixed
+    }
+
     fn target(&self, rng: &mut Rng, wide: bool) -> u32 {
         let end = if wide { u32::MAX } else { 0x1_0000 };
         let fits: Vec<_> = self.targets.iter().filter(|r| r.end <= end && !r.is_empty()).collect();
@@ -97,8 +102,8 @@ pub fn generate(rng: &mut Rng, code: Code, shape: &Shape) -> Option<Case> {
         let mut case = judge(&bytes[without..], code, shape)?;
         (case.bytes, case.overlong) = (bytes, overlong);
         let used = factory.info(&case.instruction).used_registers();
-        let touched = used.iter().fold(0u8, |bits, used| bits | bit_of(used.register()));
-        (touched & shape.avoid == 0).then_some(case)
+        let touched = used.iter().fold(0, |bits, used| bits | bit_of(used.register()));
+        (touched & u16::from(shape.avoid) == 0).then_some(case)
     })
 }
 
@@ -133,7 +138,7 @@ fn lengthen(rng: &mut Rng, bytes: &mut Vec<u8>, shape: &Shape) -> bool {
     overlong && bytes.len() == len
 }
 
-fn bit_of(register: Register) -> u8 {
+fn bit_of(register: Register) -> u16 {
     let full = register.full_register32();
     if full.is_gpr32() { 1 << full.number() } else { 0 }
 }
@@ -148,6 +153,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(mut self) -> Vec<u8> {
         let wide = self.prefixes();
+        self.rex();
         self.opcode(wide);
         self.immediates();
         self.out
@@ -161,7 +167,9 @@ impl Writer<'_> {
     fn prefixes(&mut self) -> bool {
         let (op, shape) = (self.op, self.shape);
         let mut list: Vec<u8> = Vec::new();
-        let other_size = op.operand_size() != 0 && op.operand_size() != shape.bitness;
+        // (In 64-bit code operands have 32 bits without a prefix, and 64 by REX.)
+        let plain = shape.bitness.min(32);
+        let other_size = !matches!(op.operand_size(), 0 | 64) && op.operand_size() != plain;
         let free = op.operand_size() == 0 && op.mandatory_prefix() == MandatoryPrefix::None;
         if other_size || (free && self.rng.one_in(16)) {
             list.push(0x66);
@@ -192,7 +200,21 @@ impl Writer<'_> {
                 self.out.push(prefix); // The same once more.
             }
         }
-        (shape.bitness == 32) != other_address
+        shape.is_wide(other_address)
+    }
+
+    /// The REX prefix of 64-bit code, which stands right before the opcode.
+    fn rex(&mut self) {
+        if self.shape.bitness != 64 {
+            return;
+        }
+        let implied = self.op.default_op_size64() || self.op.force_op_size64();
+        let wide = (self.op.operand_size() == 64 && !implied) || self.op.w() == 1;
+        let free = self.op.operand_size() == 0 && self.rng.one_in(16);
+        if wide || free || self.rng.one_in(2) {
+            let bits = self.rng.byte() & 7;
+            self.out.push(0x40 | u8::from(wide || free) << 3 | bits);
+        }
     }
 
     fn repeats(&mut self, list: &mut Vec<u8>) {
@@ -220,7 +242,9 @@ impl Writer<'_> {
             OpCodeTableKind::T0F3A => self.out.extend([0x0f, 0x3a]),
             _ => {}
         }
-        let in_opcode = self.has(&[K::r8_opcode, K::r16_opcode, K::r32_opcode, K::sti_opcode]);
+        const IN_OPCODE: &[K] =
+            &[K::r8_opcode, K::r16_opcode, K::r32_opcode, K::r64_opcode, K::sti_opcode];
+        let in_opcode = self.has(IN_OPCODE);
         let low = if in_opcode { self.rng.byte() & 7 } else { 0 };
         if op.op_code_len() == 2 {
             self.out.push((op.op_code() >> 8) as u8);
@@ -231,10 +255,16 @@ impl Writer<'_> {
 
     fn modrm(&mut self, wide: bool) {
         const MEMORY: &[K] = &[K::mem];
-        const EITHER: &[K] =
-            &[K::r8_or_mem, K::r16_or_mem, K::r32_or_mem, K::mm_or_mem, K::xmm_or_mem];
-        const REGISTER: &[K] = &[K::r16_rm, K::r32_rm, K::mm_rm, K::xmm_rm];
-        const FIELD: &[K] = &[K::r8_reg, K::r16_reg, K::r32_reg, K::mm_reg, K::xmm_reg];
+        const EITHER: &[K] = &[
+            K::r8_or_mem,
+            K::r16_or_mem,
+            K::r32_or_mem,
+            K::r64_or_mem,
+            K::mm_or_mem,
+            K::xmm_or_mem,
+        ];
+        const REGISTER: &[K] = &[K::r16_rm, K::r32_rm, K::r64_rm, K::mm_rm, K::xmm_rm];
+        const FIELD: &[K] = &[K::r8_reg, K::r16_reg, K::r32_reg, K::r64_reg, K::mm_reg, K::xmm_reg];
         const SPECIAL: &[K] = &[K::seg_reg, K::cr_reg, K::dr_reg];
         let op = self.op;
         let two_bytes = op.op_code_len() == 2;
@@ -266,7 +296,12 @@ impl Writer<'_> {
             no_base = mode == 0 && sib & 7 == 5;
         }
         if no_base {
-            let at = self.shape.target(self.rng, wide);
+            let mut at = self.shape.target(self.rng, wide);
+            if self.shape.bitness == 64 && rm == 5 {
+                // From the end of the instruction, about.
+                let behind = self.shape.eip + self.out.len() as u32 + 4;
+                at = at.wrapping_sub(behind);
+            }
             self.out.extend(&at.to_le_bytes()[..if wide { 4 } else { 2 }]);
         } else if mode == 1 {
             let at = integer(self.rng);
@@ -281,15 +316,20 @@ impl Writer<'_> {
         for &kind in self.op.op_kinds() {
             let value = integer(self.rng).to_le_bytes();
             match kind {
-                K::imm8 | K::imm8sex16 | K::imm8sex32 => {
+                K::imm8 | K::imm8sex16 | K::imm8sex32 | K::imm8sex64 => {
                     let small = self.rng.one_in(2);
                     self.out.push(if small { value[0] & 0x3f } else { value[0] });
                 }
                 K::imm16 => self.out.extend(&value[..2]),
-                K::imm32 => self.out.extend(value),
-                K::br16_1 | K::br32_1 => self.branch(1),
+                K::imm32 | K::imm32sex64 => self.out.extend(value),
+                K::imm64 => {
+                    self.out.extend(value);
+                    let high = integer(self.rng);
+                    self.out.extend(high.to_le_bytes());
+                }
+                K::br16_1 | K::br32_1 | K::br64_1 => self.branch(1),
                 K::br16_2 => self.branch(2),
-                K::br32_4 => self.branch(4),
+                K::br32_4 | K::br64_4 => self.branch(4),
                 K::farbr2_2 => {
                     self.out.extend(&value[..2]);
                     self.selector();
@@ -299,9 +339,13 @@ impl Writer<'_> {
                     self.selector();
                 }
                 K::mem_offs => {
-                    let wide = (self.shape.bitness == 32) != self.out.contains(&0x67);
+                    let prefixed = self.out.contains(&0x67);
+                    let wide = self.shape.is_wide(prefixed);
                     let at = self.shape.target(self.rng, wide);
                     self.out.extend(&at.to_le_bytes()[..if wide { 4 } else { 2 }]);
+                    if self.shape.bitness == 64 && !prefixed {
+                        self.out.extend([0; 4]);
+                    }
                 }
                 _ => {}
             }

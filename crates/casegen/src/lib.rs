@@ -15,7 +15,7 @@ pub mod rows;
 pub mod undefined;
 pub mod values;
 
-pub use aim::{aim, touches};
+pub use aim::{aim, aim_64, touches};
 pub use encode::{Case, Shape, generate};
 pub use rng::Rng;
 pub use rows::{Class, Row, rows};

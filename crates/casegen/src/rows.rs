@@ -27,7 +27,7 @@ pub struct Row {
     pub class: Class,
 }
 
-/// All instruction forms that exist in `bitness`-bit code (16 or 32) on a processor with
+/// All instruction forms that exist in `bitness`-bit code (16, 32 or 64) on a processor with
 /// `features`, in the decoder's order.
 #[must_use]
 pub fn rows(features: Features, bitness: u32) -> Vec<Row> {
@@ -100,6 +100,7 @@ const TRANSFER: &[Mnemonic] = &[
     M::Into,
     M::Iret,
     M::Iretd,
+    M::Iretq,
     M::Retf,
     M::Lds,
     M::Les,
@@ -132,7 +133,10 @@ fn class(code: Code) -> Class {
 
 fn is_far_indirect(code: Code) -> bool {
     use Code as C;
-    matches!(code, C::Jmp_m1616 | C::Jmp_m1632 | C::Call_m1616 | C::Call_m1632)
+    matches!(
+        code,
+        C::Jmp_m1616 | C::Jmp_m1632 | C::Jmp_m1664 | C::Call_m1616 | C::Call_m1632 | C::Call_m1664
+    )
 }
 
 #[cfg(test)]

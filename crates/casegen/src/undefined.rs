@@ -120,12 +120,12 @@ fn holds(when: When, i: &Instruction, cl: u8, source_zero: bool) -> bool {
     }
 }
 
-/// The count of a shift or rotate, masked to five bits.
+/// The count of a shift or rotate, masked to five bits, or six of a 64-bit operand.
 fn count(i: &Instruction, cl: u8) -> u32 {
     let last = i.op_count().saturating_sub(1);
     let count =
         if i.op_count() > 0 && i.op_kind(last) == OpKind::Register { cl } else { i.immediate8() };
-    u32::from(count & 31)
+    u32::from(count & if bits(i) == 64 { 63 } else { 31 })
 }
 
 fn bits(i: &Instruction) -> u32 {

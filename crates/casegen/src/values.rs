@@ -38,6 +38,20 @@ pub fn integer(rng: &mut Rng) -> u32 {
     }
 }
 
+/// The same of 64 bits.
+pub fn integer_64(rng: &mut Rng) -> u64 {
+    let word = u64::from(integer(rng));
+    match rng.below(8) {
+        0 | 1 => word,
+        2 => word as u32 as i32 as u64,
+        3 | 4 => u64::from(integer(rng)) << 32 | word,
+        // About the ends of the canonical addresses.
+        5 => (1u64 << rng.pick(&[47, 48, 63])).wrapping_add(word).wrapping_sub(0x40),
+        6 => (1u64 << rng.below(64)).wrapping_sub(u64::from(rng.below(2))),
+        _ => rng.bits(),
+    }
+}
+
 /// A single-precision number of any class, as bits.
 pub fn single(rng: &mut Rng) -> u32 {
     let sign = (rng.byte() as u32 & 1) << 31;

@@ -1,4 +1,4 @@
-//! The host's own processor as the judge of 32-bit user-level code.
+//! The host's own processor as the judge of 32-bit user-level code, and of 64-bit code ([`long`]).
 //!
 //! Generated instructions run natively, in the compatibility mode of a helper process ([`child`],
 //! [`enter`]), in the interpreter and as translated code ([`guest`]), all from the same state and
@@ -6,7 +6,7 @@
 //! vector, error code, CR2 and EIP must agree ([`compare`], [`fpu`]); what the SDM leaves undefined and where
 //! hosts differ is listed in [`excuse`]. [`check`] drives it all.
 //!
-//! `unsafe` is confined to `child.rs`, `native.rs` and `enter.rs`.
+//! `unsafe` is confined to `child.rs`, `native.rs`, `enter.rs` and `long/child.rs`.
 
 pub mod check;
 pub mod child;
@@ -16,6 +16,7 @@ pub mod excuse;
 pub mod fpu;
 pub mod guest;
 pub mod layout;
+pub mod long;
 pub mod native;
 pub mod prepare;
 pub mod wire;

@@ -25,6 +25,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         Code::Sti => Some(sti::<B>),
         Code::Pushfw => Some(pushf::<B, 2>),
         Code::Pushfd => Some(pushf::<B, 4>),
+        Code::Pushfq => Some(pushf::<B, 8>),
+        Code::Popfq => Some(popf::<B, 8>),
         Code::Popfw => Some(popf::<B, 2>),
         Code::Popfd => Some(popf::<B, 4>),
         _ => None,
@@ -125,7 +127,7 @@ fn popf<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(
     }
     let image = ctx.pop(N)? as u32;
     let mut mask = ALWAYS;
-    if N == 4 {
+    if N >= 4 {
         mask |= ALWAYS_WIDE;
     }
     if ctx.s.cpl == 0 {

@@ -20,6 +20,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code {
         C::Mov_rm16_Sreg => Some(mov_from::<B, 2>),
         C::Mov_r32m16_Sreg => Some(mov_from::<B, 4>),
+        C::Mov_r64m16_Sreg => Some(mov_from::<B, 8>),
         C::Mov_Sreg_rm16 | C::Mov_Sreg_r32m16 => Some(mov_to::<B>),
         C::Popw_ES | C::Popw_SS | C::Popw_DS | C::Popw_FS | C::Popw_GS => Some(pop::<B, 2>),
         C::Popd_ES | C::Popd_SS | C::Popd_DS | C::Popd_FS | C::Popd_GS => Some(pop::<B, 4>),

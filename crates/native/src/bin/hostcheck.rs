@@ -1,9 +1,9 @@
-//! `hostcheck`: random 32-bit user-level instructions on the host's processor, in the interpreter
+//! `hostcheck`: random user-level instructions on the host's processor, in the interpreter
 //! and as translated code.
 
 use clap::Parser;
 use ringer_cpu::CpuModel;
-use ringer_native::{Check, CheckError, Options, Summary, check, excuse, prepare};
+use ringer_native::{Check, CheckError, Options, Summary, check, excuse, long, prepare};
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -17,8 +17,9 @@ struct Args {
     /// The seed of everything.
     #[arg(long, default_value_t = 0x5eed_2026)]
     seed: u64,
-    /// 16-bit code (in a segment with a base) or 32-bit.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=32))]
+    /// 16-bit code (in a segment with a base), 32-bit, or 64-bit: that single-stepped, in the interpreter alone, its general-purpose
+    /// instructions; of the other options only --cases, --seed, --first, --row and --most count.
+    #[arg(long, default_value_t = 32, value_parser = bits)]
     bits: u32,
     /// Instructions of a case: from one up to this many, in one block.
     #[arg(long, default_value_t = 1)]
@@ -58,7 +59,8 @@ fn main() -> ExitCode {
         list(args.cpu);
         return ExitCode::SUCCESS;
     }
-    match run(&args) {
+    let ran = if args.bits == 64 { run_64(&args) } else { run(&args) };
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(4),
         Err(e) => {
@@ -87,6 +89,36 @@ fn list(cpu: CpuModel) {
     }
 }
 
+fn bits(text: &str) -> Result<u32, String> {
+    match text {
+        "16" => Ok(16),
+        "32" => Ok(32),
+        "64" => Ok(64),
+        _ => Err("16, 32 or 64".to_owned()),
+    }
+}
+
+fn run_64(args: &Args) -> Result<bool, CheckError> {
+    println!("hostcheck: seed {}, 64 bits, cases {} on", args.seed, args.first);
+    let started = Instant::now();
+    let check = long::check::Check::new(args.seed, args.row.as_deref())?;
+    let rows = check.rows().to_vec();
+    let summary = check.run(args.first, args.first + args.cases, args.most)?;
+    for difference in &summary.differences {
+        println!("\ndifference: {difference}");
+    }
+    println!(
+        "\n{} cases of {} rows in {:.1} s: {} ended in an exception, {} differ in undefined flags only, {} differences",
+        summary.cases,
+        rows.len(),
+        started.elapsed().as_secs_f64(),
+        summary.faults,
+        summary.undefined_only,
+        summary.differences.len()
+    );
+    Ok(summary.differences.is_empty())
+}
+
 fn run(args: &Args) -> Result<bool, CheckError> {
     let slots = args.cases.div_ceil(u64::from(check::STATES));
     let (first, end) = match args.slot {
@@ -103,7 +135,7 @@ fn run(args: &Args) -> Result<bool, CheckError> {
             seed: args.seed,
             first: first + t * share,
             end: (first + (t + 1) * share).min(end),
-            bits: if args.bits < 32 { 16 } else { 32 },
+            bits: args.bits,
             length: args.length,
             low: !args.no_low_pages,
             row: args.row.clone(),

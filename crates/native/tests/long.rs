@@ -1,0 +1,32 @@
+//! A sample of 64-bit code, every row of it. `RINGER_SEED` and `RINGER_CASES` repeat or lengthen it.
+
+use ringer_native::long::check::Check;
+use ringer_native::{CheckError, NativeError};
+
+const CASES: u64 = 400_000;
+
+#[test]
+fn the_interpreter_agrees_with_the_hosts_processor_on_64_bit_code() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse().ok());
+    let seed: u64 = number("RINGER_SEED").unwrap_or(0x5eed_2026);
+    let cases: u64 = number("RINGER_CASES").unwrap_or(CASES);
+    let check = match Check::new(seed, None) {
+        Ok(check) => check,
+        Err(CheckError::Native(e @ (NativeError::Pages | NativeError::Signals))) => {
+            assert!(std::env::var_os("CI").is_none(), "CI must run this: {e}");
+            println!("long: NOT RUN, this host does not permit it: {e}");
+            return;
+        }
+        Err(e) => panic!("{e}"),
+    };
+    let rows = check.rows().to_vec();
+    assert!(rows.len() > 300, "{} rows", rows.len());
+    let summary = check.run(0, cases, 5).unwrap();
+    println!("seed {seed}: {} cases, {} faults", summary.cases, summary.faults);
+    assert!(summary.differences.is_empty(), "{}", summary.differences.join("\n\n"));
+    let missed = rows.iter().zip(&summary.by_row).filter(|(_, cases)| **cases == 0);
+    let missed: Vec<_> = missed.map(|(row, _)| row.code).collect();
+    assert_eq!(missed, [], "rows that were never met");
+    // Both kinds of ends occur a lot.
+    assert!(summary.faults * 20 > summary.cases && summary.faults * 2 < summary.cases);
+}
