@@ -6,6 +6,7 @@
 
 use crate::addr::Lin;
 use crate::exception::Exception;
+use crate::flags::Eflags;
 
 /// Why memory is touched (SDM volume 3A, 4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,14 +19,41 @@ pub enum Access {
     Fetch,
 }
 
-/// Whose rights are checked: explicit accesses at CPL 3 are `User`; everything else, and every
-/// implicit access to a descriptor table, an IDT or a TSS, is `Supervisor`.
+/// Whose rights are checked (SDM volume 3A, 4.6): explicit accesses at CPL 3 are `User`; everything else, and every
+/// implicit access to a descriptor table, an IDT or a TSS, is a supervisor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Privilege {
-    /// CPL 0, 1, 2 or an implicit system access.
+    /// CPL 0, 1, 2 or an implicit system access; CR4.SMAP keeps it off data in user pages. All fetches of supervisor code.
     Supervisor,
     /// CPL 3.
     User,
+    /// CPL 0, 1, 2 with EFLAGS.AC set, explicitly: data in user pages, too, whatever CR4.SMAP says.
+    SupervisorAc,
+}
+
+impl Privilege {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Supervisor, Self::User, Self::SupervisorAc];
+
+    /// Of explicit accesses to data at `cpl` under `eflags`.
+    #[inline]
+    #[must_use]
+    pub fn explicit(cpl: u8, eflags: u32) -> Self {
+        if cpl == 3 {
+            Self::User
+        } else if eflags & Eflags::AC.bits() != 0 {
+            Self::SupervisorAc
+        } else {
+            Self::Supervisor
+        }
+    }
+
+    /// Of instruction fetches at `cpl`.
+    #[inline]
+    #[must_use]
+    pub fn of_fetches(cpl: u8) -> Self {
+        if cpl == 3 { Self::User } else { Self::Supervisor }
+    }
 }
 
 /// The control registers that decide how linear addresses translate.
@@ -35,7 +63,7 @@ pub struct PagingRegs {
     pub cr0: u64,
     /// CR3.
     pub cr3: u64,
-    /// CR4 (PSE, PAE, PGE matter).
+    /// CR4 (PSE, PAE, PGE, SMEP, SMAP matter).
     pub cr4: u64,
     /// IA32_EFER (NXE matters).
     pub efer: u64,
@@ -47,7 +75,7 @@ pub struct PagingRegs {
 pub enum PagingChange {
     /// MOV to CR3 or a task switch: non-global translations go.
     Cr3,
-    /// CR0.PG/WP/PE, CR4.PSE/PAE/PGE or EFER.NXE changed: everything goes.
+    /// CR0.PG/WP/PE, CR4.PSE/PAE/PGE/SMEP/SMAP or EFER.NXE changed: everything goes.
     Mode,
 }
 

@@ -72,6 +72,8 @@ bitflags! {
         const RDRAND = 1 << (32 + 30);
         /// Supervisor code may not run in user pages (CR4.SMEP).
         const SMEP = 1 << (64 + 7);
+        /// Supervisor code may not touch data in user pages by accident (CR4.SMAP); CLAC and STAC.
+        const SMAP = 1 << (64 + 20);
         /// User code may not see system registers (CR4.UMIP).
         const UMIP = 1 << (96 + 2);
         /// Pages that forbid fetches (EFER.NXE).
@@ -158,6 +160,7 @@ const MAX: Features = PENTIUM4
     .union(Features::MTRR)
     .union(Features::POPCNT)
     .union(Features::SMEP)
+    .union(Features::SMAP)
     .union(Features::UMIP)
     .union(Features::NX)
     .union(Features::RDTSCP);
@@ -274,7 +277,9 @@ impl CpuModel {
         let capabilities = self.arch_capabilities().map_or(0, |_| HAS_ARCH_CAPABILITIES);
         match (leaf, subleaf) {
             (6, _) => [timer_always_runs, 0, 0, 0],
-            (7, 0) => [0, word(2, Features::SMEP), word(3, Features::UMIP), capabilities],
+            (7, 0) => {
+                [0, word(2, Features::SMEP | Features::SMAP), word(3, Features::UMIP), capabilities]
+            }
             // No cache parameters beyond those of leaf 2, no MONITOR.
             _ => [0; 4],
         }
@@ -386,7 +391,7 @@ mod tests {
         let max = CpuModel::Max;
         let [last, ..] = max.cpuid(0, 0, false);
         assert_eq!((last, max.cpuid(EXTENDED, 0, false)[0]), (7, EXTENDED_LAST_MAX));
-        assert_eq!(max.cpuid(7, 0, false)[1..3], [1 << 7, 1 << 2], "SMEP; UMIP");
+        assert_eq!(max.cpuid(7, 0, false)[1..3], [1 << 7 | 1 << 20, 1 << 2], "SMEP and SMAP; UMIP");
         assert_eq!(max.cpuid(7, 1, false), [0; 4]);
         assert_eq!(max.cpuid(0x8000_0001, 0, false)[3], 1 << 27 | 1 << 20, "RDTSCP, NX");
         assert_eq!(max.cpuid(1, 0, false)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");

@@ -260,6 +260,7 @@ pub mod cr4 {
     pub const OSXMMEXCPT: u64 = 1 << 10;
     pub const UMIP: u64 = 1 << 11;
     pub const SMEP: u64 = 1 << 20;
+    pub const SMAP: u64 = 1 << 21;
 }
 
 /// IA32_APIC_BASE bits (SDM volume 3A, 10.4.4).

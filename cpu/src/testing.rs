@@ -48,6 +48,8 @@ pub struct FlatBus {
     pub read_only: Vec<Range<u32>>,
     /// Linear ranges that only the supervisor may access.
     pub supervisor: Vec<Range<u32>>,
+    /// Linear ranges of data that SMAP keeps [`Privilege::Supervisor`] off.
+    pub kept_off: Vec<Range<u32>>,
     /// Every memory write: address and length.
     pub writes: Vec<(u32, usize)>,
     /// Whether `writes` is kept.
@@ -105,8 +107,10 @@ impl FlatBus {
             if within(&self.absent) {
                 return Err(Exception::page_fault(Lin::from(at), write | user));
             }
-            let denied =
-                (write != 0 && within(&self.read_only)) || (user != 0 && within(&self.supervisor));
+            let data = access != Access::Fetch;
+            let denied = (write != 0 && within(&self.read_only))
+                || (user != 0 && within(&self.supervisor))
+                || (data && who == Privilege::Supervisor && within(&self.kept_off));
             if denied {
                 return Err(Exception::page_fault(Lin::from(at), write | user | pf::PRESENT));
             }
@@ -137,7 +141,9 @@ impl FlatBus {
     }
 
     fn guarded(&self) -> bool {
-        !(self.absent.is_empty() && self.read_only.is_empty() && self.supervisor.is_empty())
+        [&self.absent, &self.read_only, &self.supervisor, &self.kept_off]
+            .iter()
+            .any(|ranges| !ranges.is_empty())
     }
 }
 

@@ -85,7 +85,7 @@ fn load_cr3(mmu: &mut Mmu, memory: &GuestMemory, windows: &mut Windows, cr3: u32
     let regs = PagingRegs { cr0: 0x8001_0001, cr3: u64::from(cr3), cr4: 0x10, efer: 0 };
     mmu.paging_changed(&regs, PagingChange::Cr3);
     windows.on_cr3_load();
-    windows.activate(mmu.paging(), memory, true, &mut Nothing).base
+    windows.activate(mmu.paging(), memory, Privilege::User, &mut Nothing).base
 }
 
 fn row(name: &str, native: Option<f64>, window: f64, soft: f64) {
@@ -96,7 +96,7 @@ fn row(name: &str, native: Option<f64>, window: f64, soft: f64) {
 fn steady() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
-    let base = windows.activate(mmu.paging(), &memory, false, &mut Nothing).base;
+    let base = windows.activate(mmu.paging(), &memory, Privilege::Supervisor, &mut Nothing).base;
     let fill = windows.fault(mmu.paging(), &mut memory, Lin::from(16 * MIB), true, &mut Nothing);
     assert_eq!(fill, Fill::Mapped);
     let words = 4 * MIB / 4;
@@ -232,8 +232,9 @@ fn flushes() {
         put(&mut memory, MIB + 0x1000 + (k & 1023) * 4, (0x4000 + k) << 12 | FLAGS);
         load_cr3(&mut mmu, &memory, &mut windows, MIB);
     });
-    let switch =
-        time(100_000, |k| _ = windows.activate(mmu.paging(), &memory, k & 1 == 0, &mut Nothing));
+    let switch = time(100_000, |k| {
+        _ = windows.activate(mmu.paging(), &memory, Privilege::ALL[k as usize & 1], &mut Nothing)
+    });
     println!("| CR3 load, 11 copied tables, nothing changed, ns | - | {clean:.0} | - |");
     println!("| the same with one entry changed, ns | - | {changed:.0} | - |");
     println!("| user to supervisor, ns | - | {switch:.1} | - |");
@@ -242,7 +243,7 @@ fn flushes() {
 fn protection() {
     let (mut mmu, mut memory) = machine();
     let mut windows = Windows::new(4, 30_000).expect("windows");
-    windows.activate(mmu.paging(), &memory, false, &mut Nothing);
+    windows.activate(mmu.paging(), &memory, Privilege::Supervisor, &mut Nothing);
     windows.fault(mmu.paging(), &mut memory, Lin::from(16 * MIB), true, &mut Nothing);
     let start = Instant::now();
     for frame in (0x1000..0x1800).map(Frame) {

@@ -221,6 +221,7 @@ impl CodeViews {
         generation: u64,
         sink: &mut dyn DropSink,
     ) -> WindowId {
+        let space = space.of_code();
         if let Some((k, at, of)) = self.chosen
             && (at, of) == (generation, space)
         {

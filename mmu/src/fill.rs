@@ -16,8 +16,8 @@ use crate::ram::{GuestMemory, Region};
 use crate::walk::{PageTranslation, Paging, Path};
 use crate::watch::Unseen;
 use crate::window::{IN_A_ROW, Notes, View, Window};
+use ringer_cpu::Access;
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Pa};
-use ringer_cpu::{Access, Privilege};
 
 /// Pages around a fault that are looked at in its page table.
 const AROUND: u32 = 16;
@@ -143,7 +143,7 @@ impl Window {
         let both = pde & pte;
         let user = both & bit::US != 0;
         let who = self.key.privilege();
-        if who == Privilege::User && !user {
+        if !view.paging.may_read(user, who) {
             return None;
         }
         let granted = view.paging.may_write(user, both & bit::RW != 0, who) && pte & bit::D != 0;
@@ -256,7 +256,7 @@ impl Window {
         let writable = job.view.paging.may_write(path.user, path.writable, who) && path.dirty();
         path.pte.is_none()
             && path.accessed()
-            && (path.user || who == Privilege::Supervisor)
+            && job.view.paging.may_read(path.user, who)
             && self.key.format.large_frame(path.pde).frame() == want
             && writable == granted
             && self.sync_directory(job.view, path.pde_pa, start_of(first), job.notes)

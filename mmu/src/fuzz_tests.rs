@@ -10,7 +10,8 @@ use crate::windows::Windows;
 
 use hashbrown::HashMap;
 use ringer_cpu::addr::{Frame, Lin, Pa, Page};
-use ringer_cpu::{Access, PagingChange, Privilege};
+use ringer_cpu::state::cr4;
+use ringer_cpu::{Access, PagingChange, PagingRegs, Privilege};
 use std::cell::Cell;
 
 const DIRS: [u32; 2] = [0x10_0000, 0x20_0000];
@@ -29,7 +30,8 @@ struct Guest {
     mmu: Bench,
     windows: Windows,
     active: Active,
-    user: bool,
+    who: Privilege,
+    smap: bool,
     dir: u32,
     /// (name of the code's space, page): physical page that code was entered for.
     noted: HashMap<(u32, u32), Frame>,
@@ -57,15 +59,17 @@ impl Guest {
             }
         }
         mmu.paging_changed(&regs(DIRS[0].into()), PagingChange::Mode);
-        let mut windows = Windows::new(3, 200).unwrap();
-        let active = windows.activate(mmu.paging(), &mmu.memory, true, &mut TestSink::default());
+        let mut windows = Windows::new(4, 200).unwrap();
+        let active =
+            windows.activate(mmu.paging(), &mmu.memory, Privilege::User, &mut TestSink::default());
         let (noted, p) = (HashMap::new(), Prober::new());
         Self {
             seed,
             mmu,
             windows,
             active,
-            user: true,
+            who: Privilege::User,
+            smap: false,
             dir: DIRS[0],
             noted,
             logs: false,
@@ -84,10 +88,6 @@ impl Guest {
 
     fn page(&mut self) -> u32 {
         self.random(CHUNKS) * 1024 + self.random(PAGES)
-    }
-
-    fn who(&self) -> Privilege {
-        if self.user { Privilege::User } else { Privilege::Supervisor }
     }
 
     fn forget(&mut self, sink: &TestSink) {
@@ -160,7 +160,7 @@ impl Guest {
         let mut fill = windows.fault(mmu.mmu.paging(), &mut mmu.memory, lin, write, &mut sink);
         self.forget(&sink);
         assert_eq!(leaf(self), before, "a fill set a flag");
-        let walked = self.mmu.walk(&mut TestIo::default(), lin, access, self.who());
+        let walked = self.mmu.walk(&mut TestIo::default(), lin, access, self.who);
         assert_eq!(walked.is_ok() && leaf(self) != before, fill == NOTICED, "{fill:?}");
         if fill == NOTICED {
             // As the run loop does behind the interpreter's access.
@@ -191,7 +191,7 @@ impl Guest {
 
     fn note(&mut self) {
         let page = self.page();
-        let who = self.who();
+        let who = self.who;
         if let Ok(pa) = self.mmu.walk_to_fetch(&mut TestIo::default(), lin(page), who) {
             assert_eq!(self.mmu.paging().fetch_pa(&self.mmu.memory, lin(page), who), Some(pa));
             let mut sink = TestSink::default();
@@ -232,7 +232,7 @@ impl Guest {
     fn enter(&mut self) {
         let (page, write) = (self.page(), self.random(2) == 0);
         let access = if write { Access::Write } else { Access::Read };
-        if self.mmu.walk(&mut TestIo::default(), lin(page), access, self.who()).is_err() {
+        if self.mmu.walk(&mut TestIo::default(), lin(page), access, self.who).is_err() {
             return;
         }
         let mut sink = TestSink::default();
@@ -257,13 +257,22 @@ impl Guest {
         Some((self.active.base + lin(page).get()).wrapping_add(distance))
     }
 
+    /// Whether the running privilege may see data in a page with this U/S flag.
+    fn sees(&self, user: bool) -> bool {
+        match self.who {
+            Privilege::User => user,
+            Privilege::Supervisor => !(self.smap && user),
+            Privilege::SupervisorAc => true,
+        }
+    }
+
     /// What the inline TLB leads to at `page` is what the entries say now.
     fn check_inline(&self, page: u32) {
         let Some(at) = self.inline(page, false) else {
             return assert_eq!(self.inline(page, true), None);
         };
         let path = self.mmu.peek(lin(page)).expect("an absent page was entered");
-        assert!(path.accessed() && (path.user || !self.user), "{path:x?}");
+        assert!(path.accessed() && self.sees(path.user), "{path:x?}");
         let frame = path.pa.frame();
         assert_eq!(self.p.read(at), Some(get32(&self.mmu, frame.start().get())));
         if let Some(write) = self.inline(page, true) {
@@ -297,17 +306,22 @@ impl Guest {
     }
 
     fn activate(&mut self) {
-        self.user = self.random(2) == 0;
+        let whose =
+            [Privilege::User, Privilege::User, Privilege::Supervisor, Privilege::SupervisorAc];
+        self.who = whose[self.random(4) as usize];
         let mut sink = TestSink::default();
         self.active =
-            self.windows.activate(self.mmu.paging(), &self.mmu.memory, self.user, &mut sink);
+            self.windows.activate(self.mmu.paging(), &self.mmu.memory, self.who, &mut sink);
         self.forget(&sink);
     }
 
     fn load_cr3(&mut self) {
         self.dir = DIRS[self.random(2) as usize];
-        self.mmu.paging_changed(&regs(self.dir.into()), PagingChange::Cr3);
-        self.windows.on_cr3_load();
+        self.smap ^= self.random(12) == 0;
+        let cr4 = if self.smap { cr4::SMAP } else { 0 };
+        let regs = PagingRegs { cr4, ..regs(self.dir.into()) };
+        self.mmu.paging_changed(&regs, PagingChange::Mode);
+        self.windows.on_mode_change();
         self.activate();
         for k in 0..CHUNKS * PAGES {
             self.check_against_walk(k / PAGES * 1024 + k % PAGES);
@@ -322,14 +336,14 @@ impl Guest {
         if let Some(frame) = self.noted.get(&(self.active.code.0, page)) {
             let path = path.expect("code at an absent page");
             assert_eq!(path.pa.frame(), *frame, "code of another page at {lin:#x}");
-            assert!(path.user || !self.user);
+            assert!(path.user || self.who != Privilege::User);
         }
         if !self.windows.maps(lin, false) {
             assert_eq!(self.p.read(self.active.base + lin.get()), None);
             return;
         }
         let path = path.expect("an absent page is mapped");
-        assert!(path.accessed() && (path.user || !self.user), "{path:x?}");
+        assert!(path.accessed() && self.sees(path.user), "{path:x?}");
         if self.windows.maps(lin, true) {
             assert!(path.dirty() && path.writable, "{path:x?}");
         }
@@ -353,10 +367,10 @@ impl Guest {
 
 #[test]
 fn windows_agree_with_fresh_walks_after_every_flush() {
-    for seed in 0..40 {
+    for seed in 0..27 {
         println!("seed {seed}");
         let mut guest = Guest::new(seed);
-        for _ in 0..3000 {
+        for _ in 0..4500 {
             guest.step();
         }
         let stats = guest.windows.stats();

@@ -104,15 +104,16 @@ fn read(memory: &GuestMemory, offset: u64, wide: bool) -> u64 {
     if wide { memory.file.entry64(offset) } else { u64::from(memory.file.entry32(offset)) }
 }
 
-/// What it means for pages mapped through `old` that the entry is `new` now.
+/// What it means for pages mapped through `old` that the entry is `new` now. (US gives user code a right and may take one of
+/// supervisor code's, CR4.SMAP.)
 pub(crate) fn classify(old: u64, new: u64) -> Change {
     if old & bit::P == 0 {
         return Change::None;
     }
     let gone = old & !new;
     let came = new & !old;
-    let grants = bit::RW | bit::US | bit::A | bit::D;
-    if (gone | came) & !(grants | IGNORED) != 0 || gone & (bit::US | bit::A) != 0 {
+    let grants = bit::RW | bit::A | bit::D;
+    if (gone | came) & !(grants | IGNORED) != 0 || gone & bit::A != 0 {
         Change::Drop
     } else if gone & (bit::RW | bit::D) != 0 {
         Change::ReadOnly
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn grants_may_come_and_nothing_happens() {
         let old = 0x1000 | bit::P;
-        for more in [bit::RW, bit::US, bit::A, bit::D, bit::G, 0x200] {
+        for more in [bit::RW, bit::A, bit::D, bit::G, 0x200] {
             assert_eq!(classify(old, old | more), Change::None);
         }
         assert_eq!(classify(0, 0x5067), Change::None, "what was absent mapped nothing");
@@ -142,6 +143,7 @@ mod tests {
         for less in [bit::P, bit::US, bit::A, 0x1000] {
             assert_eq!(classify(old, old & !less), Change::Drop);
         }
+        assert_eq!(classify(old & !bit::US, old), Change::Drop, "SMAP keeps the supervisor off");
         assert_eq!(classify(old, old | bit::NX), Change::Drop);
         assert_eq!(classify(old, old | 0x2000), Change::Drop);
         assert_eq!(classify(old, old | bit::PS), Change::Drop);

@@ -388,7 +388,7 @@ impl Mmu {
             return;
         }
         let write = write && unseen == Unseen::All;
-        let rights = Rights { write, fetch: !t.nx, large: t.large };
+        let rights = Rights { read: !t.no_data, write, fetch: !t.nx, large: t.large };
         self.tlb.insert(lin, who, (offset / PAGE_SIZE) as u32, rights);
     }
 

@@ -7,6 +7,7 @@ use crate::testing::{
 };
 use ringer_cpu::Privilege::{Supervisor, User};
 use ringer_cpu::addr::Pa;
+use ringer_cpu::state::cr4;
 
 fn read32(mmu: &mut Bench, lin: u32) -> Result<u32, u32> {
     let mut b = [0; 4];
@@ -357,4 +358,30 @@ fn writes_of_the_interpreter_and_of_walks_are_logged() {
     mmu.mmu.flush_tlb();
     read32(&mut mmu, 0x2000).unwrap();
     assert_eq!(mmu.memory.take_dirty(Pa(0), 16 << 20), [Pa(pte_at(DIR, 0x2000)).frame()]);
+}
+
+#[test]
+fn what_was_fetched_or_read_with_ac_is_no_data_of_the_supervisors_without() {
+    let mut mmu = guest();
+    map(&mut mmu, 0x1000, 0x5000, ALL);
+    let smap = PagingRegs { cr4: cr4::SMAP, ..regs(DIR) };
+    mmu.paging_changed(&smap, PagingChange::Mode);
+    let read = |mmu: &mut Bench, who| {
+        let mut buf = [0; 4];
+        mmu.read(&mut TestIo::default(), Lin(0x1000), &mut buf, who).map_err(|e| e.error.unwrap())
+    };
+    for _ in 0..2 {
+        let fetched =
+            mmu.fetch(&mut TestIo::default(), Lin(0x1000), &mut [0; 16], Privilege::Supervisor);
+        assert_eq!(fetched, Ok(16));
+        assert_eq!(read(&mut mmu, Privilege::Supervisor), Err(1));
+        assert_eq!(read(&mut mmu, Privilege::SupervisorAc), Ok(()));
+        assert_eq!(read(&mut mmu, Privilege::User), Ok(()));
+        let plain = |access, who| mmu.mmu.plain(Lin(0x1000), 4, access, who).is_some();
+        assert!(plain(Access::Read, Privilege::SupervisorAc));
+        assert!(!plain(Access::Read, Privilege::Supervisor));
+        assert!(plain(Access::Fetch, Privilege::Supervisor));
+        let written = mmu.write(&mut TestIo::default(), Lin(0x1000), &[1], Privilege::Supervisor);
+        assert_eq!(written.map_err(|e| e.error), Err(Some(3)));
+    }
 }

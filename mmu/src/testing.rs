@@ -275,7 +275,7 @@ pub(crate) struct Rig {
     pub io: TestIo,
     pub sink: TestSink,
     pub base: u64,
-    user: bool,
+    who: Privilege,
     /// What its code is known by.
     pub code: WindowId,
     pub p: Prober,
@@ -289,15 +289,19 @@ impl Rig {
     pub fn with(mmu: Bench, windows: Windows) -> Self {
         let (io, sink) = (TestIo::default(), TestSink::default());
         let (base, code, p) = (0, WindowId(0), Prober::new());
-        let mut rig = Self { mmu, windows, io, sink, base, user: true, code, p };
+        let mut rig = Self { mmu, windows, io, sink, base, who: Privilege::User, code, p };
         rig.activate(true);
         rig
     }
 
     pub fn activate(&mut self, user: bool) -> WindowId {
+        self.activate_for(if user { Privilege::User } else { Privilege::Supervisor })
+    }
+
+    pub fn activate_for(&mut self, who: Privilege) -> WindowId {
         let active =
-            self.windows.activate(self.mmu.paging(), &self.mmu.memory, user, &mut self.sink);
-        (self.base, self.code, self.user) = (active.base, active.code, user);
+            self.windows.activate(self.mmu.paging(), &self.mmu.memory, who, &mut self.sink);
+        (self.base, self.code, self.who) = (active.base, active.code, who);
         active.id
     }
 
@@ -318,7 +322,7 @@ impl Rig {
         match self.fault_alone(lin, write) {
             Fill::Interpret(Reason::NoticedWalk) => {
                 let access = if write { Access::Write } else { Access::Read };
-                let who = if self.user { Privilege::User } else { Privilege::Supervisor };
+                let who = self.who;
                 let walked = self.mmu.walk(&mut self.io, Lin::from(lin), access, who);
                 walked.expect("permitted");
                 self.fault_alone(lin, write)

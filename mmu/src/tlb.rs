@@ -1,7 +1,8 @@
 //! The software TLB of the interpreter and the soft paths.
 //!
-//! Direct-mapped, one half a privilege. An entry names a memfd page and says which accesses to it need
-//! further thought: writing (unless the page is RAM, dirty, writable, and no code page) and fetching.
+//! Direct-mapped, one third a privilege. An entry names a memfd page and says which accesses to it need
+//! further thought: reading (what was only fetched may be no data of the supervisor's), writing (unless the page is RAM, dirty,
+//! writable, and no code page) and fetching.
 //! Its tag is the page number and the flush generation, so that a flush is one addition. Whatever does not hit is walked again: the TLB never raises a fault by itself, hence a
 //! right that the guest grants is seen at once, one that it takes away after the flush.
 
@@ -21,6 +22,7 @@ const NONE: u64 = u64::MAX;
 mod lacks {
     pub const WRITE: u32 = 1;
     pub const FETCH: u32 = 2;
+    pub const READ: u32 = 4;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,7 @@ const EMPTY: Entry = Entry { tag: NONE, frame: 0, lacks: 0 };
 /// What a translation permits without another walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
+    pub read: bool,
     pub write: bool,
     pub fetch: bool,
     pub large: bool,
@@ -53,12 +56,12 @@ pub(crate) struct Tlb {
 
 impl Tlb {
     pub fn new() -> Self {
-        Self { entries: vec![EMPTY; 2 * SIZE].into(), generation: 0, large: [0; 16] }
+        Self { entries: vec![EMPTY; 3 * SIZE].into(), generation: 0, large: [0; 16] }
     }
 
     #[inline]
     fn slot(page: Page, who: Privilege) -> usize {
-        page.get() as usize % SIZE + if who == Privilege::User { SIZE } else { 0 }
+        page.get() as usize % SIZE + who as usize * SIZE
     }
 
     /// The memfd offset of `len` bytes at `lin`, when an entry permits all of `need`.
@@ -78,7 +81,7 @@ impl Tlb {
 
     #[inline]
     pub fn read(&self, lin: Lin, len: usize, who: Privilege) -> Option<u64> {
-        self.hit(lin, len, who, 0)
+        self.hit(lin, len, who, lacks::READ)
     }
 
     #[inline]
@@ -98,10 +101,11 @@ impl Tlb {
             let (word, bit) = Self::large_bit(page);
             self.large[word] |= bit;
         }
+        let read = if rights.read { 0 } else { lacks::READ };
         let write = if rights.write { 0 } else { lacks::WRITE };
         let fetch = if rights.fetch { 0 } else { lacks::FETCH };
         self.entries[Self::slot(page, who)] =
-            Entry { tag: self.generation | page.get(), frame, lacks: write | fetch };
+            Entry { tag: self.generation | page.get(), frame, lacks: read | write | fetch };
     }
 
     fn large_bit(page: Page) -> (usize, u64) {
@@ -129,7 +133,7 @@ impl Tlb {
             self.flush();
             return;
         }
-        for who in [Privilege::Supervisor, Privilege::User] {
+        for who in Privilege::ALL {
             let slot = Self::slot(page, who);
             self.entries[slot] = EMPTY;
         }
@@ -140,7 +144,7 @@ impl Tlb {
 mod tests {
     use super::*;
 
-    const ALL: Rights = Rights { write: true, fetch: true, large: false };
+    const ALL: Rights = Rights { read: true, write: true, fetch: true, large: false };
 
     #[test]
     fn generations_wrap_without_reviving_entries() {

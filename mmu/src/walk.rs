@@ -49,6 +49,8 @@ pub struct PageTranslation {
     pub dirty: bool,
     /// Fetches are forbidden to whom the access was.
     pub nx: bool,
+    /// Data is forbidden to whom the access was, a fetch.
+    pub no_data: bool,
 }
 
 /// The entries that translate an address, as read: no right was judged.
@@ -236,8 +238,9 @@ impl Paging {
             Err(_) => return Err(self.page_fault(lin, access, who, 0)),
         };
         let writable = self.may_write(path.user, path.writable, who);
+        let no_data = self.keeps_off(path.user, who);
         let permitted = match access {
-            Access::Read => true,
+            Access::Read => !no_data,
             Access::Write => writable,
             Access::Fetch => !path.nx && !self.keeps_out(path.user, who),
         };
@@ -253,6 +256,7 @@ impl Paging {
             large: path.pte.is_none(),
             dirty: access == Access::Write || path.dirty(),
             nx: path.nx || self.keeps_out(path.user, who),
+            no_data,
         };
         Ok((path, translation))
     }
@@ -260,7 +264,12 @@ impl Paging {
     /// Whether supervisor-mode execution prevention forbids `who` fetches from a page with this U/S flag (SDM volume 3A,
     /// 4.6).
     fn keeps_out(&self, user: bool, who: Privilege) -> bool {
-        user && who == Privilege::Supervisor && self.regs.cr4 & cr4::SMEP != 0
+        user && who != Privilege::User && self.regs.cr4 & cr4::SMEP != 0
+    }
+
+    /// Whether supervisor-mode access prevention forbids `who` data in a page with this U/S flag (SDM volume 3A, 4.6).
+    pub(crate) fn keeps_off(&self, user: bool, who: Privilege) -> bool {
+        user && who == Privilege::Supervisor && self.regs.cr4 & cr4::SMAP != 0
     }
 
     /// The entries that translate `lin` now, or `None`; sets nothing and asks no device. Without
@@ -282,7 +291,7 @@ impl Paging {
         }
     }
 
-    /// Whether the entries for `lin` permit an access without any flag being set in them: they are
+    /// Whether the entries for `lin` permit `who` an access without any flag being set in them: they are
     /// accessed, and for a write dirty too. False without paging.
     #[must_use]
     pub fn permits_as_it_is(
@@ -290,11 +299,10 @@ impl Paging {
         memory: &GuestMemory,
         lin: Lin,
         write: bool,
-        user: bool,
+        who: Privilege,
     ) -> bool {
-        let who = if user { Privilege::User } else { Privilege::Supervisor };
         self.peek(memory, lin).is_some_and(|path| {
-            let reads = path.accessed() && (path.user || !user);
+            let reads = path.accessed() && self.may_read(path.user, who);
             let writes = path.dirty() && self.may_write(path.user, path.writable, who);
             reads && (writes || !write)
         })
@@ -309,14 +317,21 @@ impl Paging {
             large: true,
             dirty: true,
             nx: false,
+            no_data: false,
         }
+    }
+
+    /// Whether `who` may read data in a page with this U/S flag (SDM volume 3A, 4.6).
+    pub(crate) fn may_read(&self, user: bool, who: Privilege) -> bool {
+        if who == Privilege::User { user } else { !self.keeps_off(user, who) }
     }
 
     /// Whether `who` may write to a page with these rights (SDM volume 3A, 4.6).
     pub(crate) fn may_write(&self, user: bool, writable: bool, who: Privilege) -> bool {
         match who {
             Privilege::User => user && writable,
-            Privilege::Supervisor => writable || self.regs.cr0 & cr0::WP == 0,
+            _ if self.keeps_off(user, who) => false,
+            _ => writable || self.regs.cr0 & cr0::WP == 0,
         }
     }
 

@@ -5,8 +5,8 @@ use crate::testing::{
 };
 use ringer_cpu::Access::{Fetch, Read, Write};
 use ringer_cpu::PagingChange;
-use ringer_cpu::Privilege::{Supervisor, User};
-use ringer_cpu::state::cr4;
+use ringer_cpu::Privilege::{Supervisor, SupervisorAc, User};
+use ringer_cpu::state::{cr0, cr4};
 
 const A: u32 = bit::A as u32;
 const D: u32 = bit::D as u32;
@@ -157,6 +157,39 @@ fn smep_keeps_the_supervisor_out_of_user_pages_and_sets_the_i_bit() {
     assert_eq!(walk(&mut mmu, 0x6000, Fetch, Supervisor), Ok(0x8000));
     assert_eq!(walk(&mut mmu, 0x6000, Fetch, User), Err(0x15));
     assert_eq!(walk(&mut mmu, 0x9000, Fetch, User), Err(0x14), "absent: I without P");
+}
+
+#[test]
+fn smap_keeps_the_supervisor_off_data_in_user_pages_unless_ac_is_set() {
+    let mut mmu = machine();
+    put32(&mut mmu, DIR, TABLES as u32 | PWU);
+    put32(&mut mmu, TABLES + 4 * 5, 0x7000 | PWU);
+    put32(&mut mmu, TABLES + 4 * 6, 0x8000 | PWUS);
+    put32(&mut mmu, TABLES + 4 * 7, 0x9000 | PWU & !(bit::RW as u32));
+    let smap = PagingRegs { cr4: cr4::SMAP, ..regs(DIR) };
+    mmu.paging_changed(&smap, PagingChange::Mode);
+    assert_eq!(walk(&mut mmu, 0x5000, Read, Supervisor), Err(1));
+    assert_eq!(walk(&mut mmu, 0x5000, Write, Supervisor), Err(3));
+    assert_eq!(get32(&mmu, TABLES + 4 * 5) & (A | D), 0, "no flag is set");
+    assert_eq!(walk(&mut mmu, 0x5000, Read, SupervisorAc), Ok(0x7000));
+    assert_eq!(walk(&mut mmu, 0x5000, Write, SupervisorAc), Ok(0x7000));
+    assert_eq!(walk(&mut mmu, 0x5000, Write, User), Ok(0x7000));
+    assert_eq!(
+        walk(&mut mmu, 0x5000, Fetch, Supervisor),
+        Ok(0x7000),
+        "fetches are SMEP's business"
+    );
+    assert_eq!(walk(&mut mmu, 0x7000, Write, SupervisorAc), Err(3), "CR0.WP");
+    for who in [Supervisor, SupervisorAc] {
+        assert_eq!(walk(&mut mmu, 0x6000, Write, who), Ok(0x8000));
+    }
+    assert_eq!(walk(&mut mmu, 0x6000, Read, User), Err(5));
+    let permits = |write, who| mmu.paging().permits_as_it_is(&mmu.memory, Lin(0x5000), write, who);
+    assert!(permits(true, SupervisorAc) && permits(true, User));
+    assert!(!permits(false, Supervisor) && !permits(true, Supervisor));
+    mmu.paging_changed(&PagingRegs { cr0: smap.cr0 & !cr0::WP, ..smap }, PagingChange::Mode);
+    assert_eq!(walk(&mut mmu, 0x5000, Write, Supervisor), Err(3), "whatever CR0.WP is");
+    assert_eq!(walk(&mut mmu, 0x7000, Write, SupervisorAc), Ok(0x9000));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::ram::GuestMemory;
 use crate::walk::Paging;
 use crate::window::{Notes, View, Window};
 use hashbrown::HashMap;
+use ringer_cpu::Privilege;
 use ringer_cpu::addr::{Frame, Lin, Page};
 use ringer_cpu::refusal::{Refusal, refused};
 
@@ -212,7 +213,7 @@ impl Windows {
         self.generation += 1;
     }
 
-    /// INVLPG: in both windows of the running address space.
+    /// INVLPG: in all windows of the running address space.
     pub fn on_invlpg(
         &mut self,
         paging: &Paging,
@@ -220,8 +221,8 @@ impl Windows {
         lin: Lin,
         sink: &mut dyn DropSink,
     ) {
-        for user in [false, true] {
-            if let Some(k) = self.find(&Key::of(paging, user)) {
+        for key in Key::all(paging) {
+            if let Some(k) = self.find(&key) {
                 let notes = &mut Notes { sink, stats: &mut self.stats };
                 self.slots[k].invalidate(View { paging, memory }, lin, notes);
             }
@@ -229,16 +230,16 @@ impl Windows {
         self.code.invalidate(View { paging, memory }, lin, self.generation, sink);
     }
 
-    /// Makes the window for the paging registers in force and this privilege the running one: finds
+    /// Makes the window for the paging registers in force and data accesses of `who` the running one: finds
     /// or makes it, and validates it when a flush came since it last ran.
     pub fn activate(
         &mut self,
         paging: &Paging,
         memory: &GuestMemory,
-        user: bool,
+        who: Privilege,
         sink: &mut dyn DropSink,
     ) -> Active {
-        let key = Key::of(paging, user);
+        let key = Key::of(paging, who);
         let k = match self.find(&key) {
             Some(k) => k,
             None => self.create(key, sink),
@@ -252,7 +253,7 @@ impl Windows {
             window.validate(View { paging, memory }, notes);
         }
         let (id, base) = (window.id, window.host.base());
-        let code = if user || !key.paging() {
+        let code = if who == Privilege::User || !key.paging() {
             id
         } else {
             self.code.choose(View { paging, memory }, key, self.generation, sink)
@@ -341,7 +342,7 @@ impl Windows {
         sink: &mut dyn DropSink,
     ) -> Fill {
         let k = self.current;
-        if self.slots[k].key != Key::of(paging, self.slots[k].key.user) {
+        if self.slots[k].key != Key::of(paging, self.slots[k].key.privilege()) {
             return Fill::Interpret(Reason::NoHostMapping);
         }
         if self.mappings() > self.budget {
@@ -380,12 +381,13 @@ impl Windows {
         sink: &mut dyn DropSink,
     ) {
         let (k, key) = (self.current, self.slots[self.current].key);
-        if key != Key::of(paging, key.user) {
+        let who = key.privilege();
+        if key != Key::of(paging, who) {
             return;
         }
         // No flag is set for an access that was not made.
-        let write = paging.permits_as_it_is(memory, lin, true, key.user);
-        let read = !key.paging() || paging.permits_as_it_is(memory, lin, false, key.user);
+        let write = paging.permits_as_it_is(memory, lin, true, who);
+        let read = !key.paging() || paging.permits_as_it_is(memory, lin, false, who);
         if !write && !read {
             return;
         }

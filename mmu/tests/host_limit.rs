@@ -2,7 +2,7 @@
 //! other mapping of the process fails too.
 
 use ringer_cpu::addr::{Pa, Page};
-use ringer_cpu::{PagingChange, PagingRegs};
+use ringer_cpu::{PagingChange, PagingRegs, Privilege};
 use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, Reason, WindowId, Windows};
 
 struct Nothing;
@@ -32,8 +32,8 @@ fn a_host_that_refuses_mappings_never_stops_the_guest() {
     mmu.paging_changed(&regs, PagingChange::Mode);
     let mut windows = Windows::new(8, usize::MAX).unwrap();
     let (mut mapped, mut refused) = (0, 0);
-    for user in [true, false] {
-        windows.activate(mmu.paging(), &memory, user, &mut Nothing);
+    for who in [Privilege::User, Privilege::Supervisor] {
+        windows.activate(mmu.paging(), &memory, who, &mut Nothing);
         for k in (0..PAGES).step_by(2) {
             match windows.fault(
                 mmu.paging(),

@@ -2,7 +2,7 @@
 //! counts for the whole process.
 
 use ringer_cpu::addr::{Lin, Pa};
-use ringer_cpu::{PagingChange, PagingRegs};
+use ringer_cpu::{PagingChange, PagingRegs, Privilege};
 use ringer_mmu::{DropSink, Fill, GuestMemory, Mmu, WindowId, Windows};
 
 struct Nothing;
@@ -38,7 +38,7 @@ fn the_hosts_page_tables_are_counted_and_given_back() {
     let regs = PagingRegs { cr0: 0x8000_0001, cr3: 0x10_0000, cr4: 0, efer: 0 };
     mmu.paging_changed(&regs, PagingChange::Mode);
     let mut windows = Windows::new(8, 30_000).unwrap();
-    windows.activate(mmu.paging(), &memory, true, &mut Nothing);
+    windows.activate(mmu.paging(), &memory, Privilege::User, &mut Nothing);
     let before = page_tables();
     for k in 0..PAGES {
         let lin = Lin::from(k << 21);
@@ -55,7 +55,7 @@ fn the_hosts_page_tables_are_counted_and_given_back() {
         assert!(memory.dma_write(Pa::from(table), &[0; 4]));
     }
     windows.on_cr3_load();
-    windows.activate(mmu.paging(), &memory, true, &mut Nothing);
+    windows.activate(mmu.paging(), &memory, Privilege::User, &mut Nothing);
     assert!(!windows.maps(Lin::from(2u32 << 21), false));
     windows.shed_to(0, &mut Nothing);
     let left = page_tables().saturating_sub(before);

@@ -123,6 +123,8 @@ pub struct ExecContext {
     pub tsc_host: u64,
     /// The guest's at that moment.
     pub tsc_guest: u64,
+    /// What CLAC and STAC do, in this order.
+    pub ac_changes: [AcChange; 2],
     /// The interrupt controllers' masks, for OUT to their ports.
     pub masks: PicMasks,
     /// Not 0: a stub left a transfer to the interpreter, of the [`TransferKind`] that this number is one more than.
@@ -186,11 +188,15 @@ pub enum TransferKind {
     Rdtsc = 3,
     /// OUT to the port of an interrupt controller's mask.
     PicMask = 4,
+    /// CLAC.
+    ClearAc = 5,
+    /// STAC.
+    SetAc = 6,
 }
 
 impl TransferKind {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 7;
 }
 
 /// A SYSENTER or SYSEXIT as it was last done. It holds while the MSRs are as they were then.
@@ -237,6 +243,18 @@ pub struct FsLoad {
     pub lo: u32,
     /// Its bytes 4 to 7.
     pub hi: u32,
+}
+
+/// A CLAC or STAC that changed AC as it was last done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct AcChange {
+    /// Target table of the code that does it; 0: nothing is known.
+    pub from: u64,
+    /// Target table of what follows.
+    pub table: u64,
+    /// GS base for what follows.
+    pub window: u64,
 }
 
 /// No look-up has run.
@@ -286,6 +304,7 @@ impl ExecContext {
             tsc_scale: 0,
             tsc_host: 0,
             tsc_guest: 0,
+            ac_changes: [AcChange::default(); 2],
             masks: PicMasks::default(),
             declined: 0,
             held_eax: 0,

@@ -94,6 +94,8 @@ bitflags! {
         const GS_READ = 1 << 37;
         /// CS, of 32-bit code, cannot be read.
         const CS_OPAQUE = 1 << 38;
+        /// EFLAGS.AC below CPL 3, where it checks no alignment: it lifts CR4.SMAP, so data is in another window.
+        const AC = 1 << 40;
         /// Others can touch the guest's memory while translated code runs: LOCK is kept, XCHG with memory is one access, and
         /// nothing is stored that the guest does not store. Never of the processor's state: whoever runs several adds it.
         const SHARED = 1 << 39;
@@ -200,6 +202,7 @@ impl Mode {
         mode.set(Mode::USER, s.cpl == 3);
         mode.set(Mode::CPL0, s.cpl == 0);
         mode.set(Mode::IOPL_OK, s.cpl <= s.flags().iopl());
+        mode.set(Mode::AC, s.cpl != 3 && s.flags().contains(Eflags::AC));
         let fpu_off = s.cr0 & (cr0::EM | cr0::TS) != 0;
         mode.set(Mode::FPU_OFF, fpu_off);
         mode.set(Mode::SSE_OFF, fpu_off || s.cr4 & cr4::OSFXSR == 0);
@@ -340,6 +343,16 @@ mod tests {
         s.cr0 = 0;
         let real = Mode::of(&s).unwrap();
         assert_eq!(real.without_gs(), real);
+    }
+
+    #[test]
+    fn the_alignment_flag_is_in_the_modes_of_the_supervisor() {
+        let mut s = flat();
+        let plain = Mode::of(&s).unwrap();
+        s.eflags |= Eflags::AC.bits();
+        assert_eq!(Mode::of(&s).unwrap(), plain | Mode::AC);
+        s.cpl = 3;
+        assert!(!Mode::of(&s).unwrap().contains(Mode::AC));
     }
 
     #[test]

@@ -23,6 +23,7 @@ const fn cpu(offset: usize) -> i32 {
 }
 
 pub(crate) const EIP: i32 = cpu(offset_of!(CpuState, rip));
+pub(crate) const EFLAGS: i32 = cpu(offset_of!(CpuState, eflags));
 pub(crate) const SEG: i32 = cpu(offset_of!(CpuState, seg));
 pub(crate) const IF_FLAG: i32 = offset_of!(ExecContext, if_flag) as i32;
 pub(crate) const SYS_FLAGS: i32 = offset_of!(ExecContext, sys_flags) as i32;

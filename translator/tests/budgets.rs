@@ -180,6 +180,8 @@ fn translated(guest: &[u8]) -> (Translation, Outline) {
             [0x1090, 0x10a0],
             [0x10b0, 0x10c0],
             [0x10d0, 0x10e0],
+            [0x10f0, 0x1100],
+            [0x1110, 0x1120],
         ],
     };
     let src = Source {

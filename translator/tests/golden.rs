@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 const BASE: u64 = 0x10_0000;
-const STUBS: [(u64, &str); 15] = [
+const STUBS: [(u64, &str); 19] = [
     (0x1000, "exit_link"),
     (0x1010, "exit_miss"),
     (0x1020, "exit_callout"),
@@ -36,6 +36,10 @@ const STUBS: [(u64, &str); 15] = [
     (0x10c0, "rdtsc_on"),
     (0x10d0, "pic_mask"),
     (0x10e0, "pic_mask_on"),
+    (0x10f0, "clac"),
+    (0x1100, "clac_on"),
+    (0x1110, "stac"),
+    (0x1120, "stac_on"),
 ];
 
 struct Case {
@@ -147,6 +151,8 @@ fn render(case: &Case) -> String {
             [STUBS[9].0, STUBS[10].0],
             [STUBS[11].0, STUBS[12].0],
             [STUBS[13].0, STUBS[14].0],
+            [STUBS[15].0, STUBS[16].0],
+            [STUBS[17].0, STUBS[18].0],
         ],
     };
     let linear = case.cs_base.wrapping_add(case.eip);

@@ -57,7 +57,7 @@ impl<'a, B: Bus> Ctx<'a, B> {
     #[must_use]
     #[inline]
     pub fn who(&self) -> Privilege {
-        if self.s.cpl == 3 { Privilege::User } else { Privilege::Supervisor }
+        Privilege::explicit(self.s.cpl, self.s.eflags)
     }
 
     /// A 32-bit general register.

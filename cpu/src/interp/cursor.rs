@@ -59,7 +59,7 @@ impl StackCursor {
     #[must_use]
     #[inline]
     pub fn current(s: &CpuState) -> Self {
-        let who = if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
+        let who = Privilege::explicit(s.cpl, s.eflags);
         let width = current_pointer_size(s);
         Self { width, ..Self::on(*s.ss(), s.gpr[Gpr::Esp as usize], who, 0) }
     }

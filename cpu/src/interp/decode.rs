@@ -87,7 +87,7 @@ impl FetchPoint {
             rip: s.rip,
             bitness: if cs.is_32() && !s.v86() { 32 } else { 16 },
             room: (left as usize).saturating_add(1).min(MAX_LENGTH),
-            who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
+            who: Privilege::of_fetches(s.cpl),
         })
     }
 }

@@ -71,6 +71,7 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::X64 => Features::LM,
         F::CMPXCHG16B => Features::CX16,
         F::RDTSCP => Features::RDTSCP,
+        F::SMAP => Features::SMAP,
         F::CLFSH => Features::CLFSH,
         F::RDRAND => Features::RDRAND,
         // Hint space (0F 18 to 0F 1F) is NOP since the P6.

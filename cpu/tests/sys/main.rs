@@ -7,5 +7,6 @@ mod guarded;
 mod machine;
 mod returns;
 mod segments;
+mod smap;
 mod tasks;
 mod v86;

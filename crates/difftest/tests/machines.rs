@@ -22,7 +22,7 @@ fn seed() -> u64 {
 #[test]
 fn the_engines_agree_on_random_machines() {
     let plan = Plan {
-        modes: vec![Mode::Real, Mode::Protected],
+        modes: Mode::ALL.to_vec(),
         seed: seed(),
         first: 0,
         count: number("RINGER_MACHINES").unwrap_or(MACHINES),
@@ -31,7 +31,7 @@ fn the_engines_agree_on_random_machines() {
     };
     let summary = jobs::run(&plan, 1, false);
     assert!(summary.failures.is_empty(), "seed {}: {}", plan.seed, summary.failures.join("\n"));
-    assert_eq!(summary.machines, 2 * plan.count);
+    assert_eq!(summary.machines, 3 * plan.count);
     // They come to something: most run on to their limit, half of what they run is translated.
     assert!(summary.ends["instruction-limit"] * 10 > summary.machines * 8, "{:?}", summary.ends);
     assert!(summary.translated * 3 > summary.instructions, "{summary:?}");
@@ -44,7 +44,7 @@ fn limits_of_instructions_are_exact_wherever_they_fall() {
     let mut rng = Rng::new(seed());
     let mut exact = 0;
     for number in 0..STOPPED {
-        let mode = if number % 2 == 0 { Mode::Real } else { Mode::Protected };
+        let mode = Mode::ALL[number as usize % 3];
         let mut world = make::world(seed(), mode, 1000 + number);
         let mut limits: Vec<u64> = (0..STOPS).map(|_| 1 + u64::from(rng.below(4000))).collect();
         limits.sort_unstable();

@@ -9,7 +9,9 @@ pub(crate) fn row(i: &Instruction) -> Row {
         M::In | M::Out | M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd => {
             Row::CalloutIo
         }
-        M::Popf | M::Popfd | M::Pushf | M::Pushfd | M::Cli | M::Sti => Row::CalloutFlags,
+        M::Popf | M::Popfd | M::Pushf | M::Pushfd | M::Cli | M::Sti | M::Clac | M::Stac => {
+            Row::CalloutFlags
+        }
         M::Int | M::Int3 | M::Into | M::Iret | M::Iretd | M::Retf | M::Sysenter | M::Sysexit => {
             Row::CalloutTransfer
         }

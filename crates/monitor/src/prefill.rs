@@ -7,8 +7,8 @@
 use crate::profile::Row;
 use crate::space_selection::Spaces;
 use crate::system_bus::SystemBus;
-use ringer_cpu::CpuState;
 use ringer_cpu::addr::Lin;
+use ringer_cpu::{CpuState, Privilege};
 use ringer_mmu::Fill;
 use ringer_translator::Mode;
 use ringer_translator::context::ExecContext;
@@ -57,7 +57,7 @@ impl Prefill {
         match self.0 {
             Some(access) if cpu.eip() == access.eip && cpu.cpl == access.cpl => {
                 self.0 = None;
-                access.map(spaces, bus)
+                access.map(Privilege::explicit(cpu.cpl, cpu.eflags), spaces, bus)
             }
             _ => true,
         }
@@ -70,10 +70,10 @@ impl Prefill {
 }
 
 impl Access {
-    fn map(&self, spaces: &mut Spaces, bus: &mut SystemBus) -> bool {
-        let (lin, user) = (self.lin, self.cpl == 3);
+    fn map(&self, who: Privilege, spaces: &mut Spaces, bus: &mut SystemBus) -> bool {
+        let lin = self.lin;
         let permits =
-            |write| bus.mmu.paging().permits_as_it_is(&bus.memory, Lin::from(lin), write, user);
+            |write| bus.mmu.paging().permits_as_it_is(&bus.memory, Lin::from(lin), write, who);
         let write = self.write.unwrap_or_else(|| permits(true));
         if !permits(write) {
             return true;

@@ -9,7 +9,7 @@ use crate::config::MonitorError;
 use crate::system_bus::{PagingEvent, SystemBus};
 use ringer_cpu::addr::{Frame, Lin, PAGE_SIZE, Page};
 use ringer_cpu::refusal::refused;
-use ringer_cpu::{CpuState, Eflags, Pc, SegReg, Segment};
+use ringer_cpu::{CpuState, Eflags, Pc, Privilege, SegReg, Segment};
 use ringer_mmu::{
     DropSink, Fill, GuestMemory, Paging, Reason, Stale, WindowId, WindowLimits, WindowStats,
     Windows,
@@ -111,11 +111,13 @@ impl Selections {
     }
 
     /// Where the answer for `s` is kept. A system call passes through user code, and kernel code with
-    /// the user's and with the kernel's FS or GS.
+    /// the user's and with the kernel's FS or GS, and with SMAP kernel code with EFLAGS.AC.
     #[inline]
     fn place(s: &CpuState) -> usize {
         let of = |reg: SegReg| usize::from(s.seg[reg as usize].selector >> 3);
-        ((usize::from(s.cpl & 1) + (of(SegReg::Fs) << 1)) ^ (of(SegReg::Gs) << 2)) % KEPT
+        let ac = usize::from(s.eflags & Eflags::AC.bits() != 0);
+        let code = usize::from(s.cpl & 1) + (of(SegReg::Fs) << 1);
+        (code ^ ((of(SegReg::Gs) ^ ac) << 2)) % KEPT
     }
 }
 
@@ -326,9 +328,9 @@ impl Spaces {
         mode: Mode,
         cs_base: Lin,
     ) -> Result<Selected, MonitorError> {
-        let user = context.cpu.cpl == 3;
+        let who = Privilege::explicit(context.cpu.cpl, context.cpu.eflags);
         let mut sink = Sink { targets: &mut self.targets, selections: &mut self.selections };
-        let active = self.windows.activate(bus.mmu.paging(), &bus.memory, user, &mut sink);
+        let active = self.windows.activate(bus.mmu.paging(), &bus.memory, who, &mut sink);
         let selection = Selection { space: active.code, mode, cs_base };
         let given_up = self.targets.given_up();
         let table = self

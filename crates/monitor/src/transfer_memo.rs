@@ -1,4 +1,4 @@
-//! What SYSENTER, SYSEXIT and supervisor code's loads of FS do, for translated code that does them again without the
+//! What SYSENTER, SYSEXIT, CLAC, STAC and supervisor code's loads of FS do, for translated code that does them again without the
 //! dispatcher (`translator/src/runtime/transfer.rs`).
 //!
 //! A stub that does not know a transfer leaves it to the interpreter, and says so; what the interpreter then made of it is
@@ -12,10 +12,19 @@ use crate::segment_memo::descriptor_of;
 use crate::space_selection::{Selected, Spaces};
 use crate::system_bus::SystemBus;
 use ringer_cpu::state::{TableReg, cr0};
-use ringer_cpu::{CpuState, Gpr, Lin, SegReg, Segment};
+use ringer_cpu::{CpuState, Eflags, Gpr, Lin, SegReg, Segment};
 use ringer_translator::Mode;
-use ringer_translator::context::{ExecContext, FastCall, FsLoad, TransferKind};
+use ringer_translator::context::{AcChange, ExecContext, FastCall, FsLoad, TransferKind};
 use ringer_translator::runtime::can_set_gs_base;
+
+/// What of what stubs leave to the interpreter can be learnt.
+const LEARNT: [TransferKind; 5] = [
+    TransferKind::Sysenter,
+    TransferKind::Sysexit,
+    TransferKind::LoadFs,
+    TransferKind::ClearAc,
+    TransferKind::SetAc,
+];
 
 /// What all transfers depend on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,11 +36,11 @@ struct Premises {
     alignment: u64,
 }
 
-/// The transfers in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS).
+/// The transfers in the context: what they were made under, and where they lead (SYSENTER, SYSEXIT, loads of FS, CLAC, STAC).
 #[derive(Debug, Default)]
 pub(crate) struct TransferMemo {
     premises: Premises,
-    ends: [Option<(u64, Selected)>; 4],
+    ends: [Option<(u64, Selected)>; 6],
 }
 
 /// The state before a transfer that a stub left to the interpreter, as far as it is to be compared.
@@ -47,8 +56,7 @@ impl Before {
     /// Takes the stub's word from `context`. `None`: no stub left anything, or nothing can be learnt.
     pub fn take(context: &mut ExecContext, spaces: &Spaces) -> Option<Self> {
         let declined = std::mem::take(&mut context.declined);
-        let kinds = [TransferKind::Sysenter, TransferKind::Sysexit, TransferKind::LoadFs];
-        let kind = declined.checked_sub(1).and_then(|k| kinds.get(k as usize).copied())?;
+        let kind = LEARNT.into_iter().find(|kind| *kind as u32 + 1 == declined)?;
         let selected = spaces.current()?;
         Some(Self {
             kind,
@@ -57,6 +65,15 @@ impl Before {
             sys_flags: context.sys_flags_of(),
             gs: context.cpu.seg[SegReg::Gs as usize],
         })
+    }
+
+    /// What the system flags are when it is done.
+    fn flags_behind(&self) -> u32 {
+        match self.kind {
+            TransferKind::ClearAc => self.sys_flags.wrapping_sub(Eflags::AC.bits()),
+            TransferKind::SetAc => self.sys_flags.wrapping_add(Eflags::AC.bits()),
+            _ => self.sys_flags,
+        }
     }
 
     /// Whether what was made of it can be learnt at all.
@@ -92,6 +109,7 @@ impl TransferMemo {
             context.sysenter.from = 0;
             context.sysexit.from = 0;
             context.fs_loads.iter_mut().for_each(|load| load.from = 0);
+            context.ac_changes.iter_mut().for_each(|change| change.from = 0);
         }
     }
 
@@ -118,7 +136,7 @@ impl TransferMemo {
         self.refresh(context, spaces);
         if spaces.targets.address(before.selected.table) != before.table
             || after.selection.cs_base != Lin(0)
-            || context.sys_flags_of() != before.sys_flags
+            || context.sys_flags_of() != before.flags_behind()
         {
             return;
         }
@@ -139,6 +157,15 @@ impl TransferMemo {
                 }
                 None => return,
             },
+            TransferKind::ClearAc | TransferKind::SetAc => {
+                let set = usize::from(before.kind == TransferKind::SetAc);
+                context.ac_changes[set] = AcChange {
+                    from: before.table,
+                    table: context.target_table,
+                    window: context.window_base,
+                };
+                4 + set
+            }
             // It depends on nothing that was learnt.
             TransferKind::Rdtsc | TransferKind::PicMask => return,
         };

@@ -127,9 +127,9 @@ impl Vcpu {
         self.link.forget();
     }
 
-    /// Whose rights explicit accesses have.
+    /// Whose rights instruction fetches have.
     pub fn privilege(&self) -> Privilege {
-        if self.context.cpu.cpl == 3 { Privilege::User } else { Privilege::Supervisor }
+        Privilege::of_fetches(self.context.cpu.cpl)
     }
 
     /// Whether an interrupt would be taken before the next instruction.

@@ -197,6 +197,8 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::VerifyWrite), &[C::Verw_rm16, C::Verw_r32m16]),
     (Rewritten(Rewrite::Sysenter), &[C::Sysenter]),
     (Rewritten(Rewrite::Sysexit), &[C::Sysexitd]),
+    (Rewritten(Rewrite::ClearAc), &[C::Clac]),
+    (Rewritten(Rewrite::SetAc), &[C::Stac]),
     // Undocumented aliases, the opcodes of CMPXCHG in early 486s, and what came with SSE4.1 are left to the interpreter.
     (Callout, &[
         C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,

@@ -86,6 +86,10 @@ pub enum Rewrite {
     Sysenter,
     /// SYSEXIT.
     Sysexit,
+    /// CLAC.
+    ClearAc,
+    /// STAC.
+    SetAc,
 }
 
 impl Rewrite {
@@ -110,6 +114,7 @@ impl Rewrite {
             Rewrite::PushFlags | Rewrite::PopFlags => O::INLINE_FLAGS,
             Rewrite::Sysenter | Rewrite::Sysexit => O::INLINE_TRANSFER,
             Rewrite::TimeStamp | Rewrite::PortOut => O::INLINE_TRANSFER,
+            Rewrite::ClearAc | Rewrite::SetAc => O::INLINE_TRANSFER,
             Rewrite::VerifyWrite => O::INLINE_SEGLOAD,
         }
     }

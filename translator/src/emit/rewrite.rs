@@ -43,6 +43,8 @@ impl Emitter {
             Rewrite::PortOut => return self.port_out(i),
             Rewrite::Sysenter => return self.sysenter(i),
             Rewrite::Sysexit => return self.sysexit(i),
+            Rewrite::ClearAc => return self.change_ac(i, false),
+            Rewrite::SetAc => return self.change_ac(i, true),
         }
         .map(|()| Step::Next)
     }

@@ -113,9 +113,10 @@ impl Emitter {
     /// VERW by supervisor code, for the segment that it is known to be allowed to write: ZF becomes 1. (A kernel does so
     /// on each way back to user code, for what else the instruction does on some processors.)
     pub(super) fn verify_write(&mut self, i: &Instruction) -> Result<(), Refused> {
-        if !self.mode.contains(Mode::CPL0) || self.mode.intersects(Mode::REAL | Mode::V86) {
+        if self.mode.intersects(Mode::REAL | Mode::V86) {
             return Err(Refused);
         }
+        self.may_read_descriptors()?;
         self.selector_to_r8d(i, 0)?;
         dynasm!(self.asm ; .arch x64 ; movzx r8d, r8w);
         self.check_reload(VERIFIED);
@@ -140,13 +141,20 @@ impl Emitter {
         if self.mode.intersects(Mode::REAL | Mode::V86) {
             return self.loadable(reg).map(Load::Committed);
         }
+        self.may_read_descriptors()?;
         match reg {
-            _ if !self.mode.contains(Mode::CPL0) => Err(Refused),
             Register::ES => Ok(Load::Again(0)),
             Register::DS => Ok(Load::Again(1)),
             Register::FS => self.may_load_fs().map(|()| Load::Switch),
             _ => Err(Refused),
         }
+    }
+
+    /// Whether the window shows descriptor tables as the processor reads them: to CPL 0, and not where EFLAGS.AC shows it data
+    /// in user pages that CR4.SMAP keeps such reads off.
+    pub(super) fn may_read_descriptors(&self) -> Result<(), Refused> {
+        let shows = self.mode.contains(Mode::CPL0) && !self.mode.contains(Mode::AC);
+        if shows { Ok(()) } else { Err(Refused) }
     }
 
     /// Leaves for the interpreter unless the load of the selector in r8d changes nothing: it is the

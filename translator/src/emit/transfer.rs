@@ -1,4 +1,4 @@
-//! The instructions that change the mode: SYSENTER, SYSEXIT, and supervisor code's loads of FS; and RDTSC and writes of
+//! The instructions that change the mode: SYSENTER, SYSEXIT, CLAC, STAC, and supervisor code's loads of FS; and RDTSC and writes of
 //! interrupt masks. The block ends with them, in a stub that knows what they did last time (`crate::runtime::transfer`).
 
 use super::emitter::{Emitter, Refused, Step};
@@ -35,6 +35,20 @@ impl Emitter {
         Ok(self.transfer(i, TransferKind::Sysexit))
     }
 
+    /// CLAC and STAC: nothing, where AC is so already; else what comes is in another window.
+    pub(super) fn change_ac(&mut self, i: &Instruction, on: bool) -> Result<Step, Refused> {
+        if !self.mode.contains(Mode::CPL0) {
+            return Err(Refused);
+        }
+        if self.mode.contains(Mode::AC) == on {
+            return Ok(Step::Next);
+        }
+        self.may_transfer_unshadowed()?;
+        dynasm!(self.asm ; .arch x64 ; mov r10d, i.next_ip32() as i32);
+        self.ends_in_eip();
+        Ok(self.transfer(i, if on { TransferKind::SetAc } else { TransferKind::ClearAc }))
+    }
+
     /// What comes next is looked up, so the stub serves any block.
     pub(super) fn time_stamp(&mut self, i: &Instruction) -> Result<Step, Refused> {
         self.may_transfer_unshadowed()?;
@@ -60,9 +74,7 @@ impl Emitter {
 
     /// Whether a load of FS can end the block.
     pub(super) fn may_load_fs(&self) -> Result<(), Refused> {
-        if !self.mode.contains(Mode::CPL0) {
-            return Err(Refused);
-        }
+        self.may_read_descriptors()?;
         self.may_transfer_unshadowed()
     }
 

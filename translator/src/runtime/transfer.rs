@@ -1,5 +1,5 @@
 //! Stubs for the instructions that change the mode, and with it the target table and perhaps the window: SYSENTER,
-//! SYSEXIT, and loads of FS. A block ends with such an instruction and jumps here. (RDTSC and OUT to
+//! SYSEXIT, CLAC, STAC, and loads of FS. A block ends with such an instruction and jumps here. (RDTSC and OUT to
 //! an interrupt controller's mask are here too: they need more than blocks may do.)
 //!
 //! What the instruction does was learnt when the interpreter did it last: the context has the new segments, the table
@@ -13,13 +13,13 @@
 // dynasm converts the numbers of dynamic registers itself.
 #![allow(clippy::useless_conversion)]
 
-use crate::context::{FastCall, FsLoad, NO_X87, TransferKind};
+use crate::context::{AcChange, FastCall, FsLoad, NO_X87, TransferKind};
 use crate::pic_masks;
 use crate::slots::{self, slot};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
-use ringer_cpu::{SegReg, Segment};
+use ringer_cpu::{Eflags, SegReg, Segment};
 use std::mem::offset_of;
 use std::ops::Range;
 
@@ -28,6 +28,8 @@ type Asm = VecAssembler<X64Relocation>;
 /// ES in the x87 status word, as a byte: an unmasked exception waits. Whose operand that was is found out when translated
 /// code is left, by the segment registers as they are then.
 const ERROR_SUMMARY: i8 = 0x80_u8 as i8;
+
+const AC: i32 = Eflags::AC.bits() as i32;
 
 /// Makes ADD set OF when AL is 1, as SETO left it.
 const TO_OVERFLOW: i8 = 0x7f;
@@ -74,6 +76,10 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> TransferStubs {
         rdtsc(a, on);
         stubs[TransferKind::PicMask as usize][usize::from(on)] = here(a);
         pic_mask(a, on);
+        for kind in [TransferKind::ClearAc, TransferKind::SetAc] {
+            stubs[kind as usize][usize::from(on)] = here(a);
+            change_ac(a, kind, on);
+        }
     }
     let from = here(a);
     for on in [false, true] {
@@ -92,6 +98,10 @@ pub(super) fn emit(a: &mut Asm, base: u64) -> TransferStubs {
     decline(a, TransferKind::Rdtsc);
     dynasm!(a ; .arch x64 ; ->decline_mask:);
     decline(a, TransferKind::PicMask);
+    dynasm!(a ; .arch x64 ; ->decline_clac:);
+    decline(a, TransferKind::ClearAc);
+    dynasm!(a ; .arch x64 ; ->decline_stac:);
+    decline(a, TransferKind::SetAc);
     TransferStubs { stubs, reads, declined }
 }
 
@@ -280,6 +290,37 @@ fn load_fs(a: &mut Asm, on: bool) {
         ; mov r13, [r8 + load!(table)]
         ; mov [r15 + slot!(target_table)], r13
         ; mov r8d, [r15 + slot!(held_next)]
+    );
+    go(a, on);
+}
+
+/// CLAC or STAC that changes AC, which is in EFLAGS as they are stored and in `sys_flags`; what is next is at r10d.
+fn change_ac(a: &mut Asm, kind: TransferKind, on: bool) {
+    let set = kind == TransferKind::SetAc;
+    let change = slot!(ac_changes) + i32::from(set) * size_of::<AcChange>() as i32;
+    let part = |offset: usize| change + offset as i32;
+    begin(a);
+    dynasm!(a ; .arch x64 ; cmp r13, [r15 + part(offset_of!(AcChange, from))]);
+    if set {
+        dynasm!(a ; .arch x64
+            ; jne ->decline_stac
+            ; or DWORD [r15 + slots::EFLAGS], AC
+            ; add DWORD [r15 + slot!(sys_flags)], AC
+        );
+    } else {
+        dynasm!(a ; .arch x64
+            ; jne ->decline_clac
+            ; and DWORD [r15 + slots::EFLAGS], !AC
+            ; sub DWORD [r15 + slot!(sys_flags)], AC
+        );
+    }
+    dynasm!(a ; .arch x64
+        ; mov r13, [r15 + part(offset_of!(AcChange, table))]
+        ; mov [r15 + slot!(target_table)], r13
+        ; mov r8, [r15 + part(offset_of!(AcChange, window))]
+        ; mov [r15 + slot!(window_base)], r8
+        ; wrgsbase r8
+        ; mov r8d, r10d
     );
     go(a, on);
 }

@@ -27,6 +27,8 @@ pub(super) const STUBS: StubAddresses = StubAddresses {
         [BASE - 0x9c0, BASE - 0x9b0],
         [BASE - 0x9a0, BASE - 0x990],
         [BASE - 0x980, BASE - 0x970],
+        [BASE - 0x960, BASE - 0x950],
+        [BASE - 0x940, BASE - 0x930],
     ],
 };
 

@@ -27,8 +27,11 @@ const MSW: u64 = cr0::PE | cr0::MP | cr0::EM | cr0::TS;
 /// DR7.GD and, at the same place, DR6.BD.
 const GENERAL_DETECT: u32 = 1 << 13;
 
+/// The bits of CR4 whose change loads the PDPTEs (SDM volume 3A, 4.4.1).
+const LOADS_PDPTES: u64 = cr4::PSE | cr4::PAE | cr4::PGE | cr4::SMEP;
+
 /// Bits of CR4 and the features that bring them.
-const CR4_BITS: [(Features, u64); 11] = [
+const CR4_BITS: [(Features, u64); 12] = [
     (Features::VME, cr4::VME | cr4::PVI),
     (Features::TSC, cr4::TSD),
     (Features::DE, cr4::DE),
@@ -40,6 +43,7 @@ const CR4_BITS: [(Features, u64); 11] = [
     (Features::MCE, cr4::MCE),
     (Features::UMIP, cr4::UMIP),
     (Features::SMEP, cr4::SMEP),
+    (Features::SMAP, cr4::SMAP),
 ];
 
 /// The handler of `code`, if it belongs here.
@@ -150,13 +154,13 @@ fn set_cr4<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
     if value & !cr4_defined(ctx.unit.features) != 0 {
         return Err(Exception::gp(0));
     }
-    let changed = (ctx.s.cr4 ^ value) & (cr4::PSE | cr4::PAE | cr4::PGE | cr4::SMEP);
+    let changed = ctx.s.cr4 ^ value;
     let regs = PagingRegs { cr4: value, ..paging(ctx) };
-    if changed != 0 {
+    if changed & LOADS_PDPTES != 0 {
         load_pdptes(ctx, &regs)?;
     }
     ctx.s.cr4 = value;
-    if changed != 0 {
+    if changed & (LOADS_PDPTES | cr4::SMAP) != 0 {
         ctx.bus.paging_changed(&regs, PagingChange::Mode);
     }
     Ok(())

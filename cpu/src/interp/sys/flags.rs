@@ -1,4 +1,4 @@
-//! The guarded flags: CLI STI PUSHF POPF. SDM volume 2, and volume 3A, 20.3 (VME) and 20.4 (PVI).
+//! The guarded flags: CLI STI PUSHF POPF CLAC STAC. SDM volume 2, and volume 3A, 20.3 (VME) and 20.4 (PVI).
 
 use super::super::{Ctx, Handler};
 use crate::bus::Bus;
@@ -29,6 +29,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         Code::Popfq => Some(popf::<B, 8>),
         Code::Popfw => Some(popf::<B, 2>),
         Code::Popfd => Some(popf::<B, 4>),
+        Code::Clac => Some(set_ac::<B, false>),
+        Code::Stac => Some(set_ac::<B, true>),
         _ => None,
     }
 }
@@ -80,6 +82,15 @@ fn sti<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
             ctx.s.eflags |= VIF;
         }
     }
+    Ok(())
+}
+
+/// CLAC and STAC: of CPL 0 alone, so of no V86 code.
+fn set_ac<B: Bus, const ON: bool>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
+    if ctx.s.cpl != 0 {
+        return Err(Exception::ud());
+    }
+    merge(ctx, if ON { Eflags::AC.bits() } else { 0 }, Eflags::AC.bits());
     Ok(())
 }
 

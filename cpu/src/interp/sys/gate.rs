@@ -72,7 +72,8 @@ fn call_inner<B: Bus>(
     let cpl = target.dpl();
     let (ss, esp) = tss::inner_stack(ctx, cpl)?;
     let old = StackCursor::current(ctx.s);
-    let mut new = StackCursor::on(ss, esp, transfer::privilege(cpl), u32::from(ss.selector & !3));
+    let who = transfer::inner_privilege(ctx, cpl);
+    let mut new = StackCursor::on(ss, esp, who, u32::from(ss.selector & !3));
     let (old_ss, old_esp) = (u64::from(ctx.s.ss().selector), ctx.gpr_low(Gpr::Esp, size));
     new.push(ctx, size, old_ss)?;
     new.push(ctx, size, old_esp)?;

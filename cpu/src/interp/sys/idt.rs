@@ -156,8 +156,8 @@ fn gate<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event, d: &Descriptor) -> Result<(
     let size = if d.is_gate_32() { 4 } else { 2 };
     if inner {
         let (ss, esp) = tss::inner_stack(ctx, cpl)?;
-        let mut stack =
-            StackCursor::on(ss, esp, transfer::privilege(cpl), Selector(ss.selector).error_code());
+        let who = transfer::inner_privilege(ctx, cpl);
+        let mut stack = StackCursor::on(ss, esp, who, Selector(ss.selector).error_code());
         push_outer(ctx, &mut stack, size)?;
         push_return(ctx, &mut stack, event, size)?;
         transfer::check_limit(&cs, d.gate_offset())?;

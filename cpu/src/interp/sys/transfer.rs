@@ -117,8 +117,9 @@ pub fn commit_outer<B: Bus>(ctx: &mut Ctx<'_, B>, cs: Segment, rip: Pc, ss: Segm
     segload::null_inner_data(ctx, cpl);
 }
 
-/// The rights of stack accesses at `cpl`.
+/// The rights of the pushes on the stack of an inner level, `cpl`. Those that leave CPL 3 are no explicit ones, whatever
+/// EFLAGS.AC is.
 #[must_use]
-pub fn privilege(cpl: u8) -> Privilege {
-    if cpl == 3 { Privilege::User } else { Privilege::Supervisor }
+pub fn inner_privilege<B: Bus>(ctx: &Ctx<'_, B>, cpl: u8) -> Privilege {
+    if ctx.s.cpl == 3 { Privilege::Supervisor } else { Privilege::explicit(cpl, ctx.s.eflags) }
 }

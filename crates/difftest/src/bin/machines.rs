@@ -21,7 +21,7 @@ struct Args {
     /// Only this machine.
     #[arg(long, value_name = "NUMBER")]
     only: Option<u64>,
-    /// Only this mode: real or protected.
+    /// Only this mode: real, protected or smap.
     #[arg(long)]
     mode: Option<String>,
     /// Every so many-th machine runs in lockstep too; 0: none.
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn plan(args: &Args) -> Result<Plan, UnknownMode> {
     let modes = match &args.mode {
         Some(mode) => vec![mode.parse()?],
-        None => vec![Mode::Real, Mode::Protected],
+        None => Mode::ALL.to_vec(),
     };
     Ok(Plan {
         modes,

@@ -30,6 +30,8 @@ pub struct Setting {
     pub real: bool,
     /// Page tables that may be changed.
     pub tables: Option<Tables>,
+    /// CR4.SMAP is set.
+    pub smap: bool,
 }
 
 /// Code in the making.

@@ -16,6 +16,7 @@ pub fn world(seed: u64, mode: Mode, number: u64) -> World {
     let salt = match mode {
         Mode::Real => 0x5ea1,
         Mode::Protected => 0x9807_ec7e_d000,
+        Mode::Smap => 0x53_4d41_5000,
     };
     let mut rng = Rng::of_case(seed ^ salt, number);
     let mut world = World {
@@ -41,7 +42,7 @@ pub fn world(seed: u64, mode: Mode, number: u64) -> World {
     interrupts(&mut rng, &mut world);
     match mode {
         Mode::Real => real::fill(&mut rng, &mut world),
-        Mode::Protected => protected::fill(&mut rng, &mut world),
+        Mode::Protected | Mode::Smap => protected::fill(&mut rng, &mut world),
     }
     world
 }
@@ -53,7 +54,7 @@ fn interrupts(rng: &mut Rng, world: &mut World) {
     }
     let bases = match world.mode {
         Mode::Real => [0x08, 0x70],
-        Mode::Protected => [0x20, 0x28],
+        Mode::Protected | Mode::Smap => [0x20, 0x28],
     };
     let auto = if rng.one_in(4) { 3 } else { 1 };
     for (base, port, cascade) in [(bases[0], 0x20, 4), (bases[1], 0xa0, 2)] {

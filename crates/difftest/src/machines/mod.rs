@@ -33,11 +33,18 @@ pub enum Mode {
     Real,
     /// Protected mode with paging: 32-bit and 16-bit code at CPL 0 and 3, virtual-8086 mode.
     Protected,
+    /// The same on the model `max` with CR4.SMAP, most of it at CPL 0.
+    Smap,
+}
+
+impl Mode {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Real, Self::Protected, Self::Smap];
 }
 
 /// A mode that is none.
 #[derive(Debug, Error)]
-#[error("unknown mode '{0}': use real or protected")]
+#[error("unknown mode '{0}': use real, protected or smap")]
 pub struct UnknownMode(String);
 
 impl FromStr for Mode {
@@ -47,6 +54,7 @@ impl FromStr for Mode {
         match s {
             "real" => Ok(Self::Real),
             "protected" => Ok(Self::Protected),
+            "smap" => Ok(Self::Smap),
             other => Err(UnknownMode(other.to_owned())),
         }
     }

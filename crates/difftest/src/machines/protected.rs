@@ -1,5 +1,6 @@
 //! Machines in protected mode with paging: flat 32-bit code at CPL 0 and 3, 16-bit code, virtual-8086 mode.
 
+use super::Mode;
 use super::coder::{Coder, Setting, Tables};
 use super::places::{
     CALL_GATE, CODE, CODE_LEN, CODE0, CODE3, CODE16, CONFORMING, DATA, DATA0, DATA3, DATA16, TASK,
@@ -50,7 +51,9 @@ const PS: u32 = 0x80;
 
 /// Tables, handlers, code and registers.
 pub fn fill(rng: &mut Rng, world: &mut World) {
+    let smap = world.mode == Mode::Smap;
     let kind = match rng.below(16) {
+        _ if smap && !rng.one_in(4) => Kind::Supervisor,
         0..=5 => Kind::Supervisor,
         6..=10 => Kind::User,
         11 => Kind::Narrow(0),
@@ -78,6 +81,7 @@ pub fn fill(rng: &mut Rng, world: &mut World) {
         cpl,
         real: kind == Kind::V86,
         tables,
+        smap,
     };
     let (bytes, entries) = Coder::new(rng, setting).fill(CODE_LEN);
     world.memory.push((CODE, bytes));
@@ -315,6 +319,9 @@ fn registers(rng: &mut Rng, world: &mut World, kind: Kind, pae: bool) {
     for bit in [cr4::PGE, cr4::OSFXSR, cr4::OSFXSR, cr4::OSXMMEXCPT, cr4::DE, cr4::VME, cr4::PVI] {
         cpu.cr4 |= if rng.one_in(2) { bit } else { 0 };
     }
+    if world.mode == Mode::Smap {
+        cpu.cr4 |= cr4::SMAP;
+    }
     cpu.gdtr = TableReg { base: Lin(u64::from(GDT)), limit: 0x1ff };
     cpu.idtr = TableReg { base: Lin(u64::from(IDT)), limit: 0x7ff };
     cpu.tr = load(TASK);
@@ -345,6 +352,9 @@ fn registers(rng: &mut Rng, world: &mut World, kind: Kind, pae: bool) {
         cpu.eflags |= if rng.one_in(one_in) { bits } else { 0 };
     }
     cpu.eflags |= if rng.one_in(4) { 0 } else { Eflags::IF.bits() };
+    if world.mode == Mode::Smap && rng.one_in(2) {
+        cpu.eflags |= Eflags::AC.bits();
+    }
     cpu.eflags |= if kind == Kind::V86 { Eflags::VM.bits() } else { 0 };
     if rng.one_in(16) {
         // A breakpoint on data or on code.

@@ -34,7 +34,8 @@ pub fn fill(rng: &mut Rng, world: &mut World) {
     }
     let sp = if rng.one_in(16) { rng.word() & 0xffff } else { 0x100 + rng.below(0x7f00) * 2 };
     cpu.set_reg32(Gpr::Esp, sp);
-    let setting = Setting { bits: 16, eip: 0, linear: CODE, cpl: 0, real: true, tables: None };
+    let setting =
+        Setting { bits: 16, eip: 0, linear: CODE, cpl: 0, real: true, tables: None, smap: false };
     let (bytes, entries) = Coder::new(rng, setting).fill(CODE_LEN);
     world.cpu.set_eip(rng.pick(&entries));
     world.memory.push((CODE, bytes));

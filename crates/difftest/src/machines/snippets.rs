@@ -6,6 +6,10 @@ use super::places::{self, CODE, DATA};
 
 /// Appends one of them to the routine at `entry`.
 pub fn emit(c: &mut Coder<'_>, entry: u32) {
+    if c.s.smap && c.rng.one_in(3) {
+        let last = c.rng.pick(&[0xca, 0xcb]);
+        return c.put(&[0x0f, 0x01, last]); // clac, stac
+    }
     match c.rng.below(16) {
         0 | 1 => device(c),
         2 => wait(c),

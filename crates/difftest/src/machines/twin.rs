@@ -1,10 +1,11 @@
 //! One machine under two engines: what is left must be equal.
 
+use super::Mode;
 use super::places::RAM;
 use super::world::World;
 use iced_x86::{Decoder, DecoderOptions};
 use ringer_cpu::addr::Pa;
-use ringer_cpu::{CpuState, Lin, PagingRegs};
+use ringer_cpu::{CpuModel, CpuState, Lin, PagingRegs};
 use ringer_devices::{Section, SerialSink};
 use ringer_machine::{
     BootSource, ClockKind, Engine, Machine, MachineConfig, PcConfig, RunConfig, Sinks, StateDigest,
@@ -118,8 +119,9 @@ fn run_to(world: &World, engine: Engine, limit: u64) -> Result<End, String> {
 fn build(world: &World, engine: Engine) -> Result<Machine, Box<dyn std::error::Error>> {
     let ways = [TranslatorOptions::empty(), TranslatorOptions::ALL_INLINE_TLB];
     let inline = ways[usize::from(world.inline)];
+    let model = if world.mode == Mode::Smap { CpuModel::Max } else { CpuModel::Pentium4 };
     let cfg = MachineConfig {
-        pc: PcConfig { ram_size: RAM, ..PcConfig::default() },
+        pc: PcConfig { ram_size: RAM, model, ..PcConfig::default() },
         run: RunConfig {
             engine,
             options: TranslatorOptions::default() | inline,
