@@ -121,7 +121,7 @@ impl Grid {
 }
 
 /// The mean of a part of a picture.
-fn mean(image: &Image, xs: std::ops::Range<u64>, ys: std::ops::Range<u64>) -> [u8; 3] {
+pub(super) fn mean(image: &Image, xs: std::ops::Range<u64>, ys: std::ops::Range<u64>) -> [u8; 3] {
     let (mut sums, mut count) = ([0u64; 3], 0u64);
     for y in ys {
         for x in xs.clone() {

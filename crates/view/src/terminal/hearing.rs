@@ -1,5 +1,6 @@
 //! What a terminal sends, as keys: characters in UTF-8, control characters, and sequences behind Esc (ECMA-48 and what xterm made of
-//! it). A terminal tells of presses alone, so each is a press and a release.
+//! it). A terminal tells of presses alone, so each is a press and a release. What it answers when it is asked what it can do comes the
+//! same way.
 
 use ringer_devices::{Input, Key, Layout};
 
@@ -27,17 +28,49 @@ const LETTERED: &[(u8, &str)] = &[
 const CONTROLS: &[(u8, &str)] =
     &[(0x00, "space"), (0x1c, "backslash"), (0x1d, "rightbracket"), (0x1e, "6"), (0x1f, "minus")];
 
+/// Asks for the terminal's attributes (DA1), and for the size of a place in dots (XTWINOPS).
+pub(super) const QUESTIONS: &[u8] = b"\x1b[c\x1b[16t";
+/// The attribute that says that it draws sixels.
+const DRAWS_SIXELS: &str = "4";
+
+/// What a terminal has said of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answers {
+    /// It draws sixels.
+    pub sixels: bool,
+    /// Dots across and down of a place.
+    pub place: Option<(u32, u32)>,
+}
+
+impl Answers {
+    /// Takes a sequence, if it is an answer.
+    fn take(&mut self, bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        if let Some(between) = text.strip_prefix("\x1b[?").and_then(|rest| rest.strip_suffix('c')) {
+            // The first one is the terminal's kind.
+            self.sixels = between.split(';').skip(1).any(|attribute| attribute == DRAWS_SIXELS);
+        }
+        if let Some(between) = text.strip_prefix("\x1b[6;").and_then(|rest| rest.strip_suffix('t'))
+            && let Some((down, across)) = between.split_once(';')
+            && let (Ok(down), Ok(across)) = (down.parse(), across.parse())
+        {
+            self.place = Some((across, down)).filter(|_| across > 0 && down > 0);
+        }
+    }
+}
+
 /// What has come and is no whole key.
 #[derive(Debug)]
 pub(super) struct Ear {
     layout: &'static Layout,
     bytes: Vec<u8>,
+    pub answers: Answers,
 }
 
 impl Ear {
     /// Characters are typed on a keyboard of `layout`.
     pub(super) fn new(layout: &'static Layout) -> Self {
-        Self { layout, bytes: Vec::new() }
+        Self { layout, bytes: Vec::new(), answers: Answers::default() }
     }
 
     /// Whether something has begun: an Esc that may be alone.
@@ -50,6 +83,7 @@ impl Ear {
         self.bytes.push(byte);
         match self.whole() {
             Some(keys) => {
+                self.answers.take(&self.bytes);
                 self.bytes.clear();
                 keys
             }
@@ -177,6 +211,21 @@ mod tests {
         ] {
             assert_eq!(hear(bytes), keys, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn answers_are_no_keys() {
+        let mut ear = Ear::new(Layout::named("us").unwrap());
+        let mut say = |bytes: &[u8]| {
+            assert!(bytes.iter().all(|byte| ear.hear(*byte).is_empty()), "{bytes:?}");
+            ear.answers
+        };
+        let nothing = Answers::default();
+        assert_eq!(say(b"\x1b[?4;6c"), nothing, "a VT132 with an advanced video option");
+        assert_eq!(say(b"\x1b[6;0;0t"), nothing);
+        assert_eq!(say(b"\x1b[6;20;10t"), Answers { place: Some((10, 20)), ..nothing });
+        assert_eq!(say(b"\x1b[?62;4;22c"), Answers { sixels: true, place: Some((10, 20)) });
+        assert_eq!(say(b"\x1b[?62;22;14c"), Answers { sixels: false, place: Some((10, 20)) });
     }
 
     #[test]

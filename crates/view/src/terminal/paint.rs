@@ -15,17 +15,37 @@ use std::io;
 pub(super) struct Painter {
     depth: Depth,
     shown: Option<Grid>,
+    /// The size of the picture that stands there as dots, and of the terminal.
+    picture: Option<((u32, u32), (u16, u16))>,
 }
 
 impl Painter {
     /// Nobody knows what.
     pub(super) fn new(depth: Depth) -> Self {
-        Self { depth, shown: None }
+        Self { depth, shown: None, picture: None }
     }
 
     /// All is to be drawn again.
     pub(super) fn forget(&mut self) {
         self.shown = None;
+        self.picture = None;
+    }
+
+    /// What makes a picture of `size` of it, in a terminal of size `of`: `sixels` at the upper left.
+    pub(super) fn picture(&mut self, size: (u32, u32), of: (u16, u16), sixels: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let now = Some((size, of));
+        let begun = if self.picture == now {
+            Ok(())
+        } else {
+            queue!(out, Hide, ResetColor, Clear(ClearType::All))
+        };
+        let begun = begun.and_then(|()| queue!(out, MoveTo(0, 0)));
+        debug_assert!(begun.is_ok(), "{begun:?}");
+        out.extend_from_slice(sixels);
+        self.shown = None;
+        self.picture = now;
+        out
     }
 
     /// What makes `grid` of it.
@@ -35,6 +55,7 @@ impl Painter {
         let drawn = self.put(grid, &mut out);
         debug_assert!(drawn.is_ok(), "{drawn:?}");
         self.shown = Some(grid.clone());
+        self.picture = None;
         out
     }
 
@@ -94,6 +115,19 @@ mod tests {
 
     fn text(out: &[u8]) -> String {
         String::from_utf8(out.to_vec()).unwrap().replace('\x1b', "^")
+    }
+
+    #[test]
+    fn a_picture_is_drawn_over_itself_and_gives_way_to_characters() {
+        let mut painter = Painter::new(Depth::Full);
+        let grid = Grid::blank(3, 2);
+        painter.draw(&grid);
+        let first = text(&painter.picture((9, 9), (3, 2), b"sixels"));
+        assert!(first.contains("^[2J") && first.ends_with("^[1;1Hsixels"), "{first}");
+        assert_eq!(text(&painter.picture((9, 9), (3, 2), b"others")), "^[1;1Hothers");
+        assert!(text(&painter.picture((9, 8), (3, 2), b"others")).contains("^[2J"), "another size");
+        assert!(text(&painter.draw(&grid)).contains("^[2J"));
+        assert!(text(&painter.picture((9, 8), (3, 2), b"sixels")).contains("^[2J"));
     }
 
     #[test]

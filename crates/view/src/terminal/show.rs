@@ -2,8 +2,9 @@
 
 use super::colours::Depth;
 use super::grid::Grid;
-use super::hearing::{Ear, press};
+use super::hearing::{Answers, Ear, QUESTIONS, press};
 use super::paint::Painter;
+use super::sixel;
 use crate::error::ViewError;
 use crate::feed::{Feed, Wanted};
 use crate::pace::Pace;
@@ -90,6 +91,7 @@ impl Terminal {
             screen: Arc::new(Screen::Blank),
             size: (0, 0),
             pace: Pace::new(Instant::now()),
+            asked: false,
             escaped: false,
             helping: false,
         };
@@ -128,6 +130,8 @@ struct Show {
     screen: Arc<Screen>,
     size: (u16, u16),
     pace: Pace,
+    /// The terminal was asked what it can do: when there was a picture for the first time.
+    asked: bool,
     /// The key that announces a command has come.
     escaped: bool,
     helping: bool,
@@ -185,6 +189,7 @@ impl Show {
             Err(_) => return false,
         };
         let mut keys = Vec::new();
+        let known = self.ear.answers;
         for byte in &bytes[..len] {
             if std::mem::take(&mut self.escaped) {
                 keys.extend(self.command(*byte));
@@ -203,6 +208,9 @@ impl Show {
             self.draw();
         }
         self.type_keys(&keys, now);
+        if self.ear.answers != known {
+            self.draw();
+        }
         true
     }
 
@@ -252,14 +260,49 @@ impl Show {
         }
     }
 
+    /// Dots that a picture may have: not those of the last row, which would roll up.
+    fn room(&self) -> Option<(u32, u32)> {
+        let Answers { sixels, place } = self.ear.answers;
+        let size =
+            tcgetwinsize(&self.output).ok().filter(|size| size.ws_xpixel > 0 && size.ws_ypixel > 0);
+        let (columns, rows) = (u32::from(self.size.0), u32::from(self.size.1));
+        let place = size.map_or(place, |size| {
+            Some((u32::from(size.ws_xpixel) / columns, u32::from(size.ws_ypixel) / rows))
+        });
+        let (across, down) = place.filter(|_| sixels)?;
+        Some((columns * across, rows.saturating_sub(1) * down))
+    }
+
+    /// What draws the screen as dots, if it is a picture and the terminal can.
+    fn picture(&mut self) -> Option<Vec<u8>> {
+        let screen = Arc::clone(&self.screen);
+        let Screen::Graphics(image) = &*screen else { return None };
+        if !std::mem::replace(&mut self.asked, true) {
+            self.send(QUESTIONS);
+        }
+        let room = self.room().filter(|_| !self.helping)?;
+        let sixels = sixel::encode(image, room);
+        if sixels.is_empty() {
+            return None;
+        }
+        Some(self.painter.picture((image.width, image.height), self.size, &sixels))
+    }
+
     fn draw(&mut self) {
         self.size = self.terminal_size();
+        if let Some(out) = self.picture() {
+            return self.send(&out);
+        }
         let mut grid = Grid::of(&self.screen, self.size.0, self.size.1);
         if self.helping {
             grid.put_lines(self.options.help);
         }
         let out = self.painter.draw(&grid);
-        let mut left = out.as_slice();
+        self.send(&out);
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        let mut left = bytes;
         while !left.is_empty() {
             match write(&self.output, left) {
                 Ok(0) => return,
