@@ -221,9 +221,9 @@ impl Spaces {
         self.looked_at.elapsed() >= HURRY
     }
 
-    /// Bytes that there is room for, if the running windows, the user's and the supervisor's, may let more in.
+    /// Bytes that there is room for, if the running windows, the user's and the supervisor's (with SMAP two), may let more in.
     pub fn could_outgrow(&self) -> Option<u64> {
-        let could = 2 * u64::from(self.windows.mapped_here()) > self.headroom;
+        let could = 3 * u64::from(self.windows.mapped_here()) > self.headroom;
         could.then(|| self.headroom.saturating_mul(PAGE_SIZE))
     }
 
