@@ -37,7 +37,7 @@ fn flat_state(interp: &Interp<FlatBus>) -> CpuState {
 }
 
 fn interpret(c: &mut Criterion) {
-    let mut interp = Interp::<FlatBus>::new(CpuModel::Pentium4).expect("memory for code");
+    let mut interp = Interp::<FlatBus>::new(CpuModel::PENTIUM4).expect("memory for code");
     let mut bus = FlatBus::new(0x10000);
     bus.mem[CODE as usize..][..PROGRAM.len()].copy_from_slice(PROGRAM);
     let mut state = flat_state(&interp);
@@ -54,7 +54,7 @@ fn interpret(c: &mut Criterion) {
 }
 
 fn translate(c: &mut Criterion) {
-    let features = CpuModel::Pentium4.features();
+    let features = CpuModel::PENTIUM4.features();
     let mut translator = Translator::new(TranslatorOptions::default(), features);
     let stub = 0x1_0000;
     let stubs = StubAddresses {

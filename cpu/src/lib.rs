@@ -12,6 +12,7 @@ compile_error!("Ringer runs on x86-64 Linux only: it executes guest code on the 
 
 pub mod addr;
 pub mod bus;
+pub mod choice;
 pub mod exception;
 pub mod flags;
 pub mod interp;
@@ -24,6 +25,7 @@ pub mod testing;
 
 pub use addr::{Frame, Lin, Pa, Page, Pc};
 pub use bus::{Access, Bus, PagingChange, PagingRegs, Privilege};
+pub use choice::ChoiceError;
 pub use exception::{Exception, Vector};
 pub use flags::Eflags;
 pub use interp::{Interp, Outcome};

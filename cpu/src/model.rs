@@ -1,14 +1,12 @@
-//! CPU models: features, CPUID leaves, the signature in EDX at reset.
+//! CPU models: features, CPUID leaves, the signature in EDX at reset. ([`crate::choice`] has their names, and what may be added
+//! to them and taken from them.)
 
 use crate::state::misc_enable;
 use bitflags::bitflags;
-use std::fmt;
-use std::str::FromStr;
-use thiserror::Error;
 
 bitflags! {
     /// CPUID feature bits (SDM volume 2, CPUID) at their architectural positions in a register of 32 bits: EDX
-    /// and ECX of leaf 1 from bits 0 and 32 on, EBX of leaf 7 from 64 on, and from 96 on both ECX of leaf 7 and EDX of
+    /// and ECX of leaf 1 from bits 0 and 32 on, EBX of leaf 7 from 64 on, and from 96 on ECX of leaf 7, EDX and ECX of
     /// leaf 80000001h, which have no bit of ours in common.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Features: u128 {
@@ -64,18 +62,30 @@ bitflags! {
         const SSE4_2 = 1 << (32 + 20);
         /// CMPXCHG16B.
         const CX16 = 1 << (32 + 13);
+        /// MOVBE.
+        const MOVBE = 1 << (32 + 22);
         /// POPCNT.
         const POPCNT = 1 << (32 + 23);
         /// The local APIC's timer has a TSC-deadline mode.
         const TSC_DEADLINE = 1 << (32 + 24);
         /// RDRAND.
         const RDRAND = 1 << (32 + 30);
+        /// ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT.
+        const BMI1 = 1 << (64 + 3);
         /// Supervisor code may not run in user pages (CR4.SMEP).
         const SMEP = 1 << (64 + 7);
+        /// BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX.
+        const BMI2 = 1 << (64 + 8);
+        /// RDSEED.
+        const RDSEED = 1 << (64 + 18);
+        /// ADCX and ADOX.
+        const ADX = 1 << (64 + 19);
         /// Supervisor code may not touch data in user pages by accident (CR4.SMAP); CLAC and STAC.
         const SMAP = 1 << (64 + 20);
         /// User code may not see system registers (CR4.UMIP).
         const UMIP = 1 << (96 + 2);
+        /// LZCNT.
+        const LZCNT = 1 << (96 + 5);
         /// Pages that forbid fetches (EFER.NXE).
         const NX = 1 << (96 + 20);
         /// RDTSCP.
@@ -85,27 +95,26 @@ bitflags! {
     }
 }
 
-/// The selectable processor models.
+/// What a processor model goes back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CpuModel {
-    /// Intel 486DX4-class: FPU, CPUID, no TSC.
+enum Base {
     I486,
-    /// Pentium: TSC, CX8, PSE, VME.
     Pentium,
-    /// Pentium III: CMOV, MMX, FXSR, SSE, SEP, PGE, PAE.
     Pentium3,
-    /// Pentium 4: SSE2. It has RDRAND too, which the real one lacks: without it a guest may spend a
-    /// second of its boot gathering entropy from timings.
     Pentium4,
-    /// All that Ringer does for 32-bit guests: the features of a Pentium 4, and those of later processors that came
-    /// with a local APIC. By its signature an in-order Atom.
     Max,
+    Host,
 }
 
-/// A name that is no model's.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown CPU model \"{0}\" (known: 486, pentium, pentium3, pentium4, max)")]
-pub struct UnknownModel(pub String);
+/// A processor model: one that has a name, with features added and taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CpuModel {
+    base: Base,
+    /// Added to the base's features.
+    pub(crate) more: Features,
+    /// Taken from them.
+    pub(crate) less: Features,
+}
 
 /// The bits of IA32_ARCH_CAPABILITIES (10Ah) that hold for a guest of Ringer's, on any host (docs/security.md says why).
 pub mod arch_capabilities {
@@ -130,6 +139,16 @@ const EXTENDED_LAST: u32 = 0x8000_0004;
 
 /// The last one of a model that tells its address widths.
 const EXTENDED_LAST_MAX: u32 = 0x8000_0008;
+
+/// Features in leaf 7: in its EBX and its ECX.
+const LEAF_7: Features = Features::from_bits_retain(0xffff_ffff << 64).union(Features::UMIP);
+
+/// Features in leaf 80000001h.
+const LEAF_80000001: Features =
+    Features::from_bits_retain(0xffff_ffff << 96).difference(Features::UMIP);
+
+/// Those of them that are in its ECX; the others are in its EDX.
+const LEAF_80000001_ECX: Features = Features::LZCNT;
 
 const PENTIUM: Features = Features::FPU
     .union(Features::VME)
@@ -158,76 +177,160 @@ const MAX: Features = PENTIUM4
     .union(Features::MCE)
     .union(Features::MCA)
     .union(Features::MTRR)
-    .union(Features::POPCNT)
     .union(Features::SMEP)
     .union(Features::SMAP)
     .union(Features::UMIP)
     .union(Features::NX)
     .union(Features::RDTSCP);
 
-/// Vector extensions that the host's own unit executes: shown where it has them, each with those before it.
-fn vector_extensions() -> Features {
-    [
-        (Features::SSE3, std::arch::is_x86_feature_detected!("sse3")),
-        (Features::SSSE3, std::arch::is_x86_feature_detected!("ssse3")),
-        (Features::SSE4_1, std::arch::is_x86_feature_detected!("sse4.1")),
-        (Features::SSE4_2, std::arch::is_x86_feature_detected!("sse4.2")),
-    ]
-    .into_iter()
-    .take_while(|(_, there)| *there)
-    .fold(Features::empty(), |all, (feature, _)| all | feature)
+/// User-level instructions that the interpreter executes on any host.
+const ANYWHERE: Features = Features::POPCNT
+    .union(Features::MOVBE)
+    .union(Features::BMI1)
+    .union(Features::BMI2)
+    .union(Features::RDSEED)
+    .union(Features::ADX)
+    .union(Features::LZCNT);
+
+/// Every x86-64 processor's user-level instructions.
+const ALWAYS: Features = Features::FPU
+    .union(Features::TSC)
+    .union(Features::CX8)
+    .union(Features::CMOV)
+    .union(Features::CLFSH)
+    .union(Features::MMX)
+    .union(Features::FXSR)
+    .union(Features::SSE)
+    .union(Features::SSE2);
+
+impl Features {
+    /// Those of the features with user-level instructions that the host's own processor has. What is re-emitted, or executed by
+    /// the host's units, must be of these.
+    #[must_use]
+    pub fn of_host() -> Self {
+        use std::arch::is_x86_feature_detected as detected;
+        let vectors = [
+            (Features::SSE3, detected!("sse3")),
+            (Features::SSSE3, detected!("ssse3")),
+            (Features::SSE4_1, detected!("sse4.1")),
+            (Features::SSE4_2, detected!("sse4.2")),
+        ];
+        // Shown where the host has them, each with those before it.
+        let vectors = vectors.into_iter().take_while(|(_, there)| *there);
+        let integers = [
+            (Features::POPCNT, detected!("popcnt")),
+            (Features::MOVBE, detected!("movbe")),
+            (Features::BMI1, detected!("bmi1")),
+            (Features::BMI2, detected!("bmi2")),
+            (Features::LZCNT, detected!("lzcnt")),
+            (Features::ADX, detected!("adx")),
+            (Features::RDRAND, detected!("rdrand")),
+            (Features::RDSEED, detected!("rdseed")),
+        ];
+        let others = integers.into_iter().filter(|(_, there)| *there);
+        vectors.chain(others).fold(ALWAYS, |all, (feature, _)| all | feature)
+    }
+
+    /// All that Ringer can give a guest on this host.
+    #[must_use]
+    pub fn possible() -> Self {
+        MAX | ANYWHERE | Self::of_host()
+    }
 }
 
 /// The initial APIC ID, in the top byte of EBX of leaf 1: there is one processor.
 const APIC_ID: u32 = 0;
 
 impl CpuModel {
+    /// Intel 486DX4-class: FPU, CPUID, no TSC.
+    pub const I486: Self = Self::plain(Base::I486);
+    /// Pentium: TSC, CX8, PSE, VME.
+    pub const PENTIUM: Self = Self::plain(Base::Pentium);
+    /// Pentium III: CMOV, MMX, FXSR, SSE, SEP, PGE, PAE.
+    pub const PENTIUM3: Self = Self::plain(Base::Pentium3);
+    /// Pentium 4: SSE2. It has RDRAND too, which the real one lacks: without it a guest may spend a
+    /// second of its boot gathering entropy from timings.
+    pub const PENTIUM4: Self = Self::plain(Base::Pentium4);
+    /// All that Ringer does for 32-bit guests on this host: the features of a Pentium 4, and those of later processors. By its
+    /// signature an in-order Atom.
+    pub const MAX: Self = Self::plain(Base::Max);
+    /// The same without the instructions that the host itself lacks, so that none is slow for that.
+    pub const HOST: Self = Self::plain(Base::Host);
+
     /// All models, oldest first.
-    pub const ALL: [Self; 5] =
-        [Self::I486, Self::Pentium, Self::Pentium3, Self::Pentium4, Self::Max];
+    pub const ALL: [Self; 6] =
+        [Self::I486, Self::PENTIUM, Self::PENTIUM3, Self::PENTIUM4, Self::MAX, Self::HOST];
+
+    const fn plain(base: Base) -> Self {
+        Self { base, more: Features::empty(), less: Features::empty() }
+    }
+
+    /// The model with just these `features`, whichever it had.
+    #[must_use]
+    pub fn with_features(self, features: Features) -> Self {
+        let own = Self::plain(self.base).features();
+        Self { more: features - own, less: own - features, ..self }
+    }
+
+    /// The model that this one goes back to.
+    #[must_use]
+    pub fn unchanged(self) -> Self {
+        Self::plain(self.base)
+    }
 
     /// The model's features.
     #[must_use]
     pub fn features(self) -> Features {
-        match self {
-            Self::I486 => Features::FPU,
-            Self::Pentium => PENTIUM,
-            Self::Pentium3 => PENTIUM3,
-            Self::Pentium4 => PENTIUM4,
-            Self::Max => MAX | vector_extensions(),
-        }
+        let base = match self.base {
+            Base::I486 => Features::FPU,
+            Base::Pentium => PENTIUM,
+            Base::Pentium3 => PENTIUM3,
+            Base::Pentium4 => PENTIUM4,
+            Base::Max => Features::possible(),
+            // RDRAND and RDSEED are the interpreter's in any case.
+            Base::Host => MAX | Features::of_host() | Features::RDRAND | Features::RDSEED,
+        };
+        (base | self.more) - self.less
     }
 
     /// Family, model and stepping: EDX at reset, EAX of CPUID leaf 1.
     #[must_use]
     pub fn signature(self) -> u32 {
-        match self {
-            Self::I486 => 0x480,
-            Self::Pentium => 0x52c,
-            Self::Pentium3 => 0x686,
-            Self::Pentium4 => 0xf29,
-            Self::Max => 0x106ca,
+        match self.base {
+            Base::I486 => 0x480,
+            Base::Pentium => 0x52c,
+            Base::Pentium3 => 0x686,
+            Base::Pentium4 => 0xf29,
+            Base::Max | Base::Host => 0x106ca,
         }
     }
 
-    /// The name that [`FromStr`] takes.
+    /// The name of the model that this one goes back to.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::I486 => "486",
-            Self::Pentium => "pentium",
-            Self::Pentium3 => "pentium3",
-            Self::Pentium4 => "pentium4",
-            Self::Max => "max",
+        match self.base {
+            Base::I486 => "486",
+            Base::Pentium => "pentium",
+            Base::Pentium3 => "pentium3",
+            Base::Pentium4 => "pentium4",
+            Base::Max => "max",
+            Base::Host => "host",
         }
+    }
+
+    /// The model, or what was added to it, is later than the Pentium 4.
+    fn is_later(self) -> bool {
+        let latest = matches!(self.base, Base::Max | Base::Host);
+        latest || self.features().intersects(LEAF_7 | LEAF_80000001)
     }
 
     /// The last basic CPUID leaf, as it is or as IA32_MISC_ENABLE limits it.
     fn last_leaf(self, limited: bool) -> u32 {
-        match self {
-            Self::I486 | Self::Pentium => 1,
-            Self::Pentium4 | Self::Max if !limited => 7,
-            Self::Pentium3 | Self::Pentium4 | Self::Max => 2,
+        match self.base {
+            _ if !limited && self.is_later() => 7,
+            Base::Pentium4 if !limited => 7,
+            Base::I486 | Base::Pentium => 1,
+            _ => 2,
         }
     }
 
@@ -235,13 +338,14 @@ impl CpuModel {
     /// later leaves. Who wants to know them clears the limit.
     #[must_use]
     pub fn misc_enable(self) -> u64 {
-        if self == Self::Pentium4 { misc_enable::LIMIT_CPUID } else { 0 }
+        let limited = self.base == Base::Pentium4 && !self.is_later();
+        if limited { misc_enable::LIMIT_CPUID } else { 0 }
     }
 
     /// IA32_ARCH_CAPABILITIES, if the model has the register.
     #[must_use]
     pub fn arch_capabilities(self) -> Option<u64> {
-        matches!(self, Self::Pentium4 | Self::Max).then_some(arch_capabilities::ALL)
+        self.has_extended().then_some(arch_capabilities::ALL)
     }
 
     /// EAX, EBX, ECX, EDX of CPUID `leaf` (of these models' leaves only 4 and 7 have sub-leaves, and there is nothing in
@@ -249,7 +353,7 @@ impl CpuModel {
     /// last basic leaf does (SDM volume 2, CPUID).
     #[must_use]
     pub fn cpuid(self, leaf: u32, subleaf: u32, limited: bool) -> [u32; 4] {
-        if self == Self::Max
+        if self.is_later()
             && let Some(answer) = self.later_extended(leaf)
         {
             return answer;
@@ -277,9 +381,7 @@ impl CpuModel {
         let capabilities = self.arch_capabilities().map_or(0, |_| HAS_ARCH_CAPABILITIES);
         match (leaf, subleaf) {
             (6, _) => [timer_always_runs, 0, 0, 0],
-            (7, 0) => {
-                [0, word(2, Features::SMEP | Features::SMAP), word(3, Features::UMIP), capabilities]
-            }
+            (7, 0) => [0, word(2, LEAF_7), word(3, LEAF_7), capabilities],
             // No cache parameters beyond those of leaf 2, no MONITOR.
             _ => [0; 4],
         }
@@ -287,10 +389,10 @@ impl CpuModel {
 
     /// The extended leaves that came after the Pentium 4.
     fn later_extended(self, leaf: u32) -> Option<[u32; 4]> {
-        let late = self.features() & (Features::NX | Features::RDTSCP);
+        let word = |mask: Features| ((self.features() & mask).bits() >> 96) as u32;
         Some(match leaf {
             EXTENDED => [EXTENDED_LAST_MAX, 0, 0, 0],
-            0x8000_0001 => [0, 0, 0, (late.bits() >> 96) as u32],
+            0x8000_0001 => [0, 0, word(LEAF_80000001_ECX), word(LEAF_80000001 - LEAF_80000001_ECX)],
             // The time-stamp counter never stops; 36 physical address bits, 32 linear ones.
             0x8000_0005 | 0x8000_0006 => [0; 4],
             0x8000_0007 => [0, 0, 0, 1 << 8],
@@ -300,7 +402,7 @@ impl CpuModel {
     }
 
     fn has_extended(self) -> bool {
-        matches!(self, Self::Pentium4 | Self::Max)
+        matches!(self.base, Base::Pentium4 | Base::Max | Base::Host)
     }
 
     fn identification(self, last: u32) -> [u32; 4] {
@@ -318,16 +420,17 @@ impl CpuModel {
 
     /// Cache and TLB descriptor bytes (SDM volume 2, table 3-12).
     fn caches(self) -> [u32; 4] {
-        match self {
-            Self::Pentium4 | Self::Max => [0x665b_5001, 0, 0, 0x007a_7040],
+        match self.base {
+            Base::Pentium4 | Base::Max | Base::Host => [0x665b_5001, 0, 0, 0x007a_7040],
             _ => [0x0302_0101, 0, 0, 0x0c04_0843],
         }
     }
 
     /// The `n`th 16 bytes of the brand string.
     fn brand(self, n: u32) -> [u32; 4] {
-        let text: &[u8] = match self {
-            Self::Max => b"Ringer Virtual CPU (max)",
+        let text: &[u8] = match self.base {
+            Base::Max => b"Ringer Virtual CPU (max)",
+            Base::Host => b"Ringer Virtual CPU (host)",
             _ => b"Ringer Virtual CPU (Pentium 4)",
         };
         let byte = |at: usize| text.get(at).copied().unwrap_or(0);
@@ -338,46 +441,24 @@ impl CpuModel {
     }
 }
 
-impl fmt::Display for CpuModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for CpuModel {
-    type Err = UnknownModel;
-
-    fn from_str(name: &str) -> Result<Self, UnknownModel> {
-        Self::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| UnknownModel(name.into()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_round_trip() {
-        for model in CpuModel::ALL {
-            assert_eq!(model.to_string().parse(), Ok(model));
-        }
-        assert_eq!("386".parse::<CpuModel>(), Err(UnknownModel("386".into())));
-    }
-
-    #[test]
     fn leaves_beyond_the_last_answer_as_the_last() {
-        let p4 = CpuModel::Pentium4;
+        let p4 = CpuModel::PENTIUM4;
         assert_eq!(p4.cpuid(3, 0, true), p4.cpuid(2, 0, true));
         assert_eq!(p4.cpuid(0x4000_0000, 0, true), p4.cpuid(2, 0, true));
         assert_eq!(p4.cpuid(0x8000_0005, 0, true), p4.cpuid(2, 0, true));
-        let p5 = CpuModel::Pentium;
+        let p5 = CpuModel::PENTIUM;
         assert_eq!(p5.cpuid(2, 0, true), p5.cpuid(1, 0, true));
         assert_eq!(p5.cpuid(EXTENDED, 0, true), p5.cpuid(1, 0, true));
     }
 
     #[test]
     fn the_brand_string_is_whole() {
-        let p4 = CpuModel::Pentium4;
+        let p4 = CpuModel::PENTIUM4;
         let text: Vec<u8> = (2..=4)
             .flat_map(|n| p4.cpuid(EXTENDED + n, 0, true))
             .flat_map(u32::to_le_bytes)
@@ -388,23 +469,28 @@ mod tests {
 
     #[test]
     fn the_later_leaves_tell_the_later_features() {
-        let max = CpuModel::Max;
+        let max = CpuModel::MAX;
         let [last, ..] = max.cpuid(0, 0, false);
         assert_eq!((last, max.cpuid(EXTENDED, 0, false)[0]), (7, EXTENDED_LAST_MAX));
-        assert_eq!(max.cpuid(7, 0, false)[1..3], [1 << 7 | 1 << 20, 1 << 2], "SMEP and SMAP; UMIP");
+        let [_, ebx, ecx, _] = max.cpuid(7, 0, false);
+        let [smep, bmi, seed, adx] = [1 << 7, 1 << 3 | 1 << 8, 1 << 18, 1 << 19];
+        let wanted = smep | bmi | seed | adx | 1 << 20;
+        assert_eq!(ebx & wanted, wanted, "and SMAP");
+        assert_eq!(ecx, 1 << 2, "UMIP");
         assert_eq!(max.cpuid(7, 1, false), [0; 4]);
-        assert_eq!(max.cpuid(0x8000_0001, 0, false)[3], 1 << 27 | 1 << 20, "RDTSCP, NX");
+        let [.., ecx, edx] = max.cpuid(0x8000_0001, 0, false);
+        assert_eq!((ecx, edx), (1 << 5, 1 << 27 | 1 << 20), "LZCNT; RDTSCP, NX");
         assert_eq!(max.cpuid(1, 0, false)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");
         assert_eq!(max.cpuid(0x4000_0000, 0, false), max.cpuid(7, 0, false));
-        for older in [CpuModel::Pentium3, CpuModel::Pentium4] {
-            assert_eq!(older.cpuid(1, 0, false)[3] & 1 << 9, 0, "{older}");
-            assert_eq!(older.cpuid(0x8000_0001, 0, false)[3] & 1 << 20, 0, "{older}");
+        for older in [CpuModel::PENTIUM3, CpuModel::PENTIUM4] {
+            assert_eq!(older.cpuid(1, 0, false)[3] & 1 << 9, 0, "{older:?}");
+            assert_eq!(older.cpuid(0x8000_0001, 0, false)[3] & 1 << 20, 0, "{older:?}");
         }
     }
 
     #[test]
     fn a_limit_that_is_lifted_shows_the_capabilities() {
-        let p4 = CpuModel::Pentium4;
+        let p4 = CpuModel::PENTIUM4;
         assert_eq!(p4.misc_enable(), misc_enable::LIMIT_CPUID);
         assert_eq!((p4.cpuid(0, 0, true)[0], p4.cpuid(0, 0, false)[0]), (2, 7));
         assert_eq!(p4.cpuid(7, 0, true), p4.cpuid(2, 0, true));
@@ -415,12 +501,12 @@ mod tests {
         assert_eq!(p4.cpuid(7, 0, false), [0, 0, 0, HAS_ARCH_CAPABILITIES]);
         assert_eq!(p4.cpuid(7, 1, false), [0; 4]);
         assert_eq!(p4.cpuid(8, 0, false), p4.cpuid(7, 0, false));
-        assert_eq!(CpuModel::Max.cpuid(7, 0, false)[3], HAS_ARCH_CAPABILITIES);
-        assert_eq!(CpuModel::Max.misc_enable(), 0);
-        for older in [CpuModel::I486, CpuModel::Pentium, CpuModel::Pentium3] {
-            assert_eq!(older.arch_capabilities(), None, "{older}");
-            assert_eq!(older.cpuid(7, 0, false), older.cpuid(7, 0, true), "{older}");
-            assert!(older.cpuid(0, 0, false)[0] <= 2, "{older}");
+        assert_eq!(CpuModel::MAX.cpuid(7, 0, false)[3], HAS_ARCH_CAPABILITIES);
+        assert_eq!(CpuModel::MAX.misc_enable(), 0);
+        for older in [CpuModel::I486, CpuModel::PENTIUM, CpuModel::PENTIUM3] {
+            assert_eq!(older.arch_capabilities(), None, "{older:?}");
+            assert_eq!(older.cpuid(7, 0, false), older.cpuid(7, 0, true), "{older:?}");
+            assert!(older.cpuid(0, 0, false)[0] <= 2, "{older:?}");
         }
     }
 
@@ -429,7 +515,7 @@ mod tests {
         let [max, b, c, d] = CpuModel::I486.cpuid(0, 0, true);
         assert_eq!((max, b, d, c), (1, 0x756e_6547, 0x4965_6e69, 0x6c65_746e));
         assert_eq!(CpuModel::I486.cpuid(1, 0, true)[3], 1);
-        assert!(!CpuModel::Pentium3.features().contains(Features::SSE2));
-        assert!(CpuModel::Pentium4.features().contains(Features::SSE2 | Features::PAE));
+        assert!(!CpuModel::PENTIUM3.features().contains(Features::SSE2));
+        assert!(CpuModel::PENTIUM4.features().contains(Features::SSE2 | Features::PAE));
     }
 }

@@ -34,7 +34,7 @@ impl Random {
 
 /// A state in which hardly two fields hold the same.
 fn random_state(r: &mut Random) -> CpuState {
-    let mut s = CpuState::reset(CpuModel::Pentium4.signature());
+    let mut s = CpuState::reset(CpuModel::PENTIUM4.signature());
     s.fpu.0 = std::array::from_fn(|_| r.next() as u8);
     s.fpu.0[26..28].fill(0);
     s.gpr = std::array::from_fn(|_| r.half());

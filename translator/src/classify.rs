@@ -8,19 +8,20 @@
 //! instructions; so this is a list of what is allowed, in the manual's families.
 //!
 //! Rows are by mnemonic; where the forms of a mnemonic differ ([`FORMS`]), the form decides. Only
-//! forms with a legacy encoding that exist in 32-bit code count.
+//! forms that exist in 32-bit code count, with a legacy encoding, or with a VEX prefix where [`VEX`] says so. What the host's
+//! processor lacks is a callout, too.
 
 use crate::options::TranslatorOptions;
 use iced_x86::{Code, CpuidFeature, EncodingKind, Mnemonic, Mnemonic as M};
 use ringer_cpu::Features;
-use ringer_cpu::interp::offers;
+use ringer_cpu::interp::{offers, run_as};
 
 mod rows;
 #[cfg(test)]
 mod tests;
 mod treatment;
 
-use rows::{FORMS, INNOCUOUS};
+use rows::{FORMS, INNOCUOUS, VEX};
 pub use treatment::{ExecutionUnit, Rewrite, Treatment};
 
 /// The treatment of `code`, with every feature and every optimisation present.
@@ -30,12 +31,16 @@ pub fn treatment(code: Code) -> Treatment {
         return *rewrite;
     }
     let op = code.op_code();
-    let modelled = op.encoding() == EncodingKind::Legacy && offers(code, Features::all());
-    if !op.mode32() || !modelled {
+    if !op.mode32() || !offers(code, Features::all()) {
         return Treatment::Callout;
     }
+    let families = match op.encoding() {
+        EncodingKind::Legacy => INNOCUOUS,
+        EncodingKind::VEX => VEX,
+        _ => return Treatment::Callout,
+    };
     let mnemonic = code.mnemonic();
-    if INNOCUOUS.iter().any(|family| family.contains(&mnemonic)) {
+    if families.iter().any(|family| family.contains(&mnemonic)) {
         Treatment::Innocuous
     } else {
         Treatment::Callout
@@ -83,14 +88,24 @@ pub(crate) struct TreatmentTable(Box<[(Treatment, ExecutionUnit)]>);
 
 impl TreatmentTable {
     pub(crate) fn new(opts: TranslatorOptions, features: Features) -> Self {
+        let host = Features::of_host();
         let row = |code: Code| {
-            let t = treatment(code);
+            // A scan whose prefix means nothing is emitted without.
+            let runs = run_as(code, features);
+            let t = if runs == code {
+                treatment(code)
+            } else {
+                Treatment::Rewritten(Rewrite::OtherForm)
+            };
+            let itself =
+                matches!(t, Treatment::Innocuous | Treatment::Rewritten(Rewrite::OtherForm));
             let needs = match t {
                 Treatment::Innocuous => TranslatorOptions::IDENTITY,
                 Treatment::Rewritten(rewrite) => rewrite.option(),
                 Treatment::Callout => TranslatorOptions::empty(),
             };
-            let allowed = opts.contains(needs) && offers(code, features);
+            let on_host = !itself || (offers(runs, host) && run_as(runs, host) == runs);
+            let allowed = opts.contains(needs) && offers(code, features) && on_host;
             (if allowed { t } else { Treatment::Callout }, unit(code))
         };
         Self(Code::values().map(row).collect())

@@ -9,7 +9,7 @@
 //! `sahf` loads the rest; `lahf` and `seto al` take them back. No stack is used, and no control
 //! flag (TF, AC, NT) can get into the host's RFLAGS this way.
 //!
-//! This is the integer core's one module with `unsafe`: every block is register-only arithmetic;
+//! This, with its instances in `bit_alu`, is the integer core's one module with `unsafe`: every block is register-only arithmetic;
 //! those that could raise a host exception (DIV, IDIV) are behind a check.
 //!
 //! Sizes are 1, 2, 4 and 8 bytes; values travel zero-extended in a `u64`.
@@ -24,13 +24,13 @@ const OF_SHIFT: u32 = 11;
 
 /// Lays EFLAGS out for AX.
 #[inline]
-fn pack(eflags: u32) -> u16 {
+pub(super) fn pack(eflags: u32) -> u16 {
     ((eflags & LOW) << 8) as u16 | ((eflags >> OF_SHIFT) & 1) as u16
 }
 
 /// Puts the status flags that came back in AX into `eflags`.
 #[inline]
-fn unpack(eflags: &mut u32, ax: u16) {
+pub(super) fn unpack(eflags: &mut u32, ax: u16) {
     let ax = u32::from(ax);
     *eflags = (*eflags & !Eflags::ARITH.bits()) | ((ax >> 8) & LOW) | ((ax & 1) << OF_SHIFT);
 }
@@ -75,6 +75,8 @@ macro_rules! host {
         )
     };
 }
+
+pub(super) use host;
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident $op:literal;)*) => {$(

@@ -12,15 +12,12 @@ use crate::state::SegReg;
 use iced_x86::{Code, Instruction, Mnemonic as M, OpCodeOperandKind, OpKind};
 
 /// The handler of `code`, if it belongs here.
-///
-/// The prefixed scans (LZCNT, TZCNT) are BSR and BSF on processors that do not know them: the
-/// prefix means nothing there.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     let size = operand_size(code, 0);
     let immediate = code.op_code().op_kind(1) == OpCodeOperandKind::imm8;
     match (code.mnemonic(), immediate) {
-        (M::Bsf | M::Tzcnt, _) => by_size!(size, scan, alu::Bsf),
-        (M::Bsr | M::Lzcnt, _) => by_size!(size, scan, alu::Bsr),
+        (M::Bsf, _) => by_size!(size, scan, alu::Bsf),
+        (M::Bsr, _) => by_size!(size, scan, alu::Bsr),
         (M::Popcnt, _) => by_size!(size, binary, Popcnt),
         (M::Crc32, _) => by_size!(operand_size(code, 1), crc32),
         (M::Bt, true) => by_size!(size, compare, alu::Bt),

@@ -12,7 +12,9 @@
 mod alu;
 mod arith;
 mod bcd;
+mod bit_alu;
 mod bits;
+mod bmi;
 mod branch;
 pub mod ctx;
 pub mod cursor;
@@ -39,4 +41,4 @@ pub use cursor::StackCursor;
 pub use handler::Handler;
 pub use outcome::Outcome;
 pub use step::Interp;
-pub use table::offers;
+pub use table::{offers, run_as};

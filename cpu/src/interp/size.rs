@@ -9,7 +9,7 @@ pub(super) fn operand_size(code: Code, n: u32) -> Option<u32> {
     match code.op_code().op_kind(n) {
         K::r8_or_mem | K::r8_reg | K::r8_opcode | K::al => Some(1),
         K::r16_or_mem | K::r16_reg | K::r16_rm | K::r16_opcode | K::ax => Some(2),
-        K::r32_or_mem | K::r32_reg | K::r32_rm | K::r32_opcode | K::eax => Some(4),
+        K::r32_or_mem | K::r32_reg | K::r32_rm | K::r32_opcode | K::r32_vvvv | K::eax => Some(4),
         K::r64_or_mem | K::r64_reg | K::r64_rm | K::r64_opcode | K::rax => Some(8),
         _ => None,
     }

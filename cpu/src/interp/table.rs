@@ -4,7 +4,7 @@
 //! knows, or that belongs to a feature the model lacks, gets the handler that raises #UD.
 
 use super::handler::{Handler, Lookup};
-use super::{Ctx, arith, bcd, bits, branch, data, flagops, fpu, logic, muldiv, shift};
+use super::{Ctx, arith, bcd, bits, bmi, branch, data, flagops, fpu, logic, muldiv, shift};
 use super::{stack, string, sys};
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -14,19 +14,20 @@ use iced_x86::{Code, CpuidFeature, Instruction};
 /// The handler of every code, indexed by `Code as usize`.
 pub(super) fn build<B: Bus>(features: Features) -> Box<[Handler<B>]> {
     Code::values()
-        .map(|code| if offers(code, features) { lookup(code) } else { None })
+        .map(|code| if offers(code, features) { lookup(run_as(code, features)) } else { None })
         .map(|handler| handler.unwrap_or(undefined))
         .collect()
 }
 
 fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
-    let families: [Lookup<B>; 13] = [
+    let families: [Lookup<B>; 14] = [
         data::lookup,
         arith::lookup,
         logic::lookup,
         shift::lookup,
         muldiv::lookup,
         bits::lookup,
+        bmi::lookup,
         stack::lookup,
         branch::lookup,
         string::lookup,
@@ -36,6 +37,21 @@ fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         fpu::lookup,
     ];
     families.iter().find_map(|family| family(code))
+}
+
+/// The prefixed scans are BSF and BSR on processors that do not know TZCNT and LZCNT: the prefix means nothing there. Any
+/// other code is itself.
+#[must_use]
+pub fn run_as(code: Code, features: Features) -> Code {
+    use Code as C;
+    let (tzcnt, lzcnt) = (features.contains(Features::BMI1), features.contains(Features::LZCNT));
+    match code {
+        C::Tzcnt_r16_rm16 if !tzcnt => C::Bsf_r16_rm16,
+        C::Tzcnt_r32_rm32 if !tzcnt => C::Bsf_r32_rm32,
+        C::Lzcnt_r16_rm16 if !lzcnt => C::Bsr_r16_rm16,
+        C::Lzcnt_r32_rm32 if !lzcnt => C::Bsr_r32_rm32,
+        other => other,
+    }
 }
 
 /// Whether a processor with `features` has the instruction at all.
@@ -52,7 +68,14 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 => Features::empty(),
         F::CPUID | F::SMM => Features::empty(),
         // F3 90 and the prefixed bit scans run as NOP, BSF and BSR on processors without them.
-        F::PAUSE | F::LZCNT | F::BMI1 => Features::empty(),
+        F::PAUSE => Features::empty(),
+        F::LZCNT | F::BMI1 if is_scan(code) => Features::empty(),
+        F::LZCNT => Features::LZCNT,
+        F::BMI1 => Features::BMI1,
+        F::BMI2 => Features::BMI2,
+        F::ADX => Features::ADX,
+        F::MOVBE => Features::MOVBE,
+        F::RDSEED => Features::RDSEED,
         F::FPU | F::FPU287 | F::FPU387 => Features::FPU,
         F::CX8 => Features::CX8,
         F::CMOV | F::MULTIBYTENOP | F::RDPMC => Features::CMOV,
@@ -79,6 +102,11 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         _ => return false,
     };
     features.contains(needed)
+}
+
+/// The prefixed bit scans.
+fn is_scan(code: Code) -> bool {
+    run_as(code, Features::empty()) != code
 }
 
 /// Codes in the hint space that later processors gave a meaning.
@@ -131,12 +159,12 @@ mod tests {
 
     #[test]
     fn every_instruction_of_the_largest_model_has_a_handler() {
-        let features = CpuModel::Max.features();
+        let features = CpuModel::MAX.features();
         let missing: Vec<Code> = Code::values()
             .filter(|code| {
                 let info = code.op_code();
                 info.is_instruction()
-                    && info.encoding() == EncodingKind::Legacy
+                    && matches!(info.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
                     && (info.mode16() || info.mode32())
             })
             .filter(|&code| offers(code, features) && lookup::<FlatBus>(code).is_none())

@@ -157,12 +157,12 @@ fn a_model_raises_ud_for_what_it_lacks() {
     let long_nop = [0x0f, 0x1f, 0x00];
     for code in [&cmov, &cmpxchg8b, &long_nop] {
         assert_eq!(run(CpuModel::I486, code), Err(Exception::ud()), "{code:02x?}");
-        assert_eq!(run(CpuModel::Pentium4, code), Ok(Outcome::Retired), "{code:02x?}");
+        assert_eq!(run(CpuModel::PENTIUM4, code), Ok(Outcome::Retired), "{code:02x?}");
     }
-    assert_eq!(run(CpuModel::Pentium, &cmpxchg8b), Ok(Outcome::Retired));
-    assert_eq!(run(CpuModel::Pentium, &cmov), Err(Exception::ud()));
+    assert_eq!(run(CpuModel::PENTIUM, &cmpxchg8b), Ok(Outcome::Retired));
+    assert_eq!(run(CpuModel::PENTIUM, &cmov), Err(Exception::ud()));
     for ud in [&[0x0f, 0x0b][..], &[0x0f, 0xff, 0], &[0x0f, 0x38, 0xf0, 0x03], &[0x0f, 0x04]] {
-        assert_eq!(run(CpuModel::Pentium4, ud), Err(Exception::ud()), "{ud:02x?}");
+        assert_eq!(run(CpuModel::PENTIUM4, ud), Err(Exception::ud()), "{ud:02x?}");
     }
 }
 

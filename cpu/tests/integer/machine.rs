@@ -39,7 +39,7 @@ impl Machine {
 
     /// Real mode with all bases 0.
     pub fn real(code: &[u8]) -> Self {
-        Self::model(CpuModel::Pentium4, code)
+        Self::model(CpuModel::PENTIUM4, code)
     }
 
     pub fn model(model: CpuModel, code: &[u8]) -> Self {

@@ -327,7 +327,7 @@ fn sysenter_and_sysexit() {
 #[test]
 fn the_apic_base_register_is_there_without_an_apic_which_stays_off() {
     let mut m = Machine::at(0, &[0x0f, 0x32, 0x0f, 0x30, 0x0f, 0x32, 0x0f, 0x30]);
-    m.interp = Interp::new(CpuModel::Pentium4).unwrap();
+    m.interp = Interp::new(CpuModel::PENTIUM4).unwrap();
     m.set(Gpr::Ecx, 0x1b);
     assert_eq!(m.execute(), Ok(Outcome::Retired));
     assert_eq!((m.s.gpr[0], m.s.gpr[2]), (0xfee0_0100, 0));
@@ -338,7 +338,7 @@ fn the_apic_base_register_is_there_without_an_apic_which_stays_off() {
     m.set(Gpr::Eax, 0xfee0_0101);
     assert_eq!(m.fault(), Exception::gp(0), "a reserved bit");
     let mut m = Machine::at(0, &[0x0f, 0x32]);
-    m.interp = Interp::new(CpuModel::Pentium).unwrap();
+    m.interp = Interp::new(CpuModel::PENTIUM).unwrap();
     m.set(Gpr::Ecx, 0x1b);
     assert_eq!(m.fault(), Exception::gp(0));
 }

@@ -91,7 +91,7 @@ fn flat(selector: u16, code: bool) -> Segment {
 impl Machine {
     /// Real mode before `code` at 1000h:0, which is [`CODE`].
     pub fn real(code: &[u8]) -> Self {
-        let interp = Interp::new(CpuModel::Pentium4).unwrap();
+        let interp = Interp::new(CpuModel::PENTIUM4).unwrap();
         let mut s = interp.state();
         let mut bus = FlatBus::new(0x11_0000);
         bus.load(CODE, code);

@@ -9,8 +9,8 @@ use crate::rng::Rng;
 use crate::values::integer;
 use OpCodeOperandKind as K;
 use iced_x86::{
-    Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, MandatoryPrefix,
-    OpCodeInfo, OpCodeOperandKind, OpCodeTableKind, Register,
+    Code, Decoder, DecoderOptions, EncodingKind, Instruction, InstructionInfoFactory,
+    MandatoryPrefix, OpCodeInfo, OpCodeOperandKind, OpCodeTableKind, Register,
 };
 use std::ops::Range;
 
@@ -143,6 +143,11 @@ fn bit_of(register: Register) -> u16 {
     if full.is_gpr32() { 1 << full.number() } else { 0 }
 }
 
+/// Operands in a VEX prefix.
+const SECOND: &[K] = &[K::r32_vvvv, K::xmm_vvvv, K::ymm_vvvv];
+/// Addresses with a vector of indexes.
+const VECTOR_INDEX: &[K] = &[K::mem_vsib32x, K::mem_vsib32y, K::mem_vsib64x, K::mem_vsib64y];
+
 struct Writer<'a> {
     rng: &'a mut Rng,
     op: &'static OpCodeInfo,
@@ -181,7 +186,12 @@ impl Writer<'_> {
         if other_address {
             list.push(0x67);
         }
-        self.repeats(&mut list);
+        let vex = op.encoding() == EncodingKind::VEX;
+        if vex {
+            list.retain(|prefix| *prefix != 0x66);
+        } else {
+            self.repeats(&mut list);
+        }
         let may_lock = op.can_use_lock_prefix();
         if (may_lock && self.rng.one_in(3)) || (shape.illegal_lock && self.rng.one_in(64)) {
             list.push(0xf0);
@@ -234,8 +244,41 @@ impl Writer<'_> {
         }
     }
 
+    /// A VEX prefix: of two bytes where that can be, mostly. The bits that only matter in 64-bit mode are 1, or in
+    /// three bytes, where 32-bit code ignores them, sometimes 0.
+    fn vex(&mut self) {
+        let op = self.op;
+        let map = match op.table() {
+            OpCodeTableKind::T0F38 => 2,
+            OpCodeTableKind::T0F3A => 3,
+            _ => 1,
+        };
+        let pp = match op.mandatory_prefix() {
+            MandatoryPrefix::P66 => 1,
+            MandatoryPrefix::PF3 => 2,
+            MandatoryPrefix::PF2 => 3,
+            _ => 0,
+        };
+        let length = if op.is_lig() { self.rng.byte() & 1 } else { op.l() as u8 };
+        let second = op.op_kinds().iter().any(|kind| SECOND.contains(kind));
+        let third = if second { self.rng.byte() & 7 } else { 7 };
+        let low = (8 | third) << 3 | length << 2 | pp;
+        let wide = if op.is_wig() || op.is_wig32() { self.rng.one_in(4) } else { op.w() != 0 };
+        if map == 1 && !wide && !self.rng.one_in(4) {
+            self.out.extend([0xc5, 0x80 | low]);
+        } else {
+            let base = if self.rng.one_in(8) { 0 } else { 0x20 };
+            self.out.extend([0xc4, 0xc0 | base | map, u8::from(wide) << 7 | low]);
+        }
+    }
+
     fn opcode(&mut self, wide: bool) {
         let op = self.op;
+        if op.encoding() == EncodingKind::VEX {
+            self.vex();
+            self.out.push(op.op_code() as u8);
+            return self.modrm(wide);
+        }
         match op.table() {
             OpCodeTableKind::T0F => self.out.push(0x0f),
             OpCodeTableKind::T0F38 => self.out.extend([0x0f, 0x38]),
@@ -254,7 +297,8 @@ impl Writer<'_> {
     }
 
     fn modrm(&mut self, wide: bool) {
-        const MEMORY: &[K] = &[K::mem];
+        const MEMORY: &[K] =
+            &[K::mem, K::mem_vsib32x, K::mem_vsib32y, K::mem_vsib64x, K::mem_vsib64y];
         const EITHER: &[K] = &[
             K::r8_or_mem,
             K::r16_or_mem,
@@ -262,9 +306,18 @@ impl Writer<'_> {
             K::r64_or_mem,
             K::mm_or_mem,
             K::xmm_or_mem,
+            K::ymm_or_mem,
         ];
-        const REGISTER: &[K] = &[K::r16_rm, K::r32_rm, K::r64_rm, K::mm_rm, K::xmm_rm];
-        const FIELD: &[K] = &[K::r8_reg, K::r16_reg, K::r32_reg, K::r64_reg, K::mm_reg, K::xmm_reg];
+        const REGISTER: &[K] = &[K::r16_rm, K::r32_rm, K::r64_rm, K::mm_rm, K::xmm_rm, K::ymm_rm];
+        const FIELD: &[K] = &[
+            K::r8_reg,
+            K::r16_reg,
+            K::r32_reg,
+            K::r64_reg,
+            K::mm_reg,
+            K::xmm_reg,
+            K::ymm_reg,
+        ];
         const SPECIAL: &[K] = &[K::seg_reg, K::cr_reg, K::dr_reg];
         let op = self.op;
         let two_bytes = op.op_code_len() == 2;
@@ -287,7 +340,8 @@ impl Writer<'_> {
 
     fn memory(&mut self, reg: u8, wide: bool) {
         let mode = self.rng.pick(&[0, 1, 1, 2]);
-        let rm = self.rng.byte() & 7;
+        let vector_index = self.has(VECTOR_INDEX);
+        let rm = if vector_index { 4 } else { self.rng.byte() & 7 };
         self.out.push(mode << 6 | reg << 3 | rm);
         let mut no_base = mode == 0 && rm == if wide { 5 } else { 6 };
         if wide && rm == 4 {
@@ -347,6 +401,8 @@ impl Writer<'_> {
                         self.out.extend([0; 4]);
                     }
                 }
+                // The fourth operand, in the high half.
+                K::xmm_is4 | K::ymm_is4 => self.out.push(value[0] << 4 & 0x70),
                 _ => {}
             }
         }
@@ -375,9 +431,10 @@ mod tests {
     #[test]
     fn every_row_can_be_generated_in_both_sizes() {
         let mut rng = Rng::new(3);
-        for bitness in [16, 32] {
+        let sizes = [16, 32].into_iter();
+        for (bitness, model) in sizes.flat_map(|n| [(n, CpuModel::PENTIUM4), (n, CpuModel::MAX)]) {
             let shape = Shape::new(bitness, 0x1000, vec![0x2000..0x3000, 0x40_0000..0x41_0000]);
-            let all = rows(CpuModel::Pentium4.features(), bitness);
+            let all = rows(model.features(), bitness);
             assert!(all.len() > 900, "{} rows", all.len());
             let none: Vec<Code> = all
                 .iter()
@@ -435,7 +492,7 @@ mod tests {
         let mut rng = Rng::new(5);
         let mut shape = Shape::new(32, 0x1000, vec![0x2000..0x3000, 0x5000..0x6000]);
         shape.avoid = 1 << 4;
-        let users = rows(CpuModel::Pentium4.features(), 32);
+        let users = rows(CpuModel::PENTIUM4.features(), 32);
         let mut factory = InstructionInfoFactory::new();
         for row in users.iter().filter(|r| r.class == Class::User) {
             if let Some(case) = generate(&mut rng, row.code, &shape) {

@@ -36,7 +36,7 @@ pub fn rows(features: Features, bitness: u32) -> Vec<Row> {
             let op = code.op_code();
             // The decoder gives WAIT and the instruction behind it, never the two as one.
             op.is_instruction()
-                && op.encoding() == EncodingKind::Legacy
+                && matches!(op.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
                 && op.is_available_in_mode(bitness)
                 && !op.fwait()
                 && !NEVER_DECODED.contains(&code)
@@ -89,6 +89,7 @@ const SENSITIVE: &[Mnemonic] = &[
     M::Rdtsc,
     M::Rdtscp,
     M::Rdrand,
+    M::Rdseed,
     M::Rdpmc,
 ];
 
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn classes_are_as_the_manual_has_them() {
-        let rows = rows(CpuModel::Pentium4.features(), 32);
+        let rows = rows(CpuModel::PENTIUM4.features(), 32);
         let of = |code| rows.iter().find(|r| r.code == code).map(|r| r.class);
         assert_eq!(of(Code::Add_rm32_r32), Some(Class::User));
         assert_eq!(of(Code::Fxsave_m512byte), Some(Class::User));

@@ -12,6 +12,7 @@ use ringer_casegen::encode::{Shape, generate};
 use ringer_casegen::rng::Rng;
 use ringer_casegen::rows::{Row, rows};
 use ringer_casegen::undefined::undefined;
+use ringer_cpu::interp::run_as;
 use ringer_cpu::{CpuModel, Eflags};
 
 mod allow;
@@ -31,7 +32,7 @@ pub struct Forms {
 impl Forms {
     /// All that the default processor has.
     pub fn new() -> Self {
-        let features = CpuModel::Pentium4.features();
+        let features = CpuModel::PENTIUM4.features();
         Self {
             narrow: rows(features, 16),
             wide: rows(features, 32),
@@ -214,14 +215,16 @@ impl Composer<'_> {
                 self.reloaded |= 1 << segment.number();
             }
         }
-        let mut news = undefined(i, 1, true);
+        let mut runs = *i;
+        runs.set_code(run_as(i.code(), CpuModel::PENTIUM4.features()));
+        let mut news = undefined(&runs, 1, true);
         for cl in [2, 9, 17, 31] {
-            let more = undefined(i, cl, true);
+            let more = undefined(&runs, cl, true);
             news.flags |= more.flags;
             news.destination |= more.destination;
         }
         // A zero source leaves BSF's and BSR's destination alone here as on the peer.
-        let scan = matches!(i.mnemonic(), M::Bsf | M::Bsr | M::Tzcnt | M::Lzcnt);
+        let scan = matches!(runs.mnemonic(), M::Bsf | M::Bsr);
         self.undefined_value |= news.destination && !scan;
         if i.mnemonic() == M::Shld || i.mnemonic() == M::Shrd {
             let by_cl = i.op2_kind() == OpKind::Register;

@@ -48,7 +48,7 @@ const HINTS: &[M] = &[
 pub fn hunt(seed: u64, most: u64) -> Result<Hunt, PeerError> {
     let mut rng = Rng::new(seed);
     let translated = |code: &Code| treatment(*code) != Treatment::Callout;
-    let list = rows(CpuModel::Pentium4.features(), 32);
+    let list = rows(CpuModel::PENTIUM4.features(), 32);
     let list: Vec<Code> = list.iter().map(|r| r.code).filter(translated).collect();
     let code = rng.pick(&list);
     let kind = rng.pick(&[K::Skip, K::Carry, K::Displacement, K::Immediate, K::Register]);

@@ -101,7 +101,7 @@ fn build(engine: Engine, options: TranslatorOptions) -> Result<Monitor, MachineE
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),
-        model: CpuModel::Pentium4,
+        model: CpuModel::PENTIUM4,
         engine,
         tc_size: CACHE,
         clock: ClockKind::Real,

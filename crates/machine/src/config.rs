@@ -102,7 +102,7 @@ impl PcConfig {
 impl Default for PcConfig {
     /// 512 MiB, a Pentium 4, a display adapter.
     fn default() -> Self {
-        let model = CpuModel::Pentium4;
+        let model = CpuModel::PENTIUM4;
         Self {
             ram_size: 512 << 20,
             model,

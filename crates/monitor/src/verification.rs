@@ -227,7 +227,7 @@ mod tests {
     fn parts() -> (Verification, CodeCache) {
         let cfg = MonitorConfig {
             kick_signal: KickSignal::default(),
-            model: CpuModel::Pentium4,
+            model: CpuModel::PENTIUM4,
             engine: Engine::Lockstep,
             tc_size: 1 << 20,
             clock: ClockKind::Virtual,
@@ -257,7 +257,7 @@ mod tests {
         let (base, _) = cache.next_place(4096).unwrap();
         let target = Placement { base, stubs: cache.stub_addresses() };
         let options = TranslatorOptions::default();
-        let features = CpuModel::Pentium4.features();
+        let features = CpuModel::PENTIUM4.features();
         let mode = Mode::CPL0 | Mode::IOPL_OK;
         let (mut t, _) = ringer_translator::translate(&source, mode, options, features, &target, 0);
         assert_eq!(verification.pass(&source, mode, &target, &t), Ok(()));

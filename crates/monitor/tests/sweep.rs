@@ -223,7 +223,7 @@ fn machine() -> Monitor {
     let board = Board::new(config, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),
-        model: CpuModel::Pentium4,
+        model: CpuModel::PENTIUM4,
         engine: Engine::Lockstep,
         tc_size: 16 << 20,
         clock: ClockKind::Virtual,

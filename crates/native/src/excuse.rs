@@ -4,13 +4,18 @@ use crate::wire::{COMPLETED, Input, Output};
 use Mnemonic as M;
 use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use ringer_casegen::{Case, Class};
+use ringer_cpu::Features;
 use ringer_cpu::exception::pf;
+use ringer_cpu::interp::{offers, run_as};
 
-/// Instruction forms that are not run natively.
-pub const LEFT_OUT: &[(&[Mnemonic], &str)] = &[(
-    &[M::Tzcnt, M::Lzcnt],
-    "the host has BMI1 and LZCNT; the models run these bytes as BSF and BSR",
-)];
+/// Kinds of forms that are not run natively.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    (
+        "prefixed scans",
+        "a model without TZCNT or LZCNT runs the bytes as BSF or BSR, a host with them does not",
+    ),
+    ("what the host lacks", "its processor raises #UD where the guest's does not"),
+];
 
 /// Classes of forms that are not run natively.
 pub const CLASSES_LEFT_OUT: &[(Class, &str)] = &[
@@ -27,11 +32,15 @@ pub const PAGE_FAULT_ERROR: u32 = pf::FETCH;
 /// REP instruction sets between iterations (SDM volume 3B, 17.3.1.1).
 pub const EFLAGS: u32 = ringer_cpu::Eflags::RF.bits();
 
-/// Why `mnemonic` is not run natively, if it is not.
+/// Whether `code`, of a model with `features`, is not run natively ([`LEFT_OUT`]).
 #[must_use]
-pub fn left_out(mnemonic: Mnemonic) -> Option<&'static str> {
-    LEFT_OUT.iter().find(|(list, _)| list.contains(&mnemonic)).map(|(_, why)| *why)
+pub fn left_out(code: Code, features: Features) -> bool {
+    let host = Features::of_host();
+    run_as(code, features) != run_as(code, host) || !offers(code, host | SYSTEMS)
 }
+
+/// Features of instructions that are left out for their class.
+const SYSTEMS: Features = Features::SEP.union(Features::MSR);
 
 /// A difference that is not the guest's fault.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ pub struct Prepared {
 pub fn native_rows(model: CpuModel, bits: u32) -> Vec<Row> {
     rows(model.features(), bits)
         .into_iter()
-        .filter(|r| r.class == Class::User && excuse::left_out(r.code.mnemonic()).is_none())
+        .filter(|r| r.class == Class::User && !excuse::left_out(r.code, model.features()))
         .collect()
 }
 

@@ -232,7 +232,9 @@ fn allowed(key: &str) -> Option<&'static str> {
         "max-instructions" => "a number from 1 on",
         "engines" => "a list of \"bt\", \"interp\", \"lockstep\"",
         "memory" => "a text, 1M to 3G, such as \"64M\"",
-        "cpu" => "\"486\", \"pentium\", \"pentium3\", \"pentium4\", \"max\"",
+        "cpu" => {
+            "\"486\", \"pentium\", \"pentium3\", \"pentium4\", \"max\", \"host\", and features: \"max,-sse3\""
+        }
         "clock" => "\"virtual\", \"real\"",
         _ => return None,
     })
@@ -313,8 +315,8 @@ impl Spec {
                 return wrong("engines", &format!("'{name}' is no engine"));
             }
         }
-        if self.cpu.parse::<CpuModel>().is_err() {
-            return wrong("cpu", &format!("'{}' is no processor", self.cpu));
+        if let Err(error) = self.cpu.parse::<CpuModel>() {
+            return wrong("cpu", &error.to_string());
         }
         if !parse_size(&self.memory).is_ok_and(|size| MEMORY.contains(&size)) {
             return wrong("memory", &format!("'{}' will not do", self.memory));

@@ -171,7 +171,7 @@ fn run_masked(tests: &[Capture], flags_mask: u32) -> Suite {
         dir: dir.path().to_owned(),
         engines: Engines::Both,
         only: Vec::new(),
-        model: CpuModel::Pentium4,
+        model: CpuModel::PENTIUM4,
         mode: RunMode::Real,
         every: 1,
         jobs: Some(1),
@@ -274,7 +274,7 @@ fn differences(machine: &mut Reference, case: &Case) -> Vec<String> {
 /// An engine that left another value in any register, or another byte in the frame, would not pass.
 #[test]
 fn every_register_and_every_byte_of_a_derived_case_counts() {
-    let mut machine = Reference::new(CpuModel::Pentium4).expect("a machine");
+    let mut machine = Reference::new(CpuModel::PENTIUM4).expect("a machine");
     let mut spoiled = 0;
     for (reason, tests) in all() {
         for derived in tests.iter().flat_map(derived) {

@@ -29,7 +29,7 @@ fn options(dir: &Path) -> Options {
         dir: dir.to_owned(),
         engines: Engines::Both,
         only: Vec::new(),
-        model: CpuModel::Pentium4,
+        model: CpuModel::PENTIUM4,
         mode: RunMode::Real,
         every: 1,
         jobs: None,

@@ -14,12 +14,12 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
     &[
         M::Cmova, M::Cmovae, M::Cmovb, M::Cmovbe, M::Cmove, M::Cmovg, M::Cmovge, M::Cmovl,
         M::Cmovle, M::Cmovne, M::Cmovno, M::Cmovnp, M::Cmovns, M::Cmovo, M::Cmovp, M::Cmovs,
-        M::Xadd, M::Cmpxchg, M::Cmpxchg8b, M::Cwd, M::Cdq, M::Cbw, M::Cwde, M::Movsx, M::Movzx,
+        M::Movbe, M::Xadd, M::Cmpxchg, M::Cmpxchg8b, M::Cwd, M::Cdq, M::Cbw, M::Cwde, M::Movsx, M::Movzx,
     ],
     // Binary arithmetic
     &[
         M::Add, M::Adc, M::Sub, M::Sbb, M::Imul, M::Mul, M::Idiv, M::Div, M::Inc, M::Dec, M::Neg,
-        M::Cmp,
+        M::Cmp, M::Adcx, M::Adox,
     ],
     // Logical
     &[M::And, M::Or, M::Xor, M::Not],
@@ -31,7 +31,7 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
     &[
         M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr, M::Seta, M::Setae, M::Setb, M::Setbe,
         M::Sete, M::Setg, M::Setge, M::Setl, M::Setle, M::Setne, M::Setno, M::Setnp, M::Setns,
-        M::Seto, M::Setp, M::Sets, M::Test,
+        M::Seto, M::Setp, M::Sets, M::Test, M::Tzcnt, M::Lzcnt, M::Popcnt, M::Crc32,
     ],
     // Flag control
     &[
@@ -105,6 +105,16 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Cvtdq2ps, M::Cvtps2dq, M::Cvttps2dq, M::Movdqa, M::Movdqu, M::Movq2dq, M::Movdq2q,
         M::Pmuludq, M::Paddq, M::Psubq, M::Pshuflw, M::Pshufhw, M::Pshufd, M::Pslldq, M::Psrldq,
         M::Punpckhqdq, M::Punpcklqdq, M::Lfence, M::Mfence, M::Movntpd, M::Movntdq, M::Movnti,
+    ],
+];
+
+/// The same of those with a VEX prefix, which real and V86 mode do not know.
+#[rustfmt::skip]
+pub(super) const VEX: &[&[Mnemonic]] = &[
+    // BMI1 and BMI2
+    &[
+        M::Andn, M::Bextr, M::Blsi, M::Blsmsk, M::Blsr, M::Bzhi, M::Mulx, M::Pdep, M::Pext, M::Rorx,
+        M::Sarx, M::Shlx, M::Shrx,
     ],
 ];
 

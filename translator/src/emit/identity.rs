@@ -3,7 +3,10 @@
 use super::emitter::{Emitter, Refused};
 use super::scheme::{Address, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
-use iced_x86::{Code, Instruction, OpKind, Register};
+use iced_x86::{Code, EncodingKind, Instruction, OpKind, Register};
+
+/// Modes that know no VEX prefix.
+const NO_VEX: Mode = Mode::REAL.union(Mode::V86);
 
 impl Emitter {
     /// Re-emits `i`. LOCK is dropped where nobody else can touch the guest's memory: a lock that straddles
@@ -13,7 +16,7 @@ impl Emitter {
     }
 
     /// The forms that 64-bit mode lacks, or takes longer to decode (67h before a MOV with a plain
-    /// offset changes its length).
+    /// offset changes its length), and those of which the guest's processor ignores a prefix.
     pub(super) fn other_form(&mut self, i: &Instruction) -> Result<(), Refused> {
         let code = match i.code() {
             Code::Inc_r16 => Code::Inc_rm16,
@@ -34,12 +37,19 @@ impl Emitter {
             Code::Sub_rm8_imm8_82 => Code::Sub_rm8_imm8,
             Code::Xor_rm8_imm8_82 => Code::Xor_rm8_imm8,
             Code::Cmp_rm8_imm8_82 => Code::Cmp_rm8_imm8,
+            Code::Tzcnt_r16_rm16 => Code::Bsf_r16_rm16,
+            Code::Tzcnt_r32_rm32 => Code::Bsf_r32_rm32,
+            Code::Lzcnt_r16_rm16 => Code::Bsr_r16_rm16,
+            Code::Lzcnt_r32_rm32 => Code::Bsr_r32_rm32,
             _ => return Err(Refused),
         };
         self.identity_as(code, i)
     }
 
     fn identity_as(&mut self, code: Code, i: &Instruction) -> Result<(), Refused> {
+        if code.op_code().encoding() == EncodingKind::VEX && self.mode.intersects(NO_VEX) {
+            return Err(Refused);
+        }
         let mut host = *i;
         host.set_code(code);
         strip_prefixes(&mut host, self.mode.contains(Mode::SHARED));

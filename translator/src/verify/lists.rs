@@ -20,7 +20,8 @@ pub(super) const PLAIN: &[Mnemonic] = &[
     // Arithmetic and logic
     M::Add, M::Adc, M::Sub, M::Sbb, M::Cmp, M::And, M::Or, M::Xor, M::Test, M::Not, M::Neg, M::Inc,
     M::Dec, M::Mul, M::Imul, M::Div, M::Idiv, M::Shl, M::Sal, M::Shr, M::Sar, M::Rol, M::Ror, M::Rcl,
-    M::Rcr, M::Shld, M::Shrd, M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr,
+    M::Rcr, M::Shld, M::Shrd, M::Bt, M::Bts, M::Btr, M::Btc, M::Bsf, M::Bsr, M::Tzcnt, M::Lzcnt,
+    M::Popcnt, M::Crc32, M::Movbe, M::Adcx, M::Adox,
     M::Seto, M::Setno, M::Setb, M::Setae, M::Sete, M::Setne, M::Setbe, M::Seta,
     M::Sets, M::Setns, M::Setp, M::Setnp, M::Setl, M::Setge, M::Setle, M::Setg,
     // Arithmetic flags and DF
@@ -66,7 +67,13 @@ pub(super) const PLAIN: &[Mnemonic] = &[
 ];
 
 /// The same with encodings of their own, on general registers only.
-pub(super) const MODERN: &[Code] = &[C::VEX_Shrx_r32_rm32_r32];
+#[rustfmt::skip]
+pub(super) const MODERN: &[Code] = &[
+    C::VEX_Andn_r32_r32_rm32, C::VEX_Bextr_r32_rm32_r32, C::VEX_Blsi_r32_rm32, C::VEX_Blsmsk_r32_rm32,
+    C::VEX_Blsr_r32_rm32, C::VEX_Bzhi_r32_rm32_r32, C::VEX_Mulx_r32_r32_rm32, C::VEX_Pdep_r32_r32_rm32,
+    C::VEX_Pext_r32_r32_rm32, C::VEX_Rorx_r32_rm32_imm8, C::VEX_Sarx_r32_rm32_r32, C::VEX_Shlx_r32_rm32_r32,
+    C::VEX_Shrx_r32_rm32_r32,
+];
 
 /// String instructions, with or without a repeat prefix.
 #[rustfmt::skip]

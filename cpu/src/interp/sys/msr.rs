@@ -1,4 +1,4 @@
-//! Model-specific registers, the time-stamp counter, RDRAND, SYSENTER and SYSEXIT. SDM volume 4; volume 2;
+//! Model-specific registers, the time-stamp counter, RDRAND, RDSEED, SYSENTER and SYSEXIT. SDM volume 4; volume 2;
 //! volume 3A, 5.8.7.
 
 use super::super::{Ctx, Handler};
@@ -41,8 +41,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         Code::Wrmsr => Some(wrmsr::<B>),
         Code::Rdtsc => Some(rdtsc::<B>),
         Code::Rdtscp => Some(rdtscp::<B>),
-        Code::Rdrand_r16 => Some(rdrand::<B, 2>),
-        Code::Rdrand_r32 => Some(rdrand::<B, 4>),
+        Code::Rdrand_r16 | Code::Rdseed_r16 => Some(random::<B, 2>),
+        Code::Rdrand_r32 | Code::Rdseed_r32 => Some(random::<B, 4>),
         Code::Rdpmc => Some(rdpmc::<B>),
         Code::Sysenter => Some(sysenter::<B>),
         Code::Sysexitd => Some(sysexit::<B>),
@@ -181,8 +181,8 @@ fn rdtscp<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception
     Ok(())
 }
 
-/// There always is a number: CF is set, and the other arithmetic flags are clear.
-fn rdrand<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+/// RDRAND and RDSEED. There always is a number: CF is set, and the other arithmetic flags are clear.
+fn random<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let value = ctx.bus.random();
     ctx.set_reg(i.op0_register(), N, value);
     ctx.s.eflags = ctx.s.eflags & !Eflags::ARITH.bits() | Eflags::CF.bits();

@@ -1,6 +1,6 @@
 //! How guest code is executed, on which processor, and for how long.
 
-use super::values::{CLOCKS, ENGINES, MODELS, one_of, positive};
+use super::values::{CLOCKS, ENGINES, Processor, one_of, positive};
 use crate::error::CliError;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -24,8 +24,9 @@ pub struct EngineArgs {
     #[arg(long, default_value = "bt", value_name = "E", value_parser = one_of::<Engine>(ENGINES))]
     #[arg(hide_possible_values = true)]
     pub engine: Engine,
-    /// The processor: 486, pentium, pentium3, pentium4 (default) or max, which has all that Ringer does
-    #[arg(long, value_name = "M", value_parser = one_of::<CpuModel>(MODELS))]
+    /// The processor: 486, pentium, pentium3, pentium4 (default), max, which has all that Ringer does, or host, without the
+    /// instructions that the host itself lacks; and features to add and take away behind it (max,-avx)
+    #[arg(long, value_name = "M", value_parser = Processor)]
     #[arg(hide_possible_values = true)]
     pub cpu: Option<CpuModel>,
     /// Add the device that kvm-unit-tests expect: memory at FF000000h, ports E0h, E8h and 2000h to 2017h

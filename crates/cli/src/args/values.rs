@@ -1,13 +1,16 @@
 //! Parsers of options' values, with messages in the words of the command line.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command, Error};
+use ringer::CpuModel;
+use std::ffi::OsStr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// Engines by name.
 pub const ENGINES: [&str; 3] = ["bt", "interp", "lockstep"];
 /// Processor models by name.
-pub const MODELS: [&str; 5] = ["486", "pentium", "pentium3", "pentium4", "max"];
+pub const MODELS: [&str; 6] = ["486", "pentium", "pentium3", "pentium4", "max", "host"];
 /// Clocks by name.
 pub const CLOCKS: [&str; 2] = ["real", "virtual"];
 
@@ -18,6 +21,33 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names).try_map(|name| name.parse())
+}
+
+/// A parser of processors: one of [`MODELS`], which the shell can complete, and features behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Processor;
+
+impl TypedValueParser for Processor {
+    type Value = CpuModel;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<CpuModel, Error> {
+        let model = value.to_str().and_then(|text| text.split(',').next());
+        if !model.is_some_and(|model| MODELS.contains(&model)) {
+            // The message that lists the models.
+            PossibleValuesParser::new(MODELS).parse_ref(command, arg, value)?;
+        }
+        let whole = |text: &str| text.parse::<CpuModel>();
+        whole.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(MODELS.into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// A parser of whole numbers in `range`.
@@ -50,7 +80,7 @@ pub fn positive(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringer::{CpuModel, Engine};
+    use ringer::Engine;
 
     #[test]
     fn names_are_those_that_are_known() {

@@ -9,8 +9,8 @@ use ringer_casegen::{aim, values};
 use ringer_cpu::CpuModel;
 use std::sync::LazyLock;
 
-static NARROW: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::Pentium4.features(), 16));
-static WIDE: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::Pentium4.features(), 32));
+static NARROW: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::PENTIUM4.features(), 16));
+static WIDE: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::PENTIUM4.features(), 32));
 
 impl Coder<'_> {
     /// `len` bytes of code, and the offsets in CS at which its routines begin.

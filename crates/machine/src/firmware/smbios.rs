@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_reader_finds_each_structure_with_the_length_of_its_version() {
-        let machine = Described { ram_size: 64 << 20, model: CpuModel::Pentium4 };
+        let machine = Described { ram_size: 64 << 20, model: CpuModel::PENTIUM4 };
         let smbios = Smbios::new(&machine, true);
         let found = structures(&smbios.tables);
         let shapes: Vec<(u8, usize)> = found.iter().map(|(kind, len, _)| (*kind, *len)).collect();
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_entry_point_sums_to_zero_twice() {
-        let machine = Described { ram_size: 3 << 30, model: CpuModel::Pentium4 };
+        let machine = Described { ram_size: 3 << 30, model: CpuModel::PENTIUM4 };
         let smbios = Smbios::new(&machine, false);
         let entry = smbios.entry(0xf_0020);
         assert_eq!(entry.len(), usize::from(ENTRY_LEN));

@@ -2,6 +2,7 @@
 
 use crate::boot::LoadError;
 use crate::stop::status;
+use ringer_cpu::ChoiceError;
 use ringer_devices::BoardLoadError;
 use ringer_devices::state::StateError as SectionError;
 use ringer_input::{InputError, shown};
@@ -122,6 +123,9 @@ pub enum StateError {
         /// Its name.
         text: String,
     },
+    /// The processor cannot be had on this host.
+    #[error("it is of a machine with another processor: {0}")]
+    Processor(#[source] ChoiceError),
     /// The image that the machine boots is not a regular file, so it could not be found again.
     #[error(
         "cannot save: {} is no regular file, so that a load could not boot it again",

@@ -4,6 +4,8 @@
 use super::boot_record::BootRecord;
 use super::error::StateError;
 use crate::config::{DEBUG_EXIT_PORT, PcConfig};
+use ringer_cpu::CpuModel;
+use ringer_cpu::choice::{names_of, with_names};
 use ringer_devices::{DriveKind, FloppyDrive, Nics, VirtioConfig};
 use ringer_monitor::ClockKind;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,9 @@ pub struct MachineRecord {
     pub memory: u64,
     /// The processor's name.
     pub cpu: String,
+    /// The names of all its features, where the host or the user decided on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_features: Option<String>,
     /// `real` or `virtual`.
     pub clock: String,
     /// There is the test device.
@@ -68,6 +73,10 @@ pub struct MachineRecord {
     pub parallel: bool,
 }
 
+/// Processors whose features follow from their names.
+const FIXED: [CpuModel; 4] =
+    [CpuModel::I486, CpuModel::PENTIUM, CpuModel::PENTIUM3, CpuModel::PENTIUM4];
+
 fn has_no_virtio(devices: &VirtioConfig) -> bool {
     *devices == VirtioConfig::NONE
 }
@@ -99,6 +108,7 @@ impl MachineRecord {
         Self {
             memory: pc.ram_size,
             cpu: pc.model.name().to_owned(),
+            cpu_features: (!FIXED.contains(&pc.model)).then(|| names_of(pc.model.features())),
             clock: clock_name(clock).to_owned(),
             test_device: pc.test_device,
             debug_exit: pc.debug_exit,
@@ -121,7 +131,10 @@ impl MachineRecord {
     /// [`StateError::Unknown`] for a processor that is none.
     pub fn pc(&self) -> Result<PcConfig, StateError> {
         let unknown = |_| StateError::Unknown { what: "processor", text: self.cpu.clone() };
-        let model = self.cpu.parse().map_err(unknown)?;
+        let mut model: CpuModel = self.cpu.parse().map_err(unknown)?;
+        if let Some(names) = &self.cpu_features {
+            model = with_names(model, names).map_err(StateError::Processor)?;
+        }
         let (ram_size, debug_exit) = (self.memory, self.debug_exit);
         let debug_exit_port = self.debug_exit_port.unwrap_or(DEBUG_EXIT_PORT);
         let (ide, ahci, floppies, vga) = (self.ide, self.ahci, self.floppies, !self.no_vga);
@@ -164,6 +177,8 @@ impl MachineRecord {
         };
         same("bytes of memory:", &self.memory.to_string(), &here.memory.to_string())?;
         same("the processor", &self.cpu, &here.cpu)?;
+        let features = |record: &Self| record.cpu_features.clone().unwrap_or_default();
+        same("the processor's features", &features(self), &features(here))?;
         same("the clock", &self.clock, &here.clock)?;
         let there = |there| if there { "present" } else { "absent" };
         same("the test device", there(self.test_device), there(here.test_device))?;

@@ -105,7 +105,7 @@ fn machine_with(
     let board = Board::new(config, sink, Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: KickSignal::default(),
-        model: CpuModel::Pentium4,
+        model: CpuModel::PENTIUM4,
         engine,
         tc_size: 16 << 20,
         clock,

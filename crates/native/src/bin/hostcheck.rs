@@ -78,7 +78,7 @@ fn list(cpu: CpuModel) {
     }
     println!("left out:");
     for (forms, why) in excuse::LEFT_OUT {
-        println!("  {forms:?}: {why}");
+        println!("  {forms}: {why}");
     }
     for (class, why) in excuse::CLASSES_LEFT_OUT {
         println!("  class {class:?}: {why}");

@@ -35,7 +35,7 @@ pub(super) struct Machine {
 impl Machine {
     /// A Pentium 4 in flat 32-bit protected mode at CPL 0, with SSE enabled.
     pub fn new() -> Self {
-        Self::with_model(CpuModel::Pentium4)
+        Self::with_model(CpuModel::PENTIUM4)
     }
 
     pub fn with_model(model: CpuModel) -> Self {

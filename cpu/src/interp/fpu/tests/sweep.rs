@@ -126,7 +126,7 @@ fn compare(m: &mut Machine, arena: &mut Arena, r: &mut Random, bytes: &[u8], i: 
 /// Runs `count` comparable instructions that `generate` makes; returns how many codes were met.
 fn sweep(seed: u64, count: u32, generate: fn(&mut Random) -> Vec<u8>) -> usize {
     let mut r = Random(seed);
-    let mut m = Machine::with_model(CpuModel::Max);
+    let mut m = Machine::with_model(CpuModel::MAX);
     let mut arena = Arena::new().unwrap();
     let mut met = std::collections::HashSet::new();
     let mut done = 0;

@@ -1,0 +1,204 @@
+//! Later instructions on general registers: MOVBE, those of BMI1, BMI2 and LZCNT, ADCX and ADOX. SDM volume 2, under these names.
+//!
+//! Most are encoded with a VEX prefix, which real and V86 mode do not know (SDM volume 2, 2.3).
+
+use super::alu::Binary;
+use super::arith::binary;
+use super::bit_alu as bits;
+use super::size::{by_size, operand_size};
+use super::{Ctx, Handler};
+use crate::bus::Bus;
+use crate::exception::Exception;
+use crate::flags::Eflags;
+use crate::state::{CpuState, Gpr};
+use iced_x86::{Code, EncodingKind, Instruction, Mnemonic as M, OpKind};
+
+/// The handler of `code`, if it belongs here.
+pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    use Code as C;
+    match code {
+        C::Movbe_r16_m16 | C::Movbe_m16_r16 => return Some(movbe::<B, 2>),
+        C::Movbe_r32_m32 | C::Movbe_m32_r32 => return Some(movbe::<B, 4>),
+        C::Adcx_r32_rm32 => return Some(add_with::<B, CF>),
+        C::Adox_r32_rm32 => return Some(add_with::<B, OF>),
+        _ => {}
+    }
+    let size = operand_size(code, 0);
+    match code.mnemonic() {
+        M::Tzcnt => by_size!(size, binary, bits::Tzcnt),
+        M::Lzcnt => by_size!(size, binary, bits::Lzcnt),
+        _ if code.op_code().encoding() == EncodingKind::VEX && size == Some(4) => vex(code),
+        _ => None,
+    }
+}
+
+fn vex<B: Bus>(code: Code) -> Option<Handler<B>> {
+    Some(match code.mnemonic() {
+        M::Andn => flagged::<B, bits::Andn>,
+        M::Bextr => flagged::<B, bits::Bextr>,
+        M::Bzhi => flagged::<B, bits::Bzhi>,
+        M::Blsi => flagged::<B, bits::Blsi>,
+        M::Blsmsk => flagged::<B, bits::Blsmsk>,
+        M::Blsr => flagged::<B, bits::Blsr>,
+        M::Pdep => silent::<B, Deposit>,
+        M::Pext => silent::<B, Extract>,
+        M::Rorx => silent::<B, RotateRight>,
+        M::Sarx => silent::<B, ShiftArithmetic>,
+        M::Shlx => silent::<B, ShiftLeft>,
+        M::Shrx => silent::<B, ShiftRight>,
+        M::Mulx => mulx::<B>,
+        _ => return None,
+    })
+}
+
+/// #UD where there are no VEX prefixes.
+///
+/// # Errors
+/// #UD in real and V86 mode.
+pub(super) fn require_vex(s: &CpuState) -> Result<(), Exception> {
+    if s.protected() && !s.v86() { Ok(()) } else { Err(Exception::ud()) }
+}
+
+/// The last two operands, and before them nothing where there is only one source.
+fn sources<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(u64, u64), Exception> {
+    let last = i.op_count() - 1;
+    let first = if last > 1 { ctx.read_op(i, 1, 4)? } else { 0 };
+    Ok((first, ctx.read_op(i, last, 4)?))
+}
+
+fn flagged<B: Bus, O: Binary>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    require_vex(ctx.s)?;
+    let (a, b) = sources(ctx, i)?;
+    let result = O::run::<4>(&mut ctx.s.eflags, a, b);
+    ctx.set_reg(i.op0_register(), 4, result);
+    Ok(())
+}
+
+/// An operation that leaves the flags alone.
+trait Silent {
+    fn run(a: u32, b: u32) -> u32;
+}
+
+fn silent<B: Bus, O: Silent>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    require_vex(ctx.s)?;
+    let (a, b) = sources(ctx, i)?;
+    ctx.set_reg(i.op0_register(), 4, O::run(a as u32, b as u32));
+    Ok(())
+}
+
+struct Deposit;
+
+impl Silent for Deposit {
+    /// The low bits of `a` at the places where `mask` has ones.
+    fn run(a: u32, mut mask: u32) -> u32 {
+        let (mut out, mut k) = (0, 0);
+        while mask != 0 {
+            let place = mask & mask.wrapping_neg();
+            if a >> k & 1 != 0 {
+                out |= place;
+            }
+            mask ^= place;
+            k += 1;
+        }
+        out
+    }
+}
+
+struct Extract;
+
+impl Silent for Extract {
+    /// The bits of `a` where `mask` has ones, side by side.
+    fn run(a: u32, mut mask: u32) -> u32 {
+        let (mut out, mut k) = (0, 0);
+        while mask != 0 {
+            let place = mask & mask.wrapping_neg();
+            out |= u32::from(a & place != 0) << k;
+            mask ^= place;
+            k += 1;
+        }
+        out
+    }
+}
+
+struct RotateRight;
+
+impl Silent for RotateRight {
+    fn run(a: u32, count: u32) -> u32 {
+        a.rotate_right(count & 31)
+    }
+}
+
+struct ShiftArithmetic;
+
+impl Silent for ShiftArithmetic {
+    fn run(a: u32, count: u32) -> u32 {
+        (a as i32 >> (count & 31)) as u32
+    }
+}
+
+struct ShiftLeft;
+
+impl Silent for ShiftLeft {
+    fn run(a: u32, count: u32) -> u32 {
+        a << (count & 31)
+    }
+}
+
+struct ShiftRight;
+
+impl Silent for ShiftRight {
+    fn run(a: u32, count: u32) -> u32 {
+        a >> (count & 31)
+    }
+}
+
+/// EDX times the source. With one register for both halves the high one stays.
+fn mulx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    require_vex(ctx.s)?;
+    let product = ctx.read_op(i, 2, 4)? * u64::from(ctx.gpr(Gpr::Edx));
+    ctx.set_reg(i.op1_register(), 4, product);
+    ctx.set_reg(i.op0_register(), 4, product >> 32);
+    Ok(())
+}
+
+const CF: u32 = Eflags::CF.bits();
+const OF: u32 = Eflags::OF.bits();
+
+/// An addition whose carry, in and out, is one flag; no other changes.
+fn add_with<B: Bus, const CARRY: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
+    let (a, b) = (ctx.read_op(i, 0, 4)?, ctx.read_op(i, 1, 4)?);
+    let sum = a + b + u64::from(ctx.s.eflags & CARRY != 0);
+    ctx.set_reg(i.op0_register(), 4, sum);
+    ctx.s.eflags = if sum >> 32 != 0 { ctx.s.eflags | CARRY } else { ctx.s.eflags & !CARRY };
+    Ok(())
+}
+
+/// A move between a register and memory, bytes in reverse.
+fn movbe<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    let reverse = |value: u64| value.swap_bytes() >> (64 - 8 * N);
+    let (seg, off) = ctx.ea(i);
+    if i.op0_kind() == OpKind::Register {
+        let value = ctx.read_sized(seg, off, N)?;
+        ctx.set_reg(i.op0_register(), N, reverse(value));
+        return Ok(());
+    }
+    let value = ctx.reg(i.op1_register(), N);
+    ctx.write_sized(seg, off, N, reverse(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_deposited_and_extracted_by_a_mask() {
+        assert_eq!(Deposit::run(0b1011, 0x8000_1110), 0x8000_0110);
+        assert_eq!(Extract::run(0x8000_0110, 0x8000_1110), 0b1011);
+        assert_eq!(Extract::run(u32::MAX, u32::MAX), u32::MAX);
+        assert_eq!((Deposit::run(5, 0), ShiftLeft::run(3, 33)), (0, 6));
+        assert_eq!(ShiftArithmetic::run(0x8000_0000, 31), u32::MAX);
+    }
+}
