@@ -47,6 +47,9 @@ const ROWS: &[Row] = &[
     row(Features::SSSE3, "ssse3", Features::SSE3),
     row(Features::SSE4_1, "sse4_1", Features::SSSE3),
     row(Features::SSE4_2, "sse4_2", Features::SSE4_1),
+    row(Features::PCLMULQDQ, "pclmulqdq", Features::SSE2),
+    row(Features::AES, "aes", Features::SSE2),
+    row(Features::SHA, "sha_ni", Features::SSE2),
     row(Features::MOVBE, "movbe", NOTHING),
     row(Features::POPCNT, "popcnt", NOTHING),
     row(Features::TSC_DEADLINE, "tsc_deadline_timer", Features::APIC.union(Features::TSC)),
@@ -65,6 +68,8 @@ const ROWS: &[Row] = &[
 /// Other names for the same.
 const ALIASES: &[(&str, &str)] = &[
     ("abm", "lzcnt"),
+    ("pclmul", "pclmulqdq"),
+    ("sha", "sha_ni"),
     ("sse4.1", "sse4_1"),
     ("sse4.2", "sse4_2"),
     ("tsc-deadline", "tsc_deadline_timer"),

@@ -54,6 +54,8 @@ bitflags! {
         const SSE2 = 1 << 26;
         /// SSE3.
         const SSE3 = 1 << 32;
+        /// PCLMULQDQ.
+        const PCLMULQDQ = 1 << (32 + 1);
         /// SSSE3.
         const SSSE3 = 1 << (32 + 9);
         /// SSE4.1.
@@ -68,6 +70,8 @@ bitflags! {
         const POPCNT = 1 << (32 + 23);
         /// The local APIC's timer has a TSC-deadline mode.
         const TSC_DEADLINE = 1 << (32 + 24);
+        /// AES.
+        const AES = 1 << (32 + 25);
         /// RDRAND.
         const RDRAND = 1 << (32 + 30);
         /// ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT.
@@ -82,6 +86,8 @@ bitflags! {
         const ADX = 1 << (64 + 19);
         /// Supervisor code may not touch data in user pages by accident (CR4.SMAP); CLAC and STAC.
         const SMAP = 1 << (64 + 20);
+        /// SHA-1 and SHA-256.
+        const SHA = 1 << (64 + 29);
         /// User code may not see system registers (CR4.UMIP).
         const UMIP = 1 << (96 + 2);
         /// LZCNT.
@@ -217,7 +223,10 @@ impl Features {
         ];
         // Shown where the host has them, each with those before it.
         let vectors = vectors.into_iter().take_while(|(_, there)| *there);
-        let integers = [
+        let others = [
+            (Features::AES, detected!("aes")),
+            (Features::PCLMULQDQ, detected!("pclmulqdq")),
+            (Features::SHA, detected!("sha")),
             (Features::POPCNT, detected!("popcnt")),
             (Features::MOVBE, detected!("movbe")),
             (Features::BMI1, detected!("bmi1")),
@@ -227,7 +236,7 @@ impl Features {
             (Features::RDRAND, detected!("rdrand")),
             (Features::RDSEED, detected!("rdseed")),
         ];
-        let others = integers.into_iter().filter(|(_, there)| *there);
+        let others = others.into_iter().filter(|(_, there)| *there);
         vectors.chain(others).fold(ALWAYS, |all, (feature, _)| all | feature)
     }
 

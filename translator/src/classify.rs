@@ -59,16 +59,29 @@ pub fn unit(code: Code) -> ExecutionUnit {
         return ExecutionUnit::Fpu; // The decoder counts it to the 8086.
     }
     let has = |list: &[F]| features.iter().any(|f| list.contains(f));
-    if has(&[F::SSE, F::SSE2]) {
-        ExecutionUnit::Sse
-    } else if has(&[F::FPU, F::FPU287, F::FPU387, F::MMX]) {
+    if has(&[F::FPU, F::FPU287, F::FPU387, F::MMX]) {
         ExecutionUnit::Fpu
+    } else if has(SSE) {
+        ExecutionUnit::Sse
     } else {
         ExecutionUnit::Integer
     }
 }
 
-/// Came with SSE and SSE2 but touch neither their registers nor their enables.
+/// The features of XMM registers.
+const SSE: &[CpuidFeature] = &[
+    CpuidFeature::SSE,
+    CpuidFeature::SSE2,
+    CpuidFeature::SSE3,
+    CpuidFeature::SSSE3,
+    CpuidFeature::SSE4_1,
+    CpuidFeature::SSE4_2,
+    CpuidFeature::AES,
+    CpuidFeature::PCLMULQDQ,
+    CpuidFeature::SHA,
+];
+
+/// Came with SSE and its successors but touch neither their registers nor their enables.
 const UNITLESS: &[Mnemonic] = &[
     M::Prefetchnta,
     M::Prefetcht0,
@@ -80,6 +93,7 @@ const UNITLESS: &[Mnemonic] = &[
     M::Movnti,
     M::Pause,
     M::Clflush,
+    M::Crc32,
 ];
 
 /// [`treatment`] and [`unit`] of every code under `opts` and `features`, indexed by code.

@@ -31,7 +31,13 @@ const INSTRUCTIONS: Features = Features::POPCNT
     .union(Features::BMI2)
     .union(Features::LZCNT)
     .union(Features::ADX)
-    .union(Features::SSE4_2);
+    .union(Features::SSE3)
+    .union(Features::SSSE3)
+    .union(Features::SSE4_1)
+    .union(Features::SSE4_2)
+    .union(Features::AES)
+    .union(Features::PCLMULQDQ)
+    .union(Features::SHA);
 
 /// Sequences that compilers and kernels emit, by name.
 #[rustfmt::skip]

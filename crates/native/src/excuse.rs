@@ -2,7 +2,7 @@
 
 use crate::wire::{COMPLETED, Input, Output};
 use Mnemonic as M;
-use iced_x86::{Code, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use ringer_casegen::{Case, Class};
 use ringer_cpu::Features;
 use ringer_cpu::exception::pf;
@@ -136,12 +136,24 @@ pub const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         name: "#AC of MOVUPS",
-        why: "unaligned 16-byte moves may or may not raise #AC (SDM 3A, 6.15, interrupt 17)",
+        why: "unaligned 16-byte operands may or may not raise #AC (SDM 3A, 6.15, interrupt 17)",
         covers: |i, input, host, _| {
-            let loose = matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu);
-            loose && host.trap == 17 && address(i, input) & 15 != 0
+            let strings =
+                matches!(i.mnemonic(), M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
+            let loose = matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu | M::Lddqu);
+            (loose || strings) && host.trap == 17 && address(i, input) & 15 != 0
         },
         memory: true,
+    },
+    Excuse {
+        name: "alignment of SHA's operand",
+        why: "a misaligned 16-byte operand of the SHA extensions raises #GP (SDM 2, exception type 4); AMD does not check it",
+        covers: |i, input, host, guest| {
+            let sha = i.cpuid_features().contains(&CpuidFeature::SHA);
+            let loose = host.trap == COMPLETED || matches!(host.trap, 12..=14 | 17);
+            sha && loose && (guest.trap, guest.error) == (13, 0) && address(i, input) & 15 != 0
+        },
+        memory: false,
     },
     Excuse {
         name: "#AC of FXSAVE",

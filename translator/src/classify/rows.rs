@@ -106,6 +106,41 @@ pub(super) const INNOCUOUS: &[&[Mnemonic]] = &[
         M::Pmuludq, M::Paddq, M::Psubq, M::Pshuflw, M::Pshufhw, M::Pshufd, M::Pslldq, M::Psrldq,
         M::Punpckhqdq, M::Punpcklqdq, M::Lfence, M::Mfence, M::Movntpd, M::Movntdq, M::Movnti,
     ],
+    // SSE3
+    &[
+        M::Addsubpd, M::Addsubps, M::Fisttp, M::Haddpd, M::Haddps, M::Hsubpd, M::Hsubps, M::Lddqu,
+        M::Movddup, M::Movshdup, M::Movsldup,
+    ],
+    // SSSE3
+    &[
+        M::Pabsb, M::Pabsw, M::Pabsd, M::Palignr, M::Phaddw, M::Phaddd, M::Phaddsw, M::Phsubw,
+        M::Phsubd, M::Phsubsw, M::Pmaddubsw, M::Pmulhrsw, M::Pshufb, M::Psignb, M::Psignw,
+        M::Psignd,
+    ],
+    // SSE4.1
+    &[
+        M::Blendpd, M::Blendps, M::Blendvpd, M::Blendvps, M::Dppd, M::Dpps, M::Extractps,
+        M::Insertps, M::Movntdqa, M::Mpsadbw, M::Packusdw, M::Pblendvb, M::Pblendw, M::Pcmpeqq,
+        M::Pextrb, M::Pextrd, M::Phminposuw, M::Pinsrb, M::Pinsrd, M::Pmaxsb, M::Pmaxsd,
+        M::Pmaxud, M::Pmaxuw, M::Pminsb, M::Pminsd, M::Pminud, M::Pminuw, M::Pmovsxbw, M::Pmovsxbd,
+        M::Pmovsxbq, M::Pmovsxwd, M::Pmovsxwq, M::Pmovsxdq, M::Pmovzxbw, M::Pmovzxbd, M::Pmovzxbq,
+        M::Pmovzxwd, M::Pmovzxwq, M::Pmovzxdq, M::Pmuldq, M::Pmulld, M::Ptest, M::Roundpd,
+        M::Roundps, M::Roundsd, M::Roundss,
+    ],
+    // SSE4.2
+    &[
+        M::Pcmpestri, M::Pcmpestrm, M::Pcmpistri, M::Pcmpistrm, M::Pcmpgtq,
+    ],
+    // AES and PCLMULQDQ
+    &[
+        M::Aesdec, M::Aesdeclast, M::Aesenc, M::Aesenclast, M::Aesimc, M::Aeskeygenassist,
+        M::Pclmulqdq,
+    ],
+    // SHA
+    &[
+        M::Sha1msg1, M::Sha1msg2, M::Sha1nexte, M::Sha1rnds4, M::Sha256msg1, M::Sha256msg2,
+        M::Sha256rnds2,
+    ],
 ];
 
 /// The same of those with a VEX prefix, which real and V86 mode do not know.
@@ -209,11 +244,11 @@ pub(super) const FORMS: &[(Treatment, &[Code])] = &[
     (Rewritten(Rewrite::Sysexit), &[C::Sysexitd]),
     (Rewritten(Rewrite::ClearAc), &[C::Clac]),
     (Rewritten(Rewrite::SetAc), &[C::Stac]),
-    // Undocumented aliases, the opcodes of CMPXCHG in early 486s, and what came with SSE4.1 are left to the interpreter.
+    // Undocumented aliases and the opcodes of CMPXCHG in early 486s are left to the interpreter.
     (Callout, &[
         C::Fcom_st0_sti_DCD0, C::Fcomp_st0_sti_DCD8, C::Fcomp_st0_sti_DED0, C::Fstp_sti_DFD0,
         C::Fstp_sti_DFD8, C::Fxch_st0_sti_DDC8, C::Fxch_st0_sti_DFC8, C::Test_rm8_imm8_F6r1,
         C::Test_rm16_imm16_F7r1, C::Test_rm32_imm32_F7r1,
-        C::Pextrw_r32m16_xmm_imm8, C::Cmpxchg486_rm8_r8, C::Cmpxchg486_rm16_r16, C::Cmpxchg486_rm32_r32,
+        C::Cmpxchg486_rm8_r8, C::Cmpxchg486_rm16_r16, C::Cmpxchg486_rm32_r32,
     ]),
 ];

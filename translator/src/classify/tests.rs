@@ -26,7 +26,7 @@ fn only_known_encodings_of_modelled_features_are_inline() {
 #[test]
 fn the_table_denies_by_default() {
     let counted = codes().filter(|code| is_inline(*code)).count();
-    assert!((800..1100).contains(&counted), "{counted} codes are inline");
+    assert!((800..2200).contains(&counted), "{counted} codes are inline");
     let later = [EncodingKind::EVEX, EncodingKind::XOP, EncodingKind::MVEX, EncodingKind::D3NOW];
     for code in codes().filter(|code| later.contains(&code.op_code().encoding())) {
         assert_eq!(treatment(code), Treatment::Callout, "{code:?}");

@@ -3,7 +3,7 @@
 use super::emitter::{Emitter, Refused};
 use super::scheme::{Address, RegisterMap, Registers};
 use crate::mode::{Mode, SegmentClass};
-use iced_x86::{Code, EncodingKind, Instruction, OpKind, Register};
+use iced_x86::{Code, CpuidFeature, EncodingKind, Instruction, OpKind, Register};
 
 /// Modes that know no VEX prefix.
 const NO_VEX: Mode = Mode::REAL.union(Mode::V86);
@@ -54,6 +54,10 @@ impl Emitter {
         host.set_code(code);
         strip_prefixes(&mut host, self.mode.contains(Mode::SHARED));
         let memory = (0..host.op_count()).any(|k| host.op_kind(k) == OpKind::Memory);
+        if memory && code.cpuid_features().contains(&CpuidFeature::SHA) {
+            // AMD's processors do not check that the operand is aligned.
+            return Err(Refused);
+        }
         if memory && (self.aside || self.needs_sequence(i) || self.parts_high_byte(i)) {
             return self.identity_checked(&mut host, i);
         }

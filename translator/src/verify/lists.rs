@@ -64,6 +64,24 @@ pub(super) const PLAIN: &[Mnemonic] = &[
     M::Cvtsi2ss, M::Cvtsi2sd, M::Cvtss2si, M::Cvtsd2si, M::Cvttss2si, M::Cvttsd2si, M::Cvtps2pd,
     M::Cvtpd2ps, M::Cvtss2sd, M::Cvtsd2ss, M::Cvtdq2ps, M::Cvtdq2pd, M::Cvtps2dq, M::Cvtpd2dq,
     M::Cvttps2dq, M::Cvttpd2dq, M::Stmxcsr,
+    // SSE3 to SSE4.2, AES, PCLMULQDQ, SHA
+    M::Addsubpd, M::Addsubps, M::Fisttp, M::Haddpd, M::Haddps, M::Hsubpd, M::Hsubps, M::Lddqu,
+    M::Movddup, M::Movshdup, M::Movsldup,
+    M::Pabsb, M::Pabsw, M::Pabsd, M::Palignr, M::Phaddw, M::Phaddd, M::Phaddsw, M::Phsubw,
+    M::Phsubd, M::Phsubsw, M::Pmaddubsw, M::Pmulhrsw, M::Pshufb, M::Psignb, M::Psignw,
+    M::Psignd,
+    M::Blendpd, M::Blendps, M::Blendvpd, M::Blendvps, M::Dppd, M::Dpps, M::Extractps,
+    M::Insertps, M::Movntdqa, M::Mpsadbw, M::Packusdw, M::Pblendvb, M::Pblendw, M::Pcmpeqq,
+    M::Pextrb, M::Pextrd, M::Phminposuw, M::Pinsrb, M::Pinsrd, M::Pmaxsb, M::Pmaxsd,
+    M::Pmaxud, M::Pmaxuw, M::Pminsb, M::Pminsd, M::Pminud, M::Pminuw, M::Pmovsxbw, M::Pmovsxbd,
+    M::Pmovsxbq, M::Pmovsxwd, M::Pmovsxwq, M::Pmovsxdq, M::Pmovzxbw, M::Pmovzxbd, M::Pmovzxbq,
+    M::Pmovzxwd, M::Pmovzxwq, M::Pmovzxdq, M::Pmuldq, M::Pmulld, M::Ptest, M::Roundpd,
+    M::Roundps, M::Roundsd, M::Roundss,
+    M::Pcmpestri, M::Pcmpestrm, M::Pcmpistri, M::Pcmpistrm, M::Pcmpgtq,
+    M::Aesdec, M::Aesdeclast, M::Aesenc, M::Aesenclast, M::Aesimc, M::Aeskeygenassist,
+    M::Pclmulqdq,
+    M::Sha1msg1, M::Sha1msg2, M::Sha1nexte, M::Sha1rnds4, M::Sha256msg1, M::Sha256msg2,
+    M::Sha256rnds2,
 ];
 
 /// The same with encodings of their own, on general registers only.

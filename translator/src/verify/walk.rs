@@ -59,7 +59,8 @@ pub(super) fn is_plain(code: Code) -> bool {
 
 pub(super) fn is_integer(code: Code) -> bool {
     use CpuidFeature as F;
-    let fpu = [F::FPU, F::FPU287, F::FPU387, F::MMX, F::SSE, F::SSE2, F::SSE3];
+    let mut fpu = vec![F::FPU, F::FPU287, F::FPU387, F::MMX, F::SSE, F::SSE2, F::SSE3];
+    fpu.extend([F::SSSE3, F::SSE4_1, F::SSE4_2, F::AES, F::PCLMULQDQ, F::SHA]);
     // WAIT came with the 8086, and looks for pending exceptions.
     code != Code::Wait && !code.cpuid_features().iter().any(|feature| fpu.contains(feature))
 }

@@ -6,7 +6,8 @@
 //! precision control set to the format's, it rounds to the same significand with a 15-bit exponent,
 //! which no operation on doubles leaves.
 
-use iced_x86::{Instruction, Mnemonic as M, Register};
+use super::fused;
+use iced_x86::Instruction;
 use std::arch::asm;
 
 const OVERFLOW: u32 = 0x08;
@@ -29,91 +30,222 @@ enum Operation {
     Divide,
     /// The second operand as it is.
     Narrow,
+    /// The product of the first two, negated or not, and the third, likewise.
+    Fused([bool; 2]),
 }
 
-/// What an instruction computes in each lane.
+/// The formats of operands and results.
 #[derive(Clone, Copy)]
-struct Shape {
-    operation: Operation,
+struct Format {
     /// The operands are singles.
     single_in: bool,
     /// The results are singles.
     single_out: bool,
-    lanes: usize,
 }
 
-fn shape(i: &Instruction) -> Option<Shape> {
-    use Operation::{Add, Divide, Multiply, Narrow, Subtract};
-    let (operation, single_in, lanes) = match i.mnemonic() {
-        M::Addps => (Add, true, 4),
-        M::Addss => (Add, true, 1),
-        M::Addpd => (Add, false, 2),
-        M::Addsd => (Add, false, 1),
-        M::Subps => (Subtract, true, 4),
-        M::Subss => (Subtract, true, 1),
-        M::Subpd => (Subtract, false, 2),
-        M::Subsd => (Subtract, false, 1),
-        M::Mulps => (Multiply, true, 4),
-        M::Mulss => (Multiply, true, 1),
-        M::Mulpd => (Multiply, false, 2),
-        M::Mulsd => (Multiply, false, 1),
-        M::Divps => (Divide, true, 4),
-        M::Divss => (Divide, true, 1),
-        M::Divpd => (Divide, false, 2),
-        M::Divsd => (Divide, false, 1),
-        M::Cvtpd2ps => (Narrow, false, 2),
-        M::Cvtsd2ss => (Narrow, false, 1),
-        _ => return None,
+/// What is computed for one result.
+type Lane = (Operation, [f64; 3]);
+
+/// The bytes of an instruction's operands, by number; an XMM register has 16.
+pub(super) type Operands = [[u8; 32]; 3];
+
+/// Whether `i` flags PE, given its operands before it and MXCSR, which has #O or #U unmasked. `None`: `i` has no results that
+/// can be out of range.
+pub(super) fn flagged(i: &Instruction, operands: &Operands, mxcsr: u32) -> Option<bool> {
+    let name = format!("{:?}", i.mnemonic()).to_lowercase();
+    let vex = name.starts_with('v');
+    let name = name.strip_prefix('v').unwrap_or(&name);
+    let (stem, kind) = name.split_at(name.len().checked_sub(2)?);
+    let single_in = match name {
+        "cvtpd2ps" | "cvtsd2ss" => false,
+        _ => kind.ends_with('s'),
     };
-    let single_out = single_in || matches!(operation, Narrow);
-    Some(Shape { operation, single_in, single_out, lanes })
+    let format = Format { single_in, single_out: kind.ends_with('s') };
+    let source = Sources { i, operands, format, vex, scalar: kind.starts_with('s') };
+    let lanes = source.lanes(stem)?;
+    if stem == "dp" {
+        return Some(sum_of_products(format, &lanes, i.immediate8(), mxcsr));
+    }
+    Some(lanes.iter().any(|lane| outcome(format, lane, mxcsr).inexact))
 }
 
-/// Whether `i` flags PE, given its destination's and its source's 16 bytes before it and MXCSR,
-/// which has #O or #U unmasked. `None`: `i` has no results that can be out of range.
-pub(super) fn flagged(i: &Instruction, a: &[u8; 16], b: &[u8; 16], mxcsr: u32) -> Option<bool> {
-    let shape = shape(i)?;
-    let same = i.op1_register() == i.op0_register() && i.op1_register() != Register::None;
-    let b = if same { a } else { b };
-    Some((0..shape.lanes).any(|n| lane(shape, operand(shape, a, n), operand(shape, b, n), mxcsr)))
+/// Where a computation's inputs are.
+struct Sources<'a> {
+    i: &'a Instruction,
+    operands: &'a Operands,
+    format: Format,
+    vex: bool,
+    scalar: bool,
 }
 
-/// Lane `n` as a double, which every single is too.
-fn operand(shape: Shape, bytes: &[u8; 16], n: usize) -> f64 {
-    if shape.single_in {
-        let at = 4 * n;
-        let bits = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-        f64::from(f32::from_le_bytes(bits))
-    } else {
-        f64::from_le_bytes(std::array::from_fn(|k| bytes[8 * n + k]))
+impl Sources<'_> {
+    fn lanes(&self, stem: &str) -> Option<Vec<Lane>> {
+        use Operation::{Add, Divide, Multiply, Narrow, Subtract};
+        // With a VEX prefix the destination is an operand of its own.
+        let (a, b) = if self.vex { (1, 2) } else { (0, 1) };
+        let each = |n: usize, operation| (operation, [self.at(a, n), self.at(b, n), 0.0]);
+        let all = 0..self.count();
+        let fused = |n: usize, signs| (Operation::Fused(signs), self.fused(stem, n));
+        let pairs = |operation| {
+            let of =
+                |k: usize, n: usize| (operation, [self.at(k, 2 * n), self.at(k, 2 * n + 1), 0.0]);
+            (0..self.count() / 2).flat_map(|n| [of(a, n), of(b, n)]).collect()
+        };
+        Some(match stem {
+            "add" => all.map(|n| each(n, Add)).collect(),
+            "sub" => all.map(|n| each(n, Subtract)).collect(),
+            "mul" | "dp" => all.map(|n| each(n, Multiply)).collect(),
+            "div" => all.map(|n| each(n, Divide)).collect(),
+            "addsub" => all.map(|n| each(n, if n % 2 == 0 { Subtract } else { Add })).collect(),
+            "hadd" => pairs(Add),
+            "hsub" => pairs(Subtract),
+            "cvtpd2" => all.map(|n| (Narrow, [0.0, self.at(1, n), 0.0])).collect(),
+            "cvtsd2" => vec![(Narrow, [0.0, self.at(b, 0), 0.0])],
+            _ => {
+                let kind = stem.get(..stem.len().checked_sub(3)?)?;
+                let signs = |n: usize| match kind {
+                    "fmadd" => Some([false, false]),
+                    "fmsub" => Some([false, true]),
+                    "fnmadd" => Some([true, false]),
+                    "fnmsub" => Some([true, true]),
+                    "fmaddsub" => Some([false, n % 2 == 0]),
+                    "fmsubadd" => Some([false, n % 2 != 0]),
+                    _ => None,
+                };
+                signs(0)?;
+                all.filter_map(|n| signs(n).map(|signs| fused(n, signs))).collect()
+            }
+        })
+    }
+
+    /// How many results there are.
+    fn count(&self) -> usize {
+        let i = self.i;
+        let wide =
+            (0..i.op_count()).any(|k| i.op_register(k).is_ymm()) || i.memory_size().size() == 32;
+        let bytes = if wide { 32 } else { 16 };
+        if self.scalar { 1 } else { bytes / if self.format.single_in { 4 } else { 8 } }
+    }
+
+    /// The two factors and the summand, by the digits in the mnemonic.
+    fn fused(&self, stem: &str, n: usize) -> [f64; 3] {
+        let order = match &stem[stem.len() - 3..] {
+            "132" => [0, 2, 1],
+            "213" => [1, 0, 2],
+            _ => [1, 2, 0],
+        };
+        order.map(|k| self.at(k, n))
+    }
+
+    /// Number `n` of operand `k` as a double, which every single is too.
+    fn at(&self, k: usize, n: usize) -> f64 {
+        let bytes = &self.operands[k];
+        if self.format.single_in {
+            f64::from(f32::from_le_bytes(std::array::from_fn(|b| bytes[4 * n + b])))
+        } else {
+            f64::from_le_bytes(std::array::from_fn(|b| bytes[8 * n + b]))
+        }
     }
 }
 
-/// Whether one lane flags PE.
-fn lane(shape: Shape, a: f64, b: f64, mxcsr: u32) -> bool {
-    let flush = |x: f64| {
-        let least = if shape.single_in { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
-        if mxcsr & DAZ != 0 && x.abs() < least { 0.0_f64.copysign(x) } else { x }
+/// DPPS and DPPD: the products that the immediate selects, then sums of two by two. What raises an unmasked exception is the
+/// last that is done.
+fn sum_of_products(format: Format, products: &[Lane], selected: u8, mxcsr: u32) -> bool {
+    let width = if format.single_in { 4 } else { 2 };
+    products.chunks(width).any(|part| {
+        let mut terms = Vec::new();
+        let (mut inexact, mut ended) = (false, false);
+        for (n, lane) in part.iter().enumerate() {
+            let used = selected >> (4 + n) & 1 != 0;
+            let out = if used { outcome(format, lane, mxcsr) } else { Outcome::ZERO };
+            (inexact, ended) = (inexact | out.inexact, ended | out.raises);
+            terms.push(out.value);
+        }
+        while !ended && terms.len() > 1 {
+            let sums: Vec<Outcome> = terms
+                .chunks(2)
+                .map(|pair| outcome(format, &(Operation::Add, [pair[0], pair[1], 0.0]), mxcsr))
+                .collect();
+            inexact |= sums.iter().any(|out| out.inexact);
+            ended = sums.iter().any(|out| out.raises);
+            terms = sums.iter().map(|out| out.value).collect();
+        }
+        inexact
+    })
+}
+
+/// What one computation comes to.
+struct Outcome {
+    /// It flags PE.
+    inexact: bool,
+    /// It raises an unmasked #O or #U.
+    raises: bool,
+    /// The result, if it is in range.
+    value: f64,
+}
+
+impl Outcome {
+    const ZERO: Self = Self { inexact: false, raises: false, value: 0.0 };
+}
+
+fn outcome(format: Format, (operation, operands): &Lane, mxcsr: u32) -> Outcome {
+    let least = if format.single_in { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
+    let flush = |x: f64| if mxcsr & DAZ != 0 && x.abs() < least { 0.0_f64.copysign(x) } else { x };
+    let [a, b, c] = operands.map(flush);
+    let counts = match operation {
+        Operation::Narrow => b.is_finite(),
+        _ => a.is_finite() && b.is_finite() && c.is_finite(),
     };
-    let (a, b) = (flush(a), flush(b));
-    if !b.is_finite() || (!a.is_finite() && !matches!(shape.operation, Operation::Narrow)) {
-        return false;
+    if !counts {
+        return Outcome { value: f64::NAN, ..Outcome::ZERO };
     }
-    let precision = if shape.single_out { SINGLE } else { DOUBLE };
-    let control = MASKED | precision | ((mxcsr >> 13 & 3) << 10) as u16;
-    let (result, status) = unbounded(shape.operation, a, b, control);
-    let inexact = status & INEXACT != 0;
+    let (result, inexact) = match *operation {
+        Operation::Fused(signs) => {
+            fused::rounded([a, b, c], signs, format.single_out, mxcsr >> 13 & 3)
+        }
+        _ => {
+            let precision = if format.single_out { SINGLE } else { DOUBLE };
+            let control = MASKED | precision | ((mxcsr >> 13 & 3) << 10) as u16;
+            let (result, status) = unbounded(*operation, a, b, control);
+            (result, status & INEXACT != 0)
+        }
+    };
     let exponent = i32::from(u16::from_le_bytes([result[8], result[9]]) & 0x7fff) - 0x3fff;
-    let (least, most) = if shape.single_out { (-126, 127) } else { (-1022, 1023) };
+    let (least, most) = if format.single_out { (-126, 127) } else { (-1022, 1023) };
     let finite = exponent < 0x4000;
     let zero = result[..8] == [0; 8];
+    let unmasked = |exception| mxcsr >> 7 & exception == 0;
+    let value = to_double(&result);
     if finite && exponent > most {
-        inexact || mxcsr >> 7 & OVERFLOW != 0
-    } else if !zero && exponent < least && mxcsr >> 7 & UNDERFLOW != 0 {
-        inexact || mxcsr & FZ != 0 || !fits(shape.single_out, &result)
+        let raises = unmasked(OVERFLOW);
+        Outcome { inexact: inexact || !raises, raises, value }
+    } else if !zero && exponent < least {
+        let raises = unmasked(UNDERFLOW);
+        let denormal = || mxcsr & FZ != 0 || !fits(format.single_out, &result);
+        Outcome { inexact: inexact || (!raises && denormal()), raises, value }
     } else {
-        inexact
+        Outcome { inexact, raises: false, value }
     }
+}
+
+/// A number of the x87 unit that is a double.
+fn to_double(number: &[u8; 10]) -> f64 {
+    let mut out = 0.0_f64;
+    // SAFETY: the x87 unit is empty before and after, as the ABI wants it; the pointers are to live
+    // locals of ten and eight bytes.
+    unsafe {
+        asm!(
+            "fld tbyte ptr [{number}]",
+            "fstp qword ptr [{out}]",
+            "fninit",
+            number = in(reg) number,
+            out = in(reg) &raw mut out,
+            out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+            out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+            options(nostack),
+        );
+    }
+    out
 }
 
 /// Whether a tiny number is a denormal of the format as it is.
@@ -180,7 +312,7 @@ fn unbounded(operation: Operation, a: f64, b: f64, control: u16) -> ([u8; 10], u
         Operation::Multiply => run!("fld qword ptr [{a}]", "fmul qword ptr [{b}]"),
         Operation::Divide => run!("fld qword ptr [{a}]", "fdiv qword ptr [{b}]"),
         // The first operand does not matter: one times the second rounds it.
-        Operation::Narrow => run!("fld1 # {a}", "fmul qword ptr [{b}]"),
+        Operation::Narrow | Operation::Fused(_) => run!("fld1 # {a}", "fmul qword ptr [{b}]"),
     }
     (out, status)
 }

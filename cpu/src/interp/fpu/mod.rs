@@ -21,6 +21,7 @@
 mod arena;
 mod control;
 mod frame;
+mod fused;
 mod gate;
 mod host;
 mod host_op;
@@ -81,10 +82,11 @@ fn ours(feature: F) -> bool {
         || matches!(feature, F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::FXSR | F::CLFSH)
 }
 
-/// MMX and SSE.
+/// MMX, SSE, and what came later for their registers.
 fn is_vector(feature: F) -> bool {
-    use F::{MMX, SSE, SSE2, SSE3, SSE4_1, SSE4_2, SSSE3};
-    matches!(feature, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2)
+    use F::{AES, MMX, PCLMULQDQ, SHA, SSE, SSE2, SSE3, SSE4_1, SSE4_2, SSSE3};
+    let later = matches!(feature, AES | PCLMULQDQ | SHA);
+    later || matches!(feature, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2)
 }
 
 /// The register and arithmetic instructions, by the kinds of registers that they touch.

@@ -162,7 +162,7 @@ fn check_aligned<B: Bus>(
 }
 
 /// The operand in a frame's memory.
-fn first(mem: &[u8; 128]) -> [u8; 16] {
+fn first(mem: &[u8; 128]) -> [u8; 32] {
     std::array::from_fn(|k| mem[k])
 }
 
@@ -177,14 +177,15 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     }
     let flush = if unmasked & UNDERFLOW == 0 { 0 } else { FZ };
     let input = host.frame().fx;
-    let (mem, flags) = (host.frame().mem, host.frame().flags);
+    let frame = host.frame();
+    let (mem, flags, gpr) = (frame.mem, frame.flags, frame.gpr);
     let mut raised = 0;
     if flush != 0 {
         host.frame().fx.set_mxcsr(guest & !FLAGS | MASKS | FZ);
         host.run();
         raised |= host.frame().fx.mxcsr() & UNDERFLOW;
         let frame = host.frame();
-        (frame.fx, frame.mem, frame.flags) = (input, mem, flags);
+        (frame.fx, frame.mem, frame.flags, frame.gpr) = (input, mem, flags, gpr);
     }
     host.frame().fx.set_mxcsr((guest & !FLAGS | MASKS) & !flush);
     host.run();
@@ -194,12 +195,16 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     } else if raised & unmasked & (OVERFLOW | UNDERFLOW) != 0 {
         let register = |r: Register| {
             let at = XMM.start + 16 * (r.number() & 7);
-            std::array::from_fn(|k| input.0[at + k])
+            let mut bytes = [0; 32];
+            bytes[..16].copy_from_slice(&input.0[at..at + 16]);
+            bytes
         };
-        let in_register = i.op1_kind() == OpKind::Register;
-        let source = if in_register { register(i.op1_register()) } else { first(&mem) };
-        let destination = register(i.op0_register());
-        if inexact::flagged(i, &destination, &source, guest) == Some(false) {
+        let operand = |k: u32| match i.op_kind(k) {
+            OpKind::Register => register(i.op_register(k)),
+            _ => first(&mem),
+        };
+        let operands = [0, 1, 2].map(|k| if k < i.op_count() { operand(k) } else { [0; 32] });
+        if inexact::flagged(i, &operands, guest) == Some(false) {
             raised &= !PRECISION;
         }
     }
