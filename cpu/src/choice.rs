@@ -50,6 +50,12 @@ const ROWS: &[Row] = &[
     row(Features::PCLMULQDQ, "pclmulqdq", Features::SSE2),
     row(Features::AES, "aes", Features::SSE2),
     row(Features::SHA, "sha_ni", Features::SSE2),
+    row(Features::XSAVE, "xsave", Features::FXSR),
+    row(Features::XSAVEOPT, "xsaveopt", Features::XSAVE),
+    row(Features::AVX, "avx", Features::XSAVE.union(Features::SSE4_2)),
+    row(Features::FMA, "fma", Features::AVX),
+    row(Features::F16C, "f16c", Features::AVX),
+    row(Features::AVX2, "avx2", Features::AVX),
     row(Features::MOVBE, "movbe", NOTHING),
     row(Features::POPCNT, "popcnt", NOTHING),
     row(Features::TSC_DEADLINE, "tsc_deadline_timer", Features::APIC.union(Features::TSC)),
@@ -248,6 +254,8 @@ mod tests {
         let without = chosen("max,-sse2,-bmi1").features();
         assert!(!without.intersects(Features::SSE2 | Features::SSE3 | Features::BMI1));
         assert!(without.contains(Features::SSE | Features::BMI2));
+        let without = chosen("max,-xsave").features();
+        assert!(!without.intersects(Features::AVX | Features::AVX2 | Features::XSAVEOPT));
         assert_eq!(chosen("max,-abm").features(), chosen("max,-lzcnt").features());
     }
 
@@ -267,6 +275,8 @@ mod tests {
         assert_eq!(refused("max,+mmy"), ChoiceError::Feature("mmy".into()));
         assert_eq!(refused("486,+nx"), ChoiceError::Needs { feature: "nx", needs: "msr" });
         assert_eq!(refused("max,+sse4_1,-ssse3"), ChoiceError::Both("sse4_1"));
+        let xsave = ChoiceError::Needs { feature: "xsaveopt", needs: "xsave" };
+        assert_eq!(refused("pentium4,+xsaveopt"), xsave);
         assert!(refused("max,+mmy").to_string().contains("sse4_2"));
     }
 

@@ -1,7 +1,7 @@
 //! CPU models: features, CPUID leaves, the signature in EDX at reset. ([`crate::choice`] has their names, and what may be added
 //! to them and taken from them.)
 
-use crate::state::misc_enable;
+use crate::state::{misc_enable, xcr0};
 use bitflags::bitflags;
 
 bitflags! {
@@ -58,6 +58,8 @@ bitflags! {
         const PCLMULQDQ = 1 << (32 + 1);
         /// SSSE3.
         const SSSE3 = 1 << (32 + 9);
+        /// Fused multiply and add.
+        const FMA = 1 << (32 + 12);
         /// SSE4.1.
         const SSE4_1 = 1 << (32 + 19);
         /// SSE4.2.
@@ -72,10 +74,18 @@ bitflags! {
         const TSC_DEADLINE = 1 << (32 + 24);
         /// AES.
         const AES = 1 << (32 + 25);
+        /// XSAVE, XRSTOR, XGETBV, XSETBV, and CR4.OSXSAVE.
+        const XSAVE = 1 << (32 + 26);
+        /// AVX.
+        const AVX = 1 << (32 + 28);
+        /// Conversions between singles and numbers of 16 bits.
+        const F16C = 1 << (32 + 29);
         /// RDRAND.
         const RDRAND = 1 << (32 + 30);
         /// ANDN, BEXTR, BLSI, BLSMSK, BLSR, TZCNT.
         const BMI1 = 1 << (64 + 3);
+        /// AVX2.
+        const AVX2 = 1 << (64 + 5);
         /// Supervisor code may not run in user pages (CR4.SMEP).
         const SMEP = 1 << (64 + 7);
         /// BZHI, MULX, PDEP, PEXT, RORX, SARX, SHLX, SHRX.
@@ -88,6 +98,8 @@ bitflags! {
         const SMAP = 1 << (64 + 20);
         /// SHA-1 and SHA-256.
         const SHA = 1 << (64 + 29);
+        /// XSAVEOPT; told by leaf 0Dh, and kept where no other leaf of ours has a bit.
+        const XSAVEOPT = 1 << 96;
         /// User code may not see system registers (CR4.UMIP).
         const UMIP = 1 << (96 + 2);
         /// LZCNT.
@@ -137,6 +149,9 @@ pub mod arch_capabilities {
 /// CPUID leaf 7, EDX: IA32_ARCH_CAPABILITIES is there.
 const HAS_ARCH_CAPABILITIES: u32 = 1 << 29;
 
+/// The leaf of XSAVE's state components.
+const XSAVE_LEAF: u32 = 0xd;
+
 /// The first extended CPUID leaf.
 const EXTENDED: u32 = 0x8000_0000;
 
@@ -151,7 +166,7 @@ const LEAF_7: Features = Features::from_bits_retain(0xffff_ffff << 64).union(Fea
 
 /// Features in leaf 80000001h.
 const LEAF_80000001: Features =
-    Features::from_bits_retain(0xffff_ffff << 96).difference(Features::UMIP);
+    Features::from_bits_retain(0xffff_fffe << 96).difference(Features::UMIP);
 
 /// Those of them that are in its ECX; the others are in its EDX.
 const LEAF_80000001_ECX: Features = Features::LZCNT;
@@ -196,7 +211,12 @@ const ANYWHERE: Features = Features::POPCNT
     .union(Features::BMI2)
     .union(Features::RDSEED)
     .union(Features::ADX)
-    .union(Features::LZCNT);
+    .union(Features::LZCNT)
+    .union(Features::XSAVE)
+    .union(Features::XSAVEOPT);
+
+/// Those of them that are the interpreter's on every host.
+const INTERPRETED: Features = Features::RDSEED.union(Features::XSAVE).union(Features::XSAVEOPT);
 
 /// Every x86-64 processor's user-level instructions.
 const ALWAYS: Features = Features::FPU
@@ -220,10 +240,14 @@ impl Features {
             (Features::SSSE3, detected!("ssse3")),
             (Features::SSE4_1, detected!("sse4.1")),
             (Features::SSE4_2, detected!("sse4.2")),
+            (Features::AVX, detected!("avx")),
+            (Features::AVX2, detected!("avx2")),
         ];
         // Shown where the host has them, each with those before it.
         let vectors = vectors.into_iter().take_while(|(_, there)| *there);
         let others = [
+            (Features::FMA, detected!("fma") && detected!("avx")),
+            (Features::F16C, detected!("f16c") && detected!("avx")),
             (Features::AES, detected!("aes")),
             (Features::PCLMULQDQ, detected!("pclmulqdq")),
             (Features::SHA, detected!("sha")),
@@ -296,8 +320,7 @@ impl CpuModel {
             Base::Pentium3 => PENTIUM3,
             Base::Pentium4 => PENTIUM4,
             Base::Max => Features::possible(),
-            // RDRAND and RDSEED are the interpreter's in any case.
-            Base::Host => MAX | Features::of_host() | Features::RDRAND | Features::RDSEED,
+            Base::Host => MAX | Features::of_host() | INTERPRETED,
         };
         (base | self.more) - self.less
     }
@@ -336,6 +359,7 @@ impl CpuModel {
     /// The last basic CPUID leaf, as it is or as IA32_MISC_ENABLE limits it.
     fn last_leaf(self, limited: bool) -> u32 {
         match self.base {
+            _ if !limited && self.features().contains(Features::XSAVE) => XSAVE_LEAF,
             _ if !limited && self.is_later() => 7,
             Base::Pentium4 if !limited => 7,
             Base::I486 | Base::Pentium => 1,
@@ -372,11 +396,11 @@ impl CpuModel {
             0 => self.identification(last),
             1 => self.version(),
             2 if last >= 2 => self.caches(),
-            3..=7 if last == 7 => self.later(leaf, subleaf),
+            3..=XSAVE_LEAF if leaf <= last => self.later(leaf, subleaf),
             EXTENDED if self.has_extended() => [EXTENDED_LAST, 0, 0, 0],
             0x8000_0001 if self.has_extended() => [0; 4],
             0x8000_0002..=EXTENDED_LAST if self.has_extended() => self.brand(leaf - EXTENDED - 2),
-            _ if last == 7 => self.later(7, subleaf),
+            _ if last >= 7 => self.later(last, subleaf),
             _ if last == 2 => self.caches(),
             _ => self.version(),
         }
@@ -391,7 +415,28 @@ impl CpuModel {
         match (leaf, subleaf) {
             (6, _) => [timer_always_runs, 0, 0, 0],
             (7, 0) => [0, word(2, LEAF_7), word(3, LEAF_7), capabilities],
+            (XSAVE_LEAF, _) => self.state_components(subleaf),
             // No cache parameters beyond those of leaf 2, no MONITOR.
+            _ => [0; 4],
+        }
+    }
+
+    /// The state components that XCR0 can enable.
+    #[must_use]
+    pub fn xcr0(self) -> u64 {
+        let features = self.features();
+        let sse = if features.contains(Features::SSE) { xcr0::SSE } else { 0 };
+        let avx = if features.contains(Features::AVX) { xcr0::AVX } else { 0 };
+        xcr0::X87 | sse | avx
+    }
+
+    /// Leaf 0Dh, without the size of what is enabled (EBX of the first sub-leaf), of which a model knows nothing.
+    fn state_components(self, subleaf: u32) -> [u32; 4] {
+        let all = self.xcr0();
+        match subleaf {
+            0 => [all as u32, 0, xcr0::size(all), 0],
+            1 => [u32::from(self.features().contains(Features::XSAVEOPT)), 0, 0, 0],
+            2 if all & xcr0::AVX != 0 => [xcr0::AVX_LEN, xcr0::AVX_AT, 0, 0],
             _ => [0; 4],
         }
     }
@@ -480,7 +525,7 @@ mod tests {
     fn the_later_leaves_tell_the_later_features() {
         let max = CpuModel::MAX;
         let [last, ..] = max.cpuid(0, 0, false);
-        assert_eq!((last, max.cpuid(EXTENDED, 0, false)[0]), (7, EXTENDED_LAST_MAX));
+        assert_eq!((last, max.cpuid(EXTENDED, 0, false)[0]), (XSAVE_LEAF, EXTENDED_LAST_MAX));
         let [_, ebx, ecx, _] = max.cpuid(7, 0, false);
         let [smep, bmi, seed, adx] = [1 << 7, 1 << 3 | 1 << 8, 1 << 18, 1 << 19];
         let wanted = smep | bmi | seed | adx | 1 << 20;
@@ -490,7 +535,11 @@ mod tests {
         let [.., ecx, edx] = max.cpuid(0x8000_0001, 0, false);
         assert_eq!((ecx, edx), (1 << 5, 1 << 27 | 1 << 20), "LZCNT; RDTSCP, NX");
         assert_eq!(max.cpuid(1, 0, false)[3] & (1 << 9 | 1 << 12), 1 << 9 | 1 << 12, "APIC, MTRR");
-        assert_eq!(max.cpuid(0x4000_0000, 0, false), max.cpuid(7, 0, false));
+        assert_eq!(max.cpuid(0x4000_0000, 0, false), max.cpuid(XSAVE_LEAF, 0, false));
+        assert_eq!(max.cpuid(XSAVE_LEAF, 1, false), [1, 0, 0, 0]);
+        let sse = max.with_features(max.features() - Features::AVX);
+        assert_eq!(sse.cpuid(XSAVE_LEAF, 0, false), [3, 0, 576, 0]);
+        assert_eq!(sse.cpuid(XSAVE_LEAF, 2, false), [0; 4]);
         for older in [CpuModel::PENTIUM3, CpuModel::PENTIUM4] {
             assert_eq!(older.cpuid(1, 0, false)[3] & 1 << 9, 0, "{older:?}");
             assert_eq!(older.cpuid(0x8000_0001, 0, false)[3] & 1 << 20, 0, "{older:?}");

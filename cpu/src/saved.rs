@@ -18,6 +18,7 @@ use thiserror::Error;
 pub struct SavedCpu {
     /// The FXSAVE image: 512 bytes.
     pub fpu: Vec<u8>,
+    pub ymm_high: [[u8; 16]; 8],
     pub gpr: [u64; 16],
     pub rip: u64,
     pub eflags: u32,
@@ -30,6 +31,7 @@ pub struct SavedCpu {
     pub cr2: u64,
     pub cr3: u64,
     pub cr4: u64,
+    pub xcr0: u64,
     pub dr: [u64; 8],
     pub msr: SavedMsrs,
     pub cpl: u8,
@@ -101,7 +103,7 @@ const EFLAGS_BITS: u32 = 0x003f_7fd7;
 /// The bits of CR0 that exist.
 const CR0_BITS: u64 = 0xe005_003f;
 /// The bits of CR4 that a model has.
-const CR4_BITS: u64 = 0x10_0fff;
+const CR4_BITS: u64 = 0x14_0fff;
 /// DR6: the bits that can change, and those that are always ones (SDM volume 3B, 17.2.3).
 const DR6_BITS: u64 = 0xe00f;
 const DR6_ONES: u64 = 0xffff_0ff0;
@@ -115,7 +117,7 @@ const MXCSR_BITS: u32 = 0xffff;
 
 impl SavedCpu {
     /// Goes up with every change of what is stored.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// `state` as it is to be stored.
     ///
@@ -124,6 +126,7 @@ impl SavedCpu {
     pub fn of(state: &CpuState) -> Result<Self, SavedCpuError> {
         let CpuState {
             fpu: FpuImage(fpu),
+            ymm_high,
             gpr,
             rip: Pc(rip),
             eflags,
@@ -136,6 +139,7 @@ impl SavedCpu {
             cr2,
             cr3,
             cr4,
+            xcr0,
             dr,
             msr,
             cpl,
@@ -152,6 +156,7 @@ impl SavedCpu {
         }
         Ok(Self {
             fpu: fpu.to_vec(),
+            ymm_high,
             gpr,
             rip,
             eflags,
@@ -164,6 +169,7 @@ impl SavedCpu {
             cr2,
             cr3,
             cr4,
+            xcr0,
             dr,
             msr: SavedMsrs::of(msr),
             cpl,
@@ -187,6 +193,7 @@ impl SavedCpu {
         self.check_halves()?;
         let Self {
             ref fpu,
+            ymm_high,
             gpr,
             rip,
             eflags,
@@ -199,6 +206,7 @@ impl SavedCpu {
             cr2,
             cr3,
             cr4,
+            xcr0,
             dr,
             msr,
             cpl,
@@ -215,6 +223,7 @@ impl SavedCpu {
         }
         Ok(CpuState {
             fpu: restore_fpu(fpu)?,
+            ymm_high,
             gpr,
             rip: Pc(rip),
             eflags,
@@ -227,6 +236,7 @@ impl SavedCpu {
             cr2,
             cr3,
             cr4,
+            xcr0,
             dr,
             msr: msr.restore(),
             cpl,
@@ -264,6 +274,7 @@ impl SavedCpu {
         let fixed = cr0 & !CR0_BITS == 0 && cr0 & cr0::ET != 0;
         possible("CR0", cr0, fixed && paging && caches)?;
         possible("CR4", self.cr4, self.cr4 & !CR4_BITS == 0)?;
+        possible("XCR0", self.xcr0, matches!(self.xcr0, 1 | 3 | 7))?;
         possible("IA32_EFER", self.msr.efer, self.msr.efer & !efer::NXE == 0)?;
         let [.., dr4, dr5, dr6, dr7] = self.dr;
         possible("DR4", dr4, dr4 == 0)?;

@@ -159,6 +159,8 @@ pub struct Msrs {
 pub struct CpuState {
     /// x87, MMX and SSE state; what is x87's and MMX's is stale while `fpu_in_host` is set.
     pub fpu: FpuImage,
+    /// The upper halves of YMM0 to YMM7.
+    pub ymm_high: [[u8; 16]; 8],
     /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
     pub gpr: [u64; 16],
     /// Offset of the next instruction in CS.
@@ -183,6 +185,8 @@ pub struct CpuState {
     pub cr3: u64,
     /// CR4.
     pub cr4: u64,
+    /// XCR0, the state components that the guest's system has enabled.
+    pub xcr0: u64,
     /// DR0 to DR7 (4 and 5 unused: they alias 6 and 7 unless CR4.DE).
     pub dr: [u64; 8],
     /// Model-specific registers.
@@ -259,8 +263,29 @@ pub mod cr4 {
     pub const OSFXSR: u64 = 1 << 9;
     pub const OSXMMEXCPT: u64 = 1 << 10;
     pub const UMIP: u64 = 1 << 11;
+    pub const OSXSAVE: u64 = 1 << 18;
     pub const SMEP: u64 = 1 << 20;
     pub const SMAP: u64 = 1 << 21;
+}
+
+/// XCR0's bits, and where their components are in an image of XSAVE (SDM volume 1, 13.3 and 13.4).
+#[allow(missing_docs)]
+pub mod xcr0 {
+    pub const X87: u64 = 1 << 0;
+    pub const SSE: u64 = 1 << 1;
+    pub const AVX: u64 = 1 << 2;
+    /// Bytes of the legacy region and the header.
+    const HEADER_END: u32 = 576;
+    /// Where AVX's component begins.
+    pub const AVX_AT: u32 = HEADER_END;
+    /// Its bytes, with those of registers that only 64-bit mode has.
+    pub const AVX_LEN: u32 = 256;
+
+    /// Bytes of an image with `components`.
+    #[must_use]
+    pub const fn size(components: u64) -> u32 {
+        if components & AVX == 0 { HEADER_END } else { AVX_AT + AVX_LEN }
+    }
 }
 
 /// IA32_APIC_BASE bits (SDM volume 3A, 10.4.4).
@@ -306,6 +331,7 @@ impl CpuState {
         dr[7] = 0x400;
         Self {
             fpu: FpuImage::reset(),
+            ymm_high: [[0; 16]; 8],
             gpr,
             rip: Pc(0xfff0),
             eflags: Eflags::FIXED_ONE,
@@ -318,6 +344,7 @@ impl CpuState {
             cr2: 0,
             cr3: 0,
             cr4: 0,
+            xcr0: xcr0::X87,
             dr,
             msr: Msrs { apic_base: 0xfee0_0100, pat: 0x0007_0406_0007_0406, ..Msrs::default() },
             cpl: 0,
@@ -401,6 +428,14 @@ impl CpuState {
     #[must_use]
     pub fn protected(&self) -> bool {
         self.cr0 & cr0::PE != 0
+    }
+
+    /// Whether instructions on YMM registers are enabled: CR4.OSXSAVE and XCR0. (CR0.TS and the mode are other matters.)
+    #[must_use]
+    #[inline]
+    pub fn avx_enabled(&self) -> bool {
+        let both = xcr0::SSE | xcr0::AVX;
+        self.cr4 & cr4::OSXSAVE != 0 && self.xcr0 & both == both
     }
 
     /// Virtual-8086 mode.

@@ -59,6 +59,10 @@ pub fn unit(code: Code) -> ExecutionUnit {
         return ExecutionUnit::Fpu; // The decoder counts it to the 8086.
     }
     let has = |list: &[F]| features.iter().any(|f| list.contains(f));
+    if code.op_code().encoding() == EncodingKind::VEX {
+        let vector = has(&[F::AVX, F::AVX2, F::F16C, F::FMA]);
+        return if vector { ExecutionUnit::Avx } else { ExecutionUnit::Integer };
+    }
     if has(&[F::FPU, F::FPU287, F::FPU387, F::MMX]) {
         ExecutionUnit::Fpu
     } else if has(SSE) {

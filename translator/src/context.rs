@@ -13,9 +13,10 @@
 //! | GS base | the window: guest linear address 0; always 4 GiB aligned |
 //! | RFLAGS | the guest's CF PF AF ZF SF OF and DF; IF=1, TF, NT and AC never the guest's |
 //! | x87, MMX, xmm0-7, MXCSR | the guest's |
+//! | upper halves of ymm0-7 | the guest's, where its system has enabled them ([`ExecContext::avx`]) |
 //!
 //! # Outside translated code
-//! The stubs change RFLAGS.DF, xmm0-7 and MXCSR over at every entry and exit: Rust code, and whoever
+//! The stubs change RFLAGS.DF, xmm0-7 (ymm0-7 where the guest may use them) and MXCSR over at every entry and exit: Rust code, and whoever
 //! it calls, finds DF clear and [`ExecContext::host_mxcsr`] in MXCSR. GS base stays the window, and the
 //! x87 unit stays the guest's until `fpu::claim`; code that may use it is called by
 //! `fpu::with_host_x87`.
@@ -68,6 +69,8 @@ pub struct ExecContext {
     pub exit_arg: u32,
     /// MXCSR of the code around: what it holds outside translated code.
     pub host_mxcsr: u32,
+    /// Not 0: the guest's system has enabled YMM registers, so that their upper halves are changed over too.
+    pub avx: u32,
     /// Single-step traps to let pass before leaving (the first one comes before any step).
     pub step_skip: u32,
     /// GS base: host address of guest linear 0; 4 GiB aligned.
@@ -278,6 +281,7 @@ impl ExecContext {
             exit_reason: 0,
             exit_arg: 0,
             host_mxcsr: MXCSR_RESET,
+            avx: 0,
             step_skip: 0,
             window_base: 0,
             x87_eip: NO_X87,

@@ -99,6 +99,8 @@ bitflags! {
         /// Others can touch the guest's memory while translated code runs: LOCK is kept, XCHG with memory is one access, and
         /// nothing is stored that the guest does not store. Never of the processor's state: whoever runs several adds it.
         const SHARED = 1 << 39;
+        /// Vector instructions with a VEX prefix run: protected mode, CR4.OSXSAVE, XCR0 with SSE and AVX, not CR0.TS.
+        const AVX = 1 << 40;
     }
 }
 
@@ -206,6 +208,8 @@ impl Mode {
         let fpu_off = s.cr0 & (cr0::EM | cr0::TS) != 0;
         mode.set(Mode::FPU_OFF, fpu_off);
         mode.set(Mode::SSE_OFF, fpu_off || s.cr4 & cr4::OSFXSR == 0);
+        let avx_off = real || v86 || s.cr0 & cr0::TS != 0 || !s.avx_enabled();
+        mode.set(Mode::AVX, !avx_off);
         mode.set(Mode::CODE16, is_16(s));
         mode.set(Mode::STACK16, !s.ss().is_32());
         mode.set(Mode::REAL, real);

@@ -77,6 +77,11 @@ pub(crate) const fn xmm(k: usize) -> i32 {
     cpu(offset_of!(CpuState, fpu) + FX_XMM + 16 * k)
 }
 
+/// Upper half of YMM register number `k`, likewise.
+pub(crate) const fn ymm_high(k: usize) -> i32 {
+    cpu(offset_of!(CpuState, ymm_high) + 16 * k)
+}
+
 /// Host register number `k` at a Signal exit.
 pub(crate) const fn wide(k: usize) -> i32 {
     (offset_of!(ExecContext, wide) + 8 * k) as i32

@@ -257,6 +257,8 @@ impl Translator {
             ExecutionUnit::Integer => Mode::empty(),
             ExecutionUnit::Fpu => Mode::FPU_OFF,
             ExecutionUnit::Sse => Mode::SSE_OFF,
+            ExecutionUnit::Avx if !self.emitter.mode().contains(Mode::AVX) => return Err(Refused),
+            ExecutionUnit::Avx => Mode::empty(),
         };
         if self.emitter.mode().intersects(missing) {
             return Err(Refused);

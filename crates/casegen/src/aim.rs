@@ -57,6 +57,12 @@ fn aim_explicit(rng: &mut Rng, i: &Instruction, gpr: &mut [u32; 8], target: u32)
     let displacement = i.memory_displacement32();
     let scale = i.memory_index_scale();
     let left = target.wrapping_sub(displacement);
+    if index.is_vector_register() {
+        if base != Register::None {
+            gpr[base.number()] = left;
+        }
+        return;
+    }
     if base.is_gpr16() || index.is_gpr16() {
         let from = if index == Register::None || !base.is_gpr16() {
             0

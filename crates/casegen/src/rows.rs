@@ -90,6 +90,10 @@ const SENSITIVE: &[Mnemonic] = &[
     M::Rdtscp,
     M::Rdrand,
     M::Rdseed,
+    M::Xgetbv,
+    M::Xsave,
+    M::Xsaveopt,
+    M::Xrstor,
     M::Rdpmc,
 ];
 
@@ -112,7 +116,7 @@ const TRANSFER: &[Mnemonic] = &[
 ];
 
 /// Needs rights that the decoder's table does not name.
-const SYSTEM: &[Mnemonic] = &[M::Cli, M::Sti, M::Sysexit, M::Rsm, M::Hlt];
+const SYSTEM: &[Mnemonic] = &[M::Xsetbv, M::Cli, M::Sti, M::Sysexit, M::Rsm, M::Hlt];
 
 fn class(code: Code) -> Class {
     use OpCodeOperandKind as K;

@@ -19,6 +19,8 @@ pub(crate) fn row(i: &Instruction) -> Row {
         M::Lmsw | M::Clts | M::Invlpg | M::Lgdt | M::Lidt | M::Lldt | M::Ltr => Row::CalloutControl,
         M::Rdmsr | M::Wrmsr | M::Wbinvd | M::Invd => Row::CalloutControl,
         M::Fxsave | M::Fxrstor | M::Fnsave | M::Frstor | M::Fnstenv | M::Fldenv => Row::CalloutFpu,
+        M::Xsave | M::Xsaveopt | M::Xrstor => Row::CalloutFpu,
+        M::Xgetbv | M::Xsetbv => Row::CalloutControl,
         M::Jmp | M::Call => Row::CalloutTransfer,
         M::Mov | M::Pop | M::Push => moves(i),
         _ => Row::CalloutOther,

@@ -52,7 +52,7 @@ impl DryRun {
         if (a.eflags ^ b.eflags) & !Eflags::RF.bits() != 0 {
             return Some(format!("eflags: interp {:08x}, bt {:08x}", a.eflags, b.eflags));
         }
-        if a.seg != b.seg || a.cr0 != b.cr0 || a.cpl != b.cpl {
+        if a.seg != b.seg || a.cr0 != b.cr0 || a.xcr0 != b.xcr0 || a.cpl != b.cpl {
             return Some("segment or system registers".to_owned());
         }
         // The whole first: it is equal nearly always.
@@ -60,6 +60,11 @@ impl DryRun {
             let k = (0..a.fpu.0.len()).find(|k| a.fpu.0[*k] != b.fpu.0[*k])?;
             let (x, y) = (a.fpu.0[k], b.fpu.0[k]);
             return Some(format!("fpu image byte {k}: interp {x:02x}, bt {y:02x}"));
+        }
+        if a.ymm_high != b.ymm_high {
+            let k = (0..8).find(|k| a.ymm_high[*k] != b.ymm_high[*k])?;
+            let (x, y) = (a.ymm_high[k], b.ymm_high[k]);
+            return Some(format!("upper half of ymm{k}: interp {x:02x?}, bt {y:02x?}"));
         }
         None
     }

@@ -22,6 +22,7 @@ impl Vcpu {
         shortcuts::refresh_tsc(context, &bus.io.clock);
         shortcuts::refresh_masks(context, &mut bus.io);
         context.declined = 0;
+        context.avx = u32::from(context.cpu.avx_enabled());
         if fpu && !context.cpu.fpu_in_host {
             fpu::release(&mut context.cpu);
         }

@@ -273,6 +273,14 @@ extern "C" fn on_signal(_: libc::c_int, _: *mut libc::siginfo_t, uc: *mut libc::
     unsafe { ringer_native_leave(context) }
 }
 
+/// In the frame's image: where the kernel says that there is more than FXSAVE makes, the mark of that, and behind it the components.
+const EXTENDED_AT: usize = 464;
+const EXTENDED: u32 = 0x4650_5853;
+/// XSTATE_BV, the bit of AVX in it, and where that component is (SDM volume 1, 13.4).
+const HEADER: usize = 512;
+const AVX: u32 = 1 << 2;
+const UPPER_HALVES: usize = 576;
+
 fn save(machine: &libc::mcontext_t, out: &mut Output) {
     let order = [
         libc::REG_RAX,
@@ -291,4 +299,15 @@ fn save(machine: &libc::mcontext_t, out: &mut Output) {
     out.by_kernel = 1;
     // SAFETY: the kernel saved at least the 512 bytes of an FXSAVE image there.
     out.fpu = unsafe { ptr::read_unaligned(machine.fpregs.cast::<FpuImage>()) };
+    let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|k| out.fpu.0[at + k]));
+    out.ymm = [[0; 16]; 8];
+    if word(EXTENDED_AT) == EXTENDED && word(EXTENDED_AT + 8) & AVX != 0 {
+        let image = machine.fpregs.cast::<u8>();
+        // SAFETY: the kernel says that an image of XSAVE with this component is there.
+        unsafe {
+            if *image.add(HEADER) & AVX as u8 != 0 {
+                out.ymm = ptr::read_unaligned(image.add(UPPER_HALVES).cast());
+            }
+        }
+    }
 }

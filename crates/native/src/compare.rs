@@ -91,7 +91,7 @@ fn registers(host: &Output, guest: &Output) -> Option<String> {
 #[must_use]
 pub fn describe(o: &Output) -> String {
     let mut out = format!("{}, eip {:08x} eflags {:08x}", ending(o), o.eip, o.eflags);
-    state(&mut out, &o.gpr, &o.fpu);
+    state(&mut out, &o.gpr, &o.fpu, &o.ymm);
     out
 }
 
@@ -99,11 +99,11 @@ pub fn describe(o: &Output) -> String {
 #[must_use]
 pub fn describe_input(i: &Input) -> String {
     let mut out = format!("eip {:08x} eflags {:08x} step {}", i.eip, i.eflags, i.step);
-    state(&mut out, &i.gpr, &i.fpu);
+    state(&mut out, &i.gpr, &i.fpu, &i.ymm);
     out
 }
 
-fn state(out: &mut String, gpr: &[u32; 8], fpu: &FpuImage) {
+fn state(out: &mut String, gpr: &[u32; 8], fpu: &FpuImage, ymm: &[[u8; 16]; 8]) {
     for (name, value) in NAMES.iter().zip(gpr) {
         let _ = write!(out, " {name} {value:08x}");
     }
@@ -117,6 +117,9 @@ fn state(out: &mut String, gpr: &[u32; 8], fpu: &FpuImage) {
         hex(&fpu.0[16..24]),
         fpu.mxcsr()
     );
+    for (k, half) in ymm.iter().enumerate().filter(|(_, half)| **half != [0; 16]) {
+        let _ = write!(out, "\n    ymm{k} {}", hex(half));
+    }
     for k in 0..8 {
         let (st, xmm) = (32 + 16 * k, 160 + 16 * k);
         let _ = write!(
@@ -136,6 +139,7 @@ mod tests {
     fn outcome() -> Output {
         Output {
             fpu: FpuImage::reset(),
+            ymm: [[0; 16]; 8],
             gpr: [7; 8],
             eflags: 0x202,
             eip: 0x1002,
@@ -149,6 +153,7 @@ mod tests {
     fn input() -> Input {
         Input {
             fpu: FpuImage::reset(),
+            ymm: [[0; 16]; 8],
             gpr: [7; 8],
             eflags: 2,
             eip: 0x1000,

@@ -2,7 +2,9 @@
 
 use crate::wire::{COMPLETED, Input, Output};
 use Mnemonic as M;
-use iced_x86::{Code, CpuidFeature, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{
+    Code, CpuidFeature, EncodingKind, FlowControl, Instruction, Mnemonic, OpKind, Register,
+};
 use ringer_casegen::{Case, Class};
 use ringer_cpu::Features;
 use ringer_cpu::exception::pf;
@@ -37,6 +39,14 @@ pub const EFLAGS: u32 = ringer_cpu::Eflags::RF.bits();
 pub fn left_out(code: Code, features: Features) -> bool {
     let host = Features::of_host();
     run_as(code, features) != run_as(code, host) || !offers(code, host | SYSTEMS)
+}
+
+fn is_dot_product(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Dpps | M::Dppd | M::Vdpps | M::Vdppd)
+}
+
+fn is_vex(i: &Instruction) -> bool {
+    i.code().op_code().encoding() == EncodingKind::VEX
 }
 
 /// Features of instructions that are left out for their class.
@@ -141,8 +151,28 @@ pub const EXCUSES: &[Excuse] = &[
             let strings =
                 matches!(i.mnemonic(), M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
             let loose = matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu | M::Lddqu);
-            (loose || strings) && host.trap == 17 && address(i, input) & 15 != 0
+            let wide = is_vex(i) && i.memory_size().size() >= 16;
+            (loose || strings || wide) && host.trap == 17 && address(i, input) & 15 != 0
         },
+        memory: true,
+    },
+    Excuse {
+        name: "steps of DPPS",
+        why: "the flags beside an unmasked exception of DPPS and DPPD tell how far its products and sums had come \
+              (SDM 2, DPPS); the guest's are those of all of them",
+        covers: |i, _, host, guest| {
+            let mut without = *guest;
+            without.fpu.0[24..28].copy_from_slice(&host.fpu.0[24..28]);
+            let flags = (host.fpu.mxcsr() ^ guest.fpu.mxcsr()) & !0x3f == 0;
+            let raised = (host.trap, guest.trap) == (19, 19);
+            is_dot_product(i) && raised && flags && same_fpu(host, &without)
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "W of VPEXTRD and VPINSRD",
+        why: "outside 64-bit mode VEX.W is ignored (SDM 2, PEXTRD, PINSRD); AMD raises #UD where it is 1",
+        covers: |i, _, host, _| matches!(i.mnemonic(), M::Vpextrd | M::Vpinsrd) && host.trap == 6,
         memory: true,
     },
     Excuse {
@@ -169,7 +199,7 @@ pub const EXCUSES: &[Excuse] = &[
         name: "MXCSR.MM",
         why: "AMD's MXCSR has bit 17 (misaligned mode), which is reserved on the models: #GP",
         covers: |i, _, host, guest| {
-            let loads = matches!(i.mnemonic(), M::Ldmxcsr | M::Fxrstor);
+            let loads = matches!(i.mnemonic(), M::Ldmxcsr | M::Vldmxcsr | M::Fxrstor);
             loads && host.fpu.mxcsr() & MM != 0 && (guest.trap, guest.error) == (13, 0)
         },
         memory: false,
@@ -303,7 +333,7 @@ pub fn is_long(i: &Instruction) -> bool {
 }
 
 fn masked_move(i: &Instruction) -> bool {
-    matches!(i.mnemonic(), M::Maskmovq | M::Maskmovdqu)
+    matches!(i.mnemonic(), M::Maskmovq | M::Maskmovdqu | M::Vmaskmovdqu)
 }
 
 /// The offset of the memory operand.
@@ -328,16 +358,19 @@ pub fn branches(i: &Instruction) -> bool {
 #[must_use]
 pub fn in_a_row(case: &Case) -> bool {
     let i = &case.instruction;
-    let flags = matches!(i.mnemonic(), M::Popf | M::Popfd | M::Ldmxcsr);
+    let flags = matches!(i.mnemonic(), M::Popf | M::Popfd | M::Ldmxcsr | M::Vldmxcsr);
+    let steps = is_dot_product(i) || matches!(i.mnemonic(), M::Vpextrd | M::Vpinsrd);
     let hint =
         matches!(i.code(), Code::Reservednop_rm16_r16_0F0D | Code::Reservednop_rm32_r32_0F0D);
+    let sha = i.cpuid_features().contains(&CpuidFeature::SHA) && i.memory_size().size() != 0;
     let plain = i.flow_control() == FlowControl::Next && !case.illegal_lock && !case.overlong;
-    plain && !flags && !hint && !runs_alone(i)
+    plain && !flags && !hint && !sha && !steps && !runs_alone(i)
 }
 
 /// A single-step trap would show in the result, or come in its middle.
 #[must_use]
 pub fn not_steppable(i: &Instruction) -> bool {
     let flags = matches!(i.mnemonic(), M::Pushf | M::Pushfd | M::Popf | M::Popfd);
-    flags || i.has_rep_prefix() || i.has_repne_prefix()
+    // A gather may be stopped between two elements (SDM 2, VGATHERDPS).
+    flags || i.has_rep_prefix() || i.has_repne_prefix() || i.memory_index().is_vector_register()
 }

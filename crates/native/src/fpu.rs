@@ -19,6 +19,10 @@ const PARTS: [(&str, Range<usize>); 5] = [
 #[must_use]
 pub fn fpu(host: &Output, guest: &Output) -> Option<String> {
     let (a, b) = (&host.fpu.0, &guest.fpu.0);
+    if let Some(k) = (0..8).find(|k| host.ymm[*k] != guest.ymm[*k]) {
+        let show = |outcome: &Output| hex(&outcome.ymm[k]);
+        return Some(format!("ymm{k}, upper half: host {}, guest {}", show(host), show(guest)));
+    }
     if a[..5] == b[..5] && a[24..28] == b[24..28] && a[32..288] == b[32..288] {
         return None;
     }

@@ -6,6 +6,7 @@ use crate::layout::{
     code_pages, is_low,
 };
 use crate::wire::{COMPLETED, Input, Output};
+use ringer_cpu::Features;
 use ringer_cpu::addr::{Lin, Pa};
 use ringer_cpu::state::{cr0, cr4};
 use ringer_cpu::{Access, Bus, CpuModel, CpuState, Eflags, Exception, FpuImage, Interp, Outcome};
@@ -141,7 +142,11 @@ impl Guests {
         let mut ram =
             Ram { mmu: Mmu::new(), memory: tables(GuestMemory::new(RAM)?, low)?, io: NoIo };
         let mut monitor = monitor(model, low)?;
-        let template = user(interp.state());
+        let mut template = user(interp.state());
+        if model.features().contains(Features::XSAVE) {
+            template.cr4 |= cr4::OSXSAVE;
+            template.xcr0 = model.xcr0();
+        }
         let regs = PagingRegs { cr0: template.cr0, cr3: template.cr3, cr4: template.cr4, efer: 0 };
         ram.paging_changed(&regs, PagingChange::Mode);
         *monitor.state_mut() = template;
@@ -270,6 +275,7 @@ fn writable(memory: &GuestMemory, out: &mut [u8; WRITABLE_LEN]) {
 
 fn load(s: &mut CpuState, input: &Input) {
     s.fpu = input.fpu;
+    s.ymm_high = input.ymm;
     s.set_gpr32(input.gpr);
     s.set_eip(input.eip);
     if input.cs == u32::from(CS16) {
@@ -284,6 +290,7 @@ fn output(s: &CpuState, raised: Option<Exception>) -> Output {
     let page_fault = raised.filter(|e| e.vector == Vector::Pf);
     Output {
         fpu: s.fpu,
+        ymm: s.ymm_high,
         gpr: s.gpr32(),
         eflags: s.eflags,
         eip: s.eip(),

@@ -4,6 +4,7 @@ use crate::child::{self, NO_PAGES, READY, READY_WITHOUT_LOW, Start};
 use crate::enter::{Context, landing};
 use crate::layout::{PAGE, READ_ONLY, code_pages};
 use crate::wire::{POOL, Wire};
+use ringer_cpu::Features;
 use std::io;
 use std::ptr;
 
@@ -89,8 +90,11 @@ impl Native {
         let context = shared(size_of::<Context>(), -1)?.cast::<Context>();
         let stack = shared(STACK_LEN, -1)?;
         let (requests, answers) = (pipe()?, pipe()?);
-        // SAFETY: zeros are a valid context, and the field is written once.
-        unsafe { (*context).host_mxcsr = 0x1f80 };
+        // SAFETY: zeros are a valid context, and the fields are written once.
+        unsafe {
+            (*context).host_mxcsr = 0x1f80;
+            (*context).avx = u32::from(Features::of_host().contains(Features::AVX));
+        }
         let start = Start {
             wire,
             context,

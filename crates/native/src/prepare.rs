@@ -5,10 +5,10 @@ use crate::layout::{
     ALL_SLOTS, CODE, CS16, CS32, PAGE, SLOT, SLOTS, STACK, TARGETS, WRITABLE_LEN, slot_at, tail,
 };
 use crate::wire::{Input, POOL};
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, Register};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpCodeOperandKind, Register};
 use ringer_casegen::aim::{aim, aim_stack, uses_stack};
 use ringer_casegen::{Case, Class, Rng, Row, Shape, generate, rows, values};
-use ringer_cpu::{CpuModel, Eflags, FpuImage};
+use ringer_cpu::{CpuModel, Eflags, Features, FpuImage};
 
 /// An instruction in its place.
 #[derive(Clone, Debug)]
@@ -147,8 +147,18 @@ impl Prepared {
         let eip = self.at - code_base(self.bits);
         let mut fpu = values::fpu(&mut rng);
         pointers(&mut rng, &mut fpu);
+        let mut ymm = [[0; 16]; 8];
+        if Features::of_host().contains(Features::AVX) {
+            ymm = ymm.map(|_| values::vector(&mut rng));
+        }
+        let index = i.memory_index();
+        if index.is_vector_register() && rng.below(8) != 0 {
+            near_indexes(&mut rng, i, &mut fpu.0[160 + 16 * index.number()..][..16]);
+            near_indexes(&mut rng, i, &mut ymm[index.number()]);
+        }
         Input {
             fpu,
+            ymm,
             gpr,
             eflags: values::eflags(&mut rng) | ac,
             eip,
@@ -209,6 +219,17 @@ fn pointers(rng: &mut Rng, fpu: &mut FpuImage) {
     rng.fill(&mut fpu.0[6..14]);
     rng.fill(&mut fpu.0[16..22]);
     fpu.0[7] &= 7;
+}
+
+/// Indexes of a gather's elements that lead near its base.
+fn near_indexes(rng: &mut Rng, i: &Instruction, half: &mut [u8]) {
+    use OpCodeOperandKind as K;
+    let kinds = i.code().op_code().op_kinds();
+    let long = kinds.iter().any(|kind| matches!(kind, K::mem_vsib64x | K::mem_vsib64y));
+    for bytes in half.chunks_mut(if long { 8 } else { 4 }) {
+        let index = rng.below(96) as i64 - 32;
+        bytes.copy_from_slice(&index.to_le_bytes()[..bytes.len()]);
+    }
 }
 
 /// Mostly in the middle of the stack, often across its pages' borders.

@@ -19,6 +19,8 @@ pub const POOL: usize = 256 << 10;
 pub struct Input {
     /// x87, MMX and SSE state.
     pub fpu: FpuImage,
+    /// Upper halves of YMM0 to YMM7.
+    pub ymm: [[u8; 16]; 8],
     /// EAX to EDI, in encoding order.
     pub gpr: [u32; 8],
     /// EFLAGS without TF.
@@ -44,6 +46,8 @@ pub const COMPLETED: u32 = u32::MAX;
 pub struct Output {
     /// x87, MMX and SSE state.
     pub fpu: FpuImage,
+    /// Upper halves of YMM0 to YMM7.
+    pub ymm: [[u8; 16]; 8],
     /// EAX to EDI, in encoding order.
     pub gpr: [u32; 8],
     /// EFLAGS.

@@ -127,6 +127,8 @@ pub enum ExecutionUnit {
     Integer,
     /// x87 and MMX: traps while CR0.EM or CR0.TS is set.
     Fpu,
-    /// SSE and SSE2: also needs CR4.OSFXSR.
+    /// SSE and its successors: also needs CR4.OSFXSR.
     Sse,
+    /// AVX and its successors: needs CR4.OSXSAVE and XCR0, traps while CR0.TS is set.
+    Avx,
 }

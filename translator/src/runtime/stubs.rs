@@ -14,7 +14,7 @@
 use super::transfer::{TransferStubs, emit};
 use crate::context::ExitReason;
 use crate::placement::StubAddresses;
-use crate::slots::{EIP, KICK, MXCSR, gpr, slot, wide, xmm};
+use crate::slots::{EIP, KICK, MXCSR, gpr, slot, wide, xmm, ymm_high};
 use dynasm::dynasm;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
@@ -124,6 +124,35 @@ fn save_guest(a: &mut Asm) {
         ; movaps [r15 + xmm(5)], xmm5
         ; movaps [r15 + xmm(6)], xmm6
         ; movaps [r15 + xmm(7)], xmm7
+        ; cmp DWORD [r15 + slot!(avx)], 0
+        ; je >lower
+        ; vextractf128 [r15 + ymm_high(0)], ymm0, 1
+        ; vextractf128 [r15 + ymm_high(1)], ymm1, 1
+        ; vextractf128 [r15 + ymm_high(2)], ymm2, 1
+        ; vextractf128 [r15 + ymm_high(3)], ymm3, 1
+        ; vextractf128 [r15 + ymm_high(4)], ymm4, 1
+        ; vextractf128 [r15 + ymm_high(5)], ymm5, 1
+        ; vextractf128 [r15 + ymm_high(6)], ymm6, 1
+        ; vextractf128 [r15 + ymm_high(7)], ymm7, 1
+        ; vzeroupper
+        ; lower:
+    );
+}
+
+/// The upper halves of the YMM registers, where the guest may use them. Changes flags.
+fn load_upper_halves(a: &mut Asm) {
+    dynasm!(a ; .arch x64
+        ; cmp DWORD [r15 + slot!(avx)], 0
+        ; je >lower
+        ; vinsertf128 ymm0, ymm0, [r15 + ymm_high(0)], 1
+        ; vinsertf128 ymm1, ymm1, [r15 + ymm_high(1)], 1
+        ; vinsertf128 ymm2, ymm2, [r15 + ymm_high(2)], 1
+        ; vinsertf128 ymm3, ymm3, [r15 + ymm_high(3)], 1
+        ; vinsertf128 ymm4, ymm4, [r15 + ymm_high(4)], 1
+        ; vinsertf128 ymm5, ymm5, [r15 + ymm_high(5)], 1
+        ; vinsertf128 ymm6, ymm6, [r15 + ymm_high(6)], 1
+        ; vinsertf128 ymm7, ymm7, [r15 + ymm_high(7)], 1
+        ; lower:
     );
 }
 
@@ -189,6 +218,7 @@ fn emit_enter(a: &mut Asm) {
         ; cmp DWORD [r15 + KICK], 0
         ; jne >kicked
     );
+    load_upper_halves(a);
     load_guest(a);
     dynasm!(a ; .arch x64
         ; jmp r11
@@ -232,6 +262,9 @@ fn emit_resume(a: &mut Asm) {
         ; or DWORD [r15 + slot!(host_flags)], TF
         ; mov DWORD [r15 + slot!(step_skip)], 1
         ; quiet:
+    );
+    load_upper_halves(a);
+    dynasm!(a ; .arch x64
         ; ldmxcsr [r15 + MXCSR]
         ; mov rax, [r15 + wide(0)]
         ; mov rcx, [r15 + wide(1)]

@@ -93,6 +93,67 @@ pub(super) const MODERN: &[Code] = &[
     C::VEX_Shrx_r32_rm32_r32,
 ];
 
+/// Those of AVX, AVX2, F16C and FMA that only compute: none has an address of several elements, nor an implicit one.
+#[rustfmt::skip]
+pub(super) const VECTORS: &[Mnemonic] = &[
+    // AVX
+    M::Vmovups, M::Vmovupd, M::Vmovss, M::Vmovsd, M::Vmovhlps, M::Vmovlps, M::Vmovlpd, M::Vmovsldup,
+    M::Vmovddup, M::Vunpcklps, M::Vunpcklpd, M::Vunpckhps, M::Vunpckhpd, M::Vmovlhps, M::Vmovhps,
+    M::Vmovhpd, M::Vmovshdup, M::Vmovaps, M::Vmovapd, M::Vcvtsi2ss, M::Vcvtsi2sd, M::Vmovntps,
+    M::Vmovntpd, M::Vcvttss2si, M::Vcvttsd2si, M::Vcvtss2si, M::Vcvtsd2si, M::Vucomiss, M::Vucomisd,
+    M::Vcomiss, M::Vcomisd, M::Vmovmskps, M::Vmovmskpd, M::Vsqrtps, M::Vsqrtpd, M::Vsqrtss,
+    M::Vsqrtsd, M::Vrsqrtps, M::Vrsqrtss, M::Vrcpps, M::Vrcpss, M::Vandps, M::Vandpd, M::Vandnps,
+    M::Vandnpd, M::Vorps, M::Vorpd, M::Vxorps, M::Vxorpd, M::Vaddps, M::Vaddpd, M::Vaddss,
+    M::Vaddsd, M::Vmulps, M::Vmulpd, M::Vmulss, M::Vmulsd, M::Vcvtps2pd, M::Vcvtpd2ps, M::Vcvtss2sd,
+    M::Vcvtsd2ss, M::Vcvtdq2ps, M::Vcvtps2dq, M::Vcvttps2dq, M::Vsubps, M::Vsubpd, M::Vsubss,
+    M::Vsubsd, M::Vminps, M::Vminpd, M::Vminss, M::Vminsd, M::Vdivps, M::Vdivpd, M::Vdivss,
+    M::Vdivsd, M::Vmaxps, M::Vmaxpd, M::Vmaxss, M::Vmaxsd, M::Vpunpcklbw, M::Vpunpcklwd,
+    M::Vpunpckldq, M::Vpacksswb, M::Vpcmpgtb, M::Vpcmpgtw, M::Vpcmpgtd, M::Vpackuswb, M::Vpunpckhbw,
+    M::Vpunpckhwd, M::Vpunpckhdq, M::Vpackssdw, M::Vpunpcklqdq, M::Vpunpckhqdq, M::Vmovd,
+    M::Vmovdqa, M::Vmovdqu, M::Vpshufd, M::Vpshufhw, M::Vpshuflw, M::Vpsrlw, M::Vpsraw, M::Vpsllw,
+    M::Vpsrld, M::Vpsrad, M::Vpslld, M::Vpsrlq, M::Vpsrldq, M::Vpsllq, M::Vpslldq, M::Vpcmpeqb,
+    M::Vpcmpeqw, M::Vpcmpeqd, M::Vzeroupper, M::Vzeroall, M::Vhaddpd, M::Vhaddps, M::Vhsubpd,
+    M::Vhsubps, M::Vmovq, M::Vstmxcsr, M::Vcmpps, M::Vcmppd, M::Vcmpss, M::Vcmpsd, M::Vpinsrw,
+    M::Vpextrw, M::Vshufps, M::Vshufpd, M::Vaddsubpd, M::Vaddsubps, M::Vpaddq, M::Vpmullw,
+    M::Vpmovmskb, M::Vpsubusb, M::Vpsubusw, M::Vpminub, M::Vpand, M::Vpaddusb, M::Vpaddusw,
+    M::Vpmaxub, M::Vpandn, M::Vpavgb, M::Vpavgw, M::Vpmulhuw, M::Vpmulhw, M::Vcvttpd2dq,
+    M::Vcvtdq2pd, M::Vcvtpd2dq, M::Vmovntdq, M::Vpsubsb, M::Vpsubsw, M::Vpminsw, M::Vpor,
+    M::Vpaddsb, M::Vpaddsw, M::Vpmaxsw, M::Vpxor, M::Vlddqu, M::Vpmuludq, M::Vpmaddwd, M::Vpsadbw,
+    M::Vpsubb, M::Vpsubw, M::Vpsubd, M::Vpsubq, M::Vpaddb, M::Vpaddw, M::Vpaddd, M::Vpshufb,
+    M::Vphaddw, M::Vphaddd, M::Vphaddsw, M::Vpmaddubsw, M::Vphsubw, M::Vphsubd, M::Vphsubsw,
+    M::Vpsignb, M::Vpsignw, M::Vpsignd, M::Vpmulhrsw, M::Vpermilps, M::Vpermilpd, M::Vtestps,
+    M::Vtestpd, M::Vptest, M::Vbroadcastss, M::Vbroadcastsd, M::Vbroadcastf128, M::Vpabsb,
+    M::Vpabsw, M::Vpabsd, M::Vpmovsxbw, M::Vpmovsxbd, M::Vpmovsxbq, M::Vpmovsxwd, M::Vpmovsxwq,
+    M::Vpmovsxdq, M::Vpmuldq, M::Vpcmpeqq, M::Vmovntdqa, M::Vpackusdw, M::Vpmovzxbw, M::Vpmovzxbd,
+    M::Vpmovzxbq, M::Vpmovzxwd, M::Vpmovzxwq, M::Vpmovzxdq, M::Vpcmpgtq, M::Vpminsb, M::Vpminsd,
+    M::Vpminuw, M::Vpminud, M::Vpmaxsb, M::Vpmaxsd, M::Vpmaxuw, M::Vpmaxud, M::Vpmulld,
+    M::Vphminposuw, M::Vaesimc, M::Vaesenc, M::Vaesenclast, M::Vaesdec, M::Vaesdeclast,
+    M::Vperm2f128, M::Vroundps, M::Vroundpd, M::Vroundss, M::Vroundsd, M::Vblendps, M::Vblendpd,
+    M::Vpblendw, M::Vpalignr, M::Vpextrb, M::Vpextrd, M::Vextractps, M::Vinsertf128,
+    M::Vextractf128, M::Vpinsrb, M::Vinsertps, M::Vpinsrd, M::Vdpps, M::Vdppd, M::Vmpsadbw,
+    M::Vpclmulqdq, M::Vblendvps, M::Vblendvpd, M::Vpblendvb, M::Vpcmpestrm, M::Vpcmpestri,
+    M::Vpcmpistrm, M::Vpcmpistri, M::Vaeskeygenassist,
+    // AVX2
+    M::Vpermps, M::Vpermd, M::Vpsrlvd, M::Vpsrlvq, M::Vpsravd, M::Vpsllvd, M::Vpsllvq,
+    M::Vpbroadcastd, M::Vpbroadcastq, M::Vbroadcasti128, M::Vpbroadcastb, M::Vpbroadcastw,
+    M::Vpermq, M::Vpermpd, M::Vpblendd, M::Vinserti128, M::Vextracti128, M::Vperm2i128,
+    // F16C
+    M::Vcvtph2ps, M::Vcvtps2ph,
+    // FMA
+    M::Vfmaddsub132ps, M::Vfmaddsub132pd, M::Vfmsubadd132ps, M::Vfmsubadd132pd, M::Vfmadd132ps,
+    M::Vfmadd132pd, M::Vfmadd132ss, M::Vfmadd132sd, M::Vfmsub132ps, M::Vfmsub132pd, M::Vfmsub132ss,
+    M::Vfmsub132sd, M::Vfnmadd132ps, M::Vfnmadd132pd, M::Vfnmadd132ss, M::Vfnmadd132sd,
+    M::Vfnmsub132ps, M::Vfnmsub132pd, M::Vfnmsub132ss, M::Vfnmsub132sd, M::Vfmaddsub213ps,
+    M::Vfmaddsub213pd, M::Vfmsubadd213ps, M::Vfmsubadd213pd, M::Vfmadd213ps, M::Vfmadd213pd,
+    M::Vfmadd213ss, M::Vfmadd213sd, M::Vfmsub213ps, M::Vfmsub213pd, M::Vfmsub213ss, M::Vfmsub213sd,
+    M::Vfnmadd213ps, M::Vfnmadd213pd, M::Vfnmadd213ss, M::Vfnmadd213sd, M::Vfnmsub213ps,
+    M::Vfnmsub213pd, M::Vfnmsub213ss, M::Vfnmsub213sd, M::Vfmaddsub231ps, M::Vfmaddsub231pd,
+    M::Vfmsubadd231ps, M::Vfmsubadd231pd, M::Vfmadd231ps, M::Vfmadd231pd, M::Vfmadd231ss,
+    M::Vfmadd231sd, M::Vfmsub231ps, M::Vfmsub231pd, M::Vfmsub231ss, M::Vfmsub231sd, M::Vfnmadd231ps,
+    M::Vfnmadd231pd, M::Vfnmadd231ss, M::Vfnmadd231sd, M::Vfnmsub231ps, M::Vfnmsub231pd,
+    M::Vfnmsub231ss, M::Vfnmsub231sd,
+];
+
 /// String instructions, with or without a repeat prefix.
 #[rustfmt::skip]
 pub(super) const STRINGS: &[Code] = &[

@@ -1,6 +1,6 @@
 //! The one pass over a block: each instruction against the lists, each operand against what is known.
 
-use super::lists::{BRANCHES, LOCKABLE, MODERN, PLAIN, REACHING, STRINGS, WIDE};
+use super::lists::{BRANCHES, LOCKABLE, MODERN, PLAIN, REACHING, STRINGS, VECTORS, WIDE};
 use super::question::Question;
 use super::report::{Refusal, Rule, Subject, Verified};
 use super::scheme::{Field, Scheme};
@@ -32,6 +32,8 @@ fn kind_of(code: Code) -> Kind {
     let legacy = form.encoding() == EncodingKind::Legacy;
     if MODERN.contains(&code) {
         Kind::Plain { integer: true }
+    } else if form.encoding() == EncodingKind::VEX && is_vector(code) {
+        Kind::Plain { integer: false }
     } else if !legacy {
         Kind::Refused
     } else if WIDE.contains(&code) {
@@ -45,6 +47,14 @@ fn kind_of(code: Code) -> Kind {
     } else {
         Kind::Refused
     }
+}
+
+/// A listed form with a VEX prefix, without general registers of 64 bits.
+pub(super) fn is_vector(code: Code) -> bool {
+    use iced_x86::OpCodeOperandKind as K;
+    let form = code.op_code();
+    let wide = |kind: &K| matches!(kind, K::r64_reg | K::r64_rm | K::r64_or_mem | K::r64_vvvv);
+    VECTORS.contains(&code.mnemonic()) && form.mode64() && !form.op_kinds().iter().any(wide)
 }
 
 pub(super) fn is_plain(code: Code) -> bool {
@@ -354,7 +364,10 @@ fn register(s: &Scheme, reg: Register) -> Verdict {
         return Err(Rule::Wide);
     }
     let integer = reg.is_gpr() && !s.is_anchor(reg);
-    let known = integer || reg.is_st() || reg.is_mm() || (reg.is_xmm() && reg.number() < 8);
+    let known = integer
+        || reg.is_st()
+        || reg.is_mm()
+        || ((reg.is_xmm() || reg.is_ymm()) && reg.number() < 8);
     if known { Ok(()) } else { Err(Rule::Register) }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct HostFrame {
     pub mem: [u8; 128],
     /// The guest's registers.
     pub fx: FpuImage,
+    /// The upper halves of the guest's YMM registers.
+    pub ymm: [[u8; 16]; 8],
     /// The general register.
     pub gpr: u64,
     /// EDX, for instructions that take the lengths of strings in EAX and EDX.
@@ -24,6 +26,7 @@ pub(super) struct HostFrame {
 
 /// Offsets in [`HostFrame`] for the assembler.
 pub(super) const FX: usize = offset_of!(HostFrame, fx);
+pub(super) const YMM: usize = offset_of!(HostFrame, ymm);
 pub(super) const GPR: usize = offset_of!(HostFrame, gpr);
 pub(super) const SECOND: usize = offset_of!(HostFrame, second);
 pub(super) const FLAGS: usize = offset_of!(HostFrame, flags);

@@ -56,12 +56,12 @@ impl Exact {
     }
 }
 
-/// `x` times `y` plus `z`, the product and the sum negated by `signs`, rounded to a single's or a double's precision by MXCSR's
+/// `x` times `y` plus `z`, the product and the sum negated by `signs`, rounded to a significand of so many bits by MXCSR's
 /// rounding control: as an x87 number, and whether it is inexact.
 pub(super) fn rounded(
     [x, y, z]: [f64; 3],
     signs: [bool; 2],
-    single: bool,
+    precision: u32,
     control: u32,
 ) -> ([u8; 10], bool) {
     let (x, y, z) = (Exact::of(x), Exact::of(y), Exact::of(z));
@@ -71,7 +71,6 @@ pub(super) fn rounded(
         exponent: x.exponent + y.exponent,
     };
     let sum = product.plus(Exact { negative: z.negative ^ signs[1], ..z });
-    let precision = if single { 24 } else { 53 };
     let bits = 128 - sum.significand.leading_zeros();
     let below = bits.saturating_sub(precision);
     let (mut kept, rest) = (sum.significand >> below, sum.significand & ((1 << below) - 1));
@@ -118,7 +117,7 @@ mod tests {
         for x in numbers {
             for y in numbers {
                 for z in numbers {
-                    let (result, inexact) = rounded([x, y, z], [false, false], false, 0);
+                    let (result, inexact) = rounded([x, y, z], [false, false], 53, 0);
                     let host = x.mul_add(y, z);
                     assert_eq!(value(result), host, "{x} * {y} + {z}");
                     let product = x * y;
@@ -132,14 +131,14 @@ mod tests {
 
     #[test]
     fn far_apart_and_cancelling_operands_round_by_what_is_lost() {
-        let (result, inexact) = rounded([1.0, 1.0, 1e-300], [false, false], false, 2);
+        let (result, inexact) = rounded([1.0, 1.0, 1e-300], [false, false], 53, 2);
         assert_eq!((value(result), inexact), (1.0 + f64::EPSILON, true));
-        let (result, inexact) = rounded([1.0, 1.0, 1e-300], [false, true], false, 0);
+        let (result, inexact) = rounded([1.0, 1.0, 1e-300], [false, true], 53, 0);
         assert_eq!((value(result), inexact), (1.0, true));
         let x = 1.0 + f64::EPSILON;
-        let (result, inexact) = rounded([x, x, x * x], [false, true], false, 0);
+        let (result, inexact) = rounded([x, x, x * x], [false, true], 53, 0);
         assert_eq!((value(result), inexact), (f64::EPSILON * f64::EPSILON, false));
-        let (result, inexact) = rounded([3.0, 5.0, 15.0], [false, true], true, 0);
+        let (result, inexact) = rounded([3.0, 5.0, 15.0], [false, true], 24, 0);
         assert_eq!((result[..8].to_vec(), inexact), (vec![0; 8], false));
     }
 }

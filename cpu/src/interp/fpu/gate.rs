@@ -45,6 +45,31 @@ pub(super) fn sse(s: &CpuState) -> Result<(), Exception> {
     if s.cr4 & cr4::OSFXSR == 0 { Err(Exception::ud()) } else { mmx(s) }
 }
 
+/// XSAVE, XRSTOR and their like.
+///
+/// # Errors
+/// #UD without CR4.OSXSAVE, #NM under TS.
+pub(super) fn xsave(s: &CpuState) -> Result<(), Exception> {
+    enabled(s)?;
+    if s.cr0 & cr0::TS != 0 { Err(Exception::nm()) } else { Ok(()) }
+}
+
+/// XGETBV and XSETBV.
+///
+/// # Errors
+/// #UD without CR4.OSXSAVE.
+pub(super) fn enabled(s: &CpuState) -> Result<(), Exception> {
+    if s.cr4 & cr4::OSXSAVE == 0 { Err(Exception::ud()) } else { Ok(()) }
+}
+
+/// Vector instructions with a VEX prefix (SDM volume 2, 2.4: CR0.EM does not matter to them).
+///
+/// # Errors
+/// #UD in real and V86 mode and where XCR0 has not enabled them, #NM under TS.
+pub(super) fn avx(s: &CpuState) -> Result<(), Exception> {
+    if !s.protected() || s.v86() || !s.avx_enabled() { Err(Exception::ud()) } else { xsave(s) }
+}
+
 /// What a waiting instruction is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {

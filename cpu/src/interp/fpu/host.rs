@@ -43,6 +43,7 @@ impl HostUnit {
         let frame = HostFrame {
             mem: [0; 128],
             fx: FpuImage::reset(),
+            ymm: [[0; 16]; 8],
             gpr: 0,
             second: 0,
             flags: 0,

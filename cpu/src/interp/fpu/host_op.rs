@@ -5,9 +5,10 @@
 //! MXCSR, load the guest's image and whatever else the instruction reads; then the way back. The x87
 //! unit is left as the ABI wants it, by FNINIT, which a pending exception does not disturb.
 
-use super::frame::{FLAGS, FX, GPR, HOST_MXCSR, SECOND};
+use super::frame::{FLAGS, FX, GPR, HOST_MXCSR, SECOND, YMM};
 use iced_x86::{
-    Code, Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    Code, Encoder, EncodingKind, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
+    Register,
 };
 
 /// What the caller of a host operation has to know of it.
@@ -19,11 +20,11 @@ pub(super) struct Plan {
     pub reads: bool,
     /// The memory operand is written.
     pub writes: bool,
-    /// The memory operand must lie on a 16-byte boundary.
+    /// The memory operand must lie on a boundary of its own length.
     pub aligned: bool,
     /// The general register, if operand 0 is one: it is written.
     pub gpr_out: bool,
-    /// The general register, if operand 1 is one: it is read.
+    /// The general register, if another operand is one: it is read.
     pub gpr_in: bool,
     /// Reads or writes arithmetic flags.
     pub flags: bool,
@@ -31,12 +32,14 @@ pub(super) struct Plan {
     pub lengths: bool,
     /// Writes an index to ECX.
     pub index: bool,
+    /// It has a VEX prefix: the upper halves of the YMM registers are part of it.
+    pub vex: bool,
 }
 
 /// Tells instructions apart as far as their host operations differ: code, registers, immediate byte.
 pub(super) fn key(i: &Instruction) -> u64 {
     let mut key = i.code() as u64;
-    for n in 0..3 {
+    for n in 0..4 {
         let operand = if n >= i.op_count() {
             0
         } else {
@@ -88,13 +91,20 @@ fn plan(i: &Instruction) -> Plan {
         plan.len = memory.memory_size().size();
         plan.reads = matches!(memory.access(), A::Read | A::CondRead | A::ReadWrite);
         plan.writes = matches!(memory.access(), A::Write | A::CondWrite | A::ReadWrite);
-        plan.aligned = plan.len == 16 && !may_be_unaligned(i.mnemonic());
+        plan.aligned = if i.code().op_code().encoding() == EncodingKind::VEX {
+            must_be_aligned(i.mnemonic())
+        } else {
+            plan.len == 16 && !may_be_unaligned(i.mnemonic())
+        };
     }
     plan.gpr_out = i.op0_register() == Register::EAX;
-    plan.gpr_in = i.op1_register() == Register::EAX;
+    plan.gpr_in = (1..i.op_count()).any(|k| i.op_register(k) == Register::EAX);
     plan.flags = (i.rflags_read() | i.rflags_modified()) != 0;
-    plan.lengths = matches!(i.mnemonic(), Mnemonic::Pcmpestri | Mnemonic::Pcmpestrm);
-    plan.index = matches!(i.mnemonic(), Mnemonic::Pcmpestri | Mnemonic::Pcmpistri);
+    use Mnemonic as M;
+    let name = i.mnemonic();
+    plan.lengths = matches!(name, M::Pcmpestri | M::Pcmpestrm | M::Vpcmpestri | M::Vpcmpestrm);
+    plan.index = matches!(name, M::Pcmpestri | M::Pcmpistri | M::Vpcmpestri | M::Vpcmpistri);
+    plan.vex = i.code().op_code().encoding() == EncodingKind::VEX;
     plan
 }
 
@@ -103,6 +113,23 @@ fn may_be_unaligned(mnemonic: Mnemonic) -> bool {
     use Mnemonic as M;
     let strings = matches!(mnemonic, M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
     strings || matches!(mnemonic, M::Movups | M::Movupd | M::Movdqu | M::Lddqu)
+}
+
+/// Those with a VEX prefix whose operand must not (SDM volume 2, 2.4, exception type 1).
+fn must_be_aligned(mnemonic: Mnemonic) -> bool {
+    use Mnemonic as M;
+    let moves = matches!(mnemonic, M::Vmovaps | M::Vmovapd | M::Vmovdqa);
+    moves || matches!(mnemonic, M::Vmovntps | M::Vmovntpd | M::Vmovntdq | M::Vmovntdqa)
+}
+
+/// Loads (18h, VINSERTF128) or stores (19h, VEXTRACTF128) the upper halves of YMM0 to YMM7.
+fn upper_halves(out: &mut Vec<u8>, opcode: u8) {
+    for n in 0..8_u8 {
+        let other = if opcode == 0x18 { !n & 15 } else { 15 };
+        let bytes = [0xc4, 0xe3, other << 3 | 5, opcode, 0x87 | n << 3];
+        with_field(out, &bytes, YMM + 16 * usize::from(n));
+        out.push(1);
+    }
 }
 
 /// An instruction with a frame field as its operand: `bytes` up to the ModRM byte, which names
@@ -123,6 +150,9 @@ pub(super) fn assemble(i: &Instruction) -> Option<(Vec<u8>, Plan)> {
     let mut out = Vec::with_capacity(80);
     with_field(&mut out, &[0x0f, 0xae, 0x9f], HOST_MXCSR); // stmxcsr
     with_field(&mut out, &[0x0f, 0xae, 0x8f], FX); // fxrstor
+    if plan.vex {
+        upper_halves(&mut out, 0x18);
+    }
     if plan.gpr_in || plan.lengths {
         with_field(&mut out, &[0x48, 0x8b, 0x87], GPR); // mov rax, field
     }
@@ -143,6 +173,10 @@ pub(super) fn assemble(i: &Instruction) -> Option<(Vec<u8>, Plan)> {
     }
     if plan.index {
         with_field(&mut out, &[0x48, 0x89, 0x8f], GPR); // mov field, rcx
+    }
+    if plan.vex {
+        upper_halves(&mut out, 0x19);
+        out.extend_from_slice(&[0xc5, 0xf8, 0x77]); // vzeroupper
     }
     with_field(&mut out, &[0x0f, 0xae, 0x87], FX); // fxsave
     out.extend_from_slice(&[0xdb, 0xe3]); // fninit

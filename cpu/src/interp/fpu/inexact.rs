@@ -7,11 +7,12 @@
 //! which no operation on doubles leaves.
 
 use super::fused;
-use iced_x86::Instruction;
+use iced_x86::{Instruction, Mnemonic};
 use std::arch::asm;
 
 const OVERFLOW: u32 = 0x08;
 const UNDERFLOW: u32 = 0x10;
+const PRECISION: u32 = 0x20;
 const DAZ: u32 = 1 << 6;
 const FZ: u32 = 1 << 15;
 /// #P in the x87 status word.
@@ -108,8 +109,8 @@ impl Sources<'_> {
                     "fmsub" => Some([false, true]),
                     "fnmadd" => Some([true, false]),
                     "fnmsub" => Some([true, true]),
-                    "fmaddsub" => Some([false, n % 2 == 0]),
-                    "fmsubadd" => Some([false, n % 2 != 0]),
+                    "fmaddsub" => Some([false, n.is_multiple_of(2)]),
+                    "fmsubadd" => Some([false, !n.is_multiple_of(2)]),
                     _ => None,
                 };
                 signs(0)?;
@@ -201,7 +202,8 @@ fn outcome(format: Format, (operation, operands): &Lane, mxcsr: u32) -> Outcome 
     }
     let (result, inexact) = match *operation {
         Operation::Fused(signs) => {
-            fused::rounded([a, b, c], signs, format.single_out, mxcsr >> 13 & 3)
+            let precision = if format.single_out { 24 } else { 53 };
+            fused::rounded([a, b, c], signs, precision, mxcsr >> 13 & 3)
         }
         _ => {
             let precision = if format.single_out { SINGLE } else { DOUBLE };
@@ -225,6 +227,45 @@ fn outcome(format: Format, (operation, operands): &Lane, mxcsr: u32) -> Outcome 
         Outcome { inexact: inexact || (!raises && denormal()), raises, value }
     } else {
         Outcome { inexact, raises: false, value }
+    }
+}
+
+/// The flags #O, #U and #P of VCVTPS2PH, whose source is operand 1, given MXCSR with #O or #U unmasked. (It pays no attention
+/// to FZ, so that a run with that set tells nothing.) `None`: `i` is another instruction.
+pub(super) fn half(i: &Instruction, operands: &Operands, mxcsr: u32) -> Option<u32> {
+    if i.mnemonic() != Mnemonic::Vcvtps2ph {
+        return None;
+    }
+    let count = if i.op1_register().is_ymm() { 8 } else { 4 };
+    let by_mxcsr = i.immediate8() & 4 != 0;
+    let control = if by_mxcsr { mxcsr >> 13 & 3 } else { u32::from(i.immediate8() & 3) };
+    let flags = operands[1].chunks(4).take(count).map(|bytes| {
+        let x = f32::from_le_bytes(std::array::from_fn(|k| bytes[k]));
+        half_flags(x, control, mxcsr)
+    });
+    Some(flags.fold(0, |all, flags| all | flags))
+}
+
+/// The same of one number.
+fn half_flags(x: f32, control: u32, mxcsr: u32) -> u32 {
+    let flushed = mxcsr & DAZ != 0 && x.is_subnormal();
+    if !x.is_finite() || x == 0.0 || flushed {
+        return 0;
+    }
+    let (result, inexact) = fused::rounded([f64::from(x), 1.0, 0.0], [false, false], 11, control);
+    let masked = |exception| mxcsr >> 7 & exception != 0;
+    let size = to_double(&result).abs();
+    let precision = |so: bool| if so { PRECISION } else { 0 };
+    if size > 65504.0 {
+        OVERFLOW | precision(inexact || masked(OVERFLOW))
+    } else if size >= 2.0_f64.powi(-14) {
+        precision(inexact)
+    } else if masked(UNDERFLOW) {
+        // A multiple of the least denormal is exact.
+        let denormal = f64::from(x) * 2.0_f64.powi(24);
+        if denormal.fract() == 0.0 { 0 } else { UNDERFLOW | PRECISION }
+    } else {
+        UNDERFLOW | precision(inexact)
     }
 }
 

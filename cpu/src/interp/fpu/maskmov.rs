@@ -38,6 +38,17 @@ pub(super) fn mmx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), E
 /// #UD, #NM, and those of the bytes written.
 pub(super) fn sse<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     gate::sse(ctx.s)?;
+    selected_bytes(ctx, i)
+}
+
+/// MASKMOVDQU and VMASKMOVDQU, where they are enabled.
+///
+/// # Errors
+/// Those of the bytes written.
+pub(super) fn selected_bytes<B: Bus>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     super::claim(ctx.s);
     let register = |n| bytes::<16>(&ctx.s.fpu, XMM.start, i.op_register(n));
     let (data, mask) = (register(1), register(2));

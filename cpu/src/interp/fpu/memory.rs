@@ -38,7 +38,7 @@ fn nothing<B: Bus>(_: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
 }
 
 /// MXCSR bits that the model has.
-fn mxcsr_mask<B: Bus>(ctx: &Ctx<'_, B>) -> u32 {
+pub(super) fn mxcsr_mask<B: Bus>(ctx: &Ctx<'_, B>) -> u32 {
     if ctx.unit.features.contains(Features::SSE2) { host::MXCSR_BITS } else { MXCSR_SSE }
 }
 
@@ -94,6 +94,14 @@ fn check_aligned<B: Bus>(
 
 fn ldmxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     gate::sse(ctx.s)?;
+    load_mxcsr(ctx, i)
+}
+
+/// LDMXCSR and VLDMXCSR, where they are enabled.
+///
+/// # Errors
+/// #GP(0) for a bit that does not exist, and those of the operand.
+pub(super) fn load_mxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     super::claim(ctx.s);
     let (seg, off) = ctx.ea(i);
     let value = ctx.read_u32(seg, off)?;
@@ -106,6 +114,14 @@ fn ldmxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exceptio
 
 fn stmxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     gate::sse(ctx.s)?;
+    store_mxcsr(ctx, i)
+}
+
+/// STMXCSR and VSTMXCSR, where they are enabled.
+///
+/// # Errors
+/// Those of the operand.
+pub(super) fn store_mxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     super::claim(ctx.s);
     let (seg, off) = ctx.ea(i);
     ctx.write_u32(seg, off, ctx.s.fpu.mxcsr())

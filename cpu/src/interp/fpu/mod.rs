@@ -1,4 +1,4 @@
-//! x87, MMX, SSE and SSE2: executed by the host's own unit on the guest's saved state, so that
+//! x87, MMX, SSE and AVX: executed by the host's own unit on the guest's saved state, so that
 //! 80-bit results, transcendental functions and every status bit are exact.
 //!
 //! # How an instruction runs
@@ -19,6 +19,7 @@
 //! [`claim`] takes it back into the image, [`release`] gives it to the host; every handler claims.
 
 mod arena;
+mod avx;
 mod control;
 mod frame;
 mod fused;
@@ -32,13 +33,14 @@ mod maskmov;
 mod memory;
 mod simd;
 mod x87;
+mod xsave;
 
 #[cfg(test)]
 mod tests;
 
 use super::Handler;
 use crate::bus::Bus;
-use iced_x86::{Code, CpuidFeature as F, Mnemonic as M, OpCodeOperandKind as K};
+use iced_x86::{Code, CpuidFeature as F, EncodingKind, Mnemonic as M, OpCodeOperandKind as K};
 
 pub use host::HostUnit;
 pub use live::{
@@ -56,9 +58,15 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         // As old as the 8086: the decoder does not count it among the x87's.
         return control::lookup(code);
     }
+    if let Some(handler) = xsave::lookup(code) {
+        return Some(handler);
+    }
     let features = code.cpuid_features();
     if !features.iter().all(|f| ours(*f)) {
         return None;
+    }
+    if info.encoding() == EncodingKind::VEX {
+        return avx::lookup(code);
     }
     if features.iter().any(|f| matches!(f, F::FPU | F::FPU287 | F::FPU387)) {
         return Some(control::lookup(code).unwrap_or(x87::arithmetic::<B>));
@@ -84,8 +92,10 @@ fn ours(feature: F) -> bool {
 
 /// MMX, SSE, and what came later for their registers.
 fn is_vector(feature: F) -> bool {
-    use F::{AES, MMX, PCLMULQDQ, SHA, SSE, SSE2, SSE3, SSE4_1, SSE4_2, SSSE3};
-    let later = matches!(feature, AES | PCLMULQDQ | SHA);
+    use F::{
+        AES, AVX, AVX2, F16C, FMA, MMX, PCLMULQDQ, SHA, SSE, SSE2, SSE3, SSE4_1, SSE4_2, SSSE3,
+    };
+    let later = matches!(feature, AES | PCLMULQDQ | SHA | AVX | AVX2 | FMA | F16C);
     later || matches!(feature, MMX | SSE | SSE2 | SSE3 | SSSE3 | SSE4_1 | SSE4_2)
 }
 

@@ -97,9 +97,19 @@ pub(super) fn enter_mmx<B: Bus>(ctx: &mut Ctx<'_, B>, hidden: u16) -> Result<(),
     Ok(())
 }
 
+/// Instructions with a VEX prefix, on XMM and YMM registers.
+///
+/// # Errors
+/// #UD, #NM, #XM, and those of the memory operand.
+pub(super) fn avx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    gate::avx(ctx.s)?;
+    super::claim(ctx.s);
+    execute(ctx, i, 0)
+}
+
 fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result<(), Exception> {
     let plan = ctx.unit.host.prepare(i).ok_or(Exception::ud())?;
-    let mut mem = [0; 16];
+    let mut mem = [0; 32];
     let len = plan.len.min(mem.len());
     let place = (len != 0).then(|| ctx.ea(i));
     if let Some(place) = place {
@@ -111,18 +121,27 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     let host = &mut ctx.unit.host;
     host.load(&ctx.s.fpu, hidden);
     let frame = host.frame();
-    frame.mem[..16].copy_from_slice(&mem);
+    frame.mem[..32].copy_from_slice(&mem);
     frame.flags = u64::from(ctx.s.eflags);
+    if plan.vex {
+        frame.ymm = ctx.s.ymm_high;
+    }
     if plan.gpr_in {
-        frame.gpr = u64::from(gpr(ctx.s, i.op1_register()));
+        let mut registers = (1..i.op_count()).map(|k| i.op_register(k));
+        let register = registers.find(|r| r.is_gpr()).unwrap_or_default();
+        frame.gpr = u64::from(gpr(ctx.s, register));
     }
     if plan.lengths {
         frame.gpr = u64::from(gpr(ctx.s, Register::EAX));
         frame.second = u64::from(gpr(ctx.s, Register::EDX));
     }
+    if let (Some((seg, off)), true) = (place, plan.writes && plan.vex) {
+        // VCVTPS2PH: a store that cannot be made is reported before what the conversion raises.
+        ctx.probe_write(seg, off, len as u32)?;
+    }
     run(ctx, i)?;
     if let (Some((seg, off)), true) = (place, plan.writes) {
-        mem.copy_from_slice(&ctx.unit.host.frame().mem[..16]);
+        mem.copy_from_slice(&ctx.unit.host.frame().mem[..32]);
         ctx.write_mem(seg, off, &mem[..len])?;
     }
     let frame = ctx.unit.host.frame();
@@ -136,6 +155,9 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
         x87::merge_flags(ctx.s, frame.flags);
     }
     ctx.s.fpu.adopt(&frame.fx);
+    if plan.vex {
+        ctx.s.ymm_high = frame.ymm;
+    }
     if hidden != 0 {
         ctx.s.fpu.flag(hidden);
     }
@@ -146,8 +168,8 @@ fn gpr(s: &CpuState, r: Register) -> u32 {
     s.gpr[r.number() & 7] as u32
 }
 
-/// 16-byte operands must be aligned, except those of the unaligned moves. The segment's own checks
-/// come first.
+/// 16-byte operands must be aligned, except those of the unaligned moves, and with a VEX prefix those of the aligned moves alone.
+/// The segment's own checks come first.
 fn check_aligned<B: Bus>(
     ctx: &Ctx<'_, B>,
     plan: Plan,
@@ -158,7 +180,8 @@ fn check_aligned<B: Bus>(
     }
     let access = if plan.writes { Access::Write } else { Access::Read };
     let linear = ctx.linear(seg, off, plan.len as u32, access)?;
-    if linear.get() & 15 == 0 { Ok(()) } else { Err(Exception::gp(0)) }
+    let boundary = plan.len as u64 - 1;
+    if linear.get() & boundary == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }
 
 /// The operand in a frame's memory.
@@ -178,7 +201,7 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     let flush = if unmasked & UNDERFLOW == 0 { 0 } else { FZ };
     let input = host.frame().fx;
     let frame = host.frame();
-    let (mem, flags, gpr) = (frame.mem, frame.flags, frame.gpr);
+    let (mem, flags, gpr, ymm) = (frame.mem, frame.flags, frame.gpr, frame.ymm);
     let mut raised = 0;
     if flush != 0 {
         host.frame().fx.set_mxcsr(guest & !FLAGS | MASKS | FZ);
@@ -186,17 +209,19 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
         raised |= host.frame().fx.mxcsr() & UNDERFLOW;
         let frame = host.frame();
         (frame.fx, frame.mem, frame.flags, frame.gpr) = (input, mem, flags, gpr);
+        frame.ymm = ymm;
     }
     host.frame().fx.set_mxcsr((guest & !FLAGS | MASKS) & !flush);
     host.run();
     raised |= host.frame().fx.mxcsr() & FLAGS;
     if raised & unmasked & PRE != 0 {
         raised &= PRE;
-    } else if raised & unmasked & (OVERFLOW | UNDERFLOW) != 0 {
+    } else if unmasked & (OVERFLOW | UNDERFLOW) != 0 {
         let register = |r: Register| {
             let at = XMM.start + 16 * (r.number() & 7);
             let mut bytes = [0; 32];
             bytes[..16].copy_from_slice(&input.0[at..at + 16]);
+            bytes[16..].copy_from_slice(&ymm[r.number() & 7]);
             bytes
         };
         let operand = |k: u32| match i.op_kind(k) {
@@ -204,7 +229,10 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
             _ => first(&mem),
         };
         let operands = [0, 1, 2].map(|k| if k < i.op_count() { operand(k) } else { [0; 32] });
-        if inexact::flagged(i, &operands, guest) == Some(false) {
+        let in_range = raised & unmasked & (OVERFLOW | UNDERFLOW) == 0;
+        if let Some(flags) = inexact::half(i, &operands, guest) {
+            raised = raised & PRE | flags;
+        } else if !in_range && inexact::flagged(i, &operands, guest) == Some(false) {
             raised &= !PRECISION;
         }
     }

@@ -31,7 +31,7 @@ const GENERAL_DETECT: u32 = 1 << 13;
 const LOADS_PDPTES: u64 = cr4::PSE | cr4::PAE | cr4::PGE | cr4::SMEP;
 
 /// Bits of CR4 and the features that bring them.
-const CR4_BITS: [(Features, u64); 12] = [
+const CR4_BITS: [(Features, u64); 13] = [
     (Features::VME, cr4::VME | cr4::PVI),
     (Features::TSC, cr4::TSD),
     (Features::DE, cr4::DE),
@@ -44,6 +44,7 @@ const CR4_BITS: [(Features, u64); 12] = [
     (Features::UMIP, cr4::UMIP),
     (Features::SMEP, cr4::SMEP),
     (Features::SMAP, cr4::SMAP),
+    (Features::XSAVE, cr4::OSXSAVE),
 ];
 
 /// The handler of `code`, if it belongs here.

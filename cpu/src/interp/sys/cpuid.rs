@@ -4,8 +4,13 @@ use super::super::{Ctx, Handler};
 use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::model::Features;
-use crate::state::{Gpr, apic_base, misc_enable};
+use crate::state::{Gpr, apic_base, cr4, misc_enable, xcr0};
 use iced_x86::{Code, Instruction};
+
+/// Leaf 1, ECX: CR4.OSXSAVE as it is.
+const OSXSAVE: u32 = 1 << 27;
+/// The leaf of XSAVE's state components; its ECX is not 0 where it exists.
+const XSAVE_LEAF: u32 = 0xd;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
@@ -15,10 +20,16 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
 fn cpuid<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     let limited = ctx.s.msr.misc_enable & misc_enable::LIMIT_CPUID != 0;
     let (leaf, subleaf) = (ctx.gpr(Gpr::Eax), ctx.gpr(Gpr::Ecx));
-    let [eax, ebx, ecx, mut edx] = ctx.unit.model.cpuid(leaf, subleaf, limited);
+    let [eax, mut ebx, mut ecx, mut edx] = ctx.unit.model.cpuid(leaf, subleaf, limited);
     if leaf == 1 && ctx.s.msr.apic_base & apic_base::ON == 0 {
         // A local APIC that is switched off is not there (SDM volume 3A, 10.4.3).
         edx &= !(Features::APIC.bits() as u32);
+    }
+    if leaf == 1 && ctx.s.cr4 & cr4::OSXSAVE != 0 {
+        ecx |= OSXSAVE;
+    }
+    if leaf == XSAVE_LEAF && subleaf == 0 && ecx != 0 {
+        ebx = xcr0::size(ctx.s.xcr0);
     }
     ctx.set_gpr(Gpr::Eax, eax);
     ctx.set_gpr(Gpr::Ebx, ebx);
