@@ -37,6 +37,8 @@ fn random_state(r: &mut Random) -> CpuState {
     let mut s = CpuState::reset(CpuModel::PENTIUM4.signature());
     s.fpu.0 = std::array::from_fn(|_| r.next() as u8);
     s.fpu.0[26..28].fill(0);
+    s.ymm_high = std::array::from_fn(|_| std::array::from_fn(|_| r.next() as u8));
+    s.xcr0 = [1, 3, 7][r.next() as usize % 3];
     s.gpr = std::array::from_fn(|_| r.half());
     s.rip = Pc(r.half());
     s.eflags = r.next() as u32 & 0x003d_7fd5 | 2;

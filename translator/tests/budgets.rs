@@ -37,7 +37,11 @@ const INSTRUCTIONS: Features = Features::POPCNT
     .union(Features::SSE4_2)
     .union(Features::AES)
     .union(Features::PCLMULQDQ)
-    .union(Features::SHA);
+    .union(Features::SHA)
+    .union(Features::AVX)
+    .union(Features::AVX2)
+    .union(Features::F16C)
+    .union(Features::FMA);
 
 /// Sequences that compilers and kernels emit, by name.
 #[rustfmt::skip]
@@ -78,6 +82,7 @@ fn operand(kind: K, memory: Option<&MemoryOperand>, n: u32, i: &mut Instruction)
     const R8: [Register; 3] = [Register::DL, Register::BL, Register::CL];
     const MM: [Register; 3] = [Register::MM1, Register::MM2, Register::MM3];
     const XMM: [Register; 3] = [Register::XMM1, Register::XMM2, Register::XMM3];
+    const YMM: [Register; 3] = [Register::YMM1, Register::YMM2, Register::YMM3];
     let k = n as usize % 3;
     let (register, either) = match kind {
         K::r8_or_mem => (R8[k], true),
@@ -85,12 +90,14 @@ fn operand(kind: K, memory: Option<&MemoryOperand>, n: u32, i: &mut Instruction)
         K::r32_or_mem => (R32[k], true),
         K::mm_or_mem => (MM[k], true),
         K::xmm_or_mem => (XMM[k], true),
+        K::ymm_or_mem => (YMM[k], true),
         K::r8_reg | K::r8_opcode => (R8[k], false),
         K::r16_reg | K::r16_rm | K::r16_opcode => (R16[k], false),
         K::r32_reg | K::r32_rm | K::r32_opcode | K::r32_vvvv => (R32[k], false),
         K::seg_reg => (Register::DS, false),
         K::mm_reg | K::mm_rm => (MM[k], false),
-        K::xmm_reg | K::xmm_rm => (XMM[k], false),
+        K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4 => (XMM[k], false),
+        K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4 => (YMM[k], false),
         K::sti_opcode => (Register::ST2, false),
         K::st0 => (Register::ST0, false),
         K::al => (Register::AL, false),
@@ -210,7 +217,7 @@ fn translated(guest: &[u8]) -> (Translation, Outline) {
         goes_on: GoesOn::NEVER,
         thunks: KnownThunks::NONE,
     };
-    let mode = Mode::CPL0 | Mode::IOPL_OK | Mode::FS_BASED | Mode::GS_BASED;
+    let mode = Mode::CPL0 | Mode::IOPL_OK | Mode::FS_BASED | Mode::GS_BASED | Mode::AVX;
     let target = Placement { base: BASE, stubs };
     translate(&src, mode, TranslatorOptions::default(), Features::all(), &target, 0)
 }

@@ -14,6 +14,11 @@ use iced_x86::{Code, Instruction, Mnemonic as M, OpKind, Register};
 
 /// The handler of `code`, which has a VEX prefix.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
+    Some(by_hand(code).unwrap_or(simd::avx::<B>))
+}
+
+/// The same of those that the host's unit does not do.
+pub(super) fn by_hand<B: Bus>(code: Code) -> Option<Handler<B>> {
     Some(match code.mnemonic() {
         M::Vldmxcsr => ldmxcsr::<B>,
         M::Vstmxcsr => stmxcsr::<B>,
@@ -24,7 +29,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         M::Vgatherdpd | M::Vpgatherdq => gather::<B, 4, 8>,
         M::Vgatherqps | M::Vpgatherqd => gather::<B, 8, 4>,
         M::Vgatherqpd | M::Vpgatherqq => gather::<B, 8, 8>,
-        _ => simd::avx::<B>,
+        _ => return None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the FPU families: single cases by the manual, and sweeps against the host executing the
 //! same bytes.
 
+mod avx;
 mod coverage;
 mod environment;
 mod native;
@@ -49,6 +50,10 @@ impl Machine {
         s.cr4 = cr4::OSFXSR | cr4::OSXMMEXCPT;
         s.set_eip(CODE);
         Self { s, bus: FlatBus::new(0x4000), interp }
+    }
+
+    pub fn model(&self) -> CpuModel {
+        self.interp.unit().model
     }
 
     /// Executes the instructions in `bytes`, one call each; the first exception ends it.

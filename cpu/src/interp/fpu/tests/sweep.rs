@@ -87,6 +87,9 @@ fn comparable_form(i: &Instruction) -> bool {
     let by_hand = matches!(
         i.mnemonic(),
         M::Maskmovq | M::Maskmovdqu | M::Fxsave | M::Fxrstor | M::Ldmxcsr | M::Clflush | M::Wait
+    ) || matches!(
+        i.mnemonic(),
+        M::Xsave | M::Xsaveopt | M::Xrstor | M::Xgetbv | M::Xsetbv
     );
     let environment = i.memory_size().size() > 16
         || matches!(i.code(), C::Fnstenv_m14byte | C::Fldenv_m14byte | C::Fldenv_m28byte);
