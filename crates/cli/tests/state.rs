@@ -107,6 +107,19 @@ fn a_state_wants_its_machine_and_its_image() {
 }
 
 #[test]
+fn a_state_keeps_the_features_of_its_processor() {
+    let files = Files::new();
+    files.write("guest.bin", &flat(&guest()));
+    let cpu = ["--cpu", "max,-bmi1", "--save-at", "60000", "less"];
+    let output = run(&files, &[&IMAGE[..], &cpu].concat());
+    assert_eq!(status(&output), 0, "{}", errors(&output));
+    let load = |more: &[&str]| run(&files, &[&["--load", "less"], more].concat());
+    assert_eq!(status(&load(&[])), 0);
+    assert_eq!(status(&load(&["--cpu", "max,-bmi1"])), 0);
+    assert_line(&load(&["--cpu", "max"]), 2, "the processor's features");
+}
+
+#[test]
 fn a_state_that_cannot_be_saved_is_told() {
     let files = Files::new();
     files.write("guest.bin", &flat(&guest()));
