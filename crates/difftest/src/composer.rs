@@ -3,6 +3,7 @@
 
 use crate::case::{Case, Kind};
 use crate::layout::CODE_LEN;
+use crate::model::{forms, model};
 use crate::sequence::{Item, Sequence};
 use crate::setting::{ORIGINS, Setting};
 use iced_x86::{
@@ -10,10 +11,10 @@ use iced_x86::{
 };
 use ringer_casegen::encode::{Shape, generate};
 use ringer_casegen::rng::Rng;
-use ringer_casegen::rows::{Row, rows};
+use ringer_casegen::rows::Row;
 use ringer_casegen::undefined::undefined;
+use ringer_cpu::Eflags;
 use ringer_cpu::interp::run_as;
-use ringer_cpu::{CpuModel, Eflags};
 
 mod allow;
 mod operands;
@@ -32,12 +33,7 @@ pub struct Forms {
 impl Forms {
     /// All that the default processor has.
     pub fn new() -> Self {
-        let features = CpuModel::PENTIUM4.features();
-        Self {
-            narrow: rows(features, 16),
-            wide: rows(features, 32),
-            factory: InstructionInfoFactory::new(),
-        }
+        Self { narrow: forms(16), wide: forms(32), factory: InstructionInfoFactory::new() }
     }
 }
 
@@ -216,7 +212,7 @@ impl Composer<'_> {
             }
         }
         let mut runs = *i;
-        runs.set_code(run_as(i.code(), CpuModel::PENTIUM4.features()));
+        runs.set_code(run_as(i.code(), model().features()));
         let mut news = undefined(&runs, 1, true);
         for cl in [2, 9, 17, 31] {
             let more = undefined(&runs, cl, true);

@@ -11,6 +11,7 @@ mod composer;
 mod generate;
 mod layout;
 pub mod machines;
+mod model;
 mod peer;
 mod peer_faults;
 #[cfg(feature = "planted-fault")]

@@ -103,7 +103,7 @@ fn spawn(folder: &Path) -> Result<Child, PeerError> {
     let mut command = Command::new(PROGRAM);
     command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
     command.args(["-machine", "pc,memory-backend=m", "-accel", "tcg,thread=single"]);
-    command.args(["-cpu", "pentium3,+sse2,+clflush", "-m", &format!("{}M", RAM >> 20)]);
+    command.args(["-cpu", crate::model::PEER, "-m", &format!("{}M", RAM >> 20)]);
     command.args(["-object", &memory]).arg("-kernel").arg(folder.join("runner.elf"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
     command.spawn().map_err(|source| match source.kind() {

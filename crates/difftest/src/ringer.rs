@@ -5,7 +5,7 @@ use crate::peer::{Peer, PeerError, Stop, TOO_LONG, install};
 use ringer_cpu::addr::Pa;
 use ringer_devices::{Board, BoardConfig, SerialSink};
 use ringer_machine::boot::Image;
-use ringer_machine::{BootSource, ClockKind, CpuModel, Engine, MachineError, TranslatorOptions};
+use ringer_machine::{BootSource, ClockKind, Engine, MachineError, TranslatorOptions};
 use ringer_mmu::GuestMemory;
 use ringer_monitor::{Monitor, MonitorConfig, RunEnd};
 use std::time::Duration;
@@ -101,7 +101,7 @@ fn build(engine: Engine, options: TranslatorOptions) -> Result<Monitor, MachineE
     let board = Board::new(board, Box::new(Nowhere), Box::new(Nowhere));
     let cfg = MonitorConfig {
         kick_signal: ringer_monitor::KickSignal::default(),
-        model: CpuModel::PENTIUM4,
+        model: crate::model::model(),
         engine,
         tc_size: CACHE,
         clock: ClockKind::Real,

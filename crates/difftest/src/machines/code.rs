@@ -2,15 +2,15 @@
 
 use super::coder::Coder;
 use super::snippets;
+use crate::model::forms;
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 use ringer_casegen::encode::{Case, Shape, generate};
-use ringer_casegen::rows::{Class, Row, rows};
+use ringer_casegen::rows::{Class, Row};
 use ringer_casegen::{aim, values};
-use ringer_cpu::CpuModel;
 use std::sync::LazyLock;
 
-static NARROW: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::PENTIUM4.features(), 16));
-static WIDE: LazyLock<Vec<Row>> = LazyLock::new(|| rows(CpuModel::PENTIUM4.features(), 32));
+static NARROW: LazyLock<Vec<Row>> = LazyLock::new(|| forms(16));
+static WIDE: LazyLock<Vec<Row>> = LazyLock::new(|| forms(32));
 
 impl Coder<'_> {
     /// `len` bytes of code, and the offsets in CS at which its routines begin.
