@@ -7,7 +7,7 @@ use ringer_cpu::{SegAttr, Segment};
 
 /// Code at 1000h, in 64-bit mode at CPL 0.
 fn machine(code: &[u8]) -> (Interp<FlatBus>, CpuState, FlatBus) {
-    let model = CpuModel::Max;
+    let model = CpuModel::MAX;
     let interp = Interp::with_features(model, model.features() | Features::LM).unwrap();
     let mut bus = FlatBus::new(0x10000);
     bus.load(0x1000, code);
@@ -67,6 +67,6 @@ fn a_stack_there_is_ss_and_data_there_is_gp() {
 #[test]
 fn a_model_without_it_has_no_64_bit_instructions() {
     let (_, mut s, mut bus) = machine(&[0x48, 0x01, 0xc0]); // add rax, rax
-    let mut interp = Interp::new(CpuModel::Max).unwrap();
+    let mut interp = Interp::new(CpuModel::MAX).unwrap();
     assert_eq!(interp.execute(&mut s, &mut bus), Err(Exception::ud()));
 }

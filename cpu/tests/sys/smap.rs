@@ -11,7 +11,7 @@ const STAC: &[u8] = &[0x0f, 0x01, 0xcb];
 /// The processor that has it, before `code`.
 fn max(cpl: u8, code: &[u8]) -> Machine {
     let mut m = Machine::at(cpl, code);
-    m.interp = Interp::new(CpuModel::Max).unwrap();
+    m.interp = Interp::new(CpuModel::MAX).unwrap();
     m
 }
 

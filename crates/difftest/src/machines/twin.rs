@@ -119,7 +119,7 @@ fn run_to(world: &World, engine: Engine, limit: u64) -> Result<End, String> {
 fn build(world: &World, engine: Engine) -> Result<Machine, Box<dyn std::error::Error>> {
     let ways = [TranslatorOptions::empty(), TranslatorOptions::ALL_INLINE_TLB];
     let inline = ways[usize::from(world.inline)];
-    let model = if world.mode == Mode::Smap { CpuModel::Max } else { CpuModel::Pentium4 };
+    let model = if world.mode == Mode::Smap { CpuModel::MAX } else { CpuModel::PENTIUM4 };
     let cfg = MachineConfig {
         pc: PcConfig { ram_size: RAM, model, ..PcConfig::default() },
         run: RunConfig {
