@@ -164,12 +164,14 @@ fn sample(code: Code, memory: bool) -> Option<Instruction> {
             K::r16_reg | K::r16_rm | K::r16_opcode => Register::BX,
             K::r32_reg | K::r32_rm | K::r32_opcode | K::r32_vvvv => Register::EBX,
             K::mm_reg | K::mm_rm => Register::MM3,
-            K::xmm_reg | K::xmm_rm => Register::XMM3,
+            K::xmm_reg | K::xmm_rm | K::xmm_vvvv | K::xmm_is4 => Register::XMM3,
+            K::ymm_reg | K::ymm_rm | K::ymm_vvvv | K::ymm_is4 => Register::YMM3,
             K::r8_or_mem if !memory => Register::CL,
             K::r16_or_mem if !memory => Register::CX,
             K::r32_or_mem if !memory => Register::ECX,
             K::mm_or_mem if !memory => Register::MM4,
             K::xmm_or_mem if !memory => Register::XMM4,
+            K::ymm_or_mem if !memory => Register::YMM4,
             _ => Register::None,
         };
         if register != Register::None {
@@ -192,7 +194,8 @@ fn sample(code: Code, memory: bool) -> Option<Instruction> {
             | K::r16_or_mem
             | K::r32_or_mem
             | K::mm_or_mem
-            | K::xmm_or_mem => {
+            | K::xmm_or_mem
+            | K::ymm_or_mem => {
                 i.set_op_kind(k, OpKind::Memory);
                 let m = MemoryOperand::with_base_displ(Register::ESI, 8);
                 i.set_memory_base(m.base);
