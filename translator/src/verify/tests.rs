@@ -228,7 +228,7 @@ fn escapes_to_code() -> Vec<Escape> {
         ("jump over the mask into a jump", v(&[0xeb, 0x01, 0xb8, 0, 0, 0, 0]), R::Middle),
         ("loop with RCX", v(&[0xe2, 0x00]), R::Instruction),
         ("xmm8", v(&[0x44, 0x0f, 0x28, 0xc0]), R::Register),
-        ("vaddps", v(&[0xc5, 0xf8, 0x58, 0xc0]), R::Instruction),
+        ("vgatherdps", v(&[0xc4, 0xe2, 0x61, 0x92, 0x14, 0x8b]), R::Instruction),
         ("no instruction", v(&[0x06]), R::Undecodable),
     ]
 }
