@@ -65,6 +65,7 @@ const ROWS: &[Row] = &[
     row(Features::BMI2, "bmi2", NOTHING),
     row(Features::RDSEED, "rdseed", NOTHING),
     row(Features::ADX, "adx", NOTHING),
+    row(Features::SMAP, "smap", NOTHING),
     row(Features::UMIP, "umip", NOTHING),
     row(Features::LZCNT, "lzcnt", NOTHING),
     row(Features::NX, "nx", Features::PAE.union(Features::MSR)),
@@ -231,7 +232,8 @@ mod tests {
             assert!(!before.intersects(row.feature), "{}", row.name);
             before |= row.feature;
         }
-        assert_eq!(before, Features::all());
+        // (64-bit mode is nobody's to choose yet.)
+        assert_eq!(before, Features::all() - (Features::LM | Features::CX16));
         assert!(ALIASES.iter().all(|(alias, name)| row_named(alias).unwrap().name == *name));
     }
 

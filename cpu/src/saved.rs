@@ -103,7 +103,7 @@ const EFLAGS_BITS: u32 = 0x003f_7fd7;
 /// The bits of CR0 that exist.
 const CR0_BITS: u64 = 0xe005_003f;
 /// The bits of CR4 that a model has.
-const CR4_BITS: u64 = 0x14_0fff;
+const CR4_BITS: u64 = 0x34_0fff;
 /// DR6: the bits that can change, and those that are always ones (SDM volume 3B, 17.2.3).
 const DR6_BITS: u64 = 0xe00f;
 const DR6_ONES: u64 = 0xffff_0ff0;

@@ -309,15 +309,8 @@ impl Writer<'_> {
             K::ymm_or_mem,
         ];
         const REGISTER: &[K] = &[K::r16_rm, K::r32_rm, K::r64_rm, K::mm_rm, K::xmm_rm, K::ymm_rm];
-        const FIELD: &[K] = &[
-            K::r8_reg,
-            K::r16_reg,
-            K::r32_reg,
-            K::r64_reg,
-            K::mm_reg,
-            K::xmm_reg,
-            K::ymm_reg,
-        ];
+        const FIELD: &[K] =
+            &[K::r8_reg, K::r16_reg, K::r32_reg, K::r64_reg, K::mm_reg, K::xmm_reg, K::ymm_reg];
         const SPECIAL: &[K] = &[K::seg_reg, K::cr_reg, K::dr_reg];
         let op = self.op;
         let two_bytes = op.op_code_len() == 2;

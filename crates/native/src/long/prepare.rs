@@ -1,7 +1,9 @@
 //! One case: an instruction and the state that it runs with, from the seed and the case's number.
 
 use super::{CODE, FAR, Input, MOST, NEAR, PAGE, SLOT, STACK, TARGETS};
-use iced_x86::{Code, CpuidFeature, Decoder, DecoderOptions, Mnemonic, OpCodeOperandKind as K};
+use iced_x86::{
+    Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, Mnemonic, OpCodeOperandKind as K,
+};
 use ringer_casegen::{
     Case, Class, Rng, Row, Shape, aim::uses_stack, aim_64, generate, rows, values,
 };
@@ -42,6 +44,10 @@ fn is_run(code: Code) -> bool {
     const VECTORS: &[K] =
         &[K::xmm_reg, K::xmm_rm, K::xmm_or_mem, K::mm_reg, K::mm_rm, K::mm_or_mem, K::seg_rSI];
     let op = code.op_code();
+    // (What has a VEX prefix is judged in 32-bit code.)
+    if op.encoding() != EncodingKind::Legacy {
+        return false;
+    }
     let general = !op.op_kinds().iter().any(|kind| VECTORS.contains(kind));
     let of_sse = [CpuidFeature::SSE, CpuidFeature::SSE2, CpuidFeature::SSE3];
     let features = code.cpuid_features();
