@@ -21,7 +21,7 @@ use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler};
 use std::ops::Range;
 
 /// Bytes at the start of the cache that are set aside for stubs.
-pub const STUB_AREA: usize = 4096;
+pub const STUB_AREA: usize = 8192;
 
 /// The assembled stubs and where each begins.
 #[derive(Debug)]
