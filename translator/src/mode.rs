@@ -100,7 +100,7 @@ bitflags! {
         /// nothing is stored that the guest does not store. Never of the processor's state: whoever runs several adds it.
         const SHARED = 1 << 39;
         /// Vector instructions with a VEX prefix run: protected mode, CR4.OSXSAVE, XCR0 with SSE and AVX, not CR0.TS.
-        const AVX = 1 << 40;
+        const AVX = 1 << 41;
     }
 }
 
@@ -323,6 +323,15 @@ mod tests {
         s.seg = [flat_segment(false); 6];
         s.seg[SegReg::Cs as usize] = flat_segment(true);
         s
+    }
+
+    #[test]
+    fn each_fact_has_a_bit_of_its_own() {
+        let mut before = Mode::empty();
+        for (name, flag) in Mode::all().iter_names() {
+            assert!(flag.bits().is_power_of_two() && !before.intersects(flag), "{name}");
+            before |= flag;
+        }
     }
 
     #[test]

@@ -19,8 +19,11 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code {
         C::Movbe_r16_m16 | C::Movbe_m16_r16 => return Some(movbe::<B, 2>),
         C::Movbe_r32_m32 | C::Movbe_m32_r32 => return Some(movbe::<B, 4>),
-        C::Adcx_r32_rm32 => return Some(add_with::<B, CF>),
-        C::Adox_r32_rm32 => return Some(add_with::<B, OF>),
+        C::Movbe_r64_m64 | C::Movbe_m64_r64 => return Some(movbe::<B, 8>),
+        C::Adcx_r32_rm32 => return Some(add_with::<B, CF, 4>),
+        C::Adcx_r64_rm64 => return Some(add_with::<B, CF, 8>),
+        C::Adox_r32_rm32 => return Some(add_with::<B, OF, 4>),
+        C::Adox_r64_rm64 => return Some(add_with::<B, OF, 8>),
         _ => {}
     }
     let size = operand_size(code, 0);
@@ -165,14 +168,15 @@ const CF: u32 = Eflags::CF.bits();
 const OF: u32 = Eflags::OF.bits();
 
 /// An addition whose carry, in and out, is one flag; no other changes.
-fn add_with<B: Bus, const CARRY: u32>(
+fn add_with<B: Bus, const CARRY: u32, const N: u32>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
 ) -> Result<(), Exception> {
-    let (a, b) = (ctx.read_op(i, 0, 4)?, ctx.read_op(i, 1, 4)?);
-    let sum = a + b + u64::from(ctx.s.eflags & CARRY != 0);
-    ctx.set_reg(i.op0_register(), 4, sum);
-    ctx.s.eflags = if sum >> 32 != 0 { ctx.s.eflags | CARRY } else { ctx.s.eflags & !CARRY };
+    let (a, b) = (ctx.read_op(i, 0, N)?, ctx.read_op(i, 1, N)?);
+    let sum = u128::from(a) + u128::from(b) + u128::from(ctx.s.eflags & CARRY != 0);
+    ctx.set_reg(i.op0_register(), N, sum as u64);
+    let carry = sum >> (8 * N) != 0;
+    ctx.s.eflags = if carry { ctx.s.eflags | CARRY } else { ctx.s.eflags & !CARRY };
     Ok(())
 }
 

@@ -432,7 +432,8 @@ mod tests {
             let none: Vec<Code> = all
                 .iter()
                 .map(|row| row.code)
-                .filter(|&code| generate(&mut rng, code, &shape).is_none())
+                // (Constraints on operands leave few encodings of some.)
+                .filter(|&code| (0..4).all(|_| generate(&mut rng, code, &shape).is_none()))
                 .collect();
             assert_eq!(none, [], "rows without a case in {bitness}-bit code");
         }

@@ -55,7 +55,7 @@ impl Check {
     /// # Errors
     /// When the host does not permit it, or there is no such row.
     pub fn new(seed: u64, row: Option<&str>) -> Result<Self, CheckError> {
-        let model = CpuModel::MAX;
+        let model = CpuModel::HOST;
         let features = model.features() | Features::LM | Features::CX16;
         let mut rows = long_rows(features);
         if let Some(name) = row {

@@ -23,12 +23,14 @@ pub struct Prepared {
 }
 
 /// Features whose instructions work on registers beside the general ones.
-const OTHER_UNITS: [CpuidFeature; 5] = [
+const OTHER_UNITS: [CpuidFeature; 7] = [
     CpuidFeature::FPU,
     CpuidFeature::FPU287,
     CpuidFeature::FPU387,
     CpuidFeature::MMX,
     CpuidFeature::FXSR,
+    CpuidFeature::XSAVE,
+    CpuidFeature::XSAVEOPT,
 ];
 
 /// The rows that run: of class user, with general registers and memory alone.
@@ -54,7 +56,7 @@ fn is_run(code: Code) -> bool {
     let other = |f: &CpuidFeature| OTHER_UNITS.contains(f) || of_sse.contains(f);
     // A string's source is one of these kinds, too.
     let string = op.can_use_rep_prefix();
-    let left_out = matches!(code.mnemonic(), Mnemonic::Wait | Mnemonic::Tzcnt | Mnemonic::Lzcnt);
+    let left_out = code.mnemonic() == Mnemonic::Wait;
     // Intel's processors, and the decoder, know no 16-bit near branches in 64-bit code; AMD's do.
     let branches = [K::br16_1, K::br16_2].iter().any(|kind| op.op_kinds().contains(kind))
         || matches!(code, Code::Retnw | Code::Retnw_imm16 | Code::Jmp_rm16 | Code::Call_rm16);
