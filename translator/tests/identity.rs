@@ -157,12 +157,21 @@ fn emitted_instructions_do_what_the_guest_s_do() {
     };
     let mut random = Random(SEED);
     let mut factory = InstructionInfoFactory::new();
-    let mut translators = [TranslatorOptions::default(), TranslatorOptions::IDENTITY]
-        .map(|opts| (opts, Translator::new(opts, Features::all())));
+    // F3 before BSF and BSR means something to later processors.
+    let older = Features::all() - (Features::BMI1 | Features::LZCNT);
+    let mut translators = [
+        (TranslatorOptions::default(), Features::all(), DecoderOptions::NONE),
+        (
+            TranslatorOptions::IDENTITY,
+            older,
+            DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD,
+        ),
+    ]
+    .map(|(opts, features, decoder)| (opts, Translator::new(opts, features), decoder));
     let mut checked = 0;
     for case in 0..CASES {
         let bytes = random_bytes(&mut random);
-        let (opts, translator) = &mut translators[(case & 1) as usize];
+        let (opts, translator, options) = &mut translators[(case & 1) as usize];
         let src = Source {
             eip: Pc(0x1000),
             linear: Lin(0x1000),
@@ -174,8 +183,7 @@ fn emitted_instructions_do_what_the_guest_s_do() {
         };
         let target = Placement { base: BASE, stubs };
         let t = translator.translate(&src, Mode::CPL0, &target, 0);
-        let options = DecoderOptions::NO_MPFX_0FBC | DecoderOptions::NO_MPFX_0FBD;
-        let guest = Decoder::with_ip(32, &bytes, 0x1000, options).decode();
+        let guest = Decoder::with_ip(32, &bytes, 0x1000, *options).decode();
         let address_16 = guest.memory_base().is_gpr16()
             || guest.memory_index().is_gpr16()
             || guest.memory_displ_size() == 2;
