@@ -7,8 +7,8 @@
 //! dry run wrote. Instructions that touch a device cannot be run twice; they, and the callouts
 //! between blocks, run once, by the interpreter, which is both engines' last word on them anyway.
 //! Accessed and dirty flags that the dry run set are put back with the rest, and no translation is kept that was
-//! made with them, so that the host code's walks set them too. Where each sets them is compared no further: a window
-//! may hold a translation for longer than the software TLB. One instruction may leave other memory (`aliased_move.rs`): the
+//! made with them. No access of the host code's sets one: it traps there, what comes before is compared, and the interpreter does
+//! that instruction. Where flags are set is compared no further: a window may hold a translation for longer than the software TLB. One instruction may leave other memory (`aliased_move.rs`): the
 //! interpreter does it then.
 
 use crate::aliased_move::is_aliased_move;
