@@ -1,9 +1,10 @@
 //! A block in the making: what is known of it beside its host code.
 
+use crate::classify::ExecutionUnit;
 use crate::emit::Emitter;
 use crate::thunk::{LEN, ThunkGuard};
 use crate::translation::{ClassCounts, MapEntry, X87};
-use iced_x86::Instruction;
+use iced_x86::{Instruction, OpKind};
 use ringer_cpu::Pc;
 
 /// A block in the making.
@@ -15,9 +16,31 @@ pub(crate) struct BlockDraft {
     pub(crate) crosses_page: bool,
     pub(crate) side_exits: u32,
     pub(crate) guards: Vec<ThunkGuard>,
+    /// The last instruction of the x87 unit was one of MMX, in this block: the tags are all valid, and TOP is 0.
+    pub(crate) in_mmx: bool,
+}
+
+/// Whether `i` has an operand in an MMX register.
+fn uses_mmx(i: &Instruction) -> bool {
+    (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Register && i.op_register(n).is_mm())
 }
 
 impl BlockDraft {
+    /// Whether `i`'s fault could show: some processors (Intel's) go over from x87 to MMX before a store of an MMX register faults,
+    /// where the SDM has a fault leave all as it was (volume 3A, 6.5). It cannot where that has happened before.
+    pub(crate) fn faults_in_mmx(&self, i: &Instruction) -> bool {
+        uses_mmx(i) && i.op0_kind() != OpKind::Register && !self.in_mmx
+    }
+
+    /// `i` has been emitted, which runs on `unit`.
+    pub(crate) fn note_unit(&mut self, i: &Instruction, unit: ExecutionUnit) {
+        if uses_mmx(i) {
+            self.in_mmx = true;
+        } else if unit == ExecutionUnit::Fpu {
+            self.in_mmx = false;
+        }
+    }
+
     /// The last instruction's sequence turned out to be nothing, from `host_off` on.
     #[cfg(feature = "planted-fault")]
     pub(crate) fn unmark(&mut self, host_off: usize, esp: u32) {

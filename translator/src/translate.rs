@@ -129,6 +129,7 @@ impl Translator {
             crosses_page: false,
             side_exits: 0,
             guards: Vec::new(),
+            in_mmx: false,
         };
         let terminator = self.body(src, &mut draft);
         let (host, exits) = self.emitter.finish(draft.instrs, draft.guest_len, &draft.map);
@@ -260,7 +261,7 @@ impl Translator {
             ExecutionUnit::Avx if !self.emitter.mode().contains(Mode::AVX) => return Err(Refused),
             ExecutionUnit::Avx => Mode::empty(),
         };
-        if self.emitter.mode().intersects(missing) {
+        if self.emitter.mode().intersects(missing) || draft.faults_in_mmx(i) {
             return Err(Refused);
         }
         if !folds(treatment, i) {
@@ -286,6 +287,7 @@ impl Translator {
             Ok(_) => {
                 draft.mark(start, i.ip32(), esp);
                 draft.instrs += 1;
+                draft.note_unit(i, unit);
                 let x87 = X87::of(i.code(), unit);
                 self.emitter.note_x87(x87);
                 if let Some(entry) = draft.map.last_mut() {
