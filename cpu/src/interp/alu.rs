@@ -9,7 +9,7 @@
 //! `sahf` loads the rest; `lahf` and `seto al` take them back. No stack is used, and no control
 //! flag (TF, AC, NT) can get into the host's RFLAGS this way.
 //!
-//! This, with its instances in `bit_alu`, is the integer core's one module with `unsafe`: every block is register-only arithmetic;
+//! This, with its instances in `bit_alu` and `rotate`, is the integer core's one module with `unsafe`: every block is register-only arithmetic;
 //! those that could raise a host exception (DIV, IDIV) are behind a check.
 //!
 //! Sizes are 1, 2, 4 and 8 bytes; values travel zero-extended in a `u64`.

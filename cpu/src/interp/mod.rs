@@ -28,6 +28,7 @@ mod logic;
 mod muldiv;
 pub mod operand;
 mod outcome;
+mod rotate;
 mod shift;
 mod size;
 mod stack;
