@@ -179,6 +179,8 @@ impl Folder {
     /// The flags that the manual defines after `opcode` (as in the files' names, "F7.6").
     fn defined_flags(&self, opcode: &str) -> u32 {
         let (byte, extension) = opcode.split_once('.').unwrap_or((opcode, ""));
+        // The captures' own list forgot that OF of C0 is as undefined as that of C1 (SDM volume 2, shifts and rotates).
+        let byte = if byte == "C0" { "C1" } else { byte };
         let entry = &self.metadata["opcodes"][byte];
         let entry = if extension.is_empty() { entry } else { &entry["reg"][extension] };
         entry["flags-mask"].as_u64().map_or(u32::MAX, |mask| mask as u32 | 0xffff_0000)
