@@ -9,6 +9,7 @@ use crate::options::TranslatorOptions;
 use crate::placement::{Placement, StubAddresses};
 use crate::source::{GoesOn, Source};
 use crate::thunk::{KnownThunks, PcThunk};
+use crate::translate::Translator;
 use crate::translation::{MapEntry, Translation, X87};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 use ringer_cpu::{Features, Lin, Pc};
@@ -437,20 +438,28 @@ fn counts_are_beyond_reach_unless_blocks_count() {
     assert_eq!(Verifier::new().check(&subject, &|_| false).unwrap_err().rule, Rule::Context);
 }
 
-/// A random block of the translator's, in a random mode, with random options.
-fn block(rng: &mut Rng) -> Translation {
-    let bytes = guest(rng);
-    let mode = Mode::from_bits_truncate(rng.next() & rng.next());
-    let mode = if rng.below(2) == 0 { mode - Mode::FPU_OFF - Mode::SSE_OFF } else { mode };
+/// Translators with random options: to make one takes far longer than a block.
+fn translators(rng: &mut Rng) -> Vec<Translator> {
+    (0..128).map(|_| Translator::new(options(rng), Features::all())).collect()
+}
+
+fn options(rng: &mut Rng) -> TranslatorOptions {
     let off = TranslatorOptions::from_bits_truncate(rng.next() as u32 & rng.next() as u32);
     let on = TranslatorOptions::from_bits_truncate(rng.next() as u32 & 0xffff_0000);
     let counters =
         TranslatorOptions::COUNT | TranslatorOptions::PROFILE | TranslatorOptions::BUDGET;
-    let options = if rng.below(2) == 0 {
+    if rng.below(2) == 0 {
         TranslatorOptions::default() | (on & counters)
     } else {
         (TranslatorOptions::default() - off) | (on & counters)
-    };
+    }
+}
+
+/// A random block of one of the `translators`, in a random mode.
+fn block(rng: &mut Rng, translators: &mut [Translator]) -> Translation {
+    let bytes = guest(rng);
+    let mode = Mode::from_bits_truncate(rng.next() & rng.next());
+    let mode = if rng.below(2) == 0 { mode - Mode::FPU_OFF - Mode::SSE_OFF } else { mode };
     let eip = 0x40_0000 | rng.next() as u32 & 0xfff;
     let page_left = (0x1000 - (eip & 0xfff)).min(bytes.len() as u32);
     const REGISTERS: [u8; 7] = [0, 1, 2, 3, 5, 6, 7];
@@ -466,7 +475,8 @@ fn block(rng: &mut Rng) -> Translation {
         thunks: KnownThunks(Some(&|eip: Pc| (eip.get() & 1 == 0).then_some(thunk))),
     };
     let target = Placement { base: BASE, stubs: STUBS };
-    crate::translate(&source, mode, options, Features::all(), &target, 0).0
+    let n = rng.below(translators.len());
+    translators[n].translate(&source, mode, &target, 0)
 }
 
 fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verified, Refusal> {
@@ -478,10 +488,11 @@ fn check(verifier: &mut Verifier, t: &Translation, host: &[u8]) -> Result<Verifi
 #[test]
 fn the_translators_own_blocks_pass() {
     let mut rng = Rng(0x5eed_0001);
+    let mut translators = translators(&mut rng);
     let mut verifier = Verifier::counting();
     let (mut blocks, mut instructions) = (0, 0);
     for _ in 0..60_000 {
-        let t = block(&mut rng);
+        let t = block(&mut rng, &mut translators);
         blocks += u32::from(t.instrs > 0);
         match check(&mut verifier, &t, &t.host) {
             Ok(v) => instructions += u64::from(v.instructions),
@@ -526,10 +537,11 @@ fn harmless(i: &Instruction) -> bool {
 #[test]
 fn mutated_blocks_that_pass_reach_nothing() {
     let mut rng = Rng(0x5eed_0002);
+    let mut translators = translators(&mut rng);
     let mut verifier = Verifier::counting();
     let (mut refused, mut passed) = (0u64, 0u64);
     for _ in 0..12_000 {
-        let t = block(&mut rng);
+        let t = block(&mut rng, &mut translators);
         for _ in 0..8 {
             let mut host = t.host.clone();
             for _ in 0..rng.below(2) + 1 {
