@@ -65,7 +65,7 @@ pub struct PagingRegs {
     pub cr3: u64,
     /// CR4 (PSE, PAE, PGE, SMEP, SMAP matter).
     pub cr4: u64,
-    /// IA32_EFER (NXE matters).
+    /// IA32_EFER (NXE and LMA matter).
     pub efer: u64,
 }
 
@@ -75,7 +75,7 @@ pub struct PagingRegs {
 pub enum PagingChange {
     /// MOV to CR3 or a task switch: non-global translations go.
     Cr3,
-    /// CR0.PG/WP/PE, CR4.PSE/PAE/PGE/SMEP/SMAP or EFER.NXE changed: everything goes.
+    /// CR0.PG/WP/PE, CR4.PSE/PAE/PGE/SMEP/SMAP or EFER.NXE/LMA changed: everything goes.
     Mode,
 }
 
@@ -183,6 +183,14 @@ pub trait Bus {
 
     /// IA32_APIC_BASE was written.
     fn set_apic_base(&mut self, _value: u64) {}
+
+    /// CR8: the local APIC's task priority class, 0 to 15; 0 where there is none.
+    fn task_priority(&mut self) -> u8 {
+        0
+    }
+
+    /// Sets it.
+    fn set_task_priority(&mut self, _class: u8) {}
 
     /// When the local APIC's timer is due in its TSC-deadline mode, on the counter of [`Bus::tsc`]; 0: it is not armed.
     fn tsc_deadline(&mut self) -> u64 {

@@ -70,7 +70,21 @@ const ROWS: &[Row] = &[
     row(Features::LZCNT, "lzcnt", NOTHING),
     row(Features::NX, "nx", Features::PAE.union(Features::MSR)),
     row(Features::RDTSCP, "rdtscp", Features::TSC.union(Features::MSR)),
+    row(Features::PREFETCHW, "3dnowprefetch", NOTHING),
+    row(Features::LM, "lm", FOR_LONG_MODE),
+    row(Features::SYSCALL, "syscall", Features::LM),
+    row(Features::LAHF_LM, "lahf_lm", Features::LM),
+    row(Features::CX16, "cx16", Features::LM.union(Features::CX8)),
+    row(Features::FSGSBASE, "fsgsbase", Features::LM),
 ];
+
+/// What every processor with long mode has.
+const FOR_LONG_MODE: Features = Features::PAE
+    .union(Features::NX)
+    .union(Features::PGE)
+    .union(Features::CMOV)
+    .union(Features::CX8)
+    .union(Features::SSE2);
 
 /// Other names for the same.
 const ALIASES: &[(&str, &str)] = &[
@@ -86,7 +100,7 @@ const ALIASES: &[(&str, &str)] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ChoiceError {
     /// Its beginning is no model's name.
-    #[error("unknown CPU model {0:?} (known: 486, pentium, pentium3, pentium4, max, host)")]
+    #[error("unknown CPU model {0:?} (known: {names})", names = models())]
     Model(String),
     /// A part is neither `+feature` nor `-feature`.
     #[error("{0:?} behind the CPU model is neither +feature nor -feature")]
@@ -108,6 +122,11 @@ pub enum ChoiceError {
     /// It is added and taken away, itself or with what it needs.
     #[error("CPU feature {0} is added and taken away")]
     Both(&'static str),
+}
+
+/// All models' names.
+fn models() -> String {
+    CpuModel::ALL.map(CpuModel::name).join(", ")
 }
 
 /// All features' names.
@@ -163,6 +182,10 @@ impl FromStr for CpuModel {
         let name = parts.next().unwrap_or_default();
         let base = Self::ALL.into_iter().find(|model| model.name() == name);
         let base = base.ok_or_else(|| ChoiceError::Model(name.to_owned()))?;
+        let lacking = base.features() - Features::possible();
+        if let Some(row) = ROWS.iter().find(|row| lacking.contains(row.feature)) {
+            return Err(ChoiceError::Host(row.name));
+        }
         let (mut more, mut less) = (NOTHING, NOTHING);
         for part in parts {
             let list = match part.as_bytes().first() {
@@ -232,8 +255,7 @@ mod tests {
             assert!(!before.intersects(row.feature), "{}", row.name);
             before |= row.feature;
         }
-        // (64-bit mode is nobody's to choose yet.)
-        assert_eq!(before, Features::all() - (Features::LM | Features::CX16));
+        assert_eq!(before, Features::all());
         assert!(ALIASES.iter().all(|(alias, name)| row_named(alias).unwrap().name == *name));
     }
 

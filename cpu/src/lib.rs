@@ -14,6 +14,7 @@ pub mod addr;
 pub mod bus;
 pub mod choice;
 pub mod exception;
+pub mod features;
 pub mod flags;
 pub mod interp;
 pub mod model;

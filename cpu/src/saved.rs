@@ -8,7 +8,9 @@
 use crate::addr::{Lin, Pc};
 use crate::flags::Eflags;
 use crate::segment::{SegAttr, Segment};
-use crate::state::{Activity, CpuState, FpuImage, Msrs, StringInProgress, TableReg, cr0, efer};
+use crate::state::{
+    Activity, CpuState, FpuImage, Gpr, Msrs, SegReg, StringInProgress, TableReg, cr0, cr4, efer,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,7 +20,7 @@ use thiserror::Error;
 pub struct SavedCpu {
     /// The FXSAVE image: 512 bytes.
     pub fpu: Vec<u8>,
-    pub ymm_high: [[u8; 16]; 8],
+    pub ymm_high: [[u8; 16]; 16],
     pub gpr: [u64; 16],
     pub rip: u64,
     pub eflags: u32,
@@ -72,6 +74,11 @@ pub struct SavedMsrs {
     pub sysenter_eip: u64,
     pub apic_base: u64,
     pub efer: u64,
+    pub star: u64,
+    pub lstar: u64,
+    pub cstar: u64,
+    pub fmask: u64,
+    pub kernel_gs_base: u64,
     pub pat: u64,
     pub tsc_offset: u64,
     pub misc_enable: u64,
@@ -103,7 +110,9 @@ const EFLAGS_BITS: u32 = 0x003f_7fd7;
 /// The bits of CR0 that exist.
 const CR0_BITS: u64 = 0xe005_003f;
 /// The bits of CR4 that a model has.
-const CR4_BITS: u64 = 0x34_0fff;
+const CR4_BITS: u64 = 0x35_0fff;
+/// The bits of IA32_EFER that exist.
+const EFER_BITS: u64 = efer::SCE | efer::LME | efer::LMA | efer::NXE;
 /// DR6: the bits that can change, and those that are always ones (SDM volume 3B, 17.2.3).
 const DR6_BITS: u64 = 0xe00f;
 const DR6_ONES: u64 = 0xffff_0ff0;
@@ -117,7 +126,7 @@ const MXCSR_BITS: u32 = 0xffff;
 
 impl SavedCpu {
     /// Goes up with every change of what is stored.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// `state` as it is to be stored.
     ///
@@ -259,7 +268,7 @@ impl SavedCpu {
         let level = match self.cpl {
             0 => !v86,
             1 | 2 => protected && !v86,
-            3 => protected,
+            3 => protected && !(v86 && self.in_long_mode()),
             _ => false,
         };
         possible("CPL", u64::from(self.cpl), level)?;
@@ -275,7 +284,11 @@ impl SavedCpu {
         possible("CR0", cr0, fixed && paging && caches)?;
         possible("CR4", self.cr4, self.cr4 & !CR4_BITS == 0)?;
         possible("XCR0", self.xcr0, matches!(self.xcr0, 1 | 3 | 7))?;
-        possible("IA32_EFER", self.msr.efer, self.msr.efer & !efer::NXE == 0)?;
+        let efer = self.msr.efer;
+        let enabled = cr0 & cr0::PG != 0 && efer & efer::LME != 0;
+        let wide = self.cr4 & cr4::PAE != 0 || !enabled;
+        let active = enabled == self.in_long_mode();
+        possible("IA32_EFER", efer, efer & !EFER_BITS == 0 && active && wide)?;
         let [.., dr4, dr5, dr6, dr7] = self.dr;
         possible("DR4", dr4, dr4 == 0)?;
         possible("DR5", dr5, dr5 == 0)?;
@@ -283,13 +296,25 @@ impl SavedCpu {
         possible("DR7", dr7, dr7 & !DR7_BITS == DR7_ONES)
     }
 
-    /// Outside long mode, which no model has yet, upper halves are zero.
+    fn in_long_mode(&self) -> bool {
+        self.msr.efer & efer::LMA != 0
+    }
+
+    /// Outside long mode upper halves are zero; in compatibility mode those of RIP and of the first eight general registers.
     fn check_halves(&self) -> Result<(), SavedCpuError> {
         let narrow = |register, value: u64| possible(register, value, value >> 32 == 0);
         let all = |register, values: &[u64]| values.iter().try_for_each(|v| narrow(register, *v));
+        let cs = self.seg[SegReg::Cs as usize].attr;
+        if self.in_long_mode() && cs & SegAttr::L.bits() != 0 {
+            return Ok(());
+        }
+        all("general register", &self.gpr[..Gpr::R8 as usize])?;
+        narrow("RIP", self.rip)?;
+        if self.in_long_mode() {
+            return Ok(());
+        }
         all("general register", &self.gpr)?;
         all("debug register", &self.dr)?;
-        narrow("RIP", self.rip)?;
         narrow("CR2", self.cr2)?;
         narrow("CR3", self.cr3)?;
         narrow("GDTR base", self.gdtr.base)?;
@@ -355,20 +380,24 @@ impl SavedMsrs {
     #[rustfmt::skip]
     fn of(msrs: Msrs) -> Self {
         let Msrs {
-            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, pat, tsc_offset, misc_enable,
+            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, star, lstar, cstar, fmask,
+            kernel_gs_base, pat, tsc_offset, misc_enable,
         } = msrs;
         Self {
-            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, pat, tsc_offset, misc_enable,
+            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, star, lstar, cstar, fmask,
+            kernel_gs_base, pat, tsc_offset, misc_enable,
         }
     }
 
     #[rustfmt::skip]
     fn restore(self) -> Msrs {
         let Self {
-            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, pat, tsc_offset, misc_enable,
+            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, star, lstar, cstar, fmask,
+            kernel_gs_base, pat, tsc_offset, misc_enable,
         } = self;
         Msrs {
-            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, pat, tsc_offset, misc_enable,
+            sysenter_cs, sysenter_esp, sysenter_eip, apic_base, efer, star, lstar, cstar, fmask,
+            kernel_gs_base, pat, tsc_offset, misc_enable,
         }
     }
 }

@@ -64,7 +64,10 @@ pub struct TableReg {
     pub limit: u16,
 }
 
-/// The 512-byte FXSAVE image (SDM volume 2, FXSAVE, legacy 32-bit layout): x87, MMX, MXCSR, XMM.
+/// The 512-byte FXSAVE image (SDM volume 2, FXSAVE, the layout without REX.W): x87, MMX, MXCSR, XMM0 to XMM15.
+///
+/// The upper halves of the instruction and data pointers, for which that layout has no room, are in bytes 416 to 423, which
+/// FXSAVE leaves alone. They are not zero in 64-bit mode alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct FpuImage(pub [u8; 512]);
@@ -137,6 +140,16 @@ pub struct Msrs {
     pub apic_base: u64,
     /// IA32_EFER (C0000080h): only NXE exists on a 32-bit model.
     pub efer: u64,
+    /// IA32_STAR (C0000081h).
+    pub star: u64,
+    /// IA32_LSTAR (C0000082h).
+    pub lstar: u64,
+    /// IA32_CSTAR (C0000083h): SYSCALL of compatibility mode, which raises #UD here as on Intel's processors.
+    pub cstar: u64,
+    /// IA32_FMASK (C0000084h).
+    pub fmask: u64,
+    /// IA32_KERNEL_GS_BASE (C0000102h). (IA32_FS_BASE and IA32_GS_BASE are the bases of FS and GS.)
+    pub kernel_gs_base: u64,
     /// IA32_PAT (277h).
     pub pat: u64,
     /// What WRMSR to IA32_TIME_STAMP_COUNTER added to the bus's counter.
@@ -149,7 +162,8 @@ pub struct Msrs {
 ///
 /// Invariant: outside long mode the upper halves of the general registers, RIP, the control and debug
 /// registers, and the bases are zero. Translated code of 16- and 32-bit guests relies on it: it reads and
-/// writes the low halves alone.
+/// writes the low halves alone. In compatibility mode RIP and the first eight general registers have none either:
+/// a switch to it clears them, as the SDM lets it (volume 1, 3.4.1.1).
 ///
 /// Conventions: EFLAGS is kept whole in `eflags` whenever Rust code sees the state; XMM registers and
 /// MXCSR are in `fpu` then, and x87 and MMX unless `fpu_in_host` says that the host's own unit holds
@@ -159,8 +173,8 @@ pub struct Msrs {
 pub struct CpuState {
     /// x87, MMX and SSE state; what is x87's and MMX's is stale while `fpu_in_host` is set.
     pub fpu: FpuImage,
-    /// The upper halves of YMM0 to YMM7.
-    pub ymm_high: [[u8; 16]; 8],
+    /// The upper halves of YMM0 to YMM15. Outside 64-bit mode nothing shows those from YMM8 on, nor changes them.
+    pub ymm_high: [[u8; 16]; 16],
     /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
     pub gpr: [u64; 16],
     /// Offset of the next instruction in CS.
@@ -263,6 +277,7 @@ pub mod cr4 {
     pub const OSFXSR: u64 = 1 << 9;
     pub const OSXMMEXCPT: u64 = 1 << 10;
     pub const UMIP: u64 = 1 << 11;
+    pub const FSGSBASE: u64 = 1 << 16;
     pub const OSXSAVE: u64 = 1 << 18;
     pub const SMEP: u64 = 1 << 20;
     pub const SMAP: u64 = 1 << 21;
@@ -306,6 +321,8 @@ pub mod misc_enable {
 /// IA32_EFER bits (SDM volume 3A, 2.2.1).
 #[allow(missing_docs)]
 pub mod efer {
+    pub const SCE: u64 = 1 << 0;
+    pub const LME: u64 = 1 << 8;
     pub const LMA: u64 = 1 << 10;
     pub const NXE: u64 = 1 << 11;
 }
@@ -331,7 +348,7 @@ impl CpuState {
         dr[7] = 0x400;
         Self {
             fpu: FpuImage::reset(),
-            ymm_high: [[0; 16]; 8],
+            ymm_high: [[0; 16]; 16],
             gpr,
             rip: Pc(0xfff0),
             eflags: Eflags::FIXED_ONE,
@@ -397,11 +414,47 @@ impl CpuState {
         self.rip = Pc::from(eip);
     }
 
+    /// Long mode is active, in one of its two submodes (SDM volume 3A, 2.2: IA-32e mode).
+    #[inline]
+    #[must_use]
+    pub fn in_long_mode(&self) -> bool {
+        self.msr.efer & efer::LMA != 0
+    }
+
     /// 64-bit mode: long mode is active and the code segment is a 64-bit one (SDM volume 3A, 5.2.1).
     #[inline]
     #[must_use]
     pub fn in_64_bit_mode(&self) -> bool {
-        self.msr.efer & efer::LMA != 0 && self.cs().attr.contains(SegAttr::L)
+        self.in_long_mode() && self.cs().attr.contains(SegAttr::L)
+    }
+
+    /// The linear address of the instruction at RIP. In 64-bit mode CS has no base.
+    #[inline]
+    #[must_use]
+    pub fn code_linear(&self) -> Lin {
+        let base = if self.in_64_bit_mode() { Lin(0) } else { self.cs().base };
+        self.linear(base, self.rip.get())
+    }
+
+    /// Clears what only 64-bit mode shows of RIP and of the first eight general registers, on the way out of it.
+    pub fn leave_64_bit_mode(&mut self) {
+        self.rip = Pc::from(self.rip.low());
+        self.set_gpr32(self.gpr32());
+    }
+
+    /// Clears what only long mode shows, on the way out of it: the upper halves of everything.
+    pub fn leave_long_mode(&mut self) {
+        self.leave_64_bit_mode();
+        self.gpr[Gpr::R8 as usize..].fill(0);
+        let low = u64::from(u32::MAX);
+        let segments = self.seg.iter_mut().chain([&mut self.ldtr, &mut self.tr]);
+        segments.for_each(|segment| segment.base = segment.base.masked(low));
+        for table in [&mut self.gdtr, &mut self.idtr] {
+            table.base = table.base.masked(low);
+        }
+        for register in self.dr.iter_mut().chain([&mut self.cr2, &mut self.cr3]) {
+            *register &= low;
+        }
     }
 
     /// The bits that a linear address has: 32 outside 64-bit mode (SDM volume 1, 3.3.7).
@@ -416,6 +469,14 @@ impl CpuState {
     #[must_use]
     pub fn linear(&self, base: Lin, offset: impl Into<u64>) -> Lin {
         base.plus(offset.into()).masked(self.address_mask())
+    }
+
+    /// The same for a system table (GDT, LDT, IDT, TSS): in long mode all 64 bits, also for compatibility mode.
+    #[inline]
+    #[must_use]
+    pub fn system_linear(&self, base: Lin, offset: impl Into<u64>) -> Lin {
+        let mask = if self.in_long_mode() { u64::MAX } else { u64::from(u32::MAX) };
+        base.plus(offset.into()).masked(mask)
     }
 
     /// EFLAGS as flags.

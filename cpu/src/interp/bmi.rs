@@ -30,26 +30,30 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code.mnemonic() {
         M::Tzcnt => by_size!(size, binary, bits::Tzcnt),
         M::Lzcnt => by_size!(size, binary, bits::Lzcnt),
-        _ if code.op_code().encoding() == EncodingKind::VEX && size == Some(4) => vex(code),
-        _ => None,
+        _ if code.op_code().encoding() != EncodingKind::VEX => None,
+        name => match size {
+            Some(4) => vex::<B, 4>(name),
+            Some(8) => vex::<B, 8>(name),
+            _ => None,
+        },
     }
 }
 
-fn vex<B: Bus>(code: Code) -> Option<Handler<B>> {
-    Some(match code.mnemonic() {
-        M::Andn => flagged::<B, bits::Andn>,
-        M::Bextr => flagged::<B, bits::Bextr>,
-        M::Bzhi => flagged::<B, bits::Bzhi>,
-        M::Blsi => flagged::<B, bits::Blsi>,
-        M::Blsmsk => flagged::<B, bits::Blsmsk>,
-        M::Blsr => flagged::<B, bits::Blsr>,
-        M::Pdep => silent::<B, Deposit>,
-        M::Pext => silent::<B, Extract>,
-        M::Rorx => silent::<B, RotateRight>,
-        M::Sarx => silent::<B, ShiftArithmetic>,
-        M::Shlx => silent::<B, ShiftLeft>,
-        M::Shrx => silent::<B, ShiftRight>,
-        M::Mulx => mulx::<B>,
+fn vex<B: Bus, const N: u32>(name: M) -> Option<Handler<B>> {
+    Some(match name {
+        M::Andn => flagged::<B, bits::Andn, N>,
+        M::Bextr => flagged::<B, bits::Bextr, N>,
+        M::Bzhi => flagged::<B, bits::Bzhi, N>,
+        M::Blsi => flagged::<B, bits::Blsi, N>,
+        M::Blsmsk => flagged::<B, bits::Blsmsk, N>,
+        M::Blsr => flagged::<B, bits::Blsr, N>,
+        M::Pdep => silent::<B, Deposit, N>,
+        M::Pext => silent::<B, Extract, N>,
+        M::Rorx => silent::<B, RotateRight, N>,
+        M::Sarx => silent::<B, ShiftArithmetic, N>,
+        M::Shlx => silent::<B, ShiftLeft, N>,
+        M::Shrx => silent::<B, ShiftRight, N>,
+        M::Mulx => mulx::<B, N>,
         _ => return None,
     })
 }
@@ -63,37 +67,51 @@ pub(super) fn require_vex(s: &CpuState) -> Result<(), Exception> {
 }
 
 /// The last two operands, and before them nothing where there is only one source.
-fn sources<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(u64, u64), Exception> {
+fn sources<B: Bus, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(u64, u64), Exception> {
     let last = i.op_count() - 1;
-    let first = if last > 1 { ctx.read_op(i, 1, 4)? } else { 0 };
-    Ok((first, ctx.read_op(i, last, 4)?))
+    let first = if last > 1 { ctx.read_op(i, 1, N)? } else { 0 };
+    Ok((first, ctx.read_op(i, last, N)?))
 }
 
-fn flagged<B: Bus, O: Binary>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn flagged<B: Bus, O: Binary, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     require_vex(ctx.s)?;
-    let (a, b) = sources(ctx, i)?;
-    let result = O::run::<4>(&mut ctx.s.eflags, a, b);
-    ctx.set_reg(i.op0_register(), 4, result);
+    let (a, b) = sources::<B, N>(ctx, i)?;
+    let result = O::run::<N>(&mut ctx.s.eflags, a, b);
+    ctx.set_reg(i.op0_register(), N, result);
     Ok(())
 }
 
-/// An operation that leaves the flags alone.
+/// An operation on numbers of `N` bytes, zero-extended, that leaves the flags alone. What the result has beyond them is cut.
 trait Silent {
-    fn run(a: u32, b: u32) -> u32;
+    fn run<const N: u32>(a: u64, b: u64) -> u64;
 }
 
-fn silent<B: Bus, O: Silent>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn silent<B: Bus, O: Silent, const N: u32>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     require_vex(ctx.s)?;
-    let (a, b) = sources(ctx, i)?;
-    ctx.set_reg(i.op0_register(), 4, O::run(a as u32, b as u32));
+    let (a, b) = sources::<B, N>(ctx, i)?;
+    ctx.set_reg(i.op0_register(), N, O::run::<N>(a, b));
     Ok(())
+}
+
+/// A count as shifts of `N` bytes take it.
+fn count<const N: u32>(b: u64) -> u32 {
+    b as u32 & (8 * N - 1)
 }
 
 struct Deposit;
 
 impl Silent for Deposit {
     /// The low bits of `a` at the places where `mask` has ones.
-    fn run(a: u32, mut mask: u32) -> u32 {
+    fn run<const N: u32>(a: u64, mut mask: u64) -> u64 {
         let (mut out, mut k) = (0, 0);
         while mask != 0 {
             let place = mask & mask.wrapping_neg();
@@ -111,11 +129,11 @@ struct Extract;
 
 impl Silent for Extract {
     /// The bits of `a` where `mask` has ones, side by side.
-    fn run(a: u32, mut mask: u32) -> u32 {
+    fn run<const N: u32>(a: u64, mut mask: u64) -> u64 {
         let (mut out, mut k) = (0, 0);
         while mask != 0 {
             let place = mask & mask.wrapping_neg();
-            out |= u32::from(a & place != 0) << k;
+            out |= u64::from(a & place != 0) << k;
             mask ^= place;
             k += 1;
         }
@@ -126,41 +144,45 @@ impl Silent for Extract {
 struct RotateRight;
 
 impl Silent for RotateRight {
-    fn run(a: u32, count: u32) -> u32 {
-        a.rotate_right(count & 31)
+    fn run<const N: u32>(a: u64, b: u64) -> u64 {
+        match N {
+            4 => u64::from((a as u32).rotate_right(count::<N>(b))),
+            _ => a.rotate_right(count::<N>(b)),
+        }
     }
 }
 
 struct ShiftArithmetic;
 
 impl Silent for ShiftArithmetic {
-    fn run(a: u32, count: u32) -> u32 {
-        (a as i32 >> (count & 31)) as u32
+    fn run<const N: u32>(a: u64, b: u64) -> u64 {
+        let unused = 64 - 8 * N;
+        ((a << unused) as i64 >> unused >> count::<N>(b)) as u64
     }
 }
 
 struct ShiftLeft;
 
 impl Silent for ShiftLeft {
-    fn run(a: u32, count: u32) -> u32 {
-        a << (count & 31)
+    fn run<const N: u32>(a: u64, b: u64) -> u64 {
+        a << count::<N>(b)
     }
 }
 
 struct ShiftRight;
 
 impl Silent for ShiftRight {
-    fn run(a: u32, count: u32) -> u32 {
-        a >> (count & 31)
+    fn run<const N: u32>(a: u64, b: u64) -> u64 {
+        a >> count::<N>(b)
     }
 }
 
-/// EDX times the source. With one register for both halves the high one stays.
-fn mulx<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+/// EDX or RDX times the source. With one register for both halves the high one stays.
+fn mulx<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     require_vex(ctx.s)?;
-    let product = ctx.read_op(i, 2, 4)? * u64::from(ctx.gpr(Gpr::Edx));
-    ctx.set_reg(i.op1_register(), 4, product);
-    ctx.set_reg(i.op0_register(), 4, product >> 32);
+    let product = u128::from(ctx.read_op(i, 2, N)?) * u128::from(ctx.gpr_low(Gpr::Edx, N));
+    ctx.set_reg(i.op1_register(), N, product as u64);
+    ctx.set_reg(i.op0_register(), N, (product >> (8 * N)) as u64);
     Ok(())
 }
 
@@ -199,10 +221,14 @@ mod tests {
 
     #[test]
     fn bits_are_deposited_and_extracted_by_a_mask() {
-        assert_eq!(Deposit::run(0b1011, 0x8000_1110), 0x8000_0110);
-        assert_eq!(Extract::run(0x8000_0110, 0x8000_1110), 0b1011);
-        assert_eq!(Extract::run(u32::MAX, u32::MAX), u32::MAX);
-        assert_eq!((Deposit::run(5, 0), ShiftLeft::run(3, 33)), (0, 6));
-        assert_eq!(ShiftArithmetic::run(0x8000_0000, 31), u32::MAX);
+        assert_eq!(Deposit::run::<4>(0b1011, 0x8000_1110), 0x8000_0110);
+        assert_eq!(Extract::run::<4>(0x8000_0110, 0x8000_1110), 0b1011);
+        assert_eq!(Extract::run::<8>(u64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(Deposit::run::<8>(0b101, 7 << 61), 5 << 61);
+        assert_eq!((Deposit::run::<4>(5, 0), ShiftLeft::run::<4>(3, 33)), (0, 6));
+        assert_eq!(ShiftArithmetic::run::<4>(0x8000_0000, 31) as u32, u32::MAX);
+        assert_eq!(ShiftArithmetic::run::<8>(1 << 63, 127), u64::MAX);
+        assert_eq!(RotateRight::run::<4>(1, 33), 0x8000_0000);
+        assert_eq!(RotateRight::run::<8>(1, 65), 1 << 63);
     }
 }

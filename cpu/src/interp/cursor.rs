@@ -72,6 +72,12 @@ impl StackCursor {
         Self { seg, sp, width: pointer_size(&seg), who, error, pending: ArrayVec::new() }
     }
 
+    /// On a stack of 64-bit mode, whatever the running code's mode; violations raise #SS(0).
+    #[must_use]
+    pub fn long(sp: u64, who: Privilege) -> Self {
+        Self { width: 8, ..Self::on(Segment::default(), sp, who, 0) }
+    }
+
     /// The stack pointer now; on a 16-bit stack the high word is the one it began with.
     #[must_use]
     pub fn sp(&self) -> u64 {

@@ -39,6 +39,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
             Some(nop::<B>)
         }
         M::Rdsspd | M::Rdsspq => Some(nop::<B>),
+        M::Prefetch | M::Prefetchw => Some(nop::<B>),
         _ => conditional(code, size),
     }
 }

@@ -85,7 +85,7 @@ pub fn check_fetch(s: &CpuState) -> Result<(), Exception> {
     if !is_armed(s) || s.eflags & Eflags::RF.bits() != 0 || s.shadow_debug {
         return Ok(());
     }
-    let lin = s.linear(s.cs().base, s.rip.get());
+    let lin = s.code_linear();
     let hit = matches(s, lin.get(), 1, |kind| kind == EXECUTE);
     if hit == 0 { Ok(()) } else { Err(Exception::debug(hit)) }
 }

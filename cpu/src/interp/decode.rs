@@ -98,12 +98,18 @@ impl FetchPoint {
         if !s.rip.is_canonical() {
             return Err(Exception::gp(0));
         }
+        let last = s.rip.plus(MAX_LENGTH as u64 - 1);
         let reaches = |more: &usize| s.rip.plus(*more as u64).is_canonical();
+        // (Hardly ever are there not fifteen more.)
+        let room = match last.is_canonical() && last >= s.rip {
+            true => MAX_LENGTH,
+            false => 1 + (1..MAX_LENGTH).take_while(reaches).count(),
+        };
         Ok(Self {
             lin: Lin(s.rip.get()),
             rip: s.rip,
             bitness: 64,
-            room: 1 + (1..MAX_LENGTH).take_while(reaches).count(),
+            room,
             who: if s.cpl == 3 { Privilege::User } else { Privilege::Supervisor },
         })
     }

@@ -48,8 +48,10 @@ pub fn run_as(code: Code, features: Features) -> Code {
     match code {
         C::Tzcnt_r16_rm16 if !tzcnt => C::Bsf_r16_rm16,
         C::Tzcnt_r32_rm32 if !tzcnt => C::Bsf_r32_rm32,
+        C::Tzcnt_r64_rm64 if !tzcnt => C::Bsf_r64_rm64,
         C::Lzcnt_r16_rm16 if !lzcnt => C::Bsr_r16_rm16,
         C::Lzcnt_r32_rm32 if !lzcnt => C::Bsr_r32_rm32,
+        C::Lzcnt_r64_rm64 if !lzcnt => C::Bsr_r64_rm64,
         other => other,
     }
 }
@@ -103,6 +105,9 @@ fn has(feature: CpuidFeature, code: Code, features: Features) -> bool {
         F::X64 => Features::LM,
         F::CMPXCHG16B => Features::CX16,
         F::RDTSCP => Features::RDTSCP,
+        F::SYSCALL => Features::SYSCALL,
+        F::FSGSBASE => Features::FSGSBASE,
+        F::PREFETCHW => Features::PREFETCHW,
         F::SMAP => Features::SMAP,
         F::CLFSH => Features::CLFSH,
         F::RDRAND => Features::RDRAND,
@@ -121,7 +126,7 @@ fn is_scan(code: Code) -> bool {
 /// Codes in the hint space that later processors gave a meaning.
 fn is_hint(code: Code) -> bool {
     use Code as C;
-    matches!(code, C::Endbr32 | C::Endbr64 | C::Rdsspd_r32 | C::Cldemote_m8)
+    matches!(code, C::Endbr32 | C::Endbr64 | C::Rdsspd_r32 | C::Rdsspq_r64 | C::Cldemote_m8)
 }
 
 /// Raises #UD.
@@ -135,7 +140,6 @@ pub(super) fn undefined<B: Bus>(_: &mut Ctx<'_, B>, _: &Instruction) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CpuModel;
     use crate::testing::FlatBus;
     use iced_x86::EncodingKind;
 
@@ -145,7 +149,13 @@ mod tests {
         // The encodings reserved for raising #UD, and RSM, which is one outside SMM.
         let undefined = matches!(
             code,
-            C::Ud0 | C::Ud0_r16_rm16 | C::Ud0_r32_rm32 | C::Ud1_r16_rm16 | C::Ud1_r32_rm32
+            C::Ud0
+                | C::Ud0_r16_rm16
+                | C::Ud0_r32_rm32
+                | C::Ud0_r64_rm64
+                | C::Ud1_r16_rm16
+                | C::Ud1_r32_rm32
+                | C::Ud1_r64_rm64
         );
         // The decoder never yields these: it gives WAIT and the instruction behind it.
         let with_wait = matches!(
@@ -163,18 +173,18 @@ mod tests {
                 | C::Fstsw_m2byte
                 | C::Fstsw_AX
         );
-        undefined || with_wait || matches!(code, C::Ud2 | C::Rsm)
+        // And the 16-bit branch that only AMD's processors know in 64-bit mode.
+        undefined || with_wait || matches!(code, C::Ud2 | C::Rsm | C::Jrcxz_rel8_16)
     }
 
     #[test]
     fn every_instruction_of_the_largest_model_has_a_handler() {
-        let features = CpuModel::MAX.features();
+        let features = Features::possible();
         let missing: Vec<Code> = Code::values()
             .filter(|code| {
                 let info = code.op_code();
                 info.is_instruction()
                     && matches!(info.encoding(), EncodingKind::Legacy | EncodingKind::VEX)
-                    && (info.mode16() || info.mode32())
             })
             .filter(|&code| offers(code, features) && lookup::<FlatBus>(code).is_none())
             .filter(|&code| !is_excused(code))

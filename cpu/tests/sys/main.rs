@@ -4,6 +4,7 @@
 mod delivery;
 mod gates;
 mod guarded;
+mod long;
 mod machine;
 mod returns;
 mod segments;

@@ -114,6 +114,7 @@ pub fn aim_64(rng: &mut Rng, i: &Instruction, gpr: &mut [u64; 16], target: u64) 
             OpKind::MemoryESEDI | OpKind::MemoryESRDI => {
                 gpr[7] = target.wrapping_add(u64::from(rng.below(4)));
             }
+            OpKind::MemorySegEDI | OpKind::MemorySegRDI => gpr[7] = target,
             _ => {}
         }
     }
@@ -133,6 +134,8 @@ pub fn aim_64(rng: &mut Rng, i: &Instruction, gpr: &mut [u64; 16], target: u64) 
     }
     match (base, index) {
         (Register::None, Register::None) => {}
+        (Register::None, x) if x.is_vector_register() => {}
+        (b, x) if x.is_vector_register() => gpr[b.number()] = left,
         (_, Register::None) => gpr[base.number()] = left,
         (Register::None, _) => gpr[index.number()] = left / scale,
         (_, Register::AL) => gpr[base.number()] = left.wrapping_sub(gpr[0] & 0xff),

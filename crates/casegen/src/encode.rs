@@ -144,7 +144,7 @@ fn bit_of(register: Register) -> u16 {
 }
 
 /// Operands in a VEX prefix.
-const SECOND: &[K] = &[K::r32_vvvv, K::xmm_vvvv, K::ymm_vvvv];
+const SECOND: &[K] = &[K::r32_vvvv, K::r64_vvvv, K::xmm_vvvv, K::ymm_vvvv];
 /// Addresses with a vector of indexes.
 const VECTOR_INDEX: &[K] = &[K::mem_vsib32x, K::mem_vsib32y, K::mem_vsib64x, K::mem_vsib64y];
 
@@ -215,7 +215,7 @@ impl Writer<'_> {
 
     /// The REX prefix of 64-bit code, which stands right before the opcode.
     fn rex(&mut self) {
-        if self.shape.bitness != 64 {
+        if self.shape.bitness != 64 || self.op.encoding() == EncodingKind::VEX {
             return;
         }
         let implied = self.op.default_op_size64() || self.op.force_op_size64();
@@ -244,8 +244,8 @@ impl Writer<'_> {
         }
     }
 
-    /// A VEX prefix: of two bytes where that can be, mostly. The bits that only matter in 64-bit mode are 1, or in
-    /// three bytes, where 32-bit code ignores them, sometimes 0.
+    /// A VEX prefix: of two bytes where that can be, mostly. The bits that extend registers in 64-bit code are random there;
+    /// else they are 1, or in three bytes, where 32-bit code ignores them, sometimes 0.
     fn vex(&mut self) {
         let op = self.op;
         let map = match op.table() {
@@ -261,14 +261,19 @@ impl Writer<'_> {
         };
         let length = if op.is_lig() { self.rng.byte() & 1 } else { op.l() as u8 };
         let second = op.op_kinds().iter().any(|kind| SECOND.contains(kind));
-        let third = if second { self.rng.byte() & 7 } else { 7 };
-        let low = (8 | third) << 3 | length << 2 | pp;
-        let wide = if op.is_wig() || op.is_wig32() { self.rng.one_in(4) } else { op.w() != 0 };
+        let long = self.shape.bitness == 64;
+        let any = if long { self.rng.byte() & 15 } else { 8 | self.rng.byte() & 7 };
+        let third = if second { any } else { 15 };
+        let low = third << 3 | length << 2 | pp;
+        let free = op.is_wig() || (op.is_wig32() && !long);
+        let wide = if free { self.rng.one_in(4) } else { op.w() != 0 };
+        let extended = if long { self.rng.byte() & 0xe0 } else { 0xc0 };
         if map == 1 && !wide && !self.rng.one_in(4) {
-            self.out.extend([0xc5, 0x80 | low]);
+            self.out.extend([0xc5, extended & 0x80 | low]);
         } else {
             let base = if self.rng.one_in(8) { 0 } else { 0x20 };
-            self.out.extend([0xc4, 0xc0 | base | map, u8::from(wide) << 7 | low]);
+            let extended = if long { extended } else { extended | base };
+            self.out.extend([0xc4, extended | map, u8::from(wide) << 7 | low]);
         }
     }
 
@@ -395,7 +400,10 @@ impl Writer<'_> {
                     }
                 }
                 // The fourth operand, in the high half.
-                K::xmm_is4 | K::ymm_is4 => self.out.push(value[0] << 4 & 0x70),
+                K::xmm_is4 | K::ymm_is4 => {
+                    let high = if self.shape.bitness == 64 { 0xf0 } else { 0x70 };
+                    self.out.push(value[0] << 4 & high);
+                }
                 _ => {}
             }
         }

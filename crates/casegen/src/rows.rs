@@ -92,8 +92,11 @@ const SENSITIVE: &[Mnemonic] = &[
     M::Rdseed,
     M::Xgetbv,
     M::Xsave,
+    M::Xsave64,
     M::Xsaveopt,
+    M::Xsaveopt64,
     M::Xrstor,
+    M::Xrstor64,
     M::Rdpmc,
 ];
 

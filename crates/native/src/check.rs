@@ -4,8 +4,9 @@ use crate::compare::{Verdict, compare, describe, describe_input};
 use crate::excuse;
 use crate::fpu::pointers;
 use crate::guest::{GuestError, Guests};
+use crate::helper::NativeError;
 use crate::layout::{ALL_SLOTS, LANDING, PAGE, READ_ONLY, WRITABLE, WRITABLE_LEN};
-use crate::native::{Native, NativeError};
+use crate::native::Native;
 use crate::prepare::{Prepared, native_rows, pool};
 use crate::wire::{COMPLETED, Input, MAX_SLOTS, MAX_STATES, Output, POOL, Slot};
 use iced_x86::{Formatter, NasmFormatter};
@@ -320,7 +321,7 @@ impl Check {
             }
         }
         // What PUSHA, ENTER and their like stored before they faulted is not compared.
-        let lone = unit.count == 1 && excuse::stores_in_parts(unit.slot.instruction());
+        let lone = unit.count == 1 && excuse::may_fault_behind(unit.slot.instruction());
         memory_counts && !(lone && self.native.wire().outputs[k * MAX_STATES].trap != COMPLETED)
     }
 

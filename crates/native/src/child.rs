@@ -2,26 +2,23 @@
 //! hold the guest's pages and nothing else.
 //!
 //! # Protocol
-//! The parent writes slots and inputs to the shared [`Wire`], then one byte to the child's pipe; the
-//! child runs every case, copies the writable pages after each slot, and answers with one byte.
+//! That of [`crate::helper`]: the parent writes slots and inputs to the shared [`Wire`]; the child runs every case, and copies the
+//! writable pages after each slot.
 //!
 //! # Safety of the parent
 //! A case can only write the child's own pages: `Wire` and everything else of ours lie above 4 GiB,
 //! where compatibility-mode code cannot reach. Seccomp's strict mode leaves read, write and exit.
-//! The child dies with its parent.
-//!
-//! # The child's code
-//! It runs after `fork` in a process that may have had other threads: no allocation, no lock, only
-//! raw system calls.
 
 use crate::enter::{Context, ringer_native_enter, ringer_native_leave};
+use crate::helper::{self, Ends, NO_PAGES, NO_SIGNALS, READY, catch, confine, live, saved_state};
 use crate::layout::{
     CODE, CS16, CS16_LIMIT, CS32, DATA_SELECTOR, LANDING, PAGE, READ_ONLY, WRITABLE, code_pages,
     is_low,
 };
 use crate::wire::{COMPLETED, Output, Wire};
-use ringer_cpu::{Eflags, FpuImage};
+use ringer_cpu::Eflags;
 use std::arch::{asm, global_asm};
+use std::cell::Cell;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -41,64 +38,31 @@ pub struct Start {
     pub context: *mut Context,
     /// memfd with the code pages, then the read-only pages.
     pub image: libc::c_int,
-    /// Reads requests here.
-    pub requests: libc::c_int,
-    /// Answers here.
-    pub answers: libc::c_int,
     /// Alternate signal stack.
     pub stack: *mut u8,
-    /// Its length.
-    pub stack_len: usize,
     /// Whether to map the pages under 64 KiB, if the host permits it.
     pub low: bool,
 }
 
-/// Answer: ready, or done.
-pub const READY: u8 = b'r';
 /// Answer: ready, without the pages under 64 KiB.
 pub const READY_WITHOUT_LOW: u8 = b'l';
-/// Answer: the pages cannot be mapped.
-pub const NO_PAGES: u8 = b'p';
-/// Answer: signals or seccomp cannot be set up.
-pub const NO_SIGNALS: u8 = b's';
-
 /// The child's life; never returns.
 ///
 /// # Safety
 /// Call it in a freshly forked process; the pointers of `start` are valid, the context and the stack
 /// private to this process.
-pub unsafe fn run(start: &Start) -> ! {
-    // SAFETY: by contract, this process is ours alone from here on.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if map_pages(start.image, false).is_err() {
-            die(start.answers, NO_PAGES);
-        }
-        let low = start.low && map_pages(start.image, true).is_ok();
-        if set_up(start).is_err() {
-            die(start.answers, NO_SIGNALS);
-        }
-        asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) u32::from(DATA_SELECTOR));
-        let mut byte = if low { READY } else { READY_WITHOUT_LOW };
-        loop {
-            if libc::write(start.answers, (&raw const byte).cast(), 1) != 1
-                || libc::read(start.requests, (&raw mut byte).cast(), 1) != 1
-            {
-                die(start.answers, byte);
-            }
-            serve(start, low);
-            byte = READY;
-        }
-    }
-}
-
-unsafe fn die(answers: libc::c_int, why: u8) -> ! {
-    // SAFETY: raw system calls. `exit`, not `exit_group`: strict mode has only that.
-    unsafe {
-        libc::write(answers, (&raw const why).cast(), 1);
-        libc::syscall(libc::SYS_exit, 1);
-    }
-    unreachable!("exit does not return")
+pub unsafe fn run(start: &Start, ends: Ends) -> ! {
+    let low = Cell::new(false);
+    let begin = || {
+        map_pages(start.image, false).map_err(|_| NO_PAGES)?;
+        low.set(start.low && map_pages(start.image, true).is_ok());
+        set_up(start).map_err(|_| NO_SIGNALS)?;
+        // SAFETY: by contract, this process is ours alone; nothing of Rust's uses these.
+        unsafe { asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) u32::from(DATA_SELECTOR)) };
+        Ok(if low.get() { READY } else { READY_WITHOUT_LOW })
+    };
+    // SAFETY: all is set up when the first request comes, and the parent waits for the answer.
+    live(ends, begin, || unsafe { serve(start, low.get()) })
 }
 
 /// Maps the pages under 64 KiB, or all others.
@@ -116,40 +80,15 @@ fn map_pages(image: libc::c_int, low: bool) -> io::Result<()> {
 
 /// Maps page `at`: page number `index` of `file`, or fresh memory.
 fn map(at: u32, file: libc::c_int, index: i64, rights: libc::c_int) -> io::Result<()> {
-    let kind = if file < 0 { libc::MAP_PRIVATE | libc::MAP_ANONYMOUS } else { libc::MAP_SHARED };
-    let flags = kind | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
-    let offset = index * i64::from(PAGE);
-    // SAFETY: a new mapping where none is.
-    let got =
-        unsafe { libc::mmap(at as usize as *mut _, PAGE as usize, rights, flags, file, offset) };
-    if got as usize == at as usize { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let place = (file, index * i64::from(PAGE));
+    helper::map(u64::from(at), u64::from(PAGE), place, rights)
 }
 
 fn set_up(start: &Start) -> io::Result<()> {
     CONTEXT.store(start.context, Ordering::Relaxed);
-    let stack = libc::stack_t { ss_sp: start.stack.cast(), ss_flags: 0, ss_size: start.stack_len };
-    // SAFETY: the stack is this process's own and stays.
-    if unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
-        // SAFETY: sigaction is plain data for which zeros are valid; the handler leaves by
-        // `ringer_native_leave`, which SA_NODEFER and the plain alternate stack permit.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = ringer_native_signal as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            if libc::sigaction(signal, &action, ptr::null_mut()) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-    }
+    catch(ringer_native_signal, start.stack)?;
     set_code16()?;
-    // SAFETY: from here on only read, write and exit are called.
-    if unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    confine()
 }
 
 /// The 16-bit code segment, as the local descriptor table's first entry.
@@ -273,14 +212,6 @@ extern "C" fn on_signal(_: libc::c_int, _: *mut libc::siginfo_t, uc: *mut libc::
     unsafe { ringer_native_leave(context) }
 }
 
-/// In the frame's image: where the kernel says that there is more than FXSAVE makes, the mark of that, and behind it the components.
-const EXTENDED_AT: usize = 464;
-const EXTENDED: u32 = 0x4650_5853;
-/// XSTATE_BV, the bit of AVX in it, and where that component is (SDM volume 1, 13.4).
-const HEADER: usize = 512;
-const AVX: u32 = 1 << 2;
-const UPPER_HALVES: usize = 576;
-
 fn save(machine: &libc::mcontext_t, out: &mut Output) {
     let order = [
         libc::REG_RAX,
@@ -297,17 +228,8 @@ fn save(machine: &libc::mcontext_t, out: &mut Output) {
     }
     out.eflags = machine.gregs[libc::REG_EFL as usize] as u32;
     out.by_kernel = 1;
-    // SAFETY: the kernel saved at least the 512 bytes of an FXSAVE image there.
-    out.fpu = unsafe { ptr::read_unaligned(machine.fpregs.cast::<FpuImage>()) };
-    let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|k| out.fpu.0[at + k]));
-    out.ymm = [[0; 16]; 8];
-    if word(EXTENDED_AT) == EXTENDED && word(EXTENDED_AT + 8) & AVX != 0 {
-        let image = machine.fpregs.cast::<u8>();
-        // SAFETY: the kernel says that an image of XSAVE with this component is there.
-        unsafe {
-            if *image.add(HEADER) & AVX as u8 != 0 {
-                out.ymm = ptr::read_unaligned(image.add(UPPER_HALVES).cast());
-            }
-        }
-    }
+    let mut upper = [[0; 16]; 16];
+    // SAFETY: the kernel saved the state there.
+    unsafe { saved_state(machine, &mut out.fpu, &mut upper) };
+    out.ymm.copy_from_slice(&upper[..8]);
 }

@@ -121,7 +121,8 @@ pub const EXCUSES: &[Excuse] = &[
             let len = i.memory_size().size() as u32;
             let within = |o: &Output| o.cr2.wrapping_sub(at) & wrap < len;
             let page_faults = host.trap == 14 && guest.trap == 14 && host.gpr == guest.gpr;
-            (is_long(i) || masked_move(i)) && page_faults && within(host) && within(guest)
+            let parts = is_long(i) || masked_move(i) || masked_elements(i);
+            parts && page_faults && within(host) && within(guest)
         },
         memory: true,
     },
@@ -146,13 +147,15 @@ pub const EXCUSES: &[Excuse] = &[
     },
     Excuse {
         name: "#AC of MOVUPS",
-        why: "unaligned 16-byte operands may or may not raise #AC (SDM 3A, 6.15, interrupt 17)",
+        why: "unaligned 16-byte operands may or may not raise #AC (SDM 3A, 6.15, interrupt 17); those of VCVTPH2PS and VCVTPS2PH do not \
+              (SDM 2, exception type 11), but on some hosts",
         covers: |i, input, host, _| {
             let strings =
                 matches!(i.mnemonic(), M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
             let loose = matches!(i.mnemonic(), M::Movups | M::Movupd | M::Movdqu | M::Lddqu);
             let wide = is_vex(i) && i.memory_size().size() >= 16;
-            (loose || strings || wide) && host.trap == 17 && address(i, input) & 15 != 0
+            let half = matches!(i.mnemonic(), M::Vcvtph2ps | M::Vcvtps2ph);
+            (loose || strings || wide || half) && host.trap == 17 && address(i, input) & 15 != 0
         },
         memory: true,
     },
@@ -262,21 +265,108 @@ pub const EXCUSES: &[Excuse] = &[
         },
         memory: false,
     },
+    Excuse {
+        name: "mask of an unfinished gather",
+        why: "where a gather faults Intel's processors, and the guest, have filled the masks of the elements that are left (SDM 2, \
+              VGATHERDPS); AMD's have not. Intel's have cleared the upper half of a short destination with the first element, too",
+        covers: |i, _, host, guest| {
+            let mut without = *guest;
+            let n = i.op2_register().number() & 7;
+            let part = 160 + 16 * n..176 + 16 * n;
+            without.fpu.0[part.clone()].copy_from_slice(&host.fpu.0[part]);
+            let to = i.op0_register().number() & 7;
+            (without.ymm[n], without.ymm[to]) = (host.ymm[n], host.ymm[to]);
+            i.memory_index().is_vector_register()
+                && same_fault(host, guest)
+                && same_fpu(host, &without)
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "MMX before a fault",
+        why: "Intel's processors go over to MMX before a store of an MMX register faults; the SDM (3A, 6.5) restores the state",
+        covers: |i, _, host, guest| {
+            let stores = i.op0_kind() == OpKind::Memory && i.op1_register().is_mm();
+            stores && same_fault(host, guest)
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "store that is not made",
+        why: "where an unmasked exception keeps an x87 store from being made, Intel's processors do not look at its memory; others, and \
+              the guest, do",
+        covers: |i, _, host, guest| {
+            let faults = matches!(guest.trap, 12..=14 | 17);
+            stores_by_x87(i) && host.trap == COMPLETED && host.fpu.fsw() & ES != 0 && faults
+        },
+        memory: false,
+    },
+    Excuse {
+        name: "PUSH of a selector",
+        why: "with 32-bit operands Intel's processors store 16 bits (SDM 2, PUSH), which may be aligned and within a page where the \
+              dword that the guest stores is not",
+        covers: |i, _, host, guest| {
+            let completes = host.trap == COMPLETED && matches!(guest.trap, 12..=14);
+            pushes_selector(i) && (completes || guest.trap == 17)
+        },
+        memory: true,
+    },
+    Excuse {
+        name: "order of VCVTPS2PH",
+        why: "a store that cannot be made and what the conversion raises are of one class of priority (SDM 3A, 6.9): Intel's processors \
+              set the flags, or raise #XM, first. Beside an unmasked #U of a denormal source they flag #P for what is exact without \
+              bounds of the exponent",
+        covers: |i, _, host, guest| {
+            let mut without = *guest;
+            without.fpu.0[24..28].copy_from_slice(&host.fpu.0[24..28]);
+            let flags = (host.fpu.mxcsr() ^ guest.fpu.mxcsr()) & !0x3f == 0;
+            let both = host.trap != COMPLETED && matches!(guest.trap, 12..=14 | 17 | 19);
+            i.mnemonic() == M::Vcvtps2ph && both && flags && same_fpu(host, &without)
+        },
+        memory: false,
+    },
 ];
 
+/// FSW.ES: an unmasked x87 exception is pending.
+const ES: u16 = 1 << 7;
 /// AMD's MXCSR.MM.
 const MM: u32 = 1 << 17;
 
-/// Whether the byte at linear address `at` is one that FXSAVE stores in the processor's own way:
-/// MXCSR_MASK is the model's; AMD stores zeros for the x87 pointers while no exception is pending.
+/// Whether the byte at linear address `at` is one that `i` stores in the processor's own way. MXCSR_MASK is the model's; AMD stores
+/// zeros for the x87 pointers while no exception is pending. FCS and FDS are zero where they are deprecated (CPUID leaf 7, EBX bit
+/// 13). A push of a selector with 32-bit operands may leave the upper half of the dword alone (SDM 2, PUSH).
 #[must_use]
 pub fn own_memory(i: &Instruction, input: &Input, at: u32) -> bool {
-    const ES: u16 = 1 << 7;
-    if i.mnemonic() != M::Fxsave {
-        return false;
-    }
     let offset = at.wrapping_sub(address(i, input));
-    (28..32).contains(&offset) || (input.fpu.fsw() & ES == 0 && (6..24).contains(&offset))
+    let selectors = match i.code() {
+        Code::Fxsave_m512byte => [12..14, 20..22],
+        Code::Fnstenv_m14byte | Code::Fnsave_m94byte => [8..10, 12..14],
+        Code::Fnstenv_m28byte | Code::Fnsave_m108byte => [16..18, 24..26],
+        _ if pushes_selector(i) => return input.gpr[4].wrapping_sub(at) <= 2,
+        _ => return false,
+    };
+    let pointers = input.fpu.fsw() & ES == 0 && (6..24).contains(&offset);
+    let own = i.mnemonic() == M::Fxsave && ((28..32).contains(&offset) || pointers);
+    own || selectors.iter().any(|part| part.contains(&offset))
+}
+
+/// PUSH of a segment register with operands of 32 bits.
+fn pushes_selector(i: &Instruction) -> bool {
+    let selector = i.op_count() == 1 && i.op0_register().is_segment_register();
+    i.mnemonic() == M::Push && selector && i.stack_pointer_increment() == -4
+}
+
+/// A store by the x87 unit.
+fn stores_by_x87(i: &Instruction) -> bool {
+    let store =
+        matches!(i.mnemonic(), M::Fst | M::Fstp | M::Fist | M::Fistp | M::Fisttp | M::Fbstp);
+    store && i.op0_kind() == OpKind::Memory
+}
+
+/// A decimal adjustment: the flags that it leaves undefined are those of AMD's processors in the guest, since 64-bit mode has no such
+/// instructions to ask the host by.
+fn adjusts(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Daa | M::Das | M::Aaa | M::Aas | M::Aam | M::Aad)
 }
 
 /// The excuse that covers a difference, if one does.
@@ -293,9 +383,11 @@ pub fn excused(
 /// Cases of `i` may leave different memory behind: each runs on fresh memory.
 #[must_use]
 pub fn runs_alone(i: &Instruction) -> bool {
-    stores_in_parts(i)
+    may_fault_behind(i)
         || is_long(i)
         || masked_move(i)
+        || masked_elements(i)
+        || pushes_selector(i)
         || i.mnemonic() == M::Movups
         || matches!(i.mnemonic(), M::Movupd | M::Movdqu)
 }
@@ -311,6 +403,12 @@ fn same_trap(host: &Output, guest: &Output) -> bool {
     (host.trap, host.eip) == (guest.trap, guest.eip) && host.trap != COMPLETED
 }
 
+/// The same memory fault, with the same registers.
+fn same_fault(host: &Output, guest: &Output) -> bool {
+    let place = (host.trap, host.eip) == (guest.trap, guest.eip) && host.gpr == guest.gpr;
+    matches!(host.trap, 12..=14 | 17) && place && (host.trap != 14 || host.cr2 == guest.cr2)
+}
+
 fn same_fpu(host: &Output, guest: &Output) -> bool {
     crate::fpu::fpu(host, guest).is_none()
 }
@@ -318,6 +416,15 @@ fn same_fpu(host: &Output, guest: &Output) -> bool {
 fn compares(i: &Instruction) -> bool {
     matches!(i.mnemonic(), M::Cmpsb | M::Cmpsw)
         || (i.mnemonic() == M::Cmpsd && i.code() == Code::Cmpsd_m32_m32)
+}
+
+/// What it stored before it faulted may be in memory, on some processors.
+#[must_use]
+pub fn may_fault_behind(i: &Instruction) -> bool {
+    // (AMD's and Intel's processors push before they look at a CALL's target.)
+    stores_in_parts(i)
+        || i.mnemonic() == M::Call
+        || (stores_by_x87(i) && i.memory_size().size() == 10)
 }
 
 /// Touches the stack in several steps, of which a fault leaves traces on some processors.
@@ -330,6 +437,10 @@ pub fn stores_in_parts(i: &Instruction) -> bool {
 #[must_use]
 pub fn is_long(i: &Instruction) -> bool {
     matches!(i.mnemonic(), M::Fnstenv | M::Fldenv | M::Fnsave | M::Frstor | M::Fxsave | M::Fxrstor)
+}
+
+fn masked_elements(i: &Instruction) -> bool {
+    matches!(i.mnemonic(), M::Vmaskmovps | M::Vmaskmovpd | M::Vpmaskmovd | M::Vpmaskmovq)
 }
 
 fn masked_move(i: &Instruction) -> bool {
@@ -364,7 +475,7 @@ pub fn in_a_row(case: &Case) -> bool {
         matches!(i.code(), Code::Reservednop_rm16_r16_0F0D | Code::Reservednop_rm32_r32_0F0D);
     let sha = i.cpuid_features().contains(&CpuidFeature::SHA) && i.memory_size().size() != 0;
     let plain = i.flow_control() == FlowControl::Next && !case.illegal_lock && !case.overlong;
-    plain && !flags && !hint && !sha && !steps && !runs_alone(i)
+    plain && !flags && !adjusts(i) && !hint && !sha && !steps && !runs_alone(i) && !stores_by_x87(i)
 }
 
 /// A single-step trap would show in the result, or come in its middle.

@@ -275,7 +275,7 @@ fn writable(memory: &GuestMemory, out: &mut [u8; WRITABLE_LEN]) {
 
 fn load(s: &mut CpuState, input: &Input) {
     s.fpu = input.fpu;
-    s.ymm_high = input.ymm;
+    s.ymm_high[..8].copy_from_slice(&input.ymm);
     s.set_gpr32(input.gpr);
     s.set_eip(input.eip);
     if input.cs == u32::from(CS16) {
@@ -290,7 +290,7 @@ fn output(s: &CpuState, raised: Option<Exception>) -> Output {
     let page_fault = raised.filter(|e| e.vector == Vector::Pf);
     Output {
         fpu: s.fpu,
-        ymm: s.ymm_high,
+        ymm: std::array::from_fn(|k| s.ymm_high[k]),
         gpr: s.gpr32(),
         eflags: s.eflags,
         eip: s.eip(),

@@ -6,7 +6,7 @@
 //! vector, error code, CR2 and EIP must agree ([`compare`], [`fpu`]); what the SDM leaves undefined and where
 //! hosts differ is listed in [`excuse`]. [`check`] drives it all.
 //!
-//! `unsafe` is confined to `child.rs`, `native.rs`, `enter.rs` and `long/child.rs`.
+//! `unsafe` is confined to `helper.rs`, `child.rs`, `native.rs`, `enter.rs` and `long/child.rs`.
 
 pub mod check;
 pub mod child;
@@ -15,6 +15,7 @@ pub mod enter;
 pub mod excuse;
 pub mod fpu;
 pub mod guest;
+pub mod helper;
 pub mod layout;
 pub mod long;
 pub mod native;
@@ -22,4 +23,5 @@ pub mod prepare;
 pub mod wire;
 
 pub use check::{Check, CheckError, Options, Summary};
-pub use native::{Native, NativeError};
+pub use helper::NativeError;
+pub use native::Native;

@@ -222,7 +222,7 @@ fn pointers(rng: &mut Rng, fpu: &mut FpuImage) {
 }
 
 /// Indexes of a gather's elements that lead near its base.
-fn near_indexes(rng: &mut Rng, i: &Instruction, half: &mut [u8]) {
+pub fn near_indexes(rng: &mut Rng, i: &Instruction, half: &mut [u8]) {
     use OpCodeOperandKind as K;
     let kinds = i.code().op_code().op_kinds();
     let long = kinds.iter().any(|kind| matches!(kind, K::mem_vsib64x | K::mem_vsib64y));

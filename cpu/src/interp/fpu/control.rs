@@ -5,7 +5,7 @@
 //! with TOP, ES by the masks); only the format and the pointers are the guest's.
 
 use super::gate::{self, Wait};
-use super::image::{Environment, Format, Pointers};
+use super::image::{Environment, Format, Pointers, adopt};
 use super::{host_op, x87};
 use crate::bus::Bus;
 use crate::exception::Exception;
@@ -65,7 +65,7 @@ fn on_host<B: Bus>(ctx: &mut Ctx<'_, B>, code: Code, hidden: u16) -> Result<(), 
 /// Makes the frame's image the guest's.
 fn commit<B: Bus>(ctx: &mut Ctx<'_, B>, pointers: Option<Pointers>) {
     let before = ctx.s.fpu.unmasked();
-    ctx.s.fpu.adopt(&ctx.unit.host.frame().fx);
+    adopt(ctx.s, &ctx.unit.host.frame().fx);
     if let Some(pointers) = pointers {
         ctx.s.fpu.set_pointers(&pointers);
     }

@@ -13,10 +13,10 @@ pub(super) struct HostFrame {
     /// The guest's registers.
     pub fx: FpuImage,
     /// The upper halves of the guest's YMM registers.
-    pub ymm: [[u8; 16]; 8],
+    pub ymm: [[u8; 16]; 16],
     /// The general register.
     pub gpr: u64,
-    /// EDX, for instructions that take the lengths of strings in EAX and EDX.
+    /// RDX, for instructions that take the lengths of strings in RAX and RDX.
     pub second: u64,
     /// RFLAGS to run with, and as they were afterwards.
     pub flags: u64,

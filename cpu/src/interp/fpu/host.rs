@@ -9,6 +9,7 @@ use crate::flags::Eflags;
 use crate::refusal::Refusal;
 use crate::state::FpuImage;
 use iced_x86::Instruction;
+use std::arch::x86_64::__cpuid;
 use std::collections::HashMap;
 use std::mem::transmute;
 use std::ptr::NonNull;
@@ -29,6 +30,13 @@ pub struct HostUnit {
     ops: HashMap<u64, HostOp>,
     current: Option<NonNull<u8>>,
     frame: Box<HostFrame>,
+    looks_at_unmade_stores: bool,
+}
+
+/// Whether the host's processor looks at the memory of a store that an unmasked x87 exception keeps from being made. Intel's do not
+/// (the vendor of CPUID leaf 0 says so), others do: translated code does what they do.
+fn looks_at_unmade_stores() -> bool {
+    __cpuid(0).ebx != u32::from_le_bytes(*b"Genu")
 }
 
 // SAFETY: the entries point into `arena`, which may move between threads with them.
@@ -43,14 +51,21 @@ impl HostUnit {
         let frame = HostFrame {
             mem: [0; 128],
             fx: FpuImage::reset(),
-            ymm: [[0; 16]; 8],
+            ymm: [[0; 16]; 16],
             gpr: 0,
             second: 0,
             flags: 0,
             host_mxcsr: 0,
         };
         let arena = Arena::new()?;
-        Ok(Self { arena, ops: HashMap::new(), current: None, frame: Box::new(frame) })
+        let looks_at_unmade_stores = looks_at_unmade_stores();
+        let frame = Box::new(frame);
+        Ok(Self { arena, ops: HashMap::new(), current: None, frame, looks_at_unmade_stores })
+    }
+
+    /// Whether memory is to be writable for a store that is not made.
+    pub(super) fn looks_at_unmade_stores(&self) -> bool {
+        self.looks_at_unmade_stores
     }
 
     /// Makes `i` the instruction that `run` executes; none if the host has no such instruction.

@@ -1,7 +1,7 @@
 //! Assembling host operations: one guest instruction as a host function that works on a frame.
 //!
 //! The memory operand becomes `[rdi]` (the frame's operand buffer), the one general register that
-//! these families can name becomes EAX, x87, MMX and XMM registers stay. Around it: save the host's
+//! these families can name becomes RAX or its low half, x87, MMX and XMM registers stay. Around it: save the host's
 //! MXCSR, load the guest's image and whatever else the instruction reads; then the way back. The x87
 //! unit is left as the ABI wants it, by FNINIT, which a pending exception does not disturb.
 
@@ -22,15 +22,17 @@ pub(super) struct Plan {
     pub writes: bool,
     /// The memory operand must lie on a boundary of its own length.
     pub aligned: bool,
+    /// The memory operand is not checked for alignment, whatever its length.
+    pub loose: bool,
     /// The general register, if operand 0 is one: it is written.
     pub gpr_out: bool,
     /// The general register, if another operand is one: it is read.
     pub gpr_in: bool,
     /// Reads or writes arithmetic flags.
     pub flags: bool,
-    /// Reads the lengths of its strings in EAX and EDX.
+    /// Reads the lengths of its strings in RAX and RDX.
     pub lengths: bool,
-    /// Writes an index to ECX.
+    /// Writes an index to RCX.
     pub index: bool,
     /// It has a VEX prefix: the upper halves of the YMM registers are part of it.
     pub vex: bool,
@@ -56,7 +58,11 @@ pub(super) fn key(i: &Instruction) -> u64 {
 
 /// The register that stands for `r` in a host operation.
 fn named(r: Register) -> Register {
-    if r.is_gpr32() { Register::EAX } else { r }
+    match r {
+        r if r.is_gpr32() => Register::EAX,
+        r if r.is_gpr64() => Register::RAX,
+        other => other,
+    }
 }
 
 /// `i` with its operands renamed.
@@ -97,13 +103,17 @@ fn plan(i: &Instruction) -> Plan {
             plan.len == 16 && !may_be_unaligned(i.mnemonic())
         };
     }
-    plan.gpr_out = i.op0_register() == Register::EAX;
-    plan.gpr_in = (1..i.op_count()).any(|k| i.op_register(k) == Register::EAX);
+    let general = |k: u32| matches!(i.op_register(k), Register::EAX | Register::RAX);
+    plan.gpr_out = i.op_count() > 0 && general(0);
+    plan.gpr_in = (1..i.op_count()).any(general);
     plan.flags = (i.rflags_read() | i.rflags_modified()) != 0;
     use Mnemonic as M;
     let name = i.mnemonic();
-    plan.lengths = matches!(name, M::Pcmpestri | M::Pcmpestrm | M::Vpcmpestri | M::Vpcmpestrm);
-    plan.index = matches!(name, M::Pcmpestri | M::Pcmpistri | M::Vpcmpestri | M::Vpcmpistri);
+    let to_index = matches!(name, M::Pcmpestri | M::Pcmpestri64 | M::Vpcmpestri | M::Vpcmpestri64);
+    let to_mask = matches!(name, M::Pcmpestrm | M::Pcmpestrm64 | M::Vpcmpestrm | M::Vpcmpestrm64);
+    plan.lengths = to_index || to_mask;
+    plan.index = to_index || matches!(name, M::Pcmpistri | M::Vpcmpistri);
+    plan.loose = matches!(name, M::Vcvtph2ps | M::Vcvtps2ph);
     plan.vex = i.code().op_code().encoding() == EncodingKind::VEX;
     plan
 }
@@ -112,7 +122,8 @@ fn plan(i: &Instruction) -> Plan {
 fn may_be_unaligned(mnemonic: Mnemonic) -> bool {
     use Mnemonic as M;
     let strings = matches!(mnemonic, M::Pcmpestri | M::Pcmpestrm | M::Pcmpistri | M::Pcmpistrm);
-    strings || matches!(mnemonic, M::Movups | M::Movupd | M::Movdqu | M::Lddqu)
+    let wide = matches!(mnemonic, M::Pcmpestri64 | M::Pcmpestrm64);
+    strings || wide || matches!(mnemonic, M::Movups | M::Movupd | M::Movdqu | M::Lddqu)
 }
 
 /// Those with a VEX prefix whose operand must not (SDM volume 2, 2.4, exception type 1).
@@ -122,11 +133,13 @@ fn must_be_aligned(mnemonic: Mnemonic) -> bool {
     moves || matches!(mnemonic, M::Vmovntps | M::Vmovntpd | M::Vmovntdq | M::Vmovntdqa)
 }
 
-/// Loads (18h, VINSERTF128) or stores (19h, VEXTRACTF128) the upper halves of YMM0 to YMM7.
+/// Loads (18h, VINSERTF128) or stores (19h, VEXTRACTF128) the upper halves of YMM0 to YMM15.
 fn upper_halves(out: &mut Vec<u8>, opcode: u8) {
-    for n in 0..8_u8 {
+    for n in 0..16_u8 {
         let other = if opcode == 0x18 { !n & 15 } else { 15 };
-        let bytes = [0xc4, 0xe3, other << 3 | 5, opcode, 0x87 | n << 3];
+        // (VEX.R is inverted.)
+        let map = if n < 8 { 0xe3 } else { 0x63 };
+        let bytes = [0xc4, map, other << 3 | 5, opcode, 0x87 | (n & 7) << 3];
         with_field(out, &bytes, YMM + 16 * usize::from(n));
         out.push(1);
     }

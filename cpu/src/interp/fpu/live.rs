@@ -133,7 +133,7 @@ impl Drop for Aside {
 /// FIP and FCS become `eip` and `cs`, where an x87 instruction is.
 pub fn point_at(s: &mut CpuState, eip: u32, cs: u16) {
     let mut pointers = s.fpu.pointers();
-    (pointers.fip, pointers.fcs) = (eip, cs);
+    (pointers.fip, pointers.fcs) = (u64::from(eip), cs);
     s.fpu.set_pointers(&pointers);
 }
 
@@ -143,7 +143,7 @@ pub fn point_operand(s: &mut CpuState, fop: u16, operand: Option<(u32, u16)>) {
     let mut pointers = s.fpu.pointers();
     pointers.fop = fop;
     if let Some((offset, selector)) = operand {
-        (pointers.fdp, pointers.fds) = (offset, selector);
+        (pointers.fdp, pointers.fds) = (u64::from(offset), selector);
     }
     s.fpu.set_pointers(&pointers);
 }

@@ -1,6 +1,7 @@
 //! What moves state or orders memory without computing: FXSAVE, FXRSTOR, MXCSR, MOVNTI, the fences,
 //! PREFETCHh and CLFLUSH. SDM volume 2, under these names.
 
+use super::image::{adopt, vector_bytes};
 use super::{gate, host, host_op, maskmov};
 use crate::bus::{Access, Bus};
 use crate::exception::Exception;
@@ -9,17 +10,18 @@ use crate::model::Features;
 use crate::state::FpuImage;
 use iced_x86::{Code, Instruction, Mnemonic as M};
 
-/// Bytes of the image; FXSAVE writes only the first 288 outside 64-bit mode.
+/// Bytes of the image.
 const IMAGE_LEN: u32 = 512;
-const WRITTEN: usize = 288;
 /// MXCSR bits without denormals-are-zero, which came with SSE2.
 const MXCSR_SSE: u32 = 0xffbf;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     Some(match code.mnemonic() {
-        M::Fxsave => fxsave::<B>,
-        M::Fxrstor => fxrstor::<B>,
+        M::Fxsave => fxsave::<B, false>,
+        M::Fxsave64 => fxsave::<B, true>,
+        M::Fxrstor => fxrstor::<B, false>,
+        M::Fxrstor64 => fxrstor::<B, true>,
         M::Ldmxcsr => ldmxcsr::<B>,
         M::Stmxcsr => stmxcsr::<B>,
         M::Maskmovq => maskmov::mmx::<B>,
@@ -42,23 +44,29 @@ pub(super) fn mxcsr_mask<B: Bus>(ctx: &Ctx<'_, B>) -> u32 {
     if ctx.unit.features.contains(Features::SSE2) { host::MXCSR_BITS } else { MXCSR_SSE }
 }
 
-/// FXSAVE.
-fn fxsave<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+/// FXSAVE, and with REX.W FXSAVE64. Of what lies behind the vector registers nothing is written.
+fn fxsave<B: Bus, const WIDE: bool>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     gate::x87(ctx.s)?;
     super::claim(ctx.s);
     let (seg, off) = ctx.ea(i);
     check_aligned(ctx, i, Access::Write)?;
     ctx.probe_write(seg, off, IMAGE_LEN)?;
-    let mut image = ctx.s.fpu;
+    let mut image = if WIDE { ctx.s.fpu.to_wide() } else { ctx.s.fpu };
     if ctx.unit.features.contains(Features::SSE) {
         image.set_mxcsr_mask(mxcsr_mask(ctx));
     }
-    ctx.write_mem(seg, off, &image.0[..WRITTEN])
+    ctx.write_mem(seg, off, &image.0[..vector_bytes(ctx.s).end])
 }
 
-/// FXRSTOR. The host loads the image and saves it again, which brings reserved bits and FSW.ES to
+/// FXRSTOR, and with REX.W FXRSTOR64. The host loads the image and saves it again, which brings reserved bits and FSW.ES to
 /// what a processor has.
-fn fxrstor<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn fxrstor<B: Bus, const WIDE: bool>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     gate::x87(ctx.s)?;
     super::claim(ctx.s);
     let (seg, off) = ctx.ea(i);
@@ -68,12 +76,13 @@ fn fxrstor<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exceptio
     if image.mxcsr() & !mxcsr_mask(ctx) != 0 {
         return Err(Exception::gp(0));
     }
+    let image = if WIDE { FpuImage::from_wide(&image) } else { FpuImage::from_narrow(&image) };
     let before = ctx.s.fpu.unmasked();
     let host = &mut ctx.unit.host;
     host.prepare(&host_op::plain(Code::Nopd)).ok_or(Exception::ud())?;
     host.load(&image, 0);
     host.run();
-    ctx.s.fpu.adopt(&host.frame().fx);
+    adopt(ctx.s, &host.frame().fx);
     let mut pointers = image.pointers();
     pointers.fop &= 0x7ff;
     ctx.s.fpu.set_pointers(&pointers);
@@ -129,9 +138,10 @@ pub(super) fn store_mxcsr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resu
 
 /// MOVNTI is a plain store: it belongs to SSE2 but touches no register of it.
 fn movnti<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let value = ctx.reg(i.op1_register(), 4);
+    let size = i.op1_register().size() as u32;
+    let value = ctx.reg(i.op1_register(), size);
     let (seg, off) = ctx.ea(i);
-    ctx.write_sized(seg, off, 4, value)
+    ctx.write_sized(seg, off, size, value)
 }
 
 /// CLFLUSH faults as a byte load would; there is no cache to flush.

@@ -29,6 +29,7 @@ mod host_op;
 mod image;
 mod inexact;
 mod live;
+mod loose;
 mod maskmov;
 mod memory;
 mod simd;
@@ -51,7 +52,7 @@ pub use live::{
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     let info = code.op_code();
     // The forms with a leading WAIT are two instructions to the processor and to the decoder.
-    if !(info.mode16() || info.mode32()) || info.fwait() {
+    if info.fwait() {
         return None;
     }
     if code == Code::Wait {
@@ -84,10 +85,10 @@ pub fn moves_pointers(code: Code) -> bool {
     code.cpuid_features().iter().any(x87) && !control::is_control(code) && !code.op_code().fwait()
 }
 
-/// Features of which instructions belong here (CMOV: FCMOVcc).
+/// Features of which instructions belong here (CMOV: FCMOVcc; X64: forms that only 64-bit mode has).
 fn ours(feature: F) -> bool {
     is_vector(feature)
-        || matches!(feature, F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::FXSR | F::CLFSH)
+        || matches!(feature, F::FPU | F::FPU287 | F::FPU387 | F::CMOV | F::FXSR | F::CLFSH | F::X64)
 }
 
 /// MMX, SSE, and what came later for their registers.

@@ -15,8 +15,9 @@
 
 use super::gate::{self, Wait};
 use super::host_op::Plan;
-use super::image::{EXCEPTIONS, XMM};
+use super::image::{EXCEPTIONS, XMM, adopt, adopt_upper};
 use super::inexact;
+use super::loose;
 use super::x87;
 use crate::bus::{Access, Bus};
 use crate::exception::{Exception, Vector};
@@ -72,7 +73,7 @@ pub(super) fn mixed<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(),
     if result == Err(Exception::plain(Vector::Xm)) || result == Err(Exception::ud()) {
         // MMX state is entered before the computation, as the host does it for translated code.
         enter_mmx(ctx, hidden)?;
-        ctx.s.fpu.adopt(&ctx.unit.host.frame().fx);
+        adopt(ctx.s, &ctx.unit.host.frame().fx);
         if hidden != 0 {
             ctx.s.fpu.flag(hidden);
         }
@@ -114,7 +115,9 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     let place = (len != 0).then(|| ctx.ea(i));
     if let Some(place) = place {
         check_aligned(ctx, plan, place)?;
-        if plan.reads {
+        if plan.reads && plan.loose {
+            loose::read(ctx, place.0, place.1, &mut mem[..len])?;
+        } else if plan.reads {
             ctx.read_mem(place.0, place.1, &mut mem[..len])?;
         }
     }
@@ -129,24 +132,32 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     if plan.gpr_in {
         let mut registers = (1..i.op_count()).map(|k| i.op_register(k));
         let register = registers.find(|r| r.is_gpr()).unwrap_or_default();
-        frame.gpr = u64::from(gpr(ctx.s, register));
+        frame.gpr = gpr(ctx.s, register);
     }
     if plan.lengths {
-        frame.gpr = u64::from(gpr(ctx.s, Register::EAX));
-        frame.second = u64::from(gpr(ctx.s, Register::EDX));
+        frame.gpr = gpr(ctx.s, Register::RAX);
+        frame.second = gpr(ctx.s, Register::RDX);
     }
     if let (Some((seg, off)), true) = (place, plan.writes && plan.vex) {
         // VCVTPS2PH: a store that cannot be made is reported before what the conversion raises.
-        ctx.probe_write(seg, off, len as u32)?;
+        match plan.loose {
+            true => loose::probe_write(ctx, seg, off, len as u32)?,
+            false => ctx.probe_write(seg, off, len as u32).map(drop)?,
+        }
     }
     run(ctx, i)?;
     if let (Some((seg, off)), true) = (place, plan.writes) {
         mem.copy_from_slice(&ctx.unit.host.frame().mem[..32]);
-        ctx.write_mem(seg, off, &mem[..len])?;
+        match plan.loose {
+            true => loose::write(ctx, seg, off, &mem[..len])?,
+            false => ctx.write_mem(seg, off, &mem[..len])?,
+        }
     }
     let frame = ctx.unit.host.frame();
     if plan.gpr_out {
-        ctx.s.gpr[i.op0_register().number() & 7] = u64::from(frame.gpr as u32);
+        let to = i.op0_register();
+        let value = if to.is_gpr64() { frame.gpr } else { frame.gpr & 0xffff_ffff };
+        ctx.s.gpr[to.number() & 15] = value;
     }
     if plan.index {
         ctx.s.gpr[Gpr::Ecx as usize] = u64::from(frame.gpr as u32);
@@ -154,9 +165,9 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     if plan.flags {
         x87::merge_flags(ctx.s, frame.flags);
     }
-    ctx.s.fpu.adopt(&frame.fx);
+    adopt(ctx.s, &frame.fx);
     if plan.vex {
-        ctx.s.ymm_high = frame.ymm;
+        adopt_upper(ctx.s, &frame.ymm);
     }
     if hidden != 0 {
         ctx.s.fpu.flag(hidden);
@@ -164,8 +175,9 @@ fn execute<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction, hidden: u16) -> Result
     Ok(())
 }
 
-fn gpr(s: &CpuState, r: Register) -> u32 {
-    s.gpr[r.number() & 7] as u32
+/// All of a general register: an instruction with a shorter operand takes what it needs.
+fn gpr(s: &CpuState, r: Register) -> u64 {
+    s.gpr[r.number() & 15]
 }
 
 /// 16-byte operands must be aligned, except those of the unaligned moves, and with a VEX prefix those of the aligned moves alone.
@@ -218,10 +230,10 @@ fn run<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
         raised &= PRE;
     } else if unmasked & (OVERFLOW | UNDERFLOW) != 0 {
         let register = |r: Register| {
-            let at = XMM.start + 16 * (r.number() & 7);
+            let at = XMM.start + 16 * (r.number() & 15);
             let mut bytes = [0; 32];
             bytes[..16].copy_from_slice(&input.0[at..at + 16]);
-            bytes[16..].copy_from_slice(&ymm[r.number() & 7]);
+            bytes[16..].copy_from_slice(&ymm[r.number() & 15]);
             bytes
         };
         let operand = |k: u32| match i.op_kind(k) {

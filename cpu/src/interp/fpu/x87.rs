@@ -1,7 +1,8 @@
 //! x87 instructions that compute, load and store: the host's own, on the guest's image.
 
 use super::gate::{self, Wait};
-use super::image::Pointers;
+use super::image::{Pointers, adopt};
+use crate::addr::Lin;
 use crate::bus::{Bus, Privilege};
 use crate::exception::Exception;
 use crate::flags::Eflags;
@@ -58,7 +59,7 @@ fn waiting<B: Bus>(
     if plan.flags {
         merge_flags(ctx.s, frame.flags);
     }
-    ctx.s.fpu.adopt(&frame.fx);
+    adopt(ctx.s, &frame.fx);
     if hidden != 0 {
         ctx.s.fpu.flag(hidden);
     }
@@ -70,7 +71,7 @@ fn waiting<B: Bus>(
 }
 
 /// Writes the frame's result to memory, unless an unmasked exception forbids it; memory must be
-/// writable all the same.
+/// writable all the same where the host looks at it then, too.
 fn store<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     (seg, off): (SegReg, u64),
@@ -78,7 +79,10 @@ fn store<B: Bus>(
 ) -> Result<(), Exception> {
     let frame = ctx.unit.host.frame();
     if frame.fx.unmasked() & NOT_STORED != 0 {
-        return ctx.probe_write(seg, off, len as u32).map(drop);
+        return match ctx.unit.host.looks_at_unmade_stores() {
+            true => ctx.probe_write(seg, off, len as u32).map(drop),
+            false => Ok(()),
+        };
     }
     let mut mem = [0; 16];
     mem.copy_from_slice(&frame.mem[..16]);
@@ -100,11 +104,11 @@ fn point<B: Bus>(
     raised: bool,
 ) -> Result<Pointers, Exception> {
     let mut pointers = ctx.s.fpu.pointers();
-    (pointers.fip, pointers.fcs) = (ctx.s.eip(), ctx.s.cs().selector);
+    (pointers.fip, pointers.fcs) = (ctx.s.rip.get(), ctx.s.cs().selector);
     if raised {
         pointers.fop = opcode(ctx)?;
         if let Some((seg, off)) = place {
-            (pointers.fds, pointers.fdp) = (ctx.s.seg[seg as usize].selector, off as u32);
+            (pointers.fds, pointers.fdp) = (ctx.s.seg[seg as usize].selector, off);
         }
     }
     Ok(pointers)
@@ -115,7 +119,8 @@ fn point<B: Bus>(
 /// and only a page's end makes a second fetch necessary.
 fn opcode<B: Bus>(ctx: &mut Ctx<'_, B>) -> Result<u16, Exception> {
     let who = if ctx.s.cpl == 3 { Privilege::User } else { Privilege::Supervisor };
-    let at = ctx.s.linear(ctx.s.cs().base, ctx.s.rip.get());
+    let base = if ctx.s.in_64_bit_mode() { Lin(0) } else { ctx.s.cs().base };
+    let at = ctx.s.linear(base, ctx.s.rip.get());
     let mut bytes = [0; 32];
     let mut first = [0; 16];
     let count = ctx.bus.fetch(at, &mut first, who)?.min(16);

@@ -1,10 +1,10 @@
-//! XSAVE, XSAVEOPT, XRSTOR, XGETBV and XSETBV, with the components x87, SSE and AVX. SDM volume 1, chapter 13, and volume 2 under
+//! XSAVE, XSAVEOPT, XRSTOR, those with REX.W, XGETBV and XSETBV, with the components x87, SSE and AVX. SDM volume 1, chapter 13, and volume 2 under
 //! these names. Images have the standard form.
 //!
 //! A component counts as in use unless it is as after its initialisation; that decides what XSTATE_BV says, and what XSAVEOPT
 //! leaves out.
 
-use super::image::{Pointers, REGISTERS, WORDS, XMM};
+use super::image::{Pointers, REGISTERS, WORDS, XMM, adopt_upper, vector_bytes, vectors};
 use super::{gate, host_op, memory};
 use crate::bus::{Access, Bus};
 use crate::exception::Exception;
@@ -23,15 +23,16 @@ const HEADER: u64 = 512;
 const HEADER_LEN: usize = 24;
 /// MXCSR after its initialisation.
 const MXCSR_INIT: u32 = 0x1f80;
-/// Bytes of YMM0 to YMM7's upper halves.
-const UPPER: usize = 128;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code {
-        Code::Xsave_mem => Some(save::<B, false>),
-        Code::Xsaveopt_mem => Some(save::<B, true>),
-        Code::Xrstor_mem => Some(restore::<B>),
+        Code::Xsave_mem => Some(save::<B, false, false>),
+        Code::Xsave64_mem => Some(save::<B, false, true>),
+        Code::Xsaveopt_mem => Some(save::<B, true, false>),
+        Code::Xsaveopt64_mem => Some(save::<B, true, true>),
+        Code::Xrstor_mem => Some(restore::<B, false>),
+        Code::Xrstor64_mem => Some(restore::<B, true>),
         Code::Xgetbv => Some(xgetbv::<B>),
         Code::Xsetbv => Some(xsetbv::<B>),
         _ => None,
@@ -80,7 +81,8 @@ fn place<B: Bus>(
 /// The components that are not as after their initialisation.
 fn in_use<B: Bus>(ctx: &Ctx<'_, B>) -> u64 {
     let (now, init) = (&ctx.s.fpu, FpuImage::reset());
-    let x87 = X87.into_iter().any(|part| now.0[part.clone()] != init.0[part]);
+    let x87 = now.pointers() != Pointers::default()
+        || X87.into_iter().any(|part| now.0[part.clone()] != init.0[part]);
     let sse = now.0[XMM].iter().any(|byte| *byte != 0);
     let avx = ctx.s.ymm_high.as_flattened().iter().any(|byte| *byte != 0);
     let all = [(x87, xcr0::X87), (sse, xcr0::SSE), (avx, xcr0::AVX)];
@@ -88,7 +90,10 @@ fn in_use<B: Bus>(ctx: &Ctx<'_, B>) -> u64 {
 }
 
 /// XSAVE, and XSAVEOPT, which leaves out what is not in use.
-fn save<B: Bus, const OPT: bool>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn save<B: Bus, const OPT: bool, const WIDE: bool>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     gate::xsave(ctx.s)?;
     super::claim(ctx.s);
     let wanted = mask(ctx) & ctx.s.xcr0;
@@ -98,7 +103,7 @@ fn save<B: Bus, const OPT: bool>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resul
         used |= xcr0::SSE;
     }
     let written = if OPT { wanted & used } else { wanted };
-    let mut image = ctx.s.fpu;
+    let mut image = if WIDE { ctx.s.fpu.to_wide() } else { ctx.s.fpu };
     image.set_mxcsr_mask(memory::mxcsr_mask(ctx));
     let mut parts: Vec<Range<usize>> = Vec::new();
     if written & xcr0::X87 != 0 {
@@ -108,14 +113,15 @@ fn save<B: Bus, const OPT: bool>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resul
         parts.push(MXCSR);
     }
     if written & xcr0::SSE != 0 {
-        parts.push(XMM);
+        parts.push(vector_bytes(ctx.s));
     }
     for part in &parts {
         ctx.probe_write(seg, off.wrapping_add(part.start as u64), part.len() as u32)?;
     }
     let upper = off.wrapping_add(u64::from(xcr0::AVX_AT));
+    let upper_len = 16 * vectors(ctx.s);
     if written & xcr0::AVX != 0 {
-        ctx.probe_write(seg, upper, UPPER as u32)?;
+        ctx.probe_write(seg, upper, upper_len as u32)?;
     }
     let header = off.wrapping_add(HEADER);
     ctx.probe_write(seg, header, 8)?;
@@ -125,13 +131,16 @@ fn save<B: Bus, const OPT: bool>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Resul
     }
     if written & xcr0::AVX != 0 {
         let upper_halves = ctx.s.ymm_high;
-        ctx.write_mem(seg, upper, upper_halves.as_flattened())?;
+        ctx.write_mem(seg, upper, &upper_halves.as_flattened()[..upper_len])?;
     }
     let bits = before & !wanted | used & wanted;
     ctx.write_mem(seg, header, &bits.to_le_bytes())
 }
 
-fn restore<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn restore<B: Bus, const WIDE: bool>(
+    ctx: &mut Ctx<'_, B>,
+    i: &Instruction,
+) -> Result<(), Exception> {
     gate::xsave(ctx.s)?;
     super::claim(ctx.s);
     let wanted = mask(ctx) & ctx.s.xcr0;
@@ -155,15 +164,19 @@ fn restore<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exceptio
         read(ctx, MXCSR)?;
     }
     if loaded & xcr0::SSE != 0 {
-        read(ctx, XMM)?;
+        let part = vector_bytes(ctx.s);
+        read(ctx, part)?;
     }
-    let mut upper = [[0; 16]; 8];
+    let mut upper = [[0; 16]; 16];
     if loaded & xcr0::AVX != 0 {
-        ctx.read_mem(seg, off.wrapping_add(u64::from(xcr0::AVX_AT)), upper.as_flattened_mut())?;
+        let len = 16 * vectors(ctx.s);
+        let at = off.wrapping_add(u64::from(xcr0::AVX_AT));
+        ctx.read_mem(seg, at, &mut upper.as_flattened_mut()[..len])?;
     }
     if image.mxcsr() & !memory::mxcsr_mask(ctx) != 0 {
         return Err(Exception::gp(0));
     }
+    let image = if WIDE { FpuImage::from_wide(&image) } else { image };
     commit(ctx, wanted, &image, &upper)
 }
 
@@ -172,7 +185,7 @@ fn commit<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     wanted: u64,
     image: &FpuImage,
-    upper: &[[u8; 16]; 8],
+    upper: &[[u8; 16]; 16],
 ) -> Result<(), Exception> {
     if wanted & xcr0::X87 != 0 {
         // The host brings reserved bits and FSW.ES to what a processor has.
@@ -195,10 +208,11 @@ fn commit<B: Bus>(
         ctx.s.fpu.set_mxcsr(image.mxcsr());
     }
     if wanted & xcr0::SSE != 0 {
-        ctx.s.fpu.0[XMM].copy_from_slice(&image.0[XMM]);
+        let part = vector_bytes(ctx.s);
+        ctx.s.fpu.0[part.clone()].copy_from_slice(&image.0[part]);
     }
     if wanted & xcr0::AVX != 0 {
-        ctx.s.ymm_high = *upper;
+        adopt_upper(ctx.s, upper);
     }
     Ok(())
 }

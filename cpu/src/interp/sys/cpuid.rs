@@ -12,6 +12,9 @@ const OSXSAVE: u32 = 1 << 27;
 /// The leaf of XSAVE's state components; its ECX is not 0 where it exists.
 const XSAVE_LEAF: u32 = 0xd;
 
+/// The leaf of the features that came with 64-bit mode.
+const FEATURES_OF_64: u32 = 0x8000_0001;
+
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     (code == Code::Cpuid).then_some(cpuid::<B> as Handler<B>)
@@ -27,6 +30,10 @@ fn cpuid<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
     }
     if leaf == 1 && ctx.s.cr4 & cr4::OSXSAVE != 0 {
         ecx |= OSXSAVE;
+    }
+    if leaf == FEATURES_OF_64 && !ctx.s.in_64_bit_mode() {
+        // SYSCALL is shown where it exists.
+        edx &= !((Features::SYSCALL.bits() >> 96) as u32);
     }
     if leaf == XSAVE_LEAF && subleaf == 0 && ecx != 0 {
         ebx = xcr0::size(ctx.s.xcr0);

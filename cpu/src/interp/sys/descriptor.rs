@@ -63,6 +63,18 @@ impl Descriptor {
         Ok(Self { lo: raw as u32, hi: (raw >> 32) as u32, lin })
     }
 
+    /// What long mode puts behind the eight bytes of a system descriptor: the upper half of the base or offset. The type field
+    /// that would be there in another descriptor must be zero (SDM volume 3A, 3.5.2, 5.8.3.1 and 7.2.3).
+    ///
+    /// # Errors
+    /// #GP(`code`), #PF.
+    pub fn upper_half<B: Bus>(&self, ctx: &mut Ctx<'_, B>, code: u32) -> Result<u32, Exception> {
+        let at = ctx.s.system_linear(self.lin, 8u64);
+        let raw = ctx.bus.read_u64(at, Privilege::Supervisor)?;
+        let kind = raw >> 40 & 0x1f;
+        if kind == 0 { Ok(raw as u32) } else { Err(Exception::gp(code)) }
+    }
+
     /// Access rights as a segment register keeps them.
     #[must_use]
     pub fn attr(&self) -> SegAttr {
@@ -85,6 +97,18 @@ impl Descriptor {
     #[must_use]
     pub fn is_code(&self) -> bool {
         self.attr().contains(SegAttr::S | SegAttr::CODE)
+    }
+
+    /// A code segment of 64-bit mode.
+    #[must_use]
+    pub fn is_64_bit_code(&self) -> bool {
+        self.is_code() && self.attr().contains(SegAttr::L)
+    }
+
+    /// L and D are both set: reserved, in long mode.
+    #[must_use]
+    pub fn has_both_sizes(&self) -> bool {
+        self.attr().contains(SegAttr::L | SegAttr::DB)
     }
 
     /// A conforming code segment.
@@ -198,12 +222,12 @@ impl Descriptor {
     /// # Errors
     /// #PF.
     pub fn probe_type<B: Bus>(&self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
-        ctx.bus.probe(ctx.s.linear(self.lin, 5u64), 1, Access::Write, Privilege::Supervisor)
+        ctx.bus.probe(ctx.s.system_linear(self.lin, 5u64), 1, Access::Write, Privilege::Supervisor)
     }
 
     fn write_type<B: Bus>(&self, ctx: &mut Ctx<'_, B>) -> Result<(), Exception> {
         let byte = (self.hi >> 8) as u8;
-        ctx.bus.write(ctx.s.linear(self.lin, 5u64), &[byte], Privilege::Supervisor)
+        ctx.bus.write(ctx.s.system_linear(self.lin, 5u64), &[byte], Privilege::Supervisor)
     }
 }
 
@@ -226,7 +250,14 @@ pub fn find<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Option<Descri
     if sel.offset() + 7 > limit {
         return Ok(None);
     }
-    Descriptor::read(ctx, ctx.s.linear(base, sel.offset())).map(Some)
+    Descriptor::read(ctx, ctx.s.system_linear(base, sel.offset())).map(Some)
+}
+
+/// Whether all 16 bytes of the system descriptor `sel` are within its table.
+#[must_use]
+pub fn holds_16<B: Bus>(ctx: &Ctx<'_, B>, sel: Selector) -> bool {
+    let limit = if sel.is_local() { ctx.s.ldtr.limit } else { u32::from(ctx.s.gdtr.limit) };
+    sel.offset() + 15 <= limit
 }
 
 /// [`find`], with `missing` (given the selector's error code) raised beyond the limit.

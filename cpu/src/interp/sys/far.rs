@@ -18,12 +18,15 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         C::Jmp_ptr1632 => Some(jmp_direct::<B, 4>),
         C::Jmp_m1616 => Some(jmp_indirect::<B, 2>),
         C::Jmp_m1632 => Some(jmp_indirect::<B, 4>),
+        C::Jmp_m1664 => Some(jmp_indirect::<B, 8>),
         C::Call_ptr1616 => Some(call_direct::<B, 2>),
         C::Call_ptr1632 => Some(call_direct::<B, 4>),
         C::Call_m1616 => Some(call_indirect::<B, 2>),
         C::Call_m1632 => Some(call_indirect::<B, 4>),
+        C::Call_m1664 => Some(call_indirect::<B, 8>),
         C::Retfw | C::Retfw_imm16 => Some(ret::<B, 2>),
         C::Retfd | C::Retfd_imm16 => Some(ret::<B, 4>),
+        C::Retfq | C::Retfq_imm16 => Some(ret::<B, 8>),
         _ => None,
     }
 }
@@ -46,7 +49,7 @@ fn jmp_indirect<B: Bus, const N: u32>(
     i: &Instruction,
 ) -> Result<(), Exception> {
     let (selector, offset) = segload::read_far(ctx, i, N)?;
-    jmp(ctx, Selector(selector), Pc::from(offset))
+    jmp(ctx, Selector(selector), Pc(offset))
 }
 
 fn call_direct<B: Bus, const N: u32>(
@@ -62,7 +65,7 @@ fn call_indirect<B: Bus, const N: u32>(
     i: &Instruction,
 ) -> Result<(), Exception> {
     let (selector, offset) = segload::read_far(ctx, i, N)?;
-    call(ctx, Selector(selector), Pc::from(offset), N)
+    call(ctx, Selector(selector), Pc(offset), N)
 }
 
 /// Where a far JMP or CALL in protected mode leads.
@@ -86,7 +89,7 @@ fn target<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Target, Excepti
     if d.is_code() {
         let allowed =
             if d.is_conforming() { d.dpl() <= cpl } else { sel.rpl() <= cpl && d.dpl() == cpl };
-        if !allowed {
+        if !allowed || (ctx.s.in_long_mode() && d.has_both_sizes()) {
             return Err(Exception::gp(code));
         }
         if !d.present() {
@@ -96,8 +99,13 @@ fn target<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Target, Excepti
         return Ok(Target::Code(d.segment(transfer::with_rpl(sel, cpl))));
     }
     let kind = d.system_kind().ok_or(Exception::gp(code))?;
-    let known =
-        matches!(kind, kind::CALL16 | kind::CALL32 | kind::TASK | kind::TSS16 | kind::TSS32);
+    // Long mode knows no tasks, and its call gates are all of 64 bits.
+    let known = match ctx.s.in_long_mode() {
+        true => kind == kind::CALL32,
+        false => {
+            matches!(kind, kind::CALL16 | kind::CALL32 | kind::TASK | kind::TSS16 | kind::TSS32)
+        }
+    };
     if !known || d.dpl() < cpl.max(sel.rpl()) {
         return Err(Exception::gp(code));
     }
@@ -120,17 +128,17 @@ fn target<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector) -> Result<Target, Excepti
 fn jmp<B: Bus>(ctx: &mut Ctx<'_, B>, sel: Selector, offset: Pc) -> Result<(), Exception> {
     if transfer::is_8086(ctx) {
         let cs = transfer::cs_8086(ctx, sel.0);
-        transfer::check_limit(&cs, offset)?;
+        transfer::check_target(ctx, &cs, offset)?;
         transfer::commit(ctx, cs, offset, ctx.s.cpl);
         return Ok(());
     }
     match target(ctx, sel)? {
         Target::Code(cs) => {
-            transfer::check_limit(&cs, offset)?;
+            transfer::check_target(ctx, &cs, offset)?;
             transfer::commit(ctx, cs, offset, ctx.s.cpl);
             Ok(())
         }
-        Target::Gate(d) => gate::jmp(ctx, &d),
+        Target::Gate(d) => gate::jmp(ctx, sel, &d),
         Target::Task(sel, d) => task::switch(ctx, sel, d, task::SwitchCause::Jmp),
     }
 }
@@ -146,7 +154,7 @@ fn call<B: Bus>(
     } else {
         match target(ctx, sel)? {
             Target::Code(cs) => cs,
-            Target::Gate(d) => return gate::call(ctx, &d),
+            Target::Gate(d) => return gate::call(ctx, sel, &d),
             Target::Task(sel, d) => return task::switch(ctx, sel, d, task::SwitchCause::Call),
         }
     };
@@ -160,7 +168,7 @@ fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
     let selector = stack.pop(ctx, N)? as u16;
     if transfer::is_8086(ctx) {
         let cs = transfer::cs_8086(ctx, selector);
-        transfer::check_limit(&cs, rip)?;
+        transfer::check_target(ctx, &cs, rip)?;
         stack.skip(release);
         stack.commit(ctx)?;
         transfer::commit(ctx, cs, rip, ctx.s.cpl);
@@ -170,13 +178,13 @@ fn ret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
     let cpl = cs.sel().rpl();
     stack.skip(release);
     if cpl == ctx.s.cpl {
-        transfer::check_limit(&cs, rip)?;
+        transfer::check_target(ctx, &cs, rip)?;
         stack.commit(ctx)?;
         transfer::commit(ctx, cs, rip, cpl);
         return Ok(());
     }
-    let outer = transfer::outer_stack(ctx, &mut stack, N, cpl)?;
-    transfer::check_limit(&cs, rip)?;
-    transfer::commit_outer(ctx, cs, rip, outer.0, outer.1.wrapping_add(release));
+    let outer = transfer::outer_stack(ctx, &mut stack, N, &cs)?;
+    transfer::check_target(ctx, &cs, rip)?;
+    transfer::commit_outer(ctx, cs, rip, outer.0, outer.1.wrapping_add(u64::from(release)));
     Ok(())
 }

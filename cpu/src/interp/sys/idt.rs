@@ -3,7 +3,8 @@
 
 use super::super::{Ctx, StackCursor};
 use super::descriptor::{self, Descriptor, kind};
-use super::{flags, task, transfer, tss};
+use super::event::Event;
+use super::{flags, idt_long, task, transfer, tss};
 use crate::addr::{Lin, Pc};
 use crate::bus::{Bus, Privilege};
 use crate::exception::{Exception, Vector};
@@ -14,28 +15,16 @@ use crate::state::{Gpr, SegReg};
 /// Error-code bit 0: the fault came up in the delivery of an event external to the program.
 const EXT: u32 = 1;
 
-/// Error-code bit 1: the index is one of the IDT.
-const IDT: u32 = 2;
-
-/// An event to deliver. The return address is `Ctx::next_rip`.
-#[derive(Clone, Copy, Debug)]
-pub struct Event {
-    /// 0 to 255.
-    pub vector: u8,
-    /// Pushed last, in protected mode.
-    pub error: Option<u32>,
-    /// EFLAGS as they are saved.
-    pub eflags: u32,
-    /// An instruction raised it on purpose: the gate's DPL guards it, and faults lack EXT.
-    pub software: bool,
-}
-
 /// Delivers `event`: CS, CPL, the stack, EFLAGS and `next_rip` become the handler's.
 ///
 /// # Errors
 /// What came up instead; nothing has changed then (but see `task`).
 pub fn enter<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
-    let done = if ctx.s.protected() { protected(ctx, event) } else { real(ctx, event) };
+    let done = match (ctx.s.protected(), ctx.s.in_long_mode()) {
+        (_, true) => idt_long::enter(ctx, event),
+        (true, false) => protected(ctx, event),
+        (false, false) => real(ctx, event),
+    };
     done.map_err(|e| if event.software { e } else { with_ext(e) })
 }
 
@@ -45,11 +34,6 @@ fn with_ext(mut e: Exception) -> Exception {
         e.error = e.error.map(|code| code | EXT);
     }
     e
-}
-
-/// The error code that names the IDT entry.
-fn entry_code(event: &Event) -> u32 {
-    u32::from(event.vector) * 8 + IDT
 }
 
 /// Clears `bits` in EFLAGS.
@@ -63,7 +47,7 @@ fn vector_8086<B: Bus>(
     base: Lin,
     vector: u8,
 ) -> Result<(u16, Pc), Exception> {
-    let at = ctx.s.linear(base, u32::from(vector) * 4);
+    let at = ctx.s.system_linear(base, u32::from(vector) * 4);
     let entry = ctx.bus.read_u32(at, Privilege::Supervisor)?;
     Ok(((entry >> 16) as u16, Pc::from(entry & 0xffff)))
 }
@@ -79,12 +63,12 @@ fn push_8086<B: Bus>(ctx: &mut Ctx<'_, B>, image: u32) -> Result<StackCursor, Ex
 
 fn real<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
     if u32::from(event.vector) * 4 + 3 > u32::from(ctx.s.idtr.limit) {
-        return Err(Exception::gp(entry_code(event)));
+        return Err(Exception::gp(event.entry_code()));
     }
     let (selector, ip) = vector_8086(ctx, ctx.s.idtr.base, event.vector)?;
     let mut stack = push_8086(ctx, event.eflags)?;
     let cs = transfer::cs_8086(ctx, selector);
-    transfer::check_limit(&cs, ip)?;
+    transfer::check_target(ctx, &cs, ip)?;
     stack.commit(ctx)?;
     clear(ctx, Eflags::IF | Eflags::TF | Eflags::AC | Eflags::RF);
     transfer::commit(ctx, cs, ip, ctx.s.cpl);
@@ -108,12 +92,12 @@ pub fn enter_virtual<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<(), Exc
 }
 
 fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event) -> Result<(), Exception> {
-    let code = entry_code(event);
+    let code = event.entry_code();
     let at = u32::from(event.vector) * 8;
     if at + 7 > u32::from(ctx.s.idtr.limit) {
         return Err(Exception::gp(code));
     }
-    let d = Descriptor::read(ctx, ctx.s.linear(ctx.s.idtr.base, at))?;
+    let d = Descriptor::read(ctx, ctx.s.system_linear(ctx.s.idtr.base, at))?;
     let known = matches!(
         d.system_kind(),
         Some(kind::TASK | kind::INT16 | kind::TRAP16 | kind::INT32 | kind::TRAP32)
@@ -160,14 +144,14 @@ fn gate<B: Bus>(ctx: &mut Ctx<'_, B>, event: &Event, d: &Descriptor) -> Result<(
         let mut stack = StackCursor::on(ss, esp, who, Selector(ss.selector).error_code());
         push_outer(ctx, &mut stack, size)?;
         push_return(ctx, &mut stack, event, size)?;
-        transfer::check_limit(&cs, d.gate_offset())?;
+        transfer::check_target(ctx, &cs, d.gate_offset())?;
         stack.flush(ctx)?;
         leave_v86(ctx);
         transfer::commit_stack(ctx, ss, stack.sp());
     } else {
         let mut stack = StackCursor::current(ctx.s);
         push_return(ctx, &mut stack, event, size)?;
-        transfer::check_limit(&cs, d.gate_offset())?;
+        transfer::check_target(ctx, &cs, d.gate_offset())?;
         stack.commit(ctx)?;
     }
     transfer::commit(ctx, cs, d.gate_offset(), cpl);

@@ -4,13 +4,13 @@
 //! which vector, V86 redirection); `idt` does the delivery through one IDT entry.
 
 use super::super::{Ctx, Handler, Outcome};
+use super::event::Event;
 use super::{idt, tss};
 use crate::bus::Bus;
 use crate::exception::{Exception, Vector};
 use crate::flags::Eflags;
 use crate::state::{Activity, cr4};
 use iced_x86::{Code, Instruction};
-use idt::Event;
 
 /// DR7.GD, cleared on entry to the #DB handler.
 const DR7_GD: u64 = 1 << 13;

@@ -44,12 +44,12 @@ pub fn check<B: Bus>(ctx: &mut Ctx<'_, B>, port: u16, size: u8) -> Result<(), Ex
     if !matches!(tr.attr.kind(), kind::TSS32 | kind::TSS32_BUSY) || tr.limit < TSS_IO_BASE + 1 {
         return Err(Exception::gp(0));
     }
-    let map = ctx.bus.read_u16(ctx.s.linear(tr.base, TSS_IO_BASE), Privilege::Supervisor)?;
+    let map = ctx.bus.read_u16(ctx.s.system_linear(tr.base, TSS_IO_BASE), Privilege::Supervisor)?;
     let at = u32::from(map) + u32::from(port >> 3);
     if at + 1 > tr.limit {
         return Err(Exception::gp(0));
     }
-    let bits = ctx.bus.read_u16(ctx.s.linear(tr.base, at), Privilege::Supervisor)?;
+    let bits = ctx.bus.read_u16(ctx.s.system_linear(tr.base, at), Privilege::Supervisor)?;
     let wanted = ((1u16 << size) - 1) << (port & 7);
     if bits & wanted == 0 { Ok(()) } else { Err(Exception::gp(0)) }
 }

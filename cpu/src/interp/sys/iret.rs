@@ -18,6 +18,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code {
         Code::Iretw => Some(iret::<B, 2>),
         Code::Iretd => Some(iret::<B, 4>),
+        Code::Iretq => Some(iret::<B, 8>),
         _ => None,
     }
 }
@@ -35,13 +36,15 @@ fn iret<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(
         real(ctx, N)?;
     } else if ctx.s.v86() {
         v86(ctx, N)?;
+    } else if nested && ctx.s.in_long_mode() {
+        return Err(Exception::gp(0));
     } else if nested {
         task::iret(ctx)?;
     } else {
         protected(ctx, N)?;
     }
     // The 16-bit image has no RF: it ends with the instruction, as usual.
-    ctx.keep_rf |= N == 4;
+    ctx.keep_rf |= N >= 4;
     ctx.s.nmi_blocked = false;
     Ok(())
 }
@@ -60,7 +63,7 @@ fn pop_frame<B: Bus>(
 /// The flags that an image of `size` bytes loads at privilege `cpl` with `iopl`.
 fn loaded(size: u32, cpl: u8, iopl: u8) -> u32 {
     let mut mask = flags::ALWAYS;
-    if size == 4 {
+    if size >= 4 {
         mask |= flags::ALWAYS_WIDE | Eflags::RF.bits();
     }
     if cpl <= iopl {
@@ -78,7 +81,7 @@ fn to_8086<B: Bus>(
     frame: &Popped,
 ) -> Result<(), Exception> {
     let cs = transfer::cs_8086(ctx, frame.cs.0);
-    transfer::check_limit(&cs, frame.rip)?;
+    transfer::check_target(ctx, &cs, frame.rip)?;
     stack.commit(ctx)?;
     transfer::commit(ctx, cs, frame.rip, ctx.s.cpl);
     Ok(())
@@ -105,7 +108,7 @@ fn v86<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
         flags::merge(ctx, frame.eflags, loaded(size, 3, 3));
         return Ok(());
     }
-    transfer::check_limit(&transfer::cs_8086(ctx, frame.cs.0), frame.rip)?;
+    transfer::check_target(ctx, &transfer::cs_8086(ctx, frame.cs.0), frame.rip)?;
     flags::load_virtual(ctx, frame.eflags)?;
     to_8086(ctx, &mut stack, &frame)
 }
@@ -114,22 +117,29 @@ fn protected<B: Bus>(ctx: &mut Ctx<'_, B>, size: u32) -> Result<(), Exception> {
     let mut stack = StackCursor::current(ctx.s);
     let frame = pop_frame(ctx, &mut stack, size)?;
     let (old_cpl, iopl) = (ctx.s.cpl, ctx.s.flags().iopl());
-    if size == 4 && frame.eflags & Eflags::VM.bits() != 0 && old_cpl == 0 {
+    let long = ctx.s.in_long_mode();
+    if size == 4 && frame.eflags & Eflags::VM.bits() != 0 && old_cpl == 0 && !long {
         return to_v86(ctx, &mut stack, &frame);
     }
     let cs = transfer::return_segment(ctx, frame.cs)?;
     let cpl = cs.sel().rpl();
-    if cpl == old_cpl {
-        transfer::check_limit(&cs, frame.rip)?;
+    if cpl == old_cpl && !ctx.s.in_64_bit_mode() {
+        transfer::check_target(ctx, &cs, frame.rip)?;
         stack.commit(ctx)?;
         transfer::commit(ctx, cs, frame.rip, cpl);
     } else {
-        let (ss, esp) = transfer::outer_stack(ctx, &mut stack, size, cpl)?;
-        transfer::check_limit(&cs, frame.rip)?;
-        transfer::commit_outer(ctx, cs, frame.rip, ss, esp);
+        // 64-bit code's frames have a stack, whatever the level.
+        let (ss, sp) = transfer::outer_stack(ctx, &mut stack, size, &cs)?;
+        transfer::check_target(ctx, &cs, frame.rip)?;
+        if cpl == old_cpl {
+            transfer::commit(ctx, cs, frame.rip, cpl);
+            transfer::commit_stack(ctx, ss, sp);
+        } else {
+            transfer::commit_outer(ctx, cs, frame.rip, ss, sp);
+        }
     }
     let mut mask = loaded(size, old_cpl, iopl);
-    if size == 4 && old_cpl == 0 {
+    if size >= 4 && old_cpl == 0 {
         mask |= (Eflags::VIF | Eflags::VIP).bits();
     }
     flags::merge(ctx, frame.eflags, mask);
@@ -148,7 +158,7 @@ fn to_v86<B: Bus>(
         *selector = stack.pop(ctx, 4)? as u16;
     }
     let cs = Segment::real(frame.cs.0, 3);
-    transfer::check_limit(&cs, frame.rip)?;
+    transfer::check_target(ctx, &cs, frame.rip)?;
     flags::merge(ctx, frame.eflags, DEFINED);
     transfer::commit(ctx, cs, frame.rip, 3);
     let order = [SegReg::Ss, SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs];

@@ -14,10 +14,12 @@ use iced_x86::Code;
 mod control;
 mod cpuid;
 mod descriptor;
+mod event;
 mod far;
 mod flags;
 mod gate;
 mod idt;
+mod idt_long;
 pub mod interrupt;
 pub mod io;
 mod iret;
@@ -25,13 +27,14 @@ mod msr;
 mod privilege;
 mod protect;
 mod segload;
+mod syscall;
 mod task;
 mod transfer;
 mod tss;
 
 /// The handler of `code`, if it belongs here.
 pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
-    let families: [Lookup<B>; 10] = [
+    let families: [Lookup<B>; 11] = [
         segload::lookup,
         far::lookup,
         interrupt::lookup,
@@ -39,6 +42,7 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         control::lookup,
         cpuid::lookup,
         msr::lookup,
+        syscall::lookup,
         protect::lookup,
         flags::lookup,
         io::lookup,

@@ -1,17 +1,14 @@
-//! Model-specific registers, the time-stamp counter, RDRAND, RDSEED, SYSENTER and SYSEXIT. SDM volume 4; volume 2;
-//! volume 3A, 5.8.7.
+//! Model-specific registers, the time-stamp counter, RDRAND and RDSEED. SDM volume 4; volume 2.
 
 use super::super::{Ctx, Handler};
 use super::control;
 use super::privilege::require_cpl0;
-use super::transfer;
-use crate::addr::{Lin, Pc};
+use crate::addr::Lin;
 use crate::bus::{Bus, PagingChange};
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::model::Features;
-use crate::segment::{SegAttr, Segment};
-use crate::state::{Gpr, SegReg, apic_base, cr4, efer};
+use crate::state::{Gpr, SegReg, apic_base, cr0, cr4, efer};
 use iced_x86::{Code, Instruction};
 
 /// Addresses of the registers that hold something.
@@ -25,6 +22,13 @@ mod address {
     pub const MISC_ENABLE: u32 = 0x1a0;
     pub const PAT: u32 = 0x277;
     pub const EFER: u32 = 0xc000_0080;
+    pub const STAR: u32 = 0xc000_0081;
+    pub const LSTAR: u32 = 0xc000_0082;
+    pub const CSTAR: u32 = 0xc000_0083;
+    pub const FMASK: u32 = 0xc000_0084;
+    pub const FS_BASE: u32 = 0xc000_0100;
+    pub const GS_BASE: u32 = 0xc000_0101;
+    pub const KERNEL_GS_BASE: u32 = 0xc000_0102;
     pub const TSC_AUX: u32 = 0xc000_0103;
     pub const TSC_DEADLINE: u32 = 0x6e0;
 }
@@ -43,9 +47,8 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         Code::Rdtscp => Some(rdtscp::<B>),
         Code::Rdrand_r16 | Code::Rdseed_r16 => Some(random::<B, 2>),
         Code::Rdrand_r32 | Code::Rdseed_r32 => Some(random::<B, 4>),
+        Code::Rdrand_r64 | Code::Rdseed_r64 => Some(random::<B, 8>),
         Code::Rdpmc => Some(rdpmc::<B>),
-        Code::Sysenter => Some(sysenter::<B>),
-        Code::Sysexitd => Some(sysexit::<B>),
         _ => None,
     }
 }
@@ -62,14 +65,21 @@ fn tsc<B: Bus>(ctx: &mut Ctx<'_, B>) -> u64 {
 /// The register that the models with `features` have at `address`, as a field of the state.
 fn field<'c, B: Bus>(ctx: &'c mut Ctx<'_, B>, address: u32) -> Result<&'c mut u64, Exception> {
     let has = |f| ctx.unit.features.contains(f);
-    let msr = &mut ctx.s.msr;
+    let (msr, seg) = (&mut ctx.s.msr, &mut ctx.s.seg);
     match address {
+        address::STAR if has(Features::SYSCALL) => Ok(&mut msr.star),
+        address::LSTAR if has(Features::SYSCALL) => Ok(&mut msr.lstar),
+        address::CSTAR if has(Features::SYSCALL) => Ok(&mut msr.cstar),
+        address::FMASK if has(Features::SYSCALL) => Ok(&mut msr.fmask),
+        address::FS_BASE if has(Features::LM) => Ok(&mut seg[SegReg::Fs as usize].base.0),
+        address::GS_BASE if has(Features::LM) => Ok(&mut seg[SegReg::Gs as usize].base.0),
+        address::KERNEL_GS_BASE if has(Features::LM) => Ok(&mut msr.kernel_gs_base),
         address::SYSENTER_CS if has(Features::SEP) => Ok(&mut msr.sysenter_cs),
         address::SYSENTER_ESP if has(Features::SEP) => Ok(&mut msr.sysenter_esp),
         address::SYSENTER_EIP if has(Features::SEP) => Ok(&mut msr.sysenter_eip),
         address::APIC_BASE if has(Features::SEP) => Ok(&mut msr.apic_base),
         address::PAT if has(Features::PAT) => Ok(&mut msr.pat),
-        address::EFER if has(Features::NX) => Ok(&mut msr.efer),
+        address::EFER if has(Features::NX) || has(Features::LM) => Ok(&mut msr.efer),
         address::MISC_ENABLE if has(Features::SSE2) => Ok(&mut msr.misc_enable),
         _ => Err(Exception::gp(0)),
     }
@@ -113,6 +123,8 @@ fn wrmsr<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception>
             return Err(Exception::gp(0));
         }
         address::EFER => set_efer(ctx, value)?,
+        address::FMASK if value >> 32 != 0 => return Err(Exception::gp(0)),
+        n if holds_address(n) && !is_loadable(ctx, value) => return Err(Exception::gp(0)),
         n => match field(ctx, n).map(|field| *field = value) {
             Err(_) if ctx.bus.set_msr(n, value) => {}
             written => written?,
@@ -136,13 +148,35 @@ fn set_apic_base<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Excepti
     Ok(())
 }
 
-/// Of a 32-bit model's EFER only NXE exists.
+/// Registers whose value is a linear address or an instruction pointer of 64-bit mode.
+fn holds_address(address: u32) -> bool {
+    use address::{CSTAR, FS_BASE, GS_BASE, KERNEL_GS_BASE, LSTAR, SYSENTER_EIP, SYSENTER_ESP};
+    let all = [SYSENTER_ESP, SYSENTER_EIP, LSTAR, CSTAR, FS_BASE, GS_BASE, KERNEL_GS_BASE];
+    all.contains(&address)
+}
+
+/// Whether one of them can hold `value`: a canonical address, on a processor that knows such.
+fn is_loadable<B: Bus>(ctx: &Ctx<'_, B>, value: u64) -> bool {
+    !ctx.unit.features.contains(Features::LM) || Lin(value).is_canonical()
+}
+
+/// The bits of EFER that exist: on a 32-bit model only NXE. LMA is read-only, and LME cannot change while paging is on.
 fn set_efer<B: Bus>(ctx: &mut Ctx<'_, B>, value: u64) -> Result<(), Exception> {
-    if value & !efer::NXE != 0 {
+    let bits = [
+        (Features::NX, efer::NXE),
+        (Features::LM, efer::LME | efer::LMA),
+        (Features::SYSCALL, efer::SCE),
+    ];
+    let there = bits.into_iter().filter(|(f, _)| ctx.unit.features.contains(*f));
+    let defined = there.fold(0, |all, (_, bits)| all | bits);
+    let paging = ctx.s.cr0 & cr0::PG != 0;
+    let register = field(ctx, address::EFER)?;
+    let value = value & !efer::LMA | *register & efer::LMA;
+    if value & !defined != 0 || (paging && (value ^ *register) & efer::LME != 0) {
         return Err(Exception::gp(0));
     }
-    let before = std::mem::replace(field(ctx, address::EFER)?, value);
-    if before != value {
+    let before = std::mem::replace(register, value);
+    if (before ^ value) & efer::NXE != 0 {
         let regs = control::paging(ctx);
         ctx.bus.paging_changed(&regs, PagingChange::Mode);
     }
@@ -183,7 +217,10 @@ fn rdtscp<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception
 
 /// RDRAND and RDSEED. There always is a number: CF is set, and the other arithmetic flags are clear.
 fn random<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let value = ctx.bus.random();
+    let mut value = u64::from(ctx.bus.random());
+    if N == 8 {
+        value = value << 32 | u64::from(ctx.bus.random());
+    }
     ctx.set_reg(i.op0_register(), N, value);
     ctx.s.eflags = ctx.s.eflags & !Eflags::ARITH.bits() | Eflags::CF.bits();
     Ok(())
@@ -192,45 +229,4 @@ fn random<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result
 /// The models have no performance counters: every index is an invalid one.
 fn rdpmc<B: Bus>(_: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
     Err(Exception::gp(0))
-}
-
-/// The flat segments that the fast system calls load without reading a descriptor.
-fn flat(selector: u32, cpl: u8, code: bool) -> Segment {
-    let mut attr = SegAttr::PRESENT
-        | SegAttr::S
-        | SegAttr::ACCESSED
-        | SegAttr::WRITABLE
-        | SegAttr::DB
-        | SegAttr::G
-        | SegAttr::from_bits_retain(u16::from(cpl) << 5);
-    if code {
-        attr |= SegAttr::CODE;
-    }
-    let selector = (selector as u16 & !3) | u16::from(cpl);
-    Segment { selector, attr, limit: u32::MAX, base: Lin(0) }
-}
-
-fn sysenter<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    let base = ctx.s.msr.sysenter_cs as u32;
-    if !ctx.s.protected() || base & 0xfffc == 0 {
-        return Err(Exception::gp(0));
-    }
-    let msr = ctx.s.msr;
-    ctx.s.eflags &= !(Eflags::VM | Eflags::IF | Eflags::RF).bits();
-    transfer::commit(ctx, flat(base, 0, true), Pc(msr.sysenter_eip), 0);
-    ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(8), 0, false);
-    ctx.set_gpr(Gpr::Esp, msr.sysenter_esp as u32);
-    Ok(())
-}
-
-fn sysexit<B: Bus>(ctx: &mut Ctx<'_, B>, _: &Instruction) -> Result<(), Exception> {
-    let base = ctx.s.msr.sysenter_cs as u32;
-    if !ctx.s.protected() || base & 0xfffc == 0 || ctx.s.cpl != 0 {
-        return Err(Exception::gp(0));
-    }
-    let (rip, esp) = (Pc(ctx.s.gpr[Gpr::Edx as usize]), ctx.gpr(Gpr::Ecx));
-    transfer::commit(ctx, flat(base.wrapping_add(16), 3, true), rip, 3);
-    ctx.s.seg[SegReg::Ss as usize] = flat(base.wrapping_add(24), 3, false);
-    ctx.set_gpr(Gpr::Esp, esp);
-    Ok(())
 }

@@ -10,7 +10,7 @@ use crate::bus::Bus;
 use crate::exception::Exception;
 use crate::flags::Eflags;
 use crate::interp::operand::Place;
-use crate::segment::Selector;
+use crate::segment::{Segment, Selector};
 use crate::state::TableReg;
 use iced_x86::{Code, Instruction, OpKind};
 
@@ -20,23 +20,31 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
     match code {
         C::Lar_r16_rm16 => Some(lar::<B, 2>),
         C::Lar_r32_r32m16 => Some(lar::<B, 4>),
+        C::Lar_r64_r64m16 => Some(lar::<B, 8>),
         C::Lsl_r16_rm16 => Some(lsl::<B, 2>),
         C::Lsl_r32_r32m16 => Some(lsl::<B, 4>),
-        C::Verr_rm16 | C::Verr_r32m16 => Some(verr::<B>),
-        C::Verw_rm16 | C::Verw_r32m16 => Some(verw::<B>),
+        C::Lsl_r64_r64m16 => Some(lsl::<B, 8>),
+        C::Verr_rm16 | C::Verr_r32m16 | C::Verr_r64m16 => Some(verr::<B>),
+        C::Verw_rm16 | C::Verw_r32m16 | C::Verw_r64m16 => Some(verw::<B>),
         C::Arpl_rm16_r16 | C::Arpl_r32m16_r32 => Some(arpl::<B>),
-        C::Sgdt_m1632_16 | C::Sgdt_m1632 => Some(sgdt::<B>),
-        C::Sidt_m1632_16 | C::Sidt_m1632 => Some(sidt::<B>),
-        C::Lgdt_m1632_16 => Some(lgdt::<B, 0x00ff_ffff>),
-        C::Lgdt_m1632 => Some(lgdt::<B, 0xffff_ffff>),
-        C::Lidt_m1632_16 => Some(lidt::<B, 0x00ff_ffff>),
-        C::Lidt_m1632 => Some(lidt::<B, 0xffff_ffff>),
+        C::Sgdt_m1632_16 | C::Sgdt_m1632 => Some(sgdt::<B, 4>),
+        C::Sgdt_m1664 => Some(sgdt::<B, 8>),
+        C::Sidt_m1632_16 | C::Sidt_m1632 => Some(sidt::<B, 4>),
+        C::Sidt_m1664 => Some(sidt::<B, 8>),
+        C::Lgdt_m1632_16 => Some(lgdt::<B, 3>),
+        C::Lgdt_m1632 => Some(lgdt::<B, 4>),
+        C::Lgdt_m1664 => Some(lgdt::<B, 8>),
+        C::Lidt_m1632_16 => Some(lidt::<B, 3>),
+        C::Lidt_m1632 => Some(lidt::<B, 4>),
+        C::Lidt_m1664 => Some(lidt::<B, 8>),
         C::Sldt_rm16 => Some(sldt::<B, 2>),
         C::Sldt_r32m16 => Some(sldt::<B, 4>),
+        C::Sldt_r64m16 => Some(sldt::<B, 8>),
         C::Str_rm16 => Some(str::<B, 2>),
         C::Str_r32m16 => Some(str::<B, 4>),
-        C::Lldt_rm16 | C::Lldt_r32m16 => Some(lldt::<B>),
-        C::Ltr_rm16 | C::Ltr_r32m16 => Some(ltr::<B>),
+        C::Str_r64m16 => Some(str::<B, 8>),
+        C::Lldt_rm16 | C::Lldt_r32m16 | C::Lldt_r64m16 => Some(lldt::<B>),
+        C::Ltr_rm16 | C::Ltr_r32m16 | C::Ltr_r64m16 => Some(ltr::<B>),
         _ => None,
     }
 }
@@ -72,8 +80,12 @@ fn visible<B: Bus>(
 }
 
 fn lar<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let d = visible(ctx, i, 1, |d| {
-        d.is_segment() || matches!(d.attr().kind(), 1..=5 | kind::TSS32 | 11 | kind::CALL32)
+    let long = ctx.s.in_long_mode();
+    let d = visible(ctx, i, 1, |d| match d.attr().kind() {
+        _ if d.is_segment() => true,
+        kind::LDT | kind::TSS32 | kind::TSS32_BUSY | kind::CALL32 => true,
+        1..=5 => !long,
+        _ => false,
     })?;
     set_zf(ctx, d.is_some());
     if let Some(d) = d {
@@ -83,8 +95,12 @@ fn lar<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<()
 }
 
 fn lsl<B: Bus, const N: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    let d = visible(ctx, i, 1, |d| {
-        d.is_segment() || matches!(d.attr().kind(), 1..=3 | kind::TSS32 | kind::TSS32_BUSY)
+    let long = ctx.s.in_long_mode();
+    let d = visible(ctx, i, 1, |d| match d.attr().kind() {
+        _ if d.is_segment() => true,
+        kind::LDT | kind::TSS32 | kind::TSS32_BUSY => true,
+        kind::TSS16 | kind::TSS16_BUSY => !long,
+        _ => false,
     })?;
     set_zf(ctx, d.is_some());
     if let Some(d) = d {
@@ -124,51 +140,52 @@ fn arpl<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
     Ok(())
 }
 
-/// The whole base is stored, whatever the operand size.
-fn store_table<B: Bus>(
+/// The whole base of `N` bytes is stored, whatever the operand size.
+fn store_table<B: Bus, const N: usize>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
     table: TableReg,
 ) -> Result<(), Exception> {
     let (seg, off) = ctx.ea(i);
-    let mut raw = [0; 6];
+    let mut raw = [0; 10];
     raw[..2].copy_from_slice(&table.limit.to_le_bytes());
-    raw[2..].copy_from_slice(&table.base.low().to_le_bytes());
-    ctx.write_mem(seg, off, &raw)
+    raw[2..].copy_from_slice(&table.base.get().to_le_bytes());
+    ctx.write_mem(seg, off, &raw[..N + 2])
 }
 
-/// With 16-bit operands only 24 bits of the base count.
-fn load_table<B: Bus>(
+/// `N` bytes of the base count: 3 of the 4 with 16-bit operands, 8 in 64-bit mode, where it must be canonical.
+fn load_table<B: Bus, const N: usize>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
-    base_mask: u32,
 ) -> Result<TableReg, Exception> {
     require_cpl0(ctx)?;
     let (seg, off) = ctx.ea(i);
-    let mut raw = [0; 6];
-    ctx.read_mem(seg, off, &mut raw)?;
+    let mut raw = [0; 10];
+    ctx.read_mem(seg, off, &mut raw[..N.max(4) + 2])?;
     let limit = u16::from_le_bytes([raw[0], raw[1]]);
-    let base = u32::from_le_bytes([raw[2], raw[3], raw[4], raw[5]]) & base_mask;
-    Ok(TableReg { base: Lin::from(base), limit })
+    let mut base = [0; 8];
+    base[..N].copy_from_slice(&raw[2..N + 2]);
+    let base = Lin(u64::from_le_bytes(base));
+    if base.is_canonical() { Ok(TableReg { base, limit }) } else { Err(Exception::gp(0)) }
 }
 
-fn sgdt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn sgdt<B: Bus, const N: usize>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     protect_system_registers(ctx)?;
-    store_table(ctx, i, ctx.s.gdtr)
+    store_table::<B, N>(ctx, i, ctx.s.gdtr)
 }
 
-fn sidt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+fn sidt<B: Bus, const N: usize>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     protect_system_registers(ctx)?;
-    store_table(ctx, i, ctx.s.idtr)
+    store_table::<B, N>(ctx, i, ctx.s.idtr)
 }
 
-fn lgdt<B: Bus, const MASK: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    ctx.s.gdtr = load_table(ctx, i, MASK)?;
+fn lgdt<B: Bus, const N: usize>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    ctx.s.gdtr = load_table::<B, N>(ctx, i)?;
     Ok(())
 }
 
-fn lidt<B: Bus, const MASK: u32>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
-    ctx.s.idtr = load_table(ctx, i, MASK)?;
+fn lidt<B: Bus, const N: usize>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
+    ctx.s.idtr = load_table::<B, N>(ctx, i)?;
     Ok(())
 }
 
@@ -204,7 +221,7 @@ fn lldt<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> 
         return Ok(());
     }
     let d = system(ctx, sel, &[kind::LDT])?;
-    ctx.s.ldtr = d.segment(sel);
+    ctx.s.ldtr = system_segment(ctx, sel, &d)?;
     Ok(())
 }
 
@@ -215,10 +232,32 @@ fn ltr<B: Bus>(ctx: &mut Ctx<'_, B>, i: &Instruction) -> Result<(), Exception> {
     if sel.is_null() {
         return Err(Exception::gp(0));
     }
-    let mut d = system(ctx, sel, &[kind::TSS16, kind::TSS32])?;
+    let available: &[u8] =
+        if ctx.s.in_long_mode() { &[kind::TSS32] } else { &[kind::TSS16, kind::TSS32] };
+    let mut d = system(ctx, sel, available)?;
+    let loaded = system_segment(ctx, sel, &d)?;
     d.mark_busy(ctx)?;
-    ctx.s.tr = d.segment(sel);
+    ctx.s.tr = Segment { attr: d.attr(), ..loaded };
     Ok(())
+}
+
+/// What LDTR or TR holds after a load of `d`, which has 16 bytes in long mode.
+fn system_segment<B: Bus>(
+    ctx: &mut Ctx<'_, B>,
+    sel: Selector,
+    d: &Descriptor,
+) -> Result<Segment, Exception> {
+    let segment = d.segment(sel);
+    if !ctx.s.in_long_mode() {
+        return Ok(segment);
+    }
+    let code = sel.error_code();
+    if !descriptor::holds_16(ctx, sel) {
+        return Err(Exception::gp(code));
+    }
+    let upper = d.upper_half(ctx, code)?;
+    let base = segment.base.plus(u64::from(upper) << 32);
+    if base.is_canonical() { Ok(Segment { base, ..segment }) } else { Err(Exception::gp(code)) }
 }
 
 /// The GDT's descriptor `sel` of one of the `kinds`, present.

@@ -4,7 +4,7 @@
 //! In real mode a load changes selector and base only: limit and access rights stay what they were,
 //! so a 4 GiB limit loaded in protected mode outlives the switch back ("unreal mode").
 
-use super::super::operand::seg_of;
+use super::super::operand::{mask, seg_of};
 use super::super::{Ctx, Handler};
 use super::descriptor::{self, Descriptor, null_segment};
 use crate::addr::Lin;
@@ -21,19 +21,23 @@ pub(super) fn lookup<B: Bus>(code: Code) -> Option<Handler<B>> {
         C::Mov_rm16_Sreg => Some(mov_from::<B, 2>),
         C::Mov_r32m16_Sreg => Some(mov_from::<B, 4>),
         C::Mov_r64m16_Sreg => Some(mov_from::<B, 8>),
-        C::Mov_Sreg_rm16 | C::Mov_Sreg_r32m16 => Some(mov_to::<B>),
+        C::Mov_Sreg_rm16 | C::Mov_Sreg_r32m16 | C::Mov_Sreg_r64m16 => Some(mov_to::<B>),
         C::Popw_ES | C::Popw_SS | C::Popw_DS | C::Popw_FS | C::Popw_GS => Some(pop::<B, 2>),
         C::Popd_ES | C::Popd_SS | C::Popd_DS | C::Popd_FS | C::Popd_GS => Some(pop::<B, 4>),
+        C::Popq_FS | C::Popq_GS => Some(pop::<B, 8>),
         C::Les_r16_m1616 => Some(load_far::<B, 2, { SegReg::Es as usize }>),
         C::Les_r32_m1632 => Some(load_far::<B, 4, { SegReg::Es as usize }>),
         C::Lds_r16_m1616 => Some(load_far::<B, 2, { SegReg::Ds as usize }>),
         C::Lds_r32_m1632 => Some(load_far::<B, 4, { SegReg::Ds as usize }>),
         C::Lss_r16_m1616 => Some(load_far::<B, 2, { SegReg::Ss as usize }>),
         C::Lss_r32_m1632 => Some(load_far::<B, 4, { SegReg::Ss as usize }>),
+        C::Lss_r64_m1664 => Some(load_far::<B, 8, { SegReg::Ss as usize }>),
         C::Lfs_r16_m1616 => Some(load_far::<B, 2, { SegReg::Fs as usize }>),
         C::Lfs_r32_m1632 => Some(load_far::<B, 4, { SegReg::Fs as usize }>),
+        C::Lfs_r64_m1664 => Some(load_far::<B, 8, { SegReg::Fs as usize }>),
         C::Lgs_r16_m1616 => Some(load_far::<B, 2, { SegReg::Gs as usize }>),
         C::Lgs_r32_m1632 => Some(load_far::<B, 4, { SegReg::Gs as usize }>),
+        C::Lgs_r64_m1664 => Some(load_far::<B, 8, { SegReg::Gs as usize }>),
         _ => None,
     }
 }
@@ -56,6 +60,9 @@ pub fn load<B: Bus>(
     }
     let sel = Selector(selector);
     let cpl = ctx.s.cpl;
+    if seg == SegReg::Ss && sel.is_null() && null_stack_allowed(ctx.s.in_64_bit_mode(), sel, cpl) {
+        return Ok(null_segment(selector));
+    }
     if seg == SegReg::Ss { stack(ctx, sel, cpl, Exception::gp) } else { data(ctx, sel, cpl) }
 }
 
@@ -76,6 +83,12 @@ pub fn real_mode_cs(old: &Segment, selector: u16) -> Segment {
     let kept = old.attr & (SegAttr::DB | SegAttr::G | SegAttr::AVL);
     let fresh = Segment::real(selector, 0);
     Segment { attr: fresh.attr | kept, limit: old.limit, ..fresh }
+}
+
+/// Whether SS may be the null selector `sel` for code at `cpl` that runs in 64-bit mode or not (SDM volume 3A, 5.7).
+#[must_use]
+pub fn null_stack_allowed(is_64_bit: bool, sel: Selector, cpl: u8) -> bool {
+    is_64_bit && cpl != 3 && sel.rpl() == cpl
 }
 
 /// The stack segment `sel` for code that runs at `cpl`. `invalid` is #GP for loads and returns, #TS
@@ -141,13 +154,16 @@ pub fn reachable(d: &Descriptor, sel: Selector, cpl: u8) -> bool {
 }
 
 /// After a return to the outer `cpl`: data segments that it may not use become null, and a null selector
-/// loses its RPL (SDM volume 3A, 5.8.6, and volume 2, IRET: `SegmentSelector == NULL OR`).
+/// loses its RPL (SDM volume 3A, 5.8.6, and volume 2, IRET: `SegmentSelector == NULL OR`). Long mode's bases
+/// have a life apart from selectors: they stay.
 pub fn null_inner_data<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) {
+    let long = ctx.s.in_long_mode();
     for seg in [SegReg::Es, SegReg::Ds, SegReg::Fs, SegReg::Gs] {
         let d = &mut ctx.s.seg[seg as usize];
         let conforming = d.attr.contains(SegAttr::CODE | SegAttr::EXPAND_DOWN);
         if d.attr.contains(SegAttr::NULL) || !conforming && d.attr.dpl() < cpl {
-            *d = null_segment(0);
+            let base = if long { d.base } else { Lin(0) };
+            *d = Segment { base, ..null_segment(0) };
         }
     }
 }
@@ -198,16 +214,12 @@ pub fn read_far<B: Bus>(
     ctx: &mut Ctx<'_, B>,
     i: &Instruction,
     size: u32,
-) -> Result<(u16, u32), Exception> {
+) -> Result<(u16, u64), Exception> {
     let (seg, off) = ctx.ea(i);
-    let mut raw = [0; 8];
+    let mut raw = [0; 16];
     ctx.read_mem(seg, off, &mut raw[..size as usize + 2])?;
-    let raw = u64::from_le_bytes(raw);
-    if size == 2 {
-        Ok(((raw >> 16) as u16, raw as u32 & 0xffff))
-    } else {
-        Ok(((raw >> 32) as u16, raw as u32))
-    }
+    let raw = u128::from_le_bytes(raw);
+    Ok(((raw >> (8 * size)) as u16, raw as u64 & mask(size)))
 }
 
 /// No shadow: LSS loads the stack pointer itself.

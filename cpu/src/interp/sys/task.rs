@@ -136,7 +136,7 @@ pub fn switch<B: Bus>(
         stack.push(ctx, if wide { 4 } else { 2 }, error)?;
         stack.commit(ctx)?;
     }
-    transfer::check_limit(ctx.s.cs(), Pc::from(new.eip))
+    transfer::check_target(ctx, ctx.s.cs(), Pc::from(new.eip))
 }
 
 /// The current task's descriptor in the GDT. (TR was loaded from there; the guest may have moved

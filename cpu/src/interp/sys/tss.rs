@@ -27,16 +27,41 @@ pub fn inner_stack<B: Bus>(ctx: &mut Ctx<'_, B>, cpl: u8) -> Result<(Segment, u3
     if at + last > tr.limit {
         return Err(Exception::ts(tr.sel().error_code()));
     }
-    let lin = ctx.s.linear(tr.base, at);
+    let lin = ctx.s.system_linear(tr.base, at);
     let (sp, selector) = if wide {
         let sp = ctx.bus.read_u32(lin, Privilege::Supervisor)?;
-        (sp, ctx.bus.read_u16(ctx.s.linear(lin, 4u64), Privilege::Supervisor)?)
+        (sp, ctx.bus.read_u16(ctx.s.system_linear(lin, 4u64), Privilege::Supervisor)?)
     } else {
         let sp = ctx.bus.read_u16(lin, Privilege::Supervisor)?;
-        (u32::from(sp), ctx.bus.read_u16(ctx.s.linear(lin, 2u64), Privilege::Supervisor)?)
+        (u32::from(sp), ctx.bus.read_u16(ctx.s.system_linear(lin, 2u64), Privilege::Supervisor)?)
     };
     let segment = segload::stack(ctx, Selector(selector), cpl, Exception::ts)?;
     Ok((segment, sp))
+}
+
+/// A stack pointer in a TSS of long mode (SDM volume 3A, figure 7-11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongStack {
+    /// RSP0 to RSP2.
+    Level(u8),
+    /// IST1 to IST7.
+    Ist(u8),
+}
+
+/// The stack pointer that the current TSS has there. It must be canonical, which the first push to it sees.
+///
+/// # Errors
+/// #TS with TR's selector when the TSS is too small; #PF.
+pub fn long_stack<B: Bus>(ctx: &mut Ctx<'_, B>, stack: LongStack) -> Result<u64, Exception> {
+    let at = match stack {
+        LongStack::Level(cpl) => 4 + 8 * u32::from(cpl),
+        LongStack::Ist(n) => 28 + 8 * u32::from(n),
+    };
+    let tr = ctx.s.tr;
+    if at + 7 > tr.limit {
+        return Err(Exception::ts(tr.sel().error_code()));
+    }
+    ctx.bus.read_u64(ctx.s.system_linear(tr.base, at), Privilege::Supervisor)
 }
 
 /// Whether the interrupt redirection bitmap (the 32 bytes below the I/O map) sends INT `vector` to
@@ -49,12 +74,12 @@ pub fn redirects<B: Bus>(ctx: &mut Ctx<'_, B>, vector: u8) -> Result<bool, Excep
     if !is_32(tr.attr.kind()) || tr.limit < io::TSS_IO_BASE + 1 {
         return Err(Exception::gp(0));
     }
-    let lin = ctx.s.linear(tr.base, io::TSS_IO_BASE);
+    let lin = ctx.s.system_linear(tr.base, io::TSS_IO_BASE);
     let map = u32::from(ctx.bus.read_u16(lin, Privilege::Supervisor)?);
     let at = (map + u32::from(vector >> 3)).wrapping_sub(32);
     if at > tr.limit {
         return Err(Exception::gp(0));
     }
-    let byte = ctx.bus.read_u8(ctx.s.linear(tr.base, at), Privilege::Supervisor)?;
+    let byte = ctx.bus.read_u8(ctx.s.system_linear(tr.base, at), Privilege::Supervisor)?;
     Ok(byte & (1 << (vector & 7)) != 0)
 }

@@ -17,8 +17,8 @@ struct Args {
     /// The seed of everything.
     #[arg(long, default_value_t = 0x5eed_2026)]
     seed: u64,
-    /// 16-bit code (in a segment with a base), 32-bit, or 64-bit: that single-stepped, in the interpreter alone, its general-purpose
-    /// instructions; of the other options only --cases, --seed, --first, --row and --most count.
+    /// 16-bit code (in a segment with a base), 32-bit, or 64-bit: that single-stepped, in the interpreter alone; of the other options
+    /// only --cases, --seed, --first, --row, --most and --coverage count, and the model is --cpu host.
     #[arg(long, default_value_t = 32, value_parser = bits)]
     bits: u32,
     /// Instructions of a case: from one up to this many, in one block.
@@ -87,6 +87,10 @@ fn list(cpu: CpuModel) {
     for excuse in excuse::EXCUSES {
         println!("  {}: {}", excuse.name, excuse.why);
     }
+    println!("excused in 64-bit code:");
+    for excuse in long::excuse::EXCUSES {
+        println!("  {}: {}", excuse.name, excuse.why);
+    }
 }
 
 fn bits(text: &str) -> Result<u32, String> {
@@ -108,14 +112,21 @@ fn run_64(args: &Args) -> Result<bool, CheckError> {
         println!("\ndifference: {difference}");
     }
     println!(
-        "\n{} cases of {} rows in {:.1} s: {} ended in an exception, {} differ in undefined flags only, {} differences",
+        "\n{} cases of {} rows in {:.1} s: {} ended in an exception, {} differ in undefined flags only, {} excused, {} differences",
         summary.cases,
         rows.len(),
         started.elapsed().as_secs_f64(),
         summary.faults,
         summary.undefined_only,
+        summary.excused.values().sum::<u64>(),
         summary.differences.len()
     );
+    for (name, count) in &summary.excused {
+        println!("  {count:>9} excused: {name}");
+    }
+    for (row, cases) in rows.iter().zip(&summary.by_row).filter(|_| args.coverage) {
+        println!("  {cases:>9} {:?}", row.code);
+    }
     Ok(summary.differences.is_empty())
 }
 

@@ -42,6 +42,13 @@ impl Pages {
         Self { code: Box::new([0; PAGE as usize]), memory: Box::new([0; WRITABLE_LEN]) }
     }
 
+    /// Sets the byte at `at`, if it is in a writable page.
+    pub fn set(&mut self, at: u64, byte: u8) {
+        if let Place::Memory(at) = place(at) {
+            self.memory[at] = byte;
+        }
+    }
+
     fn check(lin: Lin, len: u64, access: Access) -> Result<(), Exception> {
         let write = if access == Access::Write { pf::WRITE } else { 0 };
         // One look for each page; the address is the first byte's on it.

@@ -2,25 +2,21 @@
 
 use super::bus::Pages;
 use super::child::Native;
+use super::compare::{Verdict, compare};
+use super::excuse;
+use super::outcome::{describe, describe_input};
 use super::prepare::{Prepared, long_rows};
 use super::{COMPLETED, CS, GS, Input, MOST, Output, PAGE, SLOT, SS, WRITABLE, WRITABLE_LEN};
 use crate::check::CheckError;
 use crate::guest::GuestError;
-use iced_x86::{Formatter, Instruction, Mnemonic, NasmFormatter, Register};
-use ringer_casegen::{Rng, Row, undefined, values};
+use iced_x86::{Formatter, NasmFormatter};
+use ringer_casegen::{Rng, Row, values};
 use ringer_cpu::segment::{SegAttr, Segment};
-use ringer_cpu::state::{cr0, cr4, efer};
-use ringer_cpu::{CpuModel, CpuState, Eflags, Features, Interp, Lin, Pc, Vector};
+use ringer_cpu::state::{cr0, cr4, efer, xcr0};
+use ringer_cpu::{CpuModel, CpuState, Eflags, Features, FpuImage, Interp, Lin, Pc, Vector};
+use std::collections::BTreeMap;
 
-/// Flags that are compared.
-const COMPARED: u32 = Eflags::ARITH.bits()
-    | Eflags::DF.bits()
-    | Eflags::NT.bits()
-    | Eflags::AC.bits()
-    | Eflags::ID.bits();
 const TF: u64 = Eflags::TF.bits() as u64;
-/// Where Linux's user addresses end.
-const KERNEL: u64 = 0x7fff_ffff_f000;
 
 /// What a run came to.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +27,8 @@ pub struct Summary {
     pub faults: u64,
     /// Cases that differed in undefined flags only.
     pub undefined_only: u64,
+    /// Cases that differ as the excuses say, by excuse.
+    pub excused: BTreeMap<&'static str, u64>,
     /// Reports of differences.
     pub differences: Vec<String>,
     /// Cases by row, in the order of [`Check::rows`].
@@ -65,7 +63,7 @@ impl Check {
             }
         }
         let interp = Interp::with_features(model, features).map_err(GuestError::from)?;
-        let template = Box::new(user(interp.state()));
+        let template = Box::new(user(interp.state(), features.contains(Features::AVX)));
         let summary = Summary { by_row: vec![0; rows.len()], ..Summary::default() };
         let (native, pages) = (Native::start()?, Pages::new());
         Ok(Self { seed, rows, native, interp, pages, template, summary })
@@ -85,7 +83,8 @@ impl Check {
         for begin in (first..end).step_by(MOST) {
             let numbers = begin..end.min(begin + MOST as u64);
             let cases = numbers.filter_map(|n| Prepared::new(self.seed, n, &self.rows));
-            let (alone, cases): (Vec<_>, Vec<_>) = cases.partition(stores_in_parts);
+            let alone = |case: &Prepared| excuse::runs_alone(&case.case.instruction);
+            let (alone, cases): (Vec<_>, Vec<_>) = cases.partition(alone);
             if let Some(memory) = self.exchange(&cases)? {
                 let report = self.narrow(&cases)?.unwrap_or(memory);
                 self.summary.differences.push(report);
@@ -129,6 +128,9 @@ impl Check {
         }
         self.pages.code.copy_from_slice(code);
         values::memory(&mut Rng::of_case(!self.seed, number), &mut self.pages.memory[..]);
+        if let [case] = cases {
+            case.lay_out(self.seed, |at, byte| self.pages.set(at, byte));
+        }
         let wire = self.native.wire();
         wire.memory.copy_from_slice(&self.pages.memory[..]);
         wire.count = cases.len() as u32;
@@ -142,9 +144,14 @@ impl Check {
             self.judge(case, &host, &guest);
         }
         let after: &[u8; WRITABLE_LEN] = &self.native.wire().memory;
-        let differs = (0..WRITABLE_LEN).find(|&at| after[at] != self.pages.memory[at]);
-        Ok(differs.map(|at| {
-            let address = WRITABLE[at / PAGE as usize] + at as u64 % PAGE;
+        let address = |at: usize| WRITABLE[at / PAGE as usize] + at as u64 % PAGE;
+        let own = |at: usize| {
+            let mut long = cases.iter().map(|case| (&case.case.instruction, &case.input));
+            long.any(|(i, input)| excuse::own_memory(i, input, address(at)))
+        };
+        let differs = |at: usize| after[at] != self.pages.memory[at] && !own(at);
+        Ok((0..WRITABLE_LEN).find(|&at| differs(at)).map(|at| {
+            let address = address(at);
             let end = (at + 16).min(WRITABLE_LEN);
             let (host, guest) = (&after[at..end], &self.pages.memory[at..end]);
             format!("memory at {address:x}: host {host:02x?}, guest {guest:02x?}")
@@ -153,12 +160,16 @@ impl Check {
 
     fn interpret(&mut self, input: &Input) -> Output {
         let mut s = *self.template;
+        s.fpu = FpuImage::from_wide(&input.fpu);
+        s.ymm_high = input.ymm;
         s.gpr = input.gpr;
         s.rip = Pc(input.rip);
         s.eflags = (input.rflags | TF) as u32;
         let raised = self.interp.execute(&mut s, &mut self.pages).err();
         let page_fault = raised.filter(|e| e.vector == Vector::Pf);
         Output {
+            fpu: s.fpu.to_wide(),
+            ymm: s.ymm_high,
             gpr: s.gpr,
             rflags: u64::from(s.eflags),
             rip: s.rip.get(),
@@ -172,18 +183,17 @@ impl Check {
         self.summary.cases += 1;
         self.summary.by_row[case.row] += 1;
         self.summary.faults += u64::from(host.trap != COMPLETED);
-        let mut differ = difference(&case.case.instruction, host, guest);
-        let flags = (host.rflags ^ guest.rflags) as u32 & COMPARED;
-        if flags != 0 && differ.is_none() {
-            let free = undefined(&case.case.instruction, case.input.gpr[1] as u8, false).flags;
-            match flags & !free {
-                0 => self.summary.undefined_only += 1,
-                _ => differ = Some("flags".to_owned()),
+        match compare(&case.case.instruction, &case.input, host, guest) {
+            Verdict::Same => {}
+            Verdict::UndefinedOnly => self.summary.undefined_only += 1,
+            Verdict::Excused(excuse) => {
+                *self.summary.excused.entry(excuse.name).or_insert(0) += 1;
             }
-        }
-        if let Some(what) = differ {
-            let what = format!("{what}\n  host   {host:x?}\n  guest  {guest:x?}");
-            self.summary.differences.push(self.report(case, &what));
+            Verdict::Differ(what) => {
+                let (host, guest) = (describe(host), describe(guest));
+                let what = format!("{what}\n  host   {host}\n  guest  {guest}");
+                self.summary.differences.push(self.report(case, &what));
+            }
         }
     }
 
@@ -191,46 +201,13 @@ impl Check {
         let mut text = String::new();
         NasmFormatter::new().format(&case.case.instruction, &mut text);
         let (seed, number, bytes) = (self.seed, case.number, &case.case.bytes);
-        format!(
-            "seed {seed}, case {number}: {bytes:02x?} {text}: {what}\n  before {:x?}",
-            case.input
-        )
+        let before = describe_input(&case.input);
+        format!("seed {seed}, case {number}: {bytes:02x?} {text}: {what}\n  before {before}")
     }
-}
-
-fn difference(i: &Instruction, host: &Output, guest: &Output) -> Option<String> {
-    if let Some(k) = (0..16).find(|&k| host.gpr[k] != guest.gpr[k]) {
-        return Some(format!("register {k}: {:x}, {:x}", host.gpr[k], guest.gpr[k]));
-    }
-    let of_fault = |o: &Output| match o.trap {
-        // Of addresses that are its own the host's kernel does not tell whether they are there.
-        14 if o.cr2 >= KERNEL => (o.trap, o.error & 2, o.cr2),
-        14 => (o.trap, o.error & 3, o.cr2),
-        8 | 10..=13 | 17 => (o.trap, o.error, 0),
-        _ => (o.trap, 0, 0),
-    };
-    let (a, b) = (of_fault(host), of_fault(guest));
-    // The host reads the two operands of CMPS, and looks at the stack and at the target of a CALL, in an order of its own; AMD's
-    // processors look at an offset before its segment's base is added, too.
-    let ordered = i.segment_prefix() == Register::GS
-        || matches!(
-            i.mnemonic(),
-            Mnemonic::Cmpsb | Mnemonic::Cmpsw | Mnemonic::Cmpsd | Mnemonic::Cmpsq | Mnemonic::Call
-        );
-    let both = host.trap != COMPLETED && guest.trap != COMPLETED;
-    if a != b && !(ordered && both) {
-        return Some(format!("ends {a:x?}, {b:x?}"));
-    }
-    (host.rip != guest.rip).then(|| format!("rip: {:x}, {:x}", host.rip, guest.rip))
-}
-
-/// What it stored before it faulted is the host's own affair.
-fn stores_in_parts(case: &Prepared) -> bool {
-    case.case.instruction.mnemonic() == Mnemonic::Enter
 }
 
 /// CPL 3 in 64-bit mode as Linux has it.
-fn user(reset: CpuState) -> CpuState {
+fn user(reset: CpuState, avx: bool) -> CpuState {
     let data = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::ACCESSED | SegAttr::DPL;
     let null = Segment { selector: 0, attr: SegAttr::NULL, base: Lin(0), limit: 0 };
     let mut s = reset;
@@ -242,6 +219,10 @@ fn user(reset: CpuState) -> CpuState {
     s.seg[5].base = Lin(GS);
     s.cr0 = cr0::PE | cr0::PG | cr0::WP | cr0::NE | cr0::MP | cr0::ET | cr0::AM;
     s.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT;
+    if avx {
+        s.cr4 |= cr4::OSXSAVE;
+        s.xcr0 = xcr0::X87 | xcr0::SSE | xcr0::AVX;
+    }
     s.msr.efer = efer::LMA;
     s.cpl = 3;
     s

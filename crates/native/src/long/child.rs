@@ -2,31 +2,27 @@
 //!
 //! # Safety of the parent
 //! The child shares [`Wire`] and the code page with the parent, and nothing else; a case can write to all of the child's address
-//! space, and with it to the wire, but addresses that are not aimed at the case's own pages are random. Seccomp's strict mode leaves
-//! read, write, exit and the return from a signal. The child dies with its parent.
+//! space, and with it to the wire, but addresses that are not aimed at the case's own pages are random. It keeps to the protocol and
+//! the system calls of [`crate::helper`].
 //!
 //! # The child's code
-//! It runs after `fork` in a process that may have had other threads: no allocation, no lock, only raw system calls. Each case is
-//! entered by IRETQ with TF set; the trap that follows, or the fault, is a signal whose frame has the state. The handler notes it
-//! and returns to where `ringer_long_enter` was called from.
+//! Each case is entered by IRETQ with TF set; the trap that follows, or the fault, is a signal whose frame has the state. The handler
+//! notes it and returns to where `ringer_long_enter` was called from.
 
 use super::{
     CODE, COMPLETED, CS, GS, Input, Output, PAGE, READ_ONLY, SS, WRITABLE, WRITABLE_LEN, Wire,
 };
-use crate::native::NativeError;
+use crate::helper::{
+    Ends, Helper, NO_PAGES, NO_SIGNALS, NativeError, READY, STACK_LEN, Shared, catch, confine,
+    live, map, refused, saved_state,
+};
+use ringer_cpu::Features;
 use std::arch::global_asm;
 use std::io;
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// Bytes of the child's alternate signal stack.
-const STACK_LEN: usize = 256 << 10;
-/// How long an exchange may take, in milliseconds.
-const PATIENCE_MS: libc::c_int = 60_000;
-const READY: u8 = b'r';
-const NO_PAGES: u8 = b'p';
-const NO_SIGNALS: u8 = b's';
 const TRAP_DEBUG: i64 = 1;
 const ARCH_SET_GS: libc::c_int = 0x1001;
 
@@ -36,6 +32,8 @@ struct Context {
     input: Input,
     output: Output,
     host_rsp: u64,
+    /// Not 0: the host has YMM registers.
+    avx: u32,
 }
 
 static CONTEXT: AtomicPtr<Context> = AtomicPtr::new(ptr::null_mut());
@@ -61,6 +59,26 @@ global_asm!(
     "push r14",
     "push r15",
     "mov [rdi + {rsp}], rsp",
+    "fxrstor64 [rdi + {fpu}]",
+    "cmp dword ptr [rdi + {avx}], 0",
+    "je 2f",
+    "vinsertf128 ymm0, ymm0, [rdi + {ymm}], 1",
+    "vinsertf128 ymm1, ymm1, [rdi + {ymm} + 16], 1",
+    "vinsertf128 ymm2, ymm2, [rdi + {ymm} + 32], 1",
+    "vinsertf128 ymm3, ymm3, [rdi + {ymm} + 48], 1",
+    "vinsertf128 ymm4, ymm4, [rdi + {ymm} + 64], 1",
+    "vinsertf128 ymm5, ymm5, [rdi + {ymm} + 80], 1",
+    "vinsertf128 ymm6, ymm6, [rdi + {ymm} + 96], 1",
+    "vinsertf128 ymm7, ymm7, [rdi + {ymm} + 112], 1",
+    "vinsertf128 ymm8, ymm8, [rdi + {ymm} + 128], 1",
+    "vinsertf128 ymm9, ymm9, [rdi + {ymm} + 144], 1",
+    "vinsertf128 ymm10, ymm10, [rdi + {ymm} + 160], 1",
+    "vinsertf128 ymm11, ymm11, [rdi + {ymm} + 176], 1",
+    "vinsertf128 ymm12, ymm12, [rdi + {ymm} + 192], 1",
+    "vinsertf128 ymm13, ymm13, [rdi + {ymm} + 208], 1",
+    "vinsertf128 ymm14, ymm14, [rdi + {ymm} + 224], 1",
+    "vinsertf128 ymm15, ymm15, [rdi + {ymm} + 240], 1",
+    "2:",
     "push {ss}",
     "push qword ptr [rdi + {gpr} + 32]",
     "mov rax, [rdi + {rflags}]",
@@ -86,6 +104,10 @@ global_asm!(
     "iretq",
     ".globl ringer_long_back",
     "ringer_long_back:",
+    "fninit",
+    "push 0x1f80",
+    "ldmxcsr [rsp]",
+    "pop rax",
     "pop r15",
     "pop r14",
     "pop r13",
@@ -100,6 +122,9 @@ global_asm!(
     "popfq",
     "jmp {handler}",
     rsp = const offset_of!(Context, host_rsp),
+    avx = const offset_of!(Context, avx),
+    fpu = const offset_of!(Context, input) + offset_of!(Input, fpu),
+    ymm = const offset_of!(Context, input) + offset_of!(Input, ymm),
     gpr = const GPR,
     rflags = const offset_of!(Context, input) + offset_of!(Input, rflags),
     rip = const offset_of!(Context, input) + offset_of!(Input, rip),
@@ -130,10 +155,13 @@ const ORDER: [libc::c_int; 16] = [
 /// Every trap of a case arrives here, on the alternate stack.
 extern "C" fn on_signal(_: libc::c_int, _: *mut libc::siginfo_t, uc: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid ucontext for this handler's frame.
-    let regs = unsafe { &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let machine = unsafe { &mut (*uc.cast::<libc::ucontext_t>()).uc_mcontext };
     let context = CONTEXT.load(Ordering::Relaxed);
     // SAFETY: `enter` is under way with this context, and its code is stopped here.
     let out = unsafe { &mut (*context).output };
+    // SAFETY: the frame's, whose state the kernel has saved.
+    unsafe { saved_state(machine, &mut out.fpu, &mut out.ymm) };
+    let regs = &mut machine.gregs;
     for (value, index) in out.gpr.iter_mut().zip(ORDER) {
         *value = regs[index as usize] as u64;
     }
@@ -155,8 +183,6 @@ struct Start {
     wire: *mut Wire,
     context: *mut Context,
     image: libc::c_int,
-    requests: libc::c_int,
-    answers: libc::c_int,
     stack: *mut u8,
 }
 
@@ -164,78 +190,35 @@ struct Start {
 ///
 /// # Safety
 /// Call it in a freshly forked process; the pointers of `start` are valid, the context and the stack private to this process.
-unsafe fn run(start: &Start) -> ! {
-    // SAFETY: by contract, this process is ours alone from here on.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if map_pages(start.image).is_err() {
-            die(start.answers, NO_PAGES);
-        }
-        if set_up(start).is_err() {
-            die(start.answers, NO_SIGNALS);
-        }
-        let mut byte = READY;
-        loop {
-            if libc::write(start.answers, (&raw const byte).cast(), 1) != 1
-                || libc::read(start.requests, (&raw mut byte).cast(), 1) != 1
-            {
-                die(start.answers, byte);
-            }
-            serve(start);
-            byte = READY;
-        }
-    }
-}
-
-unsafe fn die(answers: libc::c_int, why: u8) -> ! {
-    // SAFETY: raw system calls. `exit`, not `exit_group`: strict mode has only that.
-    unsafe {
-        libc::write(answers, (&raw const why).cast(), 1);
-        libc::syscall(libc::SYS_exit, 1);
-    }
-    unreachable!("exit does not return")
+unsafe fn run(start: &Start, ends: Ends) -> ! {
+    let begin = || {
+        map_pages(start.image).map_err(|_| NO_PAGES)?;
+        set_up(start).map_err(|_| NO_SIGNALS)?;
+        Ok(READY)
+    };
+    // SAFETY: all is set up when the first request comes, and the parent waits for the answer.
+    live(ends, begin, || unsafe { serve(start) })
 }
 
 fn map_pages(image: libc::c_int) -> io::Result<()> {
-    map(CODE, image, libc::PROT_READ | libc::PROT_EXEC)?;
+    map(CODE, PAGE, (image, 0), libc::PROT_READ | libc::PROT_EXEC)?;
     for page in READ_ONLY {
-        map(page, -1, libc::PROT_READ)?;
+        map(page, PAGE, (-1, 0), libc::PROT_READ)?;
     }
     for page in WRITABLE {
-        map(page, -1, libc::PROT_READ | libc::PROT_WRITE)?;
+        map(page, PAGE, (-1, 0), libc::PROT_READ | libc::PROT_WRITE)?;
     }
     Ok(())
 }
 
-fn map(at: u64, file: libc::c_int, rights: libc::c_int) -> io::Result<()> {
-    let kind = if file < 0 { libc::MAP_PRIVATE | libc::MAP_ANONYMOUS } else { libc::MAP_SHARED };
-    let flags = kind | libc::MAP_FIXED_NOREPLACE | libc::MAP_POPULATE;
-    // SAFETY: a new mapping where none is.
-    let got = unsafe { libc::mmap(at as usize as *mut _, PAGE as usize, rights, flags, file, 0) };
-    if got as u64 == at { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 fn set_up(start: &Start) -> io::Result<()> {
     CONTEXT.store(start.context, Ordering::Relaxed);
-    let done = |result: libc::c_int| {
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    };
-    let stack = libc::stack_t { ss_sp: start.stack.cast(), ss_flags: 0, ss_size: STACK_LEN };
-    // SAFETY: the stack is this process's own and stays.
-    done(unsafe { libc::sigaltstack(&stack, ptr::null_mut()) })?;
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
-        // SAFETY: sigaction is plain data for which zeros are valid; the handler is made for these signals.
-        done(unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = ringer_long_signal as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            libc::sigaction(signal, &action, ptr::null_mut())
-        })?;
-    }
+    catch(ringer_long_signal, start.stack)?;
     // SAFETY: nothing of Rust's on this architecture uses GS.
-    done(unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, GS) } as libc::c_int)?;
-    // SAFETY: from here on only read, write, exit and rt_sigreturn are called.
-    done(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) })
+    if unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, GS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    confine()
 }
 
 /// Runs what the wire asks for.
@@ -252,7 +235,9 @@ unsafe fn serve(start: &Start) {
         for n in 0..wire.count as usize {
             wire.at = n as u32;
             (*start.context).input = wire.inputs[n];
-            (*start.context).output = Output { trap: COMPLETED, ..Output::default() };
+            (*start.context).output.trap = COMPLETED;
+            (*start.context).output.error = 0;
+            (*start.context).output.cr2 = 0;
             ringer_long_enter(start.context);
             wire.outputs[n] = (*start.context).output;
         }
@@ -265,35 +250,9 @@ unsafe fn serve(start: &Start) {
 /// The helper process and what is shared with it.
 #[derive(Debug)]
 pub struct Native {
-    wire: *mut Wire,
-    code: *mut u8,
-    child: libc::pid_t,
-    requests: libc::c_int,
-    answers: libc::c_int,
-}
-
-// SAFETY: the mappings and descriptors belong to this value alone.
-unsafe impl Send for Native {}
-
-fn host(ok: bool) -> Result<(), NativeError> {
-    if ok { Ok(()) } else { Err(NativeError::Start(io::Error::last_os_error())) }
-}
-
-fn shared(len: usize, file: libc::c_int) -> Result<*mut u8, NativeError> {
-    let anonymous = if file < 0 { libc::MAP_ANONYMOUS } else { 0 };
-    let rights = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping wherever the kernel likes.
-    let at =
-        unsafe { libc::mmap(ptr::null_mut(), len, rights, libc::MAP_SHARED | anonymous, file, 0) };
-    host(at != libc::MAP_FAILED)?;
-    Ok(at.cast())
-}
-
-fn pipe() -> Result<[libc::c_int; 2], NativeError> {
-    let mut ends = [0; 2];
-    // SAFETY: a live array of two.
-    host(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } == 0)?;
-    Ok(ends)
+    helper: Helper,
+    wire: Shared,
+    code: Shared,
 }
 
 impl Native {
@@ -302,33 +261,19 @@ impl Native {
     /// # Errors
     /// [`NativeError`] says what the host does not permit.
     pub fn start() -> Result<Self, NativeError> {
-        // SAFETY: a static name; the size is set at once.
-        let image = unsafe { libc::memfd_create(c"native-code".as_ptr(), libc::MFD_CLOEXEC) };
-        // SAFETY: a descriptor of ours.
-        host(image >= 0 && unsafe { libc::ftruncate(image, PAGE as i64) } == 0)?;
-        let code = shared(PAGE as usize, image)?;
-        let wire = shared(size_of::<Wire>(), -1)?.cast::<Wire>();
-        let context = shared(size_of::<Context>(), -1)?.cast::<Context>();
-        let stack = shared(STACK_LEN, -1)?;
-        let (requests, answers) = (pipe()?, pipe()?);
-        let start =
-            Start { wire, context, image, requests: requests[0], answers: answers[1], stack };
-        // SAFETY: the child runs only `run`, which keeps to raw system calls.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            // SAFETY: freshly forked; the parent does not touch context and stack.
-            unsafe { run(&start) }
-        }
-        // SAFETY: only the child needs these; the file is mapped.
-        unsafe {
-            libc::close(requests[0]);
-            libc::close(answers[1]);
-            libc::close(image);
-            libc::munmap(context.cast(), size_of::<Context>());
-            libc::munmap(stack.cast(), STACK_LEN);
-        }
-        host(child > 0)?;
-        let native = Self { wire, code, child, requests: requests[1], answers: answers[0] };
+        let (code, image) = Shared::with_file(PAGE as usize)?;
+        let wire = Shared::new(size_of::<Wire>())?;
+        let context = Shared::new(size_of::<Context>())?;
+        let stack = Shared::new(STACK_LEN)?;
+        let at = context.as_ptr::<Context>();
+        // SAFETY: zeros are a valid context, and the field is written once.
+        unsafe { (*at).avx = u32::from(Features::of_host().contains(Features::AVX)) };
+        let start = Start { wire: wire.as_ptr(), context: at, image, stack: stack.as_ptr() };
+        // SAFETY: freshly forked; the parent does not touch context and stack.
+        let helper = Helper::start(|ends| unsafe { run(&start, ends) });
+        // SAFETY: only the child needs the descriptor; the file is mapped.
+        unsafe { libc::close(image) };
+        let mut native = Self { helper: helper?, wire, code };
         native.answer()?;
         Ok(native)
     }
@@ -336,13 +281,12 @@ impl Native {
     /// The shared memory, between two exchanges.
     pub fn wire(&mut self) -> &mut Wire {
         // SAFETY: the child waits for the next request and does not touch it.
-        unsafe { &mut *self.wire }
+        unsafe { &mut *self.wire.as_ptr() }
     }
 
     /// The code page, between two exchanges.
     pub fn code(&mut self) -> &mut [u8] {
-        // SAFETY: the parent's own mapping; the child does not execute there now.
-        unsafe { std::slice::from_raw_parts_mut(self.code, PAGE as usize) }
+        self.code.bytes()
     }
 
     /// Has the child run what the wire describes.
@@ -350,46 +294,13 @@ impl Native {
     /// # Errors
     /// When the child died or hangs.
     pub fn exchange(&mut self) -> Result<(), NativeError> {
-        let byte = READY;
-        // SAFETY: one byte from a live local.
-        let sent = unsafe { libc::write(self.requests, (&raw const byte).cast(), 1) };
-        if sent == 1 { self.answer() } else { Err(self.died()) }
+        if self.helper.request() { self.answer() } else { Err(refused(None, self.wire().at)) }
     }
 
-    fn answer(&self) -> Result<(), NativeError> {
-        let mut poll = libc::pollfd { fd: self.answers, events: libc::POLLIN, revents: 0 };
-        let mut byte = 0u8;
-        // SAFETY: live locals.
-        let got = unsafe {
-            while libc::poll(&mut poll, 1, PATIENCE_MS) < 0
-                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-            {}
-            if poll.revents == 0 { 0 } else { libc::read(self.answers, (&raw mut byte).cast(), 1) }
-        };
-        match (got, byte) {
-            (1, READY) => Ok(()),
-            (1, NO_PAGES) => Err(NativeError::Pages),
-            (1, _) => Err(NativeError::Signals),
-            _ => Err(self.died()),
-        }
-    }
-
-    fn died(&self) -> NativeError {
-        // SAFETY: the mapping is ours; the child, which writes there, is gone or given up.
-        NativeError::Died { at: unsafe { (*self.wire).at } }
-    }
-}
-
-impl Drop for Native {
-    fn drop(&mut self) {
-        // SAFETY: the child and the descriptors are ours; nothing uses the mappings after this.
-        unsafe {
-            libc::close(self.requests);
-            libc::close(self.answers);
-            libc::kill(self.child, libc::SIGKILL);
-            libc::waitpid(self.child, ptr::null_mut(), 0);
-            libc::munmap(self.wire.cast(), size_of::<Wire>());
-            libc::munmap(self.code.cast(), PAGE as usize);
+    fn answer(&mut self) -> Result<(), NativeError> {
+        match self.helper.answer() {
+            Some(READY) => Ok(()),
+            other => Err(refused(other, self.wire().at)),
         }
     }
 }

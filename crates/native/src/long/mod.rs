@@ -2,15 +2,18 @@
 //!
 //! A helper process ([`child`]) executes each case under single step, so that one instruction (of a repeated one, one iteration)
 //! runs; the interpreter executes the same from the same state over the same pages ([`bus`]). General registers, flags, RIP,
-//! memory, and for faults vector, error code and CR2 must agree; flags that the SDM leaves undefined may differ.
-//!
-//! As yet: general-purpose instructions in the interpreter alone. x87, MMX and SSE are not run in 64-bit code.
+//! x87, MMX, XMM and YMM registers, memory, and for faults vector, error code and CR2 must agree ([`compare`]); flags that the SDM
+//! leaves undefined may differ, and what processors do in ways of their own is listed in [`excuse`].
 
 pub mod bus;
 pub mod check;
 pub mod child;
+pub mod compare;
+pub mod excuse;
+pub mod outcome;
 pub mod prepare;
 
+use ringer_cpu::FpuImage;
 use std::ops::Range;
 
 /// Bytes in a page.
@@ -50,9 +53,13 @@ pub const TARGETS: [Range<u32>; 3] = [
 ];
 
 /// The processor state before a case.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Input {
+    /// x87, MMX and SSE state, as FXSAVE with REX.W lays it out.
+    pub fpu: FpuImage,
+    /// Upper halves of YMM0 to YMM15.
+    pub ymm: [[u8; 16]; 16],
     /// RAX to R15, in encoding order.
     pub gpr: [u64; 16],
     /// RFLAGS, without TF.
@@ -62,9 +69,13 @@ pub struct Input {
 }
 
 /// The processor state after a case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Output {
+    /// x87, MMX and SSE state, as FXSAVE with REX.W lays it out.
+    pub fpu: FpuImage,
+    /// Upper halves of YMM0 to YMM15.
+    pub ymm: [[u8; 16]; 16],
     /// RAX to R15, in encoding order.
     pub gpr: [u64; 16],
     /// RFLAGS.

@@ -1,13 +1,13 @@
 //! One case: an instruction and the state that it runs with, from the seed and the case's number.
 
+use super::excuse::{self, is_xsave, restores_components};
 use super::{CODE, FAR, Input, MOST, NEAR, PAGE, SLOT, STACK, TARGETS};
-use iced_x86::{
-    Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, Mnemonic, OpCodeOperandKind as K,
-};
+use crate::prepare::near_indexes;
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, Register};
 use ringer_casegen::{
     Case, Class, Rng, Row, Shape, aim::uses_stack, aim_64, generate, rows, values,
 };
-use ringer_cpu::{Eflags, Features};
+use ringer_cpu::{Eflags, Features, FpuImage};
 
 /// A case.
 #[derive(Clone, Debug)]
@@ -22,52 +22,13 @@ pub struct Prepared {
     pub input: Input,
 }
 
-/// Features whose instructions work on registers beside the general ones.
-const OTHER_UNITS: [CpuidFeature; 7] = [
-    CpuidFeature::FPU,
-    CpuidFeature::FPU287,
-    CpuidFeature::FPU387,
-    CpuidFeature::MMX,
-    CpuidFeature::FXSR,
-    CpuidFeature::XSAVE,
-    CpuidFeature::XSAVEOPT,
-];
-
-/// The rows that run: of class user, with general registers and memory alone.
+/// The rows that run: of class user, but for those that [`excuse`] leaves out, and XSAVE and its like, of which each case asks for
+/// components that the guest has.
 #[must_use]
 pub fn long_rows(features: Features) -> Vec<Row> {
-    rows(features, 64)
-        .into_iter()
-        .filter(|row| row.class == Class::User && is_run(row.code))
-        .collect()
-}
-
-fn is_run(code: Code) -> bool {
-    const VECTORS: &[K] =
-        &[K::xmm_reg, K::xmm_rm, K::xmm_or_mem, K::mm_reg, K::mm_rm, K::mm_or_mem, K::seg_rSI];
-    let op = code.op_code();
-    // (What has a VEX prefix is judged in 32-bit code.)
-    if op.encoding() != EncodingKind::Legacy {
-        return false;
-    }
-    let general = !op.op_kinds().iter().any(|kind| VECTORS.contains(kind));
-    let of_sse = [CpuidFeature::SSE, CpuidFeature::SSE2, CpuidFeature::SSE3];
-    let features = code.cpuid_features();
-    let other = |f: &CpuidFeature| OTHER_UNITS.contains(f) || of_sse.contains(f);
-    // A string's source is one of these kinds, too.
-    let string = op.can_use_rep_prefix();
-    let left_out = code.mnemonic() == Mnemonic::Wait;
-    // Intel's processors, and the decoder, know no 16-bit near branches in 64-bit code; AMD's do.
-    let branches = [K::br16_1, K::br16_2].iter().any(|kind| op.op_kinds().contains(kind))
-        || matches!(code, Code::Retnw | Code::Retnw_imm16 | Code::Jmp_rm16 | Code::Call_rm16);
-    // With a register some hosts raise #UD, others do nothing.
-    let hint = matches!(
-        code,
-        Code::Reservednop_rm16_r16_0F0D
-            | Code::Reservednop_rm32_r32_0F0D
-            | Code::Reservednop_rm64_r64_0F0D
-    );
-    (general || string) && !features.iter().any(other) && !left_out && !hint && !branches
+    let runs = |row: &Row| row.class == Class::User || is_xsave(row.code.mnemonic());
+    let all = rows(features, 64).into_iter();
+    all.filter(|row| runs(row) && !excuse::left_out(row.code)).collect()
 }
 
 impl Prepared {
@@ -81,14 +42,8 @@ impl Prepared {
         // (FS is the host's own; GS has a base that the cases know.)
         (shape.segments, shape.overlong) = (0b10_1111, true);
         let mut case = generate(&mut rng, rows[row].code, &shape)?;
-        // (Whether what comes behind the opcode of UD0 and UD1 counts for their length is the host's own.)
-        if case.overlong && matches!(case.instruction.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1) {
-            return None;
-        }
-        // (AMD's processors take F2 and F3 for the condition of LOOPE and LOOPNE.)
-        let repeated = case.instruction.is_loopcc()
-            && case.bytes.iter().any(|byte| matches!(byte, 0xf2 | 0xf3));
-        if repeated {
+        let masked = registers_of_address(&case.instruction, &[Register::RAX, Register::RDX]);
+        if excuse::is_own(&case) || (is_xsave(case.instruction.mnemonic()) && masked) {
             return None;
         }
         if !case.illegal_lock && !case.overlong {
@@ -100,6 +55,30 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// Makes of what lies at the operand of an XRSTOR an image, mostly a good one; `set` sets a byte of memory.
+    pub fn lay_out(&self, seed: u64, mut set: impl FnMut(u64, u8)) {
+        let i = &self.case.instruction;
+        if !restores_components(i.mnemonic()) {
+            return;
+        }
+        let mut rng = Rng::of_case(seed, self.number);
+        let mut header = [0; 64];
+        header[0] = rng.byte() & 7;
+        if rng.one_in(8) {
+            let k = rng.below(64) as usize;
+            // (0x20 and above may be components that the host has.)
+            header[k] |= rng.pick(&[0x08, 0x10]);
+        }
+        let mxcsr = values::mxcsr(&mut rng).to_le_bytes();
+        let at = excuse::address(i, &self.input);
+        let parts = [(24, &mxcsr[..]), (512, &header[..])];
+        for (k, value) in parts.into_iter().flat_map(|(from, part)| (from..).zip(part)) {
+            set(at.wrapping_add(k), *value);
+        }
+    }
+}
+
 fn state(rng: &mut Rng, case: &Case, rip: u64) -> Input {
     let i = &case.instruction;
     let mut gpr = std::array::from_fn(|_| values::integer_64(rng));
@@ -107,9 +86,14 @@ fn state(rng: &mut Rng, case: &Case, rip: u64) -> Input {
     if (i.has_rep_prefix() || i.has_repne_prefix()) && !rng.one_in(4) {
         gpr[1] = u64::from(rng.below(3));
     }
+    let xsave = is_xsave(i.mnemonic());
     if rng.below(16) != 0 {
         let target = target(rng);
+        let target = if xsave && rng.below(8) != 0 { target & !63 } else { target };
         aim_64(rng, i, &mut gpr, target);
+    }
+    if xsave {
+        (gpr[0], gpr[2]) = (u64::from(rng.byte() & 7), 0);
     }
     if uses_stack(i) && rng.below(16) != 0 {
         gpr[4] = stack_pointer(rng);
@@ -117,8 +101,39 @@ fn state(rng: &mut Rng, case: &Case, rip: u64) -> Input {
             gpr[5] = stack_pointer(rng);
         }
     }
-    let rflags = u64::from(values::eflags(rng) | Eflags::IF.bits() | Eflags::FIXED_ONE);
-    Input { gpr, rflags: rflags & !u64::from(Eflags::TF.bits()), rip }
+    let ac = if rng.one_in(64) { Eflags::AC.bits() } else { 0 };
+    let rflags = u64::from(values::eflags(rng) | ac | Eflags::IF.bits() | Eflags::FIXED_ONE);
+    let mut fpu = values::fpu(rng);
+    fill_wide(rng, &mut fpu);
+    let mut ymm = [[0; 16]; 16];
+    if Features::of_host().contains(Features::AVX) {
+        ymm = ymm.map(|_| values::vector(rng));
+    }
+    let index = i.memory_index();
+    if index.is_vector_register() && rng.below(8) != 0 {
+        near_indexes(rng, i, &mut fpu.0[160 + 16 * index.number()..][..16]);
+        near_indexes(rng, i, &mut ymm[index.number()]);
+    }
+    Input { fpu, ymm, gpr, rflags: rflags & !u64::from(Eflags::TF.bits()), rip }
+}
+
+/// Whether one of `registers` is part of the address of `i`'s memory operand.
+fn registers_of_address(i: &Instruction, registers: &[Register]) -> bool {
+    [i.memory_base(), i.memory_index()].iter().any(|r| registers.contains(&r.full_register()))
+}
+
+/// XMM8 to XMM15, and instruction and data pointers of an earlier x87 instruction, as FXSAVE with REX.W lays them out.
+fn fill_wide(rng: &mut Rng, fpu: &mut FpuImage) {
+    for k in 0..8 {
+        let at = 288 + 16 * k;
+        fpu.0[at..at + 16].copy_from_slice(&values::vector(rng));
+    }
+    rng.fill(&mut fpu.0[6..8]);
+    fpu.0[7] &= 7;
+    for at in [8, 16] {
+        let canonical = (rng.bits() as i64 >> 17) as u64;
+        fpu.0[at..at + 8].copy_from_slice(&canonical.to_le_bytes());
+    }
 }
 
 /// Mostly in the middle of the stack, often across its pages' borders.

@@ -11,11 +11,10 @@ fn family() -> impl Iterator<Item = Code> {
     Code::values().filter(|code| {
         let info = code.op_code();
         let features = code.cpuid_features();
-        (info.mode16() || info.mode32())
-            && !info.fwait()
+        !info.fwait()
             && !features.is_empty()
             && features.iter().all(|f| ours(*f))
-            && features != [F::CMOV]
+            && !matches!(features, [F::CMOV] | [F::X64])
             // It came with SSE4.2, and is an integer instruction.
             && code.mnemonic() != Mnemonic::Crc32
     })
@@ -51,6 +50,9 @@ fn sample(code: Code, memory: bool) -> Option<Instruction> {
             K::r32_or_mem if !memory => Register::EBX,
             K::r32_or_mem_mpx if !memory => Register::EBX,
             K::r32_reg | K::r32_rm => Register::EBX,
+            K::r64_or_mem if !memory => Register::RBX,
+            K::r64_or_mem_mpx if !memory => Register::RBX,
+            K::r64_reg | K::r64_rm => Register::RBX,
             K::st0 => Register::ST0,
             K::sti_opcode => Register::ST3,
             K::ax => Register::AX,

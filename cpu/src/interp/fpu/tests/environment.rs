@@ -110,14 +110,14 @@ fn control_instructions_leave_the_pointers_and_fninit_clears_them() {
     let mut m = Machine::new();
     prepare(&mut m);
     let before = m.s.fpu.pointers();
-    assert_eq!((before.fip, before.fcs, before.fds), (FIP, CS, DS));
+    assert_eq!((before.fip, before.fcs, before.fds), (FIP.into(), CS, DS));
     m.bus.load(DATA, &0x037fu16.to_le_bytes());
     m.run(&at_data(&[0xd9], 5)).unwrap();
     m.run(&[0xdb, 0xe2, 0x9b]).unwrap();
     assert_eq!(m.s.fpu.pointers(), before);
     m.run(&[0x26, 0xd9, 0xc9]).unwrap(); // fxch with a prefix: FIP is the prefix's
     let now = m.s.fpu.pointers();
-    assert_eq!((now.fip, now.fop, now.fdp), (CODE, before.fop, before.fdp));
+    assert_eq!((now.fip, now.fop, now.fdp), (CODE.into(), before.fop, before.fdp));
     m.run(&FNINIT).unwrap();
     assert_eq!(m.s.fpu.pointers(), Default::default());
 }
@@ -151,15 +151,19 @@ fn only_an_unmasked_exception_moves_the_operand_pointer_and_the_opcode() {
     let divide = at(&[0xd8], 6, DATA + 0x100);
     m.run(&[&FNINIT[..], &[0xd9, 0xe8], &divide].concat()).unwrap();
     let p = m.s.fpu.pointers();
-    assert_eq!((p.fip, p.fcs, p.fop, p.fdp, p.fds), (CODE + 4, CS, 0, 0, 0), "#Z is masked");
+    assert_eq!(
+        (p.fip, p.fcs, p.fop, p.fdp, p.fds),
+        (u64::from(CODE) + 4, CS, 0, 0, 0),
+        "#Z is masked"
+    );
     unmask(&mut m);
     m.run(&divide).unwrap();
     let p = m.s.fpu.pointers();
-    assert_eq!((p.fip, p.fop, p.fdp, p.fds), (CODE, 0x035, DATA + 0x100, DS));
+    assert_eq!((p.fip, p.fop, p.fdp, p.fds), (CODE.into(), 0x035, u64::from(DATA) + 0x100, DS));
     m.run(&[0xdb, 0xe2]).unwrap(); // fnclex
     m.run(&[0xd9, 0xe8]).unwrap();
     let now = m.s.fpu.pointers();
-    assert_eq!((now.fip, now.fop, now.fdp), (CODE, 0x035, DATA + 0x100));
+    assert_eq!((now.fip, now.fop, now.fdp), (CODE.into(), 0x035, u64::from(DATA) + 0x100));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod avx;
 mod coverage;
 mod environment;
+mod long;
 mod native;
 mod simd;
 mod sweep;
@@ -12,9 +13,9 @@ mod x87;
 use crate::addr::Lin;
 use crate::exception::Exception;
 use crate::interp::{Interp, Outcome};
-use crate::model::CpuModel;
+use crate::model::{CpuModel, Features};
 use crate::segment::{SegAttr, Segment};
-use crate::state::{CpuState, FpuImage, SegReg, cr0, cr4};
+use crate::state::{CpuState, FpuImage, SegReg, cr0, cr4, efer};
 use crate::testing::FlatBus;
 
 /// Where the code of a test stands; CS's base is 0.
@@ -40,7 +41,24 @@ impl Machine {
     }
 
     pub fn with_model(model: CpuModel) -> Self {
-        let interp = Interp::new(model).unwrap();
+        Self::with_features(model, model.features())
+    }
+
+    /// `CpuModel::MAX` in 64-bit mode at CPL 0, with everything enabled that the host has.
+    pub fn in_64_bit_mode() -> Self {
+        let model = CpuModel::MAX;
+        let mut m = Self::with_features(model, model.features() | Features::LM);
+        let cs = &mut m.s.seg[SegReg::Cs as usize].attr;
+        *cs = (*cs - SegAttr::DB) | SegAttr::L;
+        m.s.cr0 |= cr0::PG;
+        m.s.cr4 |= cr4::PAE | cr4::OSXSAVE;
+        m.s.msr.efer = efer::LMA;
+        m.s.xcr0 = model.xcr0();
+        m
+    }
+
+    fn with_features(model: CpuModel, features: Features) -> Self {
+        let interp = Interp::with_features(model, features).unwrap();
         let mut s = interp.state();
         let attr = SegAttr::PRESENT | SegAttr::S | SegAttr::WRITABLE | SegAttr::DB;
         let flat = Segment { selector: DS, attr, base: Lin(0), limit: u32::MAX };
