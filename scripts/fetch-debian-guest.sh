@@ -1,33 +1,40 @@
 #!/bin/sh
 # Obtains the guest that Ringer boots: Debian's unmodified 686 kernel and an initrd of busybox-static, both i386, into
-# guests/debian/{vmlinuz,initrd.gz}. With `686-pae` the kernel of that flavour, too, as guests/debian/vmlinuz-686-pae.
+# guests/debian/{vmlinuz,initrd.gz}. With `686-pae` the kernel of that flavour, too, as guests/debian/vmlinuz-686-pae. With
+# `amd64` or `cloud-amd64` that 64-bit kernel and an amd64 busybox instead, into guests/debian-amd64 or guests/debian-cloud-amd64.
 #
 # Everything apt needs (lists, cache, its own idea of the architecture) stays under guests/debian/apt, so that the
 # system's architectures and lists are left as they are, and no root is needed. Mirrors, proxies and keyrings are the
 # system's own. Running it again is cheap: what is there already is kept (-f fetches and builds anew).
 set -eu
 
-usage() { echo "usage: $0 [-f] [686-pae]    (-f: fetch and build again; 686-pae: that kernel beside it)"; }
+usage() {
+    echo "usage: $0 [-f] [686-pae | amd64 | cloud-amd64]"
+    echo "  -f: fetch and build again; 686-pae: that kernel beside it; amd64, cloud-amd64: a 64-bit guest of its own"
+}
 say() { echo "fetch-debian-guest: $*"; }
 die() { echo "fetch-debian-guest: $*" >&2; exit 1; }
 
 force=no
 other=
+flavour=686
+arch=i386
+folder=debian
 for word in "$@"; do
     case $word in
         -f) force=yes ;;
         686-pae) other=$word ;;
+        amd64|cloud-amd64) flavour=$word arch=amd64 folder=debian-$word ;;
         -h|--help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
 done
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-out=$root/guests/debian
+out=$root/guests/$folder
 state=$out/apt
 debs=$state/debs
 tree=$out/tree
-arch=i386
 
 command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
     die "this needs apt-get and dpkg-deb (a Debian or Debian-like system). Elsewhere, put a 32-bit kernel and an initrd at $out/vmlinuz and $out/initrd.gz yourself."
@@ -43,10 +50,10 @@ kernel_package() {
 fetch_packages() {
     mkdir -p "$debs"
     read_lists
-    kernel=$(kernel_package 686)
+    kernel=$(kernel_package "$flavour")
     [ -n "$kernel" ] ||
-        die "no linux-image-686 for i386 in the configured sources (Debian 13 and later have none: point /etc/apt at bookworm)"
-    say "downloading $kernel and busybox-static (i386)"
+        die "no linux-image-$flavour for $arch in the configured sources (Debian 13 and later have none for i386: point /etc/apt at bookworm)"
+    say "downloading $kernel and busybox-static ($arch)"
     rm -f "$debs"/*.deb
     (cd "$debs" && apt apt-get -qq download "$kernel" busybox-static) >"$state/download.log" 2>&1 ||
         { cat "$state/download.log" >&2; die "apt-get download failed"; }

@@ -41,7 +41,7 @@ machine_args() {
         486) echo "-cpu 486" ;;
         pentium) echo "-cpu pentium" ;;
         pentium3) echo "-cpu pentium3" ;;
-        max) echo "-cpu max" ;;
+        max|x86-64-v*) echo "-cpu max" ;;
         *) echo "-cpu pentium3,+sse2,+clflush" ;;
     esac
     echo "-m $(head_value "$1" memory | grep . || echo 32M)"
@@ -63,8 +63,10 @@ run_rom() {
     no_reboot=-no-reboot
     [ "$(head_value "$1" reboot)" != true ] || no_reboot=
     status=0
+    # Long mode is the other program's.
+    case $(head_value "$1" cpu) in x86-64-v*) peer=qemu-system-x86_64 ;; *) peer=$qemu ;; esac
     # shellcheck disable=SC2046
-    timeout -s KILL "$(head_value "$1" timeout | grep . || echo 10)" "$qemu" -accel tcg -display none -monitor none \
+    timeout -s KILL "$(head_value "$1" timeout | grep . || echo 10)" "$peer" -accel tcg -display none -monitor none \
         -serial "file:$work/serial" $no_reboot -device isa-debug-exit,iobase=0xf4,iosize=4 \
         $(machine_args "$1" "$load") </dev/null >"$work/messages" 2>&1 || status=$?
     wanted=$(head_value "$1" serial)

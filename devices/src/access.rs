@@ -430,6 +430,18 @@ impl Board {
         self.call(slot, &mut NoMemory, |device, ctx| device.wake(ctx));
     }
 
+    /// CR8: the local APIC's task priority class, 0 to 15; 0 where there is none.
+    pub fn task_priority(&self) -> u8 {
+        self.plane.irqs.apics.as_ref().map_or(0, |apics| apics.local().task_priority())
+    }
+
+    /// Sets it.
+    pub fn set_task_priority(&mut self, class: u8) {
+        if let Some(apics) = &mut self.plane.irqs.apics {
+            apics.local_mut().set_task_priority(class & 15);
+        }
+    }
+
     /// IA32_TSC_DEADLINE, as a time of the machine clock in nanoseconds; 0: not armed.
     pub fn tsc_deadline(&mut self, now: u64) -> u64 {
         self.advance(now);

@@ -406,6 +406,16 @@ impl LocalApic {
         }
     }
 
+    /// The task priority's class, 0 to 15: CR8 (10.8.6.1).
+    pub(crate) fn task_priority(&self) -> u8 {
+        self.tpr >> 4
+    }
+
+    /// Sets it.
+    pub(crate) fn set_task_priority(&mut self, class: u8) {
+        self.tpr = class << 4;
+    }
+
     /// Reads the register at `offset` (0..=FFFh) of its page.
     pub(crate) fn read(&mut self, offset: u16, now: u64) -> u32 {
         self.advance(now);

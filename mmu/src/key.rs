@@ -1,6 +1,6 @@
 //! Which window serves which state of the processor.
 
-use crate::format::Format;
+use crate::format::{FRAME_PAE, Format};
 use crate::walk::Paging;
 use ringer_cpu::Privilege;
 use ringer_cpu::state::{cr0, cr4};
@@ -34,6 +34,7 @@ impl Key {
             Format::Off => 0,
             Format::Legacy { .. } => paging.regs.cr3 & 0xffff_f000,
             Format::Pae { .. } => paging.regs.cr3 & 0xffff_ffe0,
+            Format::Long { .. } => paging.regs.cr3 & FRAME_PAE,
         };
         // User code is held to R/W in any case.
         let write_protect = who != Privilege::User && paging.regs.cr0 & cr0::WP != 0;

@@ -388,7 +388,8 @@ impl Mmu {
             return;
         }
         let write = write && unseen == Unseen::All;
-        let rights = Rights { read: !t.no_data, write, fetch: !t.nx, large: t.large };
+        let (read, fetch) = (!t.no_data, !t.nx);
+        let rights = Rights { read, write, fetch, large: t.large, giant: t.giant };
         self.tlb.insert(lin, who, (offset / PAGE_SIZE) as u32, rights);
     }
 

@@ -189,6 +189,10 @@ pub(crate) fn get32(guest: &Bench, pa: u64) -> u32 {
     u32::from_le_bytes(b)
 }
 
+pub(crate) fn get64(guest: &Bench, pa: u64) -> u64 {
+    u64::from(get32(guest, pa)) | u64::from(get32(guest, pa + 4)) << 32
+}
+
 /// Address of the table entry for `lin` in the directory at `dir`, whose tables lie behind it.
 pub(crate) fn pte_at(dir: u64, lin: u32) -> u64 {
     let chunk = u64::from(lin >> 22) % 16;

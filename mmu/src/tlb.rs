@@ -37,11 +37,14 @@ const EMPTY: Entry = Entry { tag: NONE, frame: 0, lacks: 0 };
 
 /// What a translation permits without another walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // one a fact of the translation
 pub(crate) struct Rights {
     pub read: bool,
     pub write: bool,
     pub fetch: bool,
     pub large: bool,
+    /// A page of 1 GiB.
+    pub giant: bool,
 }
 
 /// The table.
@@ -97,7 +100,10 @@ impl Tlb {
     /// Remembers that the page of `lin` is memfd page `frame`.
     pub fn insert(&mut self, lin: Lin, who: Privilege, frame: u32, rights: Rights) {
         let page = lin.page();
-        if rights.large {
+        if rights.giant {
+            // Whatever is invalidated may be of it.
+            self.large = [u64::MAX; 16];
+        } else if rights.large {
             let (word, bit) = Self::large_bit(page);
             self.large[word] |= bit;
         }
@@ -144,7 +150,7 @@ impl Tlb {
 mod tests {
     use super::*;
 
-    const ALL: Rights = Rights { read: true, write: true, fetch: true, large: false };
+    const ALL: Rights = Rights { read: true, write: true, fetch: true, large: false, giant: false };
 
     #[test]
     fn generations_wrap_without_reviving_entries() {
@@ -180,5 +186,13 @@ mod tests {
         tlb.insert(Lin(0x41_0000), Privilege::User, 2, Rights { large: true, ..ALL });
         tlb.invalidate(Lin(0x41_0fff));
         assert_eq!(tlb.read(Lin(0x40_0000), 1, Privilege::User), None);
+        tlb.insert(
+            Lin(0x4000_0000),
+            Privilege::User,
+            1,
+            Rights { large: true, giant: true, ..ALL },
+        );
+        tlb.invalidate(Lin(0x7fff_f000));
+        assert_eq!(tlb.read(Lin(0x4000_0000), 1, Privilege::User), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Page walks: 32-bit paging with 4 MiB pages, PAE with 2 MiB pages and NX (SDM volume 3A, 4.3, 4.4).
+//! Page walks: 32-bit paging with 4 MiB pages, PAE with 2 MiB pages and NX, and long mode's four levels (SDM volume 3A, 4.3 to
+//! 4.5).
 //!
 //! A walk has two halves. Tracing only reads: it finds the entries that translate an address, or why
 //! none do. [`Paging::walk`] judges an access against them, raises #PF with its exact error code,
@@ -7,7 +8,7 @@
 //! Table addresses pass the A20 gate like any other physical address. A table may lie anywhere: in
 //! ROM its flags cannot be set, in MMIO its entries are read through the device.
 
-use crate::format::{FRAME_PAE, Format, RESERVED_PDPTE, bit};
+use crate::format::{FRAME_PAE, Format, RESERVED_PDPTE, Upper, bit};
 use crate::phys::PhysIo;
 use crate::ram::{GuestMemory, Region};
 use crate::watch::{Watched, Watchpoint};
@@ -43,8 +44,10 @@ pub struct PageTranslation {
     pub user: bool,
     /// The leaf entry has its G flag.
     pub global: bool,
-    /// A page of 2 or 4 MiB, or no paging.
+    /// A page of 2 or 4 MiB or of 1 GiB, or no paging.
     pub large: bool,
+    /// A page of 1 GiB.
+    pub giant: bool,
     /// The dirty flag is set (after this access).
     pub dirty: bool,
     /// Fetches are forbidden to whom the access was.
@@ -56,9 +59,11 @@ pub struct PageTranslation {
 /// The entries that translate an address, as read: no right was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// Physical address of the page-directory entry.
+    /// Long mode's entries above the page-directory entry, with their physical addresses: first the PML4 entry.
+    pub above: [Option<(Pa, u64)>; 2],
+    /// Physical address of the page-directory entry; for a page of 1 GiB of the entry that maps it.
     pub pde_pa: Pa,
-    /// The page-directory entry.
+    /// That entry.
     pub pde: u64,
     /// Physical address and value of the page-table entry; none for a large page.
     pub pte: Option<(Pa, u64)>,
@@ -79,10 +84,20 @@ impl Path {
         self.pte.map_or(self.pde, |(_, pte)| pte)
     }
 
-    /// The leaf's accessed flag is set, and that of the directory entry above it.
+    /// The leaf's accessed flag is set, and those of the entries above it.
     #[must_use]
     pub fn accessed(&self) -> bool {
-        self.pde & self.leaf() & bit::A != 0
+        self.all_above() & self.pde & self.leaf() & bit::A != 0
+    }
+
+    /// Whether a page of 1 GiB maps the address: in long mode, an entry right below the PML4's.
+    fn is_giant(&self, format: Format) -> bool {
+        matches!(format, Format::Long { .. }) && self.pte.is_none() && self.above[1].is_none()
+    }
+
+    /// The flags that all entries above the directory's have.
+    fn all_above(&self) -> u64 {
+        self.above.iter().flatten().fold(u64::MAX, |all, (_, entry)| all & entry)
     }
 
     /// The leaf's dirty flag is set.
@@ -126,6 +141,12 @@ impl Paging {
             a20_mask: u64::MAX,
             watched: Watched::default(),
         }
+    }
+
+    /// Long mode's paging, whose linear addresses have 48 bits.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self.format, Format::Long { .. })
     }
 
     /// The paging registers in force.
@@ -254,6 +275,7 @@ impl Paging {
             user: path.user,
             global: leaf & bit::G != 0,
             large: path.pte.is_none(),
+            giant: path.is_giant(self.format),
             dirty: access == Access::Write || path.dirty(),
             nx: path.nx || self.keeps_out(path.user, who),
             no_data,
@@ -315,6 +337,7 @@ impl Paging {
             user: true,
             global: false,
             large: true,
+            giant: false,
             dirty: true,
             nx: false,
             no_data: false,
@@ -354,8 +377,43 @@ impl Paging {
     }
 
     fn trace(&self, memory: &GuestMemory, lin: Lin, device: &mut Device<'_>) -> Result<Path, Miss> {
+        let Format::Long { nx } = self.format else {
+            return self.trace_from(memory, lin, self.directory(lin)?, [None; 2], device);
+        };
+        let mut table = Pa(self.regs.cr3 & FRAME_PAE);
+        let mut above = [None; 2];
+        for (level, slot) in [Upper::Pml4, Upper::Pdpt].into_iter().zip(0..) {
+            let entry_pa = table.plus(level.offset(lin)).masked(self.a20_mask);
+            let entry = self.entry(memory, entry_pa, device)?;
+            if entry & bit::P == 0 {
+                return Err(Miss::NotPresent);
+            }
+            if level.is_bad(entry, nx) {
+                return Err(Miss::Reserved);
+            }
+            if level.is_large(entry) {
+                let within = (1u64 << level.shift()) - 1;
+                let frame = Pa(entry & FRAME_PAE & !within);
+                let pa = frame.plus(lin.get() & within).masked(self.a20_mask);
+                return Ok(path(above, (entry_pa, entry), None, pa));
+            }
+            above[slot] = Some((entry_pa, entry));
+            table = Pa(entry & FRAME_PAE);
+        }
+        self.trace_from(memory, lin, table, above, device)
+    }
+
+    /// The rest of a trace, from the page directory at `directory` on.
+    fn trace_from(
+        &self,
+        memory: &GuestMemory,
+        lin: Lin,
+        directory: Pa,
+        above: [Option<(Pa, u64)>; 2],
+        device: &mut Device<'_>,
+    ) -> Result<Path, Miss> {
         let f = self.format;
-        let pde_pa = self.directory(lin)?.plus(f.pde_offset(lin)).masked(self.a20_mask);
+        let pde_pa = directory.plus(f.pde_offset(lin)).masked(self.a20_mask);
         let pde = self.entry(memory, pde_pa, device)?;
         if pde & bit::P == 0 {
             return Err(Miss::NotPresent);
@@ -366,7 +424,7 @@ impl Paging {
         if f.is_large(pde) {
             let mask = (1u64 << f.chunk_shift()) - 1;
             let pa = f.large_frame(pde).plus(lin.get() & mask).masked(self.a20_mask);
-            return Ok(path(pde_pa, pde, None, pa));
+            return Ok(path(above, (pde_pa, pde), None, pa));
         }
         let pte_pa = f.frame(pde).plus(f.pte_offset(lin)).masked(self.a20_mask);
         let pte = self.entry(memory, pte_pa, device)?;
@@ -377,7 +435,7 @@ impl Paging {
             return Err(Miss::Reserved);
         }
         let pa = f.frame(pte).plus(lin.in_page()).masked(self.a20_mask);
-        Ok(path(pde_pa, pde, Some((pte_pa, pte)), pa))
+        Ok(path(above, (pde_pa, pde), Some((pte_pa, pte)), pa))
     }
 
     /// Reads the entry at `pa`.
@@ -403,7 +461,7 @@ impl Paging {
         if who == Privilege::User {
             code |= pf::USER;
         }
-        let tells = self.format == (Format::Pae { nx: true }) || self.regs.cr4 & cr4::SMEP != 0;
+        let tells = self.format.has_nx() || self.regs.cr4 & cr4::SMEP != 0;
         if access == Access::Fetch && tells {
             code |= pf::FETCH;
         }
@@ -420,7 +478,7 @@ impl Paging {
         io: &mut dyn PhysIo,
         regs: &PagingRegs,
     ) -> Result<(), Exception> {
-        if !Format::of(regs).wide() {
+        if !matches!(Format::of(regs), Format::Pae { .. }) {
             return Ok(());
         }
         let mut loaded = [0; 4];
@@ -456,6 +514,9 @@ fn set_flags(memory: &mut GuestMemory, io: &mut dyn PhysIo, lin: Lin, path: &Pat
             memory.file.set_bits(offset, bits as u32);
         }
     };
+    for (pa, entry) in path.above.into_iter().flatten() {
+        set(pa, entry, bit::A);
+    }
     match path.pte {
         Some((pte_pa, pte)) => {
             set(path.pde_pa, path.pde, bit::A);
@@ -465,17 +526,25 @@ fn set_flags(memory: &mut GuestMemory, io: &mut dyn PhysIo, lin: Lin, path: &Pat
     }
 }
 
-fn path(pde_pa: Pa, pde: u64, pte: Option<(Pa, u64)>, pa: Pa) -> Path {
+fn path(
+    above: [Option<(Pa, u64)>; 2],
+    (pde_pa, pde): (Pa, u64),
+    pte: Option<(Pa, u64)>,
+    pa: Pa,
+) -> Path {
     let leaf = pte.map_or(pde, |(_, pte)| pte);
+    let entries = above.iter().flatten().map(|(_, entry)| *entry).chain([pde, leaf]);
+    let (all, any) = entries.fold((u64::MAX, 0), |(all, any), e| (all & e, any | e));
     Path {
+        above,
         pde_pa,
         pde,
         pte,
         pa,
-        user: pde & leaf & bit::US != 0,
-        writable: pde & leaf & bit::RW != 0,
+        user: all & bit::US != 0,
+        writable: all & bit::RW != 0,
         // Where NX does not exist the bit is reserved and was refused, or the entry is 4 bytes.
-        nx: (pde | leaf) & bit::NX != 0,
+        nx: any & bit::NX != 0,
     }
 }
 
@@ -488,3 +557,7 @@ impl Default for Paging {
 #[cfg(test)]
 #[path = "walk_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "walk_long_tests.rs"]
+mod long_tests;

@@ -1,11 +1,11 @@
 use super::*;
-use crate::format::EFER_NXE;
 use crate::testing::{
     ALL, Bench, DIR, PWU, TABLES, TestIo, get32, guest, machine, map, put32, put64, regs,
 };
 use ringer_cpu::Access::{Fetch, Read, Write};
 use ringer_cpu::PagingChange;
 use ringer_cpu::Privilege::{Supervisor, SupervisorAc, User};
+use ringer_cpu::state::efer;
 use ringer_cpu::state::{cr0, cr4};
 
 const A: u32 = bit::A as u32;
@@ -104,7 +104,7 @@ fn four_mib_pages_and_their_reserved_bits() {
 
 fn pae(nx: bool) -> Bench {
     let mut mmu = machine();
-    let efer = if nx { EFER_NXE } else { 0 };
+    let efer = if nx { efer::NXE } else { 0 };
     let r = PagingRegs { cr4: cr4::PAE, efer, ..regs(0x10_0020) };
     put64(&mut mmu, 0x10_0020, 0x10_1001); // PDPTE 0
     put64(&mut mmu, 0x10_1000, 0x10_2067); // PDE 0: a table

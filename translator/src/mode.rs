@@ -3,7 +3,7 @@
 //! Two states with equal [`Mode`] run the same host code; a fact that is not here must be read from
 //! the execution context at run time: segment bases (CS's too: a target table belongs to one base),
 //! selectors, the limits of [`SegmentClass::Limited`]. States that translated code does not cover at
-//! all (single-stepping, armed breakpoints, EIP beyond CS's limit …) have no mode: the interpreter
+//! all (long mode, single-stepping, armed breakpoints, EIP beyond CS's limit …) have no mode: the interpreter
 //! runs them.
 
 use bitflags::bitflags;
@@ -304,7 +304,11 @@ fn code_fits(s: &CpuState) -> bool {
 fn translatable(s: &CpuState) -> bool {
     let flags = s.flags();
     let checks_alignment = s.cpl == 3 && s.cr0 & state::cr0::AM != 0 && flags.contains(Eflags::AC);
-    code_fits(s) && !flags.contains(Eflags::TF) && s.dr[7] & DR7_ENABLES == 0 && !checks_alignment
+    !s.in_long_mode()
+        && code_fits(s)
+        && !flags.contains(Eflags::TF)
+        && s.dr[7] & DR7_ENABLES == 0
+        && !checks_alignment
 }
 
 #[cfg(test)]

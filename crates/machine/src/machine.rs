@@ -4,7 +4,7 @@ mod checkpoint;
 
 pub use checkpoint::Checkpoint;
 
-use crate::boot::{BootSource, Image, LoadError};
+use crate::boot::{BootSource, Image, LinuxError, LoadError};
 use crate::config::{DEBUG_EXIT_PORT, MachineConfig};
 use crate::firmware;
 use crate::handle::Handle;
@@ -118,6 +118,12 @@ impl Machine {
         sinks: Sinks,
     ) -> Result<Self, MachineError> {
         let image = Image::read_for(source, cfg.pc.ram_size, cfg.pc.vga)?;
+        if let (true, BootSource::Linux { kernel, .. }) = (image.is_wide_linux(), source)
+            && !cfg.pc.model.features().contains(Features::LM)
+        {
+            let (path, source) = (kernel.clone(), LinuxError::Needs64Bit);
+            return Err(LoadError::Linux { path, source }.into());
+        }
         let memory = GuestMemory::with_device_ram(cfg.pc.ram_size, cfg.pc.device_ram())?;
         let board = BoardConfig {
             ram_size: cfg.pc.ram_size,

@@ -33,6 +33,25 @@ const GENERAL: [(Gpr, &str); 8] = [
     (Gpr::Ebp, "ebp"),
     (Gpr::Esp, "esp"),
 ];
+/// The same in long mode, and those that only it has.
+const LONG: [(Gpr, &str); 16] = [
+    (Gpr::Eax, "rax"),
+    (Gpr::Ebx, "rbx"),
+    (Gpr::Ecx, "rcx"),
+    (Gpr::Edx, "rdx"),
+    (Gpr::Esi, "rsi"),
+    (Gpr::Edi, "rdi"),
+    (Gpr::Ebp, "rbp"),
+    (Gpr::Esp, "rsp"),
+    (Gpr::R8, "r8"),
+    (Gpr::R9, "r9"),
+    (Gpr::R10, "r10"),
+    (Gpr::R11, "r11"),
+    (Gpr::R12, "r12"),
+    (Gpr::R13, "r13"),
+    (Gpr::R14, "r14"),
+    (Gpr::R15, "r15"),
+];
 const SEGMENTS: [(SegReg, &str, &str); 6] = [
     (SegReg::Cs, "cs", "cs_base"),
     (SegReg::Ss, "ss", "ss_base"),
@@ -50,7 +69,8 @@ impl PostMortem {
     /// What there is to say of `monitor`, whose run ended by `stop`.
     pub(crate) fn of(monitor: &Monitor, stop: &Stop) -> Self {
         let cpu = monitor.state();
-        let at = At { cs: cpu.cs().selector, eip: cpu.rip.get(), base: cpu.cs().base.get() };
+        let base = if cpu.in_64_bit_mode() { 0 } else { cpu.cs().base.get() };
+        let at = At { cs: cpu.cs().selector, eip: cpu.rip.get(), base };
         let hint = match stop {
             Stop::TripleFault { .. } => Some(triple_fault(monitor, at)),
             Stop::DeadHalt => Some(dead_halt(monitor)),
@@ -65,21 +85,28 @@ impl PostMortem {
 
 fn registers(cpu: &CpuState) -> Vec<(&'static str, u64, usize)> {
     let mut all = Vec::new();
-    all.extend(GENERAL.map(|(register, name)| (name, u64::from(cpu.reg32(register)), 4)));
-    all.push(("eip", cpu.rip.get(), 4));
+    // The bytes of what holds an address.
+    let wide = if cpu.in_long_mode() { 8 } else { 4 };
+    if cpu.in_long_mode() {
+        all.extend(LONG.map(|(register, name)| (name, cpu.gpr[register as usize], wide)));
+        all.push(("rip", cpu.rip.get(), wide));
+    } else {
+        all.extend(GENERAL.map(|(register, name)| (name, u64::from(cpu.reg32(register)), wide)));
+        all.push(("eip", cpu.rip.get(), wide));
+    }
     all.push(("eflags", u64::from(cpu.eflags), 4));
     let control = [("cr0", cpu.cr0), ("cr2", cpu.cr2), ("cr3", cpu.cr3), ("cr4", cpu.cr4)];
-    all.extend(control.map(|(name, value)| (name, value, 4)));
+    all.extend(control.map(|(name, value)| (name, value, wide)));
     all.push(("efer", cpu.msr.efer, 8));
     for (register, name, base) in SEGMENTS {
         let segment = &cpu.seg[register as usize];
         all.push((name, u64::from(segment.selector), 2));
-        all.push((base, segment.base.get(), 4));
+        all.push((base, segment.base.get(), wide));
     }
     for (base, limit, table) in
         [("gdtr_base", "gdtr_limit", &cpu.gdtr), ("idtr_base", "idtr_limit", &cpu.idtr)]
     {
-        all.push((base, table.base.get(), 4));
+        all.push((base, table.base.get(), wide));
         all.push((limit, u64::from(table.limit), 2));
     }
     all.push(("cpl", u64::from(cpu.cpl), 1));
@@ -125,7 +152,11 @@ fn no_gate(monitor: &Monitor, vector: u8) -> Option<String> {
     let cpu = monitor.state();
     let (base, limit) = (cpu.idtr.base.get(), u32::from(cpu.idtr.limit));
     let (protected, v) = (cpu.cr0 & cr0::PE != 0, u32::from(vector));
-    let entry = if protected { 8 } else { 4 };
+    let entry = match (protected, cpu.in_long_mode()) {
+        (_, true) => 16,
+        (true, false) => 8,
+        (false, false) => 4,
+    };
     if protected && base == 0 && limit == RESET_LIMIT {
         return Some("there is no IDT: the guest has not executed LIDT".to_owned());
     }

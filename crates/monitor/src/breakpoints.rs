@@ -110,7 +110,7 @@ impl Breakpoints {
 
     #[inline]
     fn holds(&self, cpu: &CpuState) -> bool {
-        let linear = cpu.linear(cpu.cs().base, cpu.rip.get());
+        let linear = cpu.code_linear();
         self.filter & (bit(linear.low()) | bit(cpu.eip())) != 0
             && self.places.iter().any(|place| match *place {
                 Breakpoint::Linear(at) => at == linear,

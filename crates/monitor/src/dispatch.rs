@@ -105,7 +105,7 @@ impl Vcpu {
             Some(selected) => selected,
             None => match self.mode() {
                 Some(mode) => self.spaces.select(&mut self.context, &chassis.bus, mode)?,
-                None => return Ok(Found::Interpret(1)),
+                None => return Ok(Found::Interpret(self.run_without_mode())),
             },
         };
         let off = self.spaces.targets.get(selected.table, self.context.cpu.rip);
@@ -125,6 +125,11 @@ impl Vcpu {
             return Ok(Found::Refused(report));
         }
         Ok(Found::Block(pc))
+    }
+
+    /// Instructions to interpret where translated code has no mode: as many as come where that lasts.
+    fn run_without_mode(&self) -> u32 {
+        if self.context.cpu.in_long_mode() { COLD_RUN } else { 1 }
     }
 
     /// Whether the block at `off` (0: none) may go on with the string instruction that is in progress, if one is: it was

@@ -228,9 +228,10 @@ impl Monitor {
     #[must_use]
     pub fn peek_linear(&self, linear: Lin, buf: &mut [u8]) -> usize {
         let bus = &self.chassis.bus;
+        let mask = if self.state().in_long_mode() { u64::MAX } else { u64::from(u32::MAX) };
         let mut done = 0;
         while done < buf.len() {
-            let at = Lin::from(linear.plus(done as u64).low());
+            let at = linear.plus(done as u64).masked(mask);
             let in_page = (0x1000 - (at.get() & 0xfff)) as usize;
             let part = in_page.min(buf.len() - done);
             let Some(pa) = bus.mmu.paging().peek_pa(&bus.memory, at) else { break };

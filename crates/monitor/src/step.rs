@@ -21,7 +21,8 @@ const HOPELESS: u32 = 1 << 20;
 /// Where the processor is.
 pub(crate) fn at(cpu: &CpuState) -> At {
     let cs = cpu.cs();
-    At { cs: cs.selector, eip: cpu.rip.get(), base: cs.base.get() }
+    let base = if cpu.in_64_bit_mode() { 0 } else { cs.base.get() };
+    At { cs: cs.selector, eip: cpu.rip.get(), base }
 }
 
 impl Vcpu {

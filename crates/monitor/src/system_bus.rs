@@ -438,7 +438,10 @@ impl Bus for SystemBus {
 
     fn invlpg(&mut self, lin: Lin) {
         self.mmu.invlpg(lin);
-        self.paging.push(PagingEvent::Page(lin.low()));
+        // (Windows serve no address space of long mode.)
+        if !self.mmu.paging().is_long() {
+            self.paging.push(PagingEvent::Page(lin.low()));
+        }
         self.io.note(Happening::PageInvalidated { linear: lin.get() });
     }
 
@@ -468,6 +471,18 @@ impl Bus for SystemBus {
             return;
         }
         self.io.device(|board, _| board.set_apic_base(value));
+    }
+
+    fn task_priority(&mut self) -> u8 {
+        self.io.board.task_priority()
+    }
+
+    fn set_task_priority(&mut self, class: u8) {
+        if let Some(journal) = &mut self.io.journal {
+            journal.device = true;
+            return;
+        }
+        self.io.device(|board, _| board.set_task_priority(class));
     }
 
     fn tsc_deadline(&mut self) -> u64 {

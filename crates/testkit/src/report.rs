@@ -136,9 +136,14 @@ impl ScreenReport {
 }
 
 /// Rows of registers, as people read them.
-const ROWS: [&[&str]; 5] = [
+const ROWS: [&[&str]; 10] = [
     &["eax", "ebx", "ecx", "edx"],
     &["esi", "edi", "ebp", "esp"],
+    &["rax", "rbx", "rcx", "rdx"],
+    &["rsi", "rdi", "rbp", "rsp"],
+    &["r8", "r9", "r10", "r11"],
+    &["r12", "r13", "r14", "r15"],
+    &["rip"],
     &["eip", "eflags", "cr0", "cr2"],
     &["cr3", "cr4", "gdtr_base", "idtr_base"],
     &["cs", "ss", "ds", "es", "fs", "gs"],

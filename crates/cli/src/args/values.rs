@@ -10,7 +10,17 @@ use std::str::FromStr;
 /// Engines by name.
 pub const ENGINES: [&str; 3] = ["bt", "interp", "lockstep"];
 /// Processor models by name.
-pub const MODELS: [&str; 6] = ["486", "pentium", "pentium3", "pentium4", "max", "host"];
+pub const MODELS: [&str; 9] = [
+    "486",
+    "pentium",
+    "pentium3",
+    "pentium4",
+    "max",
+    "host",
+    "x86-64-v1",
+    "x86-64-v2",
+    "x86-64-v3",
+];
 /// Clocks by name.
 pub const CLOCKS: [&str; 2] = ["real", "virtual"];
 

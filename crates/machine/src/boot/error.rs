@@ -118,7 +118,9 @@ pub enum LinuxError {
         most: u32,
     },
     /// For another processor.
-    #[error("a 64-bit kernel; Ringer's processors have 32 bits")]
+    #[error(
+        "a 64-bit kernel, where the processor has 32 bits (--cpu x86-64-v1, -v2 and -v3 have 64)"
+    )]
     Needs64Bit,
     /// The command line is too long.
     #[error("the command line has {length} bytes; this kernel takes {limit}")]

@@ -85,6 +85,12 @@ impl LinuxImage {
         ProtectedLinux::new(header, kernel, initrd, cmdline, ram).map(Self::Protected)
     }
 
+    /// A kernel of 64 bits, which goes over to long mode itself.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        matches!(self, Self::Protected(image) if image.header.xloadflags & XLF_KERNEL_64 != 0)
+    }
+
     /// The same on a machine whose display adapter shows text, as a BIOS leaves it. A kernel in real mode asks for itself.
     pub(super) fn with_display(self, display: bool) -> Self {
         match self {
@@ -128,9 +134,6 @@ fn parse_header(file: &[u8]) -> Result<setup_header, LinuxError> {
     if version < OLDEST_VERSION {
         header.cmdline_size = OLD_CMDLINE;
         header.xloadflags = 0;
-    }
-    if header.xloadflags & XLF_KERNEL_64 != 0 {
-        return Err(LinuxError::Needs64Bit);
     }
     Ok(header)
 }

@@ -109,7 +109,17 @@ fn what_is_no_32_bit_bzimage_is_refused_by_name() {
     let old = refused(kernel(|h| h.version = 0x0102));
     assert_eq!(old, LinuxError::TooOld { version: 0x0102 });
     assert!(old.to_string().contains("1.02"), "{old}");
-    assert_eq!(refused(kernel(|h| h.xloadflags = XLF_KERNEL_64)), LinuxError::Needs64Bit);
+}
+
+#[test]
+fn a_64_bit_kernel_is_told_from_others() {
+    let wide = |flags: u16| {
+        let mut file = kernel(|_| {});
+        // xloadflags (boot protocol 2.12)
+        file[0x236..0x238].copy_from_slice(&flags.to_le_bytes());
+        LinuxImage::new(file, None, "", RAM).unwrap().is_wide()
+    };
+    assert_eq!((wide(0), wide(XLF_KERNEL_64)), (false, true));
 }
 
 #[test]

@@ -224,6 +224,11 @@ impl Image {
         matches!(self, Self::Linux(_) | Self::Pvh(_) | Self::Multiboot(_) | Self::BootSector(_))
     }
 
+    /// A Linux kernel that needs long mode.
+    pub(crate) fn is_wide_linux(&self) -> bool {
+        matches!(self, Self::Linux(image) if image.is_wide())
+    }
+
     /// What who boots it should know of it, if there is something.
     #[must_use]
     pub fn note(&self) -> Option<&'static str> {

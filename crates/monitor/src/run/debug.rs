@@ -17,7 +17,7 @@ impl Monitor {
     pub fn at_aliased_move(&self) -> bool {
         let cpu = self.state();
         let mut bytes = [0; 15];
-        let n = self.peek_linear(cpu.linear(cpu.cs().base, cpu.rip.get()), &mut bytes);
+        let n = self.peek_linear(cpu.code_linear(), &mut bytes);
         let bus = &self.chassis.bus;
         is_aliased_move(cpu, &bytes[..n], |lin| bus.mmu.paging().peek_pa(&bus.memory, lin))
     }
