@@ -11,12 +11,17 @@ use ringer_cpu::refusal::refused;
 use ringer_input::{Limit, read};
 use ringer_view::rfb::Password;
 use ringer_view::terminal::{Depth, Options as Drawn, Terminal};
+#[cfg(feature = "window")]
+use ringer_view::window::{self, Window};
 use ringer_view::{Options, Server};
 use std::env;
 use std::io::{self, IsTerminal};
 
 /// The file of a password may have so many bytes.
 const PASSWORD: Limit = Limit::new(4096, "what a file of a password can have");
+
+/// What viewers are told of whose screen it is.
+const NAME: &str = "Ringer";
 
 /// What shows the screen. It listens from the beginning, and goes with this.
 #[derive(Debug)]
@@ -27,6 +32,9 @@ pub enum View {
     Served(Box<Server>),
     /// The terminal. What draws goes first, then what it drew on.
     Drawn(Box<Terminal>, Option<RawTerminal>),
+    /// A window.
+    #[cfg(feature = "window")]
+    Window(Box<Window>),
 }
 
 /// What is said of the keys behind the one that announces a command.
@@ -40,7 +48,7 @@ impl View {
     /// Opens what `args` ask for.
     ///
     /// # Errors
-    /// When an address cannot be listened at, or the password's file has none.
+    /// When an address cannot be listened at, the password's file has none, or there is no terminal or X server.
     pub fn open(run: &RunArgs) -> Result<Self, CliError> {
         let args = &run.display;
         let password = password(args)?;
@@ -63,8 +71,9 @@ impl View {
                 })?;
                 Ok(Self::Drawn(Box::new(terminal), None))
             }
+            Display::Window => Self::window(run),
             Display::Vnc(address) | Display::Web(address) => {
-                let (name, layout) = ("Ringer".to_owned(), args.keyboard);
+                let (name, layout) = (NAME.to_owned(), args.keyboard);
                 let web = matches!(args.display, Display::Web(_));
                 let server = Server::listen(Options { address, password, layout, name, web })?;
                 match server.page() {
@@ -78,6 +87,20 @@ impl View {
         }
     }
 
+    #[cfg(feature = "window")]
+    fn window(run: &RunArgs) -> Result<Self, CliError> {
+        if run.engine.untrusted {
+            return Err(CliError::UntrustedWindow);
+        }
+        let options = window::Options { name: NAME.to_owned(), layout: run.display.keyboard };
+        Ok(Self::Window(Box::new(Window::open(options)?)))
+    }
+
+    #[cfg(not(feature = "window"))]
+    fn window(run: &RunArgs) -> Result<Self, CliError> {
+        Err(if run.engine.untrusted { CliError::UntrustedWindow } else { CliError::NoWindows })
+    }
+
     /// Shows `machine` from now on. To be called before the calling thread is confined.
     ///
     /// # Errors
@@ -88,6 +111,11 @@ impl View {
             Self::Served(server) => {
                 machine.set_onlooker(server.feed().onlooker());
                 Ok(server.start(machine.handle())?)
+            }
+            #[cfg(feature = "window")]
+            Self::Window(window) => {
+                machine.set_onlooker(window.feed().onlooker());
+                Ok(window.start(machine.handle())?)
             }
             Self::Drawn(terminal, raw) => {
                 let failed = |source| CliError::Host { what: "the terminal", source };

@@ -306,6 +306,17 @@ pub enum CliError {
     /// There is none.
     #[error("--display terminal: standard input and output are no terminal")]
     NoTerminal,
+    /// A view that was not built in.
+    #[cfg_attr(feature = "window", expect(dead_code, reason = "it is built in"))]
+    #[error(
+        "--display window is not in this ringer: `cargo install --path . --features window` builds one with it, and --display vnc or web need none"
+    )]
+    NoWindows,
+    /// Who has the connection to an X server has that server's other windows.
+    #[error(
+        "--display window does not go with --untrusted: whoever got hold of this process could type into other windows; use --display vnc or web"
+    )]
+    UntrustedWindow,
     /// --display-password.
     #[error("--display-password: {0}")]
     PasswordFile(#[source] InputError),
@@ -362,6 +373,8 @@ impl CliError {
             | Self::PasswordFile(_)
             | Self::TerminalTaken
             | Self::NoTerminal
+            | Self::NoWindows
+            | Self::UntrustedWindow
             | Self::NoPassword { .. }
             | Self::Create { .. } => status::USAGE,
             Self::Output { .. } | Self::Unread { .. } | Self::NeverSaved { .. } => status::OUTPUT,

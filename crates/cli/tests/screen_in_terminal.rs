@@ -44,6 +44,26 @@ fn the_screen_stands_in_the_terminal_and_what_is_typed_reaches_the_guest() {
     tmux.is_sane("0");
 }
 
+/// An X server that is not there, where the window is built in; one line in either case.
+#[test]
+fn a_window_that_cannot_be_says_how_to_have_one() {
+    let files = Files::new();
+    let image = files.write("guest.bin", &common::flat(common::SPIN));
+    let run = |more: &[&str]| {
+        let mut run = common::command();
+        run.args(["run", "--timeout", "20", "--display", "window"]).args(more).arg(&image);
+        run.env("DISPLAY", ":64000").output().expect("it starts")
+    };
+    let output = run(&[]);
+    let wanted = if cfg!(feature = "window") {
+        "--display window: no X server can be reached"
+    } else {
+        "--display window is not in this ringer: `cargo install --path . --features window`"
+    };
+    assert_line(&output, 2, wanted);
+    assert_line(&run(&["--untrusted"]), 2, "--display window does not go with --untrusted");
+}
+
 #[test]
 fn the_key_that_announces_commands_has_its_help_and_ends_the_run() {
     let files = Files::new();

@@ -30,6 +30,8 @@ bitflags! {
         const VIEW = 1 << 9;
         /// Serves a folder to a guest: it opens what is in there, and nothing else.
         const SHARE = 1 << 10;
+        /// Draws in a window of an X server that is connected, and passes on keys and the mouse.
+        const WINDOW = 1 << 11;
     }
 }
 
@@ -75,8 +77,9 @@ const NETWORK: Threads = Threads::NETWORK;
 /// Those that make threads, which begin with the same filter.
 const MAKERS: Threads = VCPU.union(GDB).union(Threads::SIGNALS);
 const VIEW: Threads = Threads::VIEW;
+const WINDOW: Threads = Threads::WINDOW;
 const SHARE: Threads = Threads::SHARE;
-const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK).union(VIEW);
+const READERS: Threads = VCPU.union(Threads::INPUT).union(NETWORK).union(VIEW).union(WINDOW);
 const KICKS: Threads = VCPU
     .union(GDB)
     .union(Threads::LISTENER)
@@ -84,14 +87,16 @@ const KICKS: Threads = VCPU
     .union(Threads::INPUT)
     .union(Threads::SIGNALS)
     .union(NETWORK)
-    .union(VIEW);
+    .union(VIEW)
+    .union(WINDOW);
 /// Those that ask whether a terminal is ready, or a socket.
 const TERMINALS: Threads = VCPU
     .union(Threads::OUTPUT)
     .union(Threads::INPUT)
     .union(Threads::SIGNALS)
     .union(NETWORK)
-    .union(VIEW);
+    .union(VIEW)
+    .union(WINDOW);
 
 /// `ioctl` on a terminal: its settings (both forms) and its size; for gdb's line, whether it waits.
 const TERMINAL: &[u64] = &[
@@ -212,7 +217,7 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_exit_group, ALL, Any, "the process ends"),
     row(
         libc::SYS_getrandom,
-        VCPU.union(FILES).union(NETWORK).union(VIEW),
+        VCPU.union(FILES).union(NETWORK).union(VIEW).union(WINDOW),
         Any,
         "RDRAND; names of files; hash maps; challenges",
     ),
@@ -223,6 +228,8 @@ pub(crate) const CALLS: &[Call] = &[
     row(libc::SYS_shutdown, GDB, Any, "the end of a connection, or of listening"),
     row(libc::SYS_accept4, Threads::LISTENER.union(VIEW), Any, "gdb comes, or a viewer"),
     row(libc::SYS_unlink, Threads::LISTENER, Any, "a Unix socket is removed"),
+    row(libc::SYS_recvmsg, WINDOW, Any, "what the X server tells"),
+    row(libc::SYS_sendmsg, WINDOW, Any, "what it is to draw"),
     // A guest's connections, passed on. Ports that lead to the guest are open by then.
     row(libc::SYS_socket, NETWORK, OneOf(0, INTERNET), "the host's half of a connection"),
     row(libc::SYS_connect, NETWORK, Any, "the same"),

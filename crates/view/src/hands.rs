@@ -54,6 +54,12 @@ impl Hands {
         self.held.iter().any(|(_, held)| keys.contains(&Some(*held)))
     }
 
+    /// Whether both keys are held by which views let the mouse go.
+    #[must_use]
+    pub fn hold_ctrl_and_alt(&self) -> bool {
+        self.holds(["leftctrl", "rightctrl"]) && self.holds(["leftalt", "leftalt"])
+    }
+
     /// A key by the number that X has for what is on it.
     pub fn symbol(&mut self, number: u32, down: bool, desk: &mut dyn Desk) {
         if let Some(key) = keysyms::key(number) {

@@ -9,9 +9,10 @@
 //! - `server.rs` and `client.rs` are the sockets: one thread for all who look; `web/` is the page in a browser, whose WebSocket
 //!   carries the same protocol through the same port;
 //! - `hands.rs` is what they press and move;
-//! - `terminal/` draws the screen where the machine was started.
+//! - `terminal/` draws the screen where the machine was started;
+//! - `window/`, a feature, in a window of an X server.
 //!
-//! `pace.rs` says how often any of them looks.
+//! `pace.rs` says how often any of them looks, `scale.rs` makes pictures larger or smaller.
 //!
 //! What a viewer sends is not trusted: every length is bounded, and who breaks the protocol is cut off.
 
@@ -28,12 +29,17 @@ mod hands;
 mod keysyms;
 mod pace;
 pub mod rfb;
+mod scale;
 mod server;
 pub mod terminal;
 mod web;
+#[cfg(feature = "window")]
+pub mod window;
 
 pub use damage::{Damage, Rect};
 pub use error::ViewError;
+#[cfg(feature = "window")]
+pub use error::WindowError;
 pub use feed::{Feed, Numbers, Wanted};
 pub use hands::{Desk, Hands};
 pub use server::{Options, Server};

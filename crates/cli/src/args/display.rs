@@ -22,13 +22,15 @@ pub enum Display {
     Web(SocketAddr),
     /// In the terminal that the command was started in.
     Terminal,
+    /// In a window.
+    Window,
 }
 
 /// A text that names no view.
 #[derive(Debug, Error)]
 pub enum UnknownDisplay {
     /// No view.
-    #[error("use none, terminal, vnc[=ADDR:PORT] or web[=ADDR:PORT]")]
+    #[error("use none, terminal, window, vnc[=ADDR:PORT] or web[=ADDR:PORT]")]
     View,
     /// A view, and no address.
     #[error(
@@ -48,6 +50,7 @@ impl FromStr for Display {
         match (view, address) {
             ("none", None) => Ok(Self::None),
             ("terminal", None) => Ok(Self::Terminal),
+            ("window", None) => Ok(Self::Window),
             ("vnc", address) => Ok(Self::Vnc(at(address, VNC_PORT)?)),
             ("web", address) => Ok(Self::Web(at(address, WEB_PORT)?)),
             _ => Err(UnknownDisplay::View),
@@ -71,7 +74,7 @@ fn at(text: Option<&str>, port: u16) -> Result<SocketAddr, UnknownDisplay> {
 /// Where the screen is shown, and what its viewers type on.
 #[derive(Clone, Debug, Args)]
 pub struct DisplayArgs {
-    /// Show the screen, and take keys and the mouse from there: none; terminal, the one it is started in; vnc[=ADDR:PORT] to VNC viewers (at 127.0.0.1:5900 if
+    /// Show the screen, and take keys and the mouse from there: none; terminal, the one it is started in; window, one of an X server or XWayland, where that was built in; vnc[=ADDR:PORT] to VNC viewers (at 127.0.0.1:5900 if
     /// nothing is said; port 0 is any that is free); web[=ADDR:PORT] in a browser, too (127.0.0.1:5800) (see docs/screen.md)
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub display: Display,
@@ -116,6 +119,7 @@ mod tests {
             ("vnc=0.0.0.0:5900", vnc("0.0.0.0:5900")),
             ("vnc=[::1]:5900", vnc("[::1]:5900")),
             ("terminal", Display::Terminal),
+            ("window", Display::Window),
             ("web", Display::Web("127.0.0.1:5800".parse().unwrap())),
         ] {
             assert_eq!(text.parse::<Display>().unwrap(), display, "{text}");
@@ -124,6 +128,7 @@ mod tests {
             "",
             "none=1",
             "terminal=x",
+            "window=0",
             "gtk",
             "vnc=",
             "vnc=:x",

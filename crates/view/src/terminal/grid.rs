@@ -1,5 +1,6 @@
 //! The screen as characters of a terminal of some size.
 
+use crate::scale::mean;
 use ringer_devices::Screen;
 use ringer_devices::screen::{Image, TextScreen, character};
 
@@ -118,20 +119,6 @@ impl Grid {
             }
         }
     }
-}
-
-/// The mean of a part of a picture.
-pub(super) fn mean(image: &Image, xs: std::ops::Range<u64>, ys: std::ops::Range<u64>) -> [u8; 3] {
-    let (mut sums, mut count) = ([0u64; 3], 0u64);
-    for y in ys {
-        for x in xs.clone() {
-            let at = usize::try_from(3 * (y * u64::from(image.width) + x)).unwrap_or(usize::MAX);
-            let Some(pixel) = image.rgb.get(at..).and_then(|rest| rest.get(..3)) else { continue };
-            sums.iter_mut().zip(pixel).for_each(|(sum, part)| *sum += u64::from(*part));
-            count += 1;
-        }
-    }
-    sums.map(|sum| u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! (Of the crates for it, those of pure Rust make the best palette they can of a photograph, anew for each picture. A display adapter's
 //! picture mostly has few colours, which are to stay what they are.)
 
-use super::grid::mean;
+use crate::damage::Rect;
+use crate::scale::{fitted, scaled};
 use ringer_devices::screen::Image;
 use std::io::Write as _;
 
@@ -31,43 +32,11 @@ pub(super) fn encode(image: &Image, room: (u32, u32)) -> Vec<u8> {
     if width == 0 || height == 0 {
         return out;
     }
-    let dots = Dots::of(scaled(image, (width, height)), width as usize);
+    let dots = Dots::of(scaled(image, (width, height), &Rect::of(width, height)), width as usize);
     // Into memory nothing fails.
     let written = dots.write(height as usize, &mut out);
     debug_assert!(written.is_ok(), "{written:?}");
     out
-}
-
-/// The size of a picture of size `of` in `room`.
-fn fitted(of: (u32, u32), room: (u32, u32)) -> (u32, u32) {
-    let ((width, height), (across, down)) = (of, room);
-    if width == 0 || height == 0 {
-        return (0, 0);
-    }
-    match (across / width).min(down / height) {
-        0 => {
-            let (w, h) = (u64::from(width), u64::from(height));
-            let (a, d) = (u64::from(across), u64::from(down));
-            let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-            if w * d > h * a { (across, small(h * a / w)) } else { (small(w * d / h), down) }
-        }
-        factor => (factor * width, factor * height),
-    }
-}
-
-/// The colours of a picture made as large as that.
-fn scaled(image: &Image, (width, height): (u32, u32)) -> Vec<[u8; 3]> {
-    let part = |n: u32, of: u32, size: u32| {
-        let at = |n: u32| u64::from(n) * u64::from(size) / u64::from(of);
-        at(n)..at(n + 1).max(at(n) + 1)
-    };
-    let columns: Vec<_> = (0..width).map(|x| part(x, width, image.width)).collect();
-    let mut colours = Vec::with_capacity(width as usize * height as usize);
-    for y in 0..height {
-        let lines = part(y, height, image.height);
-        colours.extend(columns.iter().map(|xs| mean(image, xs.clone(), lines.clone())));
-    }
-    colours
 }
 
 impl Dots {
@@ -218,7 +187,7 @@ mod tests {
         let mut image = Image::black(16, 16);
         let grey = |n: usize| u8::try_from(n / 3).unwrap();
         image.rgb.iter_mut().enumerate().for_each(|(n, part)| *part = grey(n));
-        let dots = Dots::of(scaled(&image, (16, 16)), 16);
+        let dots = Dots::of(scaled(&image, (16, 16), &Rect::of(16, 16)), 16);
         assert_eq!(dots.palette.len(), 256);
         assert!(dots.numbers.iter().enumerate().all(|(n, number)| usize::from(*number) == n));
         let many = (0..4096u32).map(|n| [(n >> 4) as u8, n as u8, (n >> 2) as u8]).collect();
