@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 ringer=${RINGER:-$PWD/target/release/ringer}
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server" 2> /dev/null; rm -rf "$work"' EXIT
+# What is judged may have ended the server already.
+trap '[ -z "$server" ] || kill "$server" 2> /dev/null || :; rm -rf "$work"' EXIT
 
 # Name, s in --short or l, seconds at most, what is fetched (a comma between), what runs. What is unpacked or built first is in
 # $work, by prepare_NAME; what is judged afterwards, by judge_NAME. A name with a colon has the script and these functions of
