@@ -9,7 +9,7 @@ use super::prepare::{Prepared, long_rows};
 use super::{COMPLETED, CS, GS, Input, MOST, Output, PAGE, SLOT, SS, WRITABLE, WRITABLE_LEN};
 use crate::check::CheckError;
 use crate::guest::GuestError;
-use iced_x86::{Formatter, NasmFormatter};
+use iced_x86::{Code, Formatter, NasmFormatter};
 use ringer_casegen::{Rng, Row, values};
 use ringer_cpu::segment::{SegAttr, Segment};
 use ringer_cpu::state::{cr0, cr4, efer, xcr0};
@@ -67,6 +67,12 @@ impl Check {
         let summary = Summary { by_row: vec![0; rows.len()], ..Summary::default() };
         let (native, pages) = (Native::start()?, Pages::new());
         Ok(Self { seed, rows, native, interp, pages, template, summary })
+    }
+
+    /// From now on only the rows of these codes run.
+    pub fn keep(&mut self, wanted: impl Fn(Code) -> bool) {
+        self.rows.retain(|row| wanted(row.code));
+        self.summary.by_row = vec![0; self.rows.len()];
     }
 
     /// The rows that are run.
