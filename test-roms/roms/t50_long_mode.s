@@ -118,7 +118,7 @@ tables:
     PUT pdpt, directory+7
     PUT directory, table+7
     PUT directory+8, shield_table+7
-    PUT shield_table, frame+3, 0x80000000
+    PUT shield_table, frame+3       # (execute-disable comes with NXE)
     mov edi, OFFSET table
     mov eax, 7
 1:  mov [edi], eax
@@ -127,13 +127,6 @@ tables:
     add edi, 8
     cmp eax, 0x200000
     jb 1b
-    # Execute-disable is reserved until NXE: turn it on first.
-    MSR EFER, 0x800
-    mov ecx, EFER
-    rdmsr
-    EXPECT eax, 0x800
-    MSR EFER, 0
-    and dword ptr [shield_table + 4], 0x7fffffff
     ret
 
     .arch generic64
