@@ -15,15 +15,15 @@ const DIVIDE_ERROR: u32 = 0;
 const WITH_CODE: [u32; 7] = [8, 10, 11, 12, 13, 14, 17];
 const NAMES: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 
-/// How two outcomes compare.
-#[derive(Clone, Debug)]
-pub enum Verdict {
+/// How two outcomes compare, of which some may differ as an excuse `E` says.
+#[derive(Debug)]
+pub enum Verdict<E: 'static = Excuse> {
     /// They agree.
     Same,
     /// They differ in flags only that the SDM leaves undefined.
     UndefinedOnly,
     /// They differ as [`excuse`] says that they may.
-    Excused(&'static Excuse),
+    Excused(&'static E),
     /// They differ.
     Differ(String),
 }

@@ -15,17 +15,7 @@ const COMPARED: u32 = Eflags::ARITH.bits()
     | Eflags::ID.bits();
 
 /// How two outcomes compare.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// They agree.
-    Same,
-    /// They differ in flags only that the SDM leaves undefined.
-    UndefinedOnly,
-    /// They differ as [`excuse`] says that they may.
-    Excused(&'static Excuse),
-    /// They differ.
-    Differ(String),
-}
+pub type Verdict = crate::compare::Verdict<Excuse>;
 
 /// Compares the guest's outcome of `i` with the host's.
 #[must_use]
