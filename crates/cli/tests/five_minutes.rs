@@ -23,7 +23,7 @@ fn block() -> String {
 fn fresh() -> Files {
     let files = Files::new();
     fs::create_dir(files.path("bin")).expect("a folder");
-    fs::copy(env!("CARGO_BIN_EXE_ringer"), files.path("bin/ringer")).expect("the binary");
+    files.copy_of_ringer("bin/ringer");
     files
 }
 

@@ -88,8 +88,7 @@ fn the_kernel_says_so_of_every_thread() {
 
 /// The program where every user may run it.
 fn for_everybody(files: &Files) -> PathBuf {
-    let program = files.path("ringer");
-    fs::copy(env!("CARGO_BIN_EXE_ringer"), &program).expect("a copy for everybody");
+    let program = files.copy_of_ringer("ringer");
     for path in [files.dir(), &program] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("its rights");
     }

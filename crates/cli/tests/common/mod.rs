@@ -60,6 +60,15 @@ impl Files {
         path
     }
 
+    /// A copy of the program, to be run. Another process makes it: a descriptor of our own, open for writing, would go
+    /// to whatever a test beside this one starts at that moment, and nobody can execute a file that is open so (ETXTBSY).
+    pub fn copy_of_ringer(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ringer")).arg(&path).status();
+        assert!(copied.expect("cp starts").success(), "no copy at {}", path.display());
+        path
+    }
+
     pub fn read(&self, name: &str) -> String {
         let bytes = std::fs::read(self.path(name)).expect("the file is there");
         String::from_utf8_lossy(&bytes).into_owned()
