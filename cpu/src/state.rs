@@ -219,7 +219,8 @@ pub struct CpuState {
     pub nmi_blocked: bool,
     /// DR6 bits of debug traps (data breakpoints, task-switch T) gathered while an instruction ran.
     pub pending_debug: u32,
-    /// The string instruction at CS:EIP that is between two of its iterations.
+    /// The string instruction at CS:EIP that is between two of its iterations, or before an exception of its own that was
+    /// not delivered yet.
     pub string: StringInProgress,
 }
 

@@ -38,7 +38,7 @@ pub struct Ctx<'a, B: Bus> {
     /// Becomes RIP when the handler returns `Ok`. Starts as the address of the next instruction; cut to the bits that
     /// instruction pointers have in the running mode.
     pub next_rip: Pc,
-    /// Set by a REP instruction that has iterations left: EIP stays at it.
+    /// Set by a REP instruction that has done some iterations and has more left: EIP stays at it.
     pub partial: bool,
     /// Set by IRET and task switches: RF is what they loaded, not cleared after the instruction.
     pub keep_rf: bool,

@@ -96,8 +96,12 @@ impl<B: Bus> Interp<B> {
                 Ok(before.retire(&mut ctx))
             }
             Err(exception) => {
-                // A string instruction stays in progress until the exception is delivered: who tries again runs what was decoded.
-                before.restore(s);
+                // A string instruction is in progress until the exception is delivered: who tries again runs what was
+                // decoded, whatever the iterations of this pass or of earlier ones wrote over it.
+                if ctx.partial {
+                    ctx.s.string = entry.in_progress();
+                }
+                before.restore(ctx.s);
                 Err(exception)
             }
         }

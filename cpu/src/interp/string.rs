@@ -201,6 +201,7 @@ fn string<B: Bus, O: Operation, const N: u32>(
         if patience != 0 && !ctx.bus.pauses_strings() {
             let moved = O::burst::<B, N>(ctx, &walk, (count - 1) as u32 % MOST);
             patience = if moved == 0 { patience - 1 } else { PATIENCE };
+            ctx.partial |= moved != 0;
             count -= u64::from(moved);
             ctx.set_gpr_low(Gpr::Ecx, walk.address, count);
         }

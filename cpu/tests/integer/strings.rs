@@ -2,6 +2,7 @@
 
 use crate::machine::{CODE, Machine};
 use ringer_cpu::exception::pf;
+use ringer_cpu::state::StringInProgress;
 use ringer_cpu::{Eflags, Exception, Gpr, Lin, Outcome, SegReg};
 
 #[test]
@@ -19,6 +20,24 @@ fn a_fault_in_rep_movs_leaves_exact_counts_and_resumes() {
     m.retire();
     assert_eq!(&m.bus.mem[0x4ffd..0x5005], b"abcdefgh");
     assert_eq!((m.get(Gpr::Ecx), m.s.eip()), (0, CODE + 2));
+}
+
+#[test]
+fn what_faulted_over_its_own_bytes_is_tried_again_as_it_was_decoded() {
+    // REP STOSD from its own bytes downwards, and from below them upwards; neither comes to the end of a pass.
+    for (first, down, absent) in [(CODE, true, 0xf00..0xf80), (CODE - 0x40, false, 0x1040..0x1080)]
+    {
+        let mut m = Machine::flat(&[0xf3, 0xab]);
+        m.set(Gpr::Edi, first).set(Gpr::Ecx, 0x100).set(Gpr::Eax, 0x9090_9090);
+        m.s.eflags |= if down { Eflags::DF.bits() } else { 0 };
+        m.bus.absent.push(absent.clone());
+        let fault = m.run();
+        assert!(matches!(fault, Err(e) if absent.contains(&e.address.low())), "{fault:?}");
+        assert_eq!(m.bus.peek32(CODE), 0x9090_9090, "it has overwritten itself");
+        assert_eq!(m.fault(), fault.unwrap_err(), "nothing was delivered in between");
+        m.interp.deliver(&mut m.s, &mut m.bus, Exception::gp(0));
+        assert_eq!(m.s.string, StringInProgress::NONE, "now it is fetched anew");
+    }
 }
 
 #[test]
