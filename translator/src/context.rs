@@ -318,10 +318,8 @@ impl ExecContext {
         }
     }
 
-    /// Splits EFLAGS into the parts that translated code works on.
+    /// Splits EFLAGS into the parts that translated code works on. RF is no such part: nothing in a block asks for it.
     pub fn load_flags(&mut self) {
-        // RF holds for one instruction only, and a block runs at least one.
-        self.cpu.eflags &= !Eflags::RF.bits();
         let eflags = self.cpu.eflags;
         let native = HOST_FLAGS;
         self.host_flags = u64::from(eflags & native) | 0x202;
@@ -336,10 +334,12 @@ impl ExecContext {
         (self.cpu.eflags & !others).wrapping_sub(0x202)
     }
 
-    /// Puts EFLAGS together again after translated code ran.
-    pub fn store_flags(&mut self) {
+    /// Puts EFLAGS together again after translated code ran. RF, which holds for one instruction, is still set if
+    /// `none_retired`: the first one faulted, or was left to the interpreter.
+    pub fn store_flags(&mut self, none_retired: bool) {
         let native = HOST_FLAGS;
-        let system = self.cpu.eflags & !native & !Eflags::IF.bits();
+        let spent = if none_retired { 0 } else { Eflags::RF.bits() };
+        let system = self.cpu.eflags & !native & !Eflags::IF.bits() & !spent;
         self.cpu.eflags = system | (self.host_flags as u32 & native) | self.if_flag;
     }
 }
@@ -509,3 +509,20 @@ impl Drop for SharedContext {
 
 /// The EFLAGS bits that are the guest's in the host's RFLAGS while translated code runs.
 const HOST_FLAGS: u32 = Eflags::ARITH.bits() | Eflags::DF.bits();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rf_outlives_a_block_of_which_nothing_retired() {
+        let mut context = ExecContext::new(CpuState::reset(0), 0);
+        let flags = (Eflags::RF | Eflags::IF | Eflags::NT | Eflags::CF).bits() | Eflags::FIXED_ONE;
+        for (none_retired, left) in [(true, flags), (false, flags & !Eflags::RF.bits())] {
+            context.cpu.eflags = flags;
+            context.load_flags();
+            context.store_flags(none_retired);
+            assert_eq!(context.cpu.eflags, left, "{none_retired}");
+        }
+    }
+}

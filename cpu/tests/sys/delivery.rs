@@ -132,8 +132,10 @@ fn a_fault_in_the_delivery_of_a_contributory_fault_is_a_double_fault() {
 #[test]
 fn a_fault_in_the_delivery_of_a_double_fault_shuts_down() {
     let mut m = Machine::at(3, &[0xfa]);
+    let before = m.s.eflags;
+    m.s.eflags |= RF;
     assert_eq!(m.step(), Outcome::Shutdown);
-    assert_eq!(m.s.activity, Activity::Shutdown);
+    assert_eq!((m.s.activity, m.s.eip(), m.s.eflags), (Activity::Shutdown, CODE, before));
     assert_eq!(m.step(), Outcome::Shutdown);
     assert_eq!(m.deliver(Exception::plain(Vector::Nmi)), Outcome::Shutdown);
 }

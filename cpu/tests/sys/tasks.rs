@@ -1,7 +1,7 @@
 //! Hardware task switches.
 
 use crate::machine::*;
-use ringer_cpu::{Exception, Gpr, Lin, Outcome, SegReg, Vector};
+use ringer_cpu::{Eflags, Exception, Gpr, Lin, Outcome, SegReg, Vector};
 
 const NT: u32 = 1 << 14;
 /// Entry point of the second task.
@@ -42,6 +42,18 @@ fn jmp_to_a_tss_saves_the_old_task_and_loads_the_new() {
     assert_eq!(m.bus.peek32(TSS_AT + 0x48), 0x9999_0000 | u32::from(DATA0), "words above stay");
     assert_eq!(m.bus.peek32(TSS2_AT), 0, "no back link");
     assert_eq!((m.selector(SegReg::Fs), m.selector(SegReg::Es)), (0, DATA0));
+}
+
+#[test]
+fn the_instruction_that_switches_spends_rf_as_any_other() {
+    // Else it would hold back a breakpoint at the instruction behind it, when the task comes back.
+    for opcode in [JMP, CALL] {
+        let mut m = Machine::at(0, &far(opcode, TSS2));
+        ready(&mut m);
+        m.s.eflags |= Eflags::RF.bits();
+        assert_eq!(m.execute(), Ok(Outcome::Retired));
+        assert_eq!(m.dwords(TSS_AT + 0x20), [CODE + 7, 2], "{opcode:x}");
+    }
 }
 
 #[test]

@@ -82,6 +82,10 @@ const FOUND: &[(u64, Mode, u64)] = &[
     (5, Mode::Protected, 31800),
     // An interrupt whose delivery shuts the processor down.
     (3, Mode::Real, 36014),
+    // A REP that overwrites itself and faults in one pass, in lockstep.
+    (77, Mode::Smap, 26576),
+    // A triple fault at the instruction that an IRET with RF led to.
+    (20_261_130, Mode::Smap, 6635),
 ];
 
 #[test]

@@ -79,7 +79,10 @@ impl Vcpu {
 
     /// Makes the architectural state whole after translated code.
     pub fn leave_translated(&mut self, chassis: &mut Chassis) {
-        self.context.store_flags();
+        // Where instructions are not counted RF counts as spent: while no breakpoint is armed it shows in nothing but the
+        // frame of an interrupt that comes this soon.
+        let none_retired = self.context.retired == 0 && chassis.code.counts();
+        self.context.store_flags(none_retired);
         x87::settle(&mut self.context, &chassis.code, &chassis.bus.memory);
         let retired = std::mem::take(&mut self.context.retired);
         self.translated = self.translated.wrapping_add(retired);

@@ -297,7 +297,6 @@ impl Vcpu {
 
     fn snapshot(&mut self) -> CpuState {
         fpu::claim(&mut self.context.cpu);
-        self.context.cpu.eflags &= !Eflags::RF.bits();
         self.context.cpu
     }
 

@@ -69,7 +69,8 @@ fn combine(first: Class, second: Exception) -> Option<Exception> {
 }
 
 /// Delivers `exception` at CS:EIP, with double and triple faults. Sets CR2 or DR6; EIP, CS, the
-/// stack and EFLAGS become the handler's. After a triple fault the processor is shut down.
+/// stack and EFLAGS become the handler's. After a triple fault the processor is shut down, its registers as before the
+/// instruction, RF clear.
 pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
     if ctx.s.activity == Activity::Shutdown {
         return Outcome::Shutdown;
@@ -104,6 +105,8 @@ pub fn deliver<B: Bus>(ctx: &mut Ctx<'_, B>, exception: Exception) -> Outcome {
             }
         }
     }
+    // Whether a REP has had RF set between its passes is how it was carried out, and nothing is left for RF to hold back.
+    ctx.s.eflags &= !Eflags::RF.bits();
     ctx.s.activity = Activity::Shutdown;
     Outcome::Shutdown
 }

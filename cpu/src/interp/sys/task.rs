@@ -113,13 +113,7 @@ pub fn switch<B: Bus>(
     let mut new = read_image(ctx, d.base(), wide)?;
     let paging = new_paging(ctx, &new)?;
 
-    let mut saved = ctx.s.eflags;
-    match cause {
-        SwitchCause::Interrupt { eflags, .. } => saved = eflags,
-        SwitchCause::Iret => saved &= !Eflags::NT.bits(),
-        SwitchCause::Jmp | SwitchCause::Call => {}
-    }
-    save(ctx, saved)?;
+    save(ctx, saved_flags(ctx.s.eflags, &cause))?;
     if nests {
         let link = ctx.s.tr.selector.to_le_bytes();
         ctx.bus.write(d.base(), &link, Privilege::Supervisor)?;
@@ -219,6 +213,16 @@ fn new_paging<B: Bus>(ctx: &mut Ctx<'_, B>, new: &Image) -> Result<Option<Paging
         ctx.bus.load_pdptes(&regs)?;
     }
     Ok(Some(regs))
+}
+
+/// EFLAGS as the old task keeps it. RF was the switching instruction's, which is through: it comes back to the next one, as
+/// from an INT n (SDM volume 3B, 17.3.1.1).
+fn saved_flags(eflags: u32, cause: &SwitchCause) -> u32 {
+    match cause {
+        SwitchCause::Interrupt { eflags, .. } => *eflags,
+        SwitchCause::Iret => eflags & !(Eflags::NT | Eflags::RF).bits(),
+        SwitchCause::Jmp | SwitchCause::Call => eflags & !Eflags::RF.bits(),
+    }
 }
 
 /// Saves the old task.
